@@ -1,0 +1,158 @@
+"""Which workloads exist, who works on them, and which profiles may they use?"""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import models
+from django.db.models import Q
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+from knox.models import AbstractAuthToken
+
+from apps import clock, ids
+from apps.applications.roles import Permission, Role
+from apps.profiles.models import Profile
+
+
+class Application(models.Model):
+    """A service or workload whose team requests certificates: the isolation boundary."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    name = models.SlugField(max_length=64, unique=True, help_text="used in enrollment URLs")
+    description = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """Object permissions are exactly those of the role table."""
+
+        ordering: ClassVar = ["name"]
+        default_permissions = ()
+        permissions: ClassVar = [(p.value, p.value.replace("_", " ")) for p in Permission]
+
+    def __str__(self) -> str:
+        """Name the application."""
+        return self.name
+
+
+class ApplicationUserObjectPermission(UserObjectPermissionBase):
+    """Guardian's rows for users: a direct foreign key, so that rights resolve in one join."""
+
+    content_object = models.ForeignKey(Application, on_delete=models.CASCADE)
+
+
+class ApplicationGroupObjectPermission(GroupObjectPermissionBase):
+    """Guardian's rows for groups."""
+
+    content_object = models.ForeignKey(Application, on_delete=models.CASCADE)
+
+
+class Membership(models.Model):
+    """A person, machine identity or group in an application; guardian's rows derive from it."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    application = models.ForeignKey(
+        Application, on_delete=models.CASCADE, related_name="memberships"
+    )
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="memberships",
+    )
+    group = models.ForeignKey(
+        Group, null=True, blank=True, on_delete=models.CASCADE, related_name="memberships"
+    )
+    role = models.CharField(max_length=10, choices=[(r.value, r.value.title()) for r in Role])
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """One role per member; a member is a user or a group, never both."""
+
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="membership_user_xor_group",
+                condition=Q(user__isnull=False, group__isnull=True)
+                | Q(user__isnull=True, group__isnull=False),
+            ),
+            models.UniqueConstraint(fields=["application", "user"], name="membership_user_once"),
+            models.UniqueConstraint(fields=["application", "group"], name="membership_group_once"),
+        ]
+
+    def __str__(self) -> str:
+        """Name member, role and application."""
+        return f"{self.user or self.group} is {self.role} of {self.application}"
+
+
+class Pairing(models.Model):
+    """A profile attached to an application: the pair that every enrollment door belongs to."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")
+    profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="pairings")
+    api_enabled = models.BooleanField(default=True, help_text="the API door is open")
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """A profile is attached once."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["application", "profile"], name="pairing_once"),
+        ]
+
+    def __str__(self) -> str:
+        """Name both halves."""
+        return f"{self.application}/{self.profile}"
+
+
+class MachineIdentity(models.Model):
+    """A workload's own identity: a user without a password that only holds tokens."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="machine_identity"
+    )
+    name = models.SlugField(max_length=64, unique=True)
+    description = models.CharField(max_length=255, blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """Sorted by name."""
+
+        verbose_name_plural = "machine identities"
+        ordering: ClassVar = ["name"]
+
+    def __str__(self) -> str:
+        """Name the identity."""
+        return self.name
+
+
+class ApiToken(AbstractAuthToken):
+    """An expiring bearer token; only its digest is kept (django-rest-knox)."""
+
+    public_id = models.UUIDField(default=ids.uuid7, unique=True, editable=False)
+    name = models.CharField(max_length=100)
+    scopes = models.JSONField(default=list, help_text="names of Scope; what the token may be used for")
+    application = models.ForeignKey(
+        Application,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="tokens",
+        help_text="the only application it may touch; empty = all of its owner's",
+    )
+    allowed_networks = models.JSONField(
+        default=list, blank=True, help_text="CIDR list of source addresses; empty = any"
+    )
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=200)
+
+    class Meta:
+        """Newest first."""
+
+        ordering: ClassVar = ["-created"]
+
+    def __str__(self) -> str:
+        """Name the token by what may be shown of it."""
+        return f"{self.name} ({self.token_key}…)"

@@ -1,0 +1,63 @@
+"""Which acts are recorded? The vocabulary: ``subject.verb``, past tense, never renamed."""
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Every kind of event that the log can hold."""
+
+    AUTHORITY_CREATED = "authority.created"
+    AUTHORITY_UPDATED = "authority.updated"
+    AUTHORITY_ACTIVATED = "authority.activated"
+    AUTHORITY_DISABLED = "authority.disabled"
+    AUTHORITY_ENABLED = "authority.enabled"
+    AUTHORITY_RENEWED = "authority.renewed"
+    AUTHORITY_DELETED = "authority.deleted"
+    KEY_GENERATED = "key.generated"
+    KEY_DESTROYED = "key.destroyed"
+    KEK_ROTATED = "key.encryption_key_rotated"
+    CRL_PUBLISHED = "crl.published"
+    CRL_REFUSED = "crl.refused"
+    RESPONDER_RENEWED = "ocsp.responder_renewed"
+
+    POLICY_CREATED = "policy.created"
+    POLICY_UPDATED = "policy.updated"
+    POLICY_DELETED = "policy.deleted"
+    PROFILE_CREATED = "profile.created"
+    PROFILE_UPDATED = "profile.updated"
+    PROFILE_DELETED = "profile.deleted"
+
+    APPLICATION_CREATED = "application.created"
+    APPLICATION_UPDATED = "application.updated"
+    APPLICATION_DELETED = "application.deleted"
+    MEMBER_ADDED = "member.added"
+    MEMBER_CHANGED = "member.changed"
+    MEMBER_REMOVED = "member.removed"
+    PAIRING_ATTACHED = "pairing.attached"
+    PAIRING_UPDATED = "pairing.updated"
+    PAIRING_DETACHED = "pairing.detached"
+    MACHINE_CREATED = "machine.created"
+    MACHINE_UPDATED = "machine.updated"
+    MACHINE_DISABLED = "machine.disabled"
+    MACHINE_DELETED = "machine.deleted"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - an event name, not a password
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event name, not a password
+    LOGIN_SUCCEEDED = "login.succeeded"
+    LOGIN_FAILED = "login.failed"
+    ACCESS_DENIED = "access.denied"
+
+    REQUEST_REJECTED = "request.rejected"
+    REQUEST_APPROVED = "request.approved"
+    REQUEST_PENDING_APPROVAL = "request.pending_approval"
+    REQUEST_CANCELLED = "request.cancelled"
+    REQUEST_EXPIRED = "request.expired"
+    CERTIFICATE_ISSUED = "certificate.issued"
+    CERTIFICATE_ISSUE_FAILED = "certificate.issue_failed"
+    CERTIFICATE_RENEWED = "certificate.renewed"
+    CERTIFICATE_REVOKED = "certificate.revoked"
+    CERTIFICATE_HELD = "certificate.held"
+    CERTIFICATE_RELEASED = "certificate.released"
+    CERTIFICATE_EXPIRED = "certificate.expired"
+    CERTIFICATE_EXPORTED = "certificate.exported"
+    CERTIFICATE_KEY_EXPORTED = "certificate.key_exported"
+    SETTINGS_INITIALISED = "settings.initialised"

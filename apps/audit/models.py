@@ -1,0 +1,73 @@
+"""What happened? An append-only log, written in the same transaction as each act."""
+
+from typing import Any, ClassVar, NoReturn
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+
+from apps import clock
+from apps.audit.events import Event
+
+
+class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
+    """Reads only; the bulk ways round ``save`` and ``delete`` are closed as well."""
+
+    def update(self, **_values: Any) -> NoReturn:
+        """Refuse: events are never changed."""
+        raise TypeError("audit events are append-only")
+
+    def delete(self) -> NoReturn:
+        """Refuse: events are never removed."""
+        raise TypeError("audit events are append-only")
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: events are never changed."""
+        raise TypeError("audit events are append-only")
+
+
+class AuditEvent(models.Model):
+    """One act: who did what to which object, and with which outcome.
+
+    Rows carry plain identifiers and labels instead of foreign keys, so that an event
+    outlives what it speaks of.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    created_at = models.DateTimeField(default=clock.now, db_index=True, editable=False)
+    event = models.CharField(
+        max_length=60, choices=[(e.value, e.value) for e in Event], db_index=True, editable=False
+    )
+    actor = models.CharField(max_length=200, db_index=True, editable=False)
+    actor_label = models.CharField(max_length=200, editable=False)
+    subject_type = models.CharField(max_length=60, blank=True, editable=False)
+    subject_id = models.CharField(max_length=60, blank=True, editable=False)
+    subject_label = models.CharField(max_length=300, blank=True, editable=False)
+    application_id = models.UUIDField(null=True, blank=True, editable=False)
+    ip = models.CharField(max_length=45, blank=True, editable=False)
+    trace_id = models.CharField(max_length=64, blank=True, editable=False)
+    data = models.JSONField(default=dict, blank=True, encoder=DjangoJSONEncoder, editable=False)
+
+    objects = AuditEventQuerySet.as_manager()
+
+    class Meta:
+        """Indexes serve the two questions asked most: this object's and this application's story."""
+
+        ordering: ClassVar = ["-id"]
+        indexes: ClassVar = [
+            models.Index(fields=["subject_type", "subject_id", "-id"], name="audit_subject"),
+            models.Index(fields=["application_id", "-id"], name="audit_application"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the act and its object."""
+        return f"{self.event} {self.subject_label}".strip()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Insert once; a second save is refused."""
+        if not self._state.adding:
+            raise TypeError("audit events are append-only")
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: events are never removed."""
+        raise TypeError("audit events are append-only")

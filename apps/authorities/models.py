@@ -1,0 +1,247 @@
+"""Which authorities sign, with which keys, and what have they signed and revoked?
+
+The ledgers (``IssuedSerial``, ``RevokedSerial``, ``CRL``) sit here, below applications: an
+authority must know every serial number it used, whoever asked.
+"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from apps import clock, ids
+from pki.algorithms import KeyAlgorithm
+from pki.reasons import RevocationReason
+
+KEY_ALGORITHM_CHOICES = [(a.value, a.label) for a in KeyAlgorithm]
+
+
+class Key(models.Model):
+    """A private key behind a key backend; the row never holds it in the clear."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    backend = models.CharField(max_length=30, default="software", editable=False)
+    algorithm = models.CharField(max_length=20, choices=KEY_ALGORITHM_CHOICES, editable=False)
+    public_key_der = models.BinaryField(help_text="SubjectPublicKeyInfo, DER")
+    spki_sha256 = models.CharField(max_length=64, unique=True, editable=False)
+    sealed_private_key = models.BinaryField(
+        blank=True, default=b"", help_text="PKCS#8 DER under envelope encryption; software only"
+    )
+    reference = models.CharField(
+        max_length=200, blank=True, help_text="label inside the backend; hardware only"
+    )
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    def __str__(self) -> str:
+        """Name algorithm and the start of the key's digest."""
+        return f"{self.algorithm} {self.spki_sha256[:16]}"
+
+
+class AuthorityKind(models.TextChoices):
+    """Where the authority stands in the hierarchy."""
+
+    ROOT = "root", "Root"
+    INTERMEDIATE = "intermediate", "Intermediate"
+
+
+class AuthorityState(models.TextChoices):
+    """Only active authorities sign certificates; every state keeps publishing CRLs."""
+
+    PENDING_CERTIFICATE = "pending-certificate", "Pending certificate"
+    ACTIVE = "active", "Active"
+    DISABLED = "disabled", "Disabled"
+
+
+class Authority(models.Model):
+    """A certificate authority that Sealwright runs."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    name = models.SlugField(max_length=64, unique=True, help_text="used in public URLs; never changes")
+    kind = models.CharField(max_length=15, choices=AuthorityKind.choices)
+    state = models.CharField(
+        max_length=20, choices=AuthorityState.choices, default=AuthorityState.PENDING_CERTIFICATE
+    )
+    key = models.OneToOneField(Key, on_delete=models.PROTECT, related_name="authority")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
+    subject = models.JSONField(help_text='ordered [["common_name", "Example Root"], ...]')
+    path_length = models.PositiveSmallIntegerField(null=True, blank=True)
+    name_constraints = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='{"permitted": [["dns_name", "example.com"]], "excluded": []}',
+    )
+    crl_mirror_urls = models.JSONField(
+        default=list, blank=True, help_text="up to four further http(s) URLs, in order"
+    )
+    publish_crl_url = models.BooleanField(
+        default=True, help_text="put the built-in CRL URL into issued certificates"
+    )
+    crl_lifetime_hours = models.PositiveIntegerField(default=168)
+    ocsp_enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """A root has no parent."""
+
+        verbose_name_plural = "authorities"
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="authority_root_has_no_parent",
+                condition=~Q(kind="root") | Q(parent__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the authority."""
+        return self.name
+
+
+class AuthorityCertificate(models.Model):
+    """One certificate of an authority's key; renewals add rows, exactly one is current."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
+    der = models.BinaryField()
+    chain_der = models.JSONField(
+        default=list, blank=True, help_text="base64 DER of issuers outside this product, nearest first"
+    )
+    serial_number = models.CharField(max_length=40, help_text="lower-case hex")
+    fingerprint_sha256 = models.CharField(max_length=64, unique=True)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    is_current = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """One current certificate per authority."""
+
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority"], condition=Q(is_current=True), name="authority_one_current_cert"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the authority and the certificate's serial number."""
+        return f"{self.authority} {self.serial_number}"
+
+
+class OcspResponder(models.Model):
+    """A delegated responder certificate and its key (RFC 6960 section 4.2.2.2)."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    authority = models.ForeignKey(Authority, on_delete=models.CASCADE, related_name="responders")
+    key = models.OneToOneField(Key, on_delete=models.PROTECT, related_name="responder")
+    certificate_der = models.BinaryField()
+    serial_number = models.CharField(max_length=40)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+
+    class Meta:
+        """The newest responder answers."""
+
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        """Name the authority it answers for."""
+        return f"OCSP responder of {self.authority}"
+
+
+class IssuedSerial(models.Model):
+    """A serial number that an authority has used, written before anything is signed."""
+
+    id = models.BigAutoField(primary_key=True)
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="issued_serials")
+    serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
+    tbs_sha256 = models.CharField(max_length=64, help_text="digest of what is to be signed")
+    not_after = models.DateTimeField()
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """RFC 5280 section 4.1.2.2: unique per issuer."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority", "serial_number"], name="serial_unique_per_authority"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the serial number."""
+        return self.serial_number
+
+
+class RevokedSerial(models.Model):
+    """A revoked serial number: what CRL and OCSP say.
+
+    Rows are never deleted. A released hold keeps its row with ``released_at`` set; every other
+    revocation is final.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="revoked_serials")
+    serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
+    reason = models.CharField(
+        max_length=25, choices=[(reason.value, reason.value) for reason in RevocationReason]
+    )
+    revoked_at = models.DateTimeField()
+    invalidity_date = models.DateTimeField(null=True, blank=True)
+    not_after = models.DateTimeField(help_text="end of the certificate; entries outlive it by one CRL")
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """One row per serial; only a hold can be released."""
+
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority", "serial_number"], name="revoked_once_per_authority"
+            ),
+            models.CheckConstraint(
+                name="revoked_only_holds_are_released",
+                condition=Q(released_at__isnull=True) | Q(reason="certificateHold"),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["authority", "id"],
+                condition=Q(released_at__isnull=True),
+                name="revoked_in_force",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name serial and reason."""
+        return f"{self.serial_number} {self.reason}"
+
+
+class CRL(models.Model):
+    """One published certificate revocation list (RFC 5280 section 5)."""
+
+    id = models.BigAutoField(primary_key=True)
+    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="crls")
+    number = models.BigIntegerField(help_text="strictly rising per authority")
+    this_update = models.DateTimeField()
+    next_update = models.DateTimeField()
+    entry_count = models.PositiveIntegerField()
+    der = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """Numbers never repeat."""
+
+        verbose_name = "CRL"
+        verbose_name_plural = "CRLs"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["authority", "number"], name="crl_number_unique"),
+        ]
+
+    def __str__(self) -> str:
+        """Name authority and number."""
+        return f"{self.authority} #{self.number}"

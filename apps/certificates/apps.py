@@ -1,0 +1,10 @@
+"""Registers certificates."""
+
+from django.apps import AppConfig
+
+
+class CertificatesConfig(AppConfig):
+    """See ``models.py`` for what lives here."""
+
+    name = "apps.certificates"
+    verbose_name = "Certificates"

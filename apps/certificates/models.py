@@ -1,0 +1,208 @@
+"""Which certificates were asked for, which exist, and what became of them?"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from apps import clock, ids
+from apps.applications.models import Application
+from apps.authorities.models import KEY_ALGORITHM_CHOICES, Authority, AuthorityCertificate
+from apps.policies.models import PolicyVersion
+from apps.profiles.models import Profile
+from pki.reasons import RevocationReason
+
+
+class RequestState(models.TextChoices):
+    """The life of a request. No other edge than those of ``states.py`` exists."""
+
+    PENDING_APPROVAL = "pending_approval", "Pending approval"
+    APPROVED = "approved", "Approved"
+    SIGNING = "signing", "Signing"
+    SUBMITTED = "submitted", "Submitted to an external CA"
+    ISSUED = "issued", "Issued"
+    REJECTED = "rejected", "Rejected"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired"
+
+
+class EnrollmentMethod(models.TextChoices):
+    """Through which door a request came."""
+
+    API = "api", "API"
+    ACME = "acme", "ACME"
+    EST = "est", "EST"
+    SCEP = "scep", "SCEP"
+    RENEWAL = "renewal", "Server-driven renewal"
+
+
+class CertificateRequest(models.Model):
+    """One attempt to obtain a certificate through one application-profile pairing.
+
+    Written before anything is signed, so that a crash between signing and saving still
+    leaves the serial number and the exact content to be signed on record.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    application = models.ForeignKey(
+        Application, on_delete=models.PROTECT, related_name="certificate_requests"
+    )
+    profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="certificate_requests")
+    profile_revision = models.PositiveIntegerField()
+    policy_version = models.ForeignKey(
+        PolicyVersion, on_delete=models.PROTECT, related_name="certificate_requests"
+    )
+    authority = models.ForeignKey(
+        Authority, null=True, blank=True, on_delete=models.PROTECT, related_name="certificate_requests"
+    )
+    state = models.CharField(max_length=20, choices=RequestState.choices)
+    method = models.CharField(max_length=10, choices=EnrollmentMethod.choices)
+    requested_by = models.CharField(max_length=200, help_text="actor, e.g. machine:demo")
+    requester_label = models.CharField(max_length=200, blank=True)
+    csr_der = models.BinaryField(
+        blank=True, default=b"", help_text="PKCS#10 request as received; empty for server-made keys"
+    )
+    leaf = models.JSONField(help_text="the content decided upon, see pki.template.Leaf.as_dict")
+    violations = models.JSONField(default=list, blank=True)
+    failure = models.TextField(blank=True)
+    sealed_private_key = models.BinaryField(blank=True, default=b"")
+    serial_number = models.CharField(max_length=40, blank=True, help_text="lower-case hex")
+    tbs_der = models.BinaryField(blank=True, default=b"", help_text="what is to be signed")
+    tbs_sha256 = models.CharField(max_length=64, blank=True)
+    replaces = models.ForeignKey(
+        "Certificate", null=True, blank=True, on_delete=models.PROTECT, related_name="renewal_requests"
+    )
+    signing_since = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """Invariants live here, where the database enforces them."""
+
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="request_signing_has_intent",
+                condition=~Q(state__in=["signing", "issued"])
+                | (~Q(serial_number="") & ~Q(tbs_sha256="")),
+            ),
+            models.UniqueConstraint(
+                fields=["replaces"],
+                condition=Q(state__in=["pending_approval", "approved", "signing", "submitted"]),
+                name="request_one_open_renewal",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["application", "-id"], name="request_application"),
+            models.Index(
+                fields=["signing_since"], condition=Q(state="signing"), name="request_signing"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the request."""
+        return f"request {self.pk}"
+
+
+class CertificateState(models.TextChoices):
+    """Whether a certificate is good for use."""
+
+    ACTIVE = "active", "Active"
+    HELD = "held", "On hold"
+    REVOKED = "revoked", "Revoked"
+    EXPIRED = "expired", "Expired"
+
+
+class CertificateSource(models.TextChoices):
+    """How a certificate came into the inventory."""
+
+    ISSUED = "issued", "Issued here"
+    IMPORTED = "imported", "Imported"
+    DISCOVERED = "discovered", "Discovered"
+
+
+class Certificate(models.Model):
+    """An end-entity certificate in the inventory."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    request = models.OneToOneField(
+        CertificateRequest,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="certificate",
+    )
+    application = models.ForeignKey(
+        Application, null=True, blank=True, on_delete=models.PROTECT, related_name="certificates"
+    )
+    profile = models.ForeignKey(
+        Profile, null=True, blank=True, on_delete=models.PROTECT, related_name="certificates"
+    )
+    policy_version = models.ForeignKey(
+        PolicyVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="certificates"
+    )
+    authority = models.ForeignKey(
+        Authority, null=True, blank=True, on_delete=models.PROTECT, related_name="issued_certificates"
+    )
+    issuer_certificate = models.ForeignKey(
+        AuthorityCertificate, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    source = models.CharField(
+        max_length=10, choices=CertificateSource.choices, default=CertificateSource.ISSUED
+    )
+    state = models.CharField(
+        max_length=10, choices=CertificateState.choices, default=CertificateState.ACTIVE
+    )
+    der = models.BinaryField()
+    fingerprint_sha256 = models.CharField(max_length=64, unique=True)
+    serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
+    subject = models.TextField(help_text="RFC 4514 text")
+    issuer = models.TextField(help_text="RFC 4514 text")
+    common_name = models.CharField(max_length=255, blank=True)
+    subject_alt_names = models.JSONField(default=list, help_text='[["dns_name", "a.example"], ...]')
+    search_text = models.TextField(help_text="common name and names, lower case, space-separated")
+    key_algorithm = models.CharField(max_length=20, choices=KEY_ALGORITHM_CHOICES)
+    signature_algorithm = models.CharField(max_length=20)
+    spki_sha256 = models.CharField(max_length=64, db_index=True)
+    not_before = models.DateTimeField()
+    not_after = models.DateTimeField()
+    sealed_private_key = models.BinaryField(blank=True, default=b"")
+    replaces = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaced_by"
+    )
+    lineage_id = models.UUIDField(
+        default=ids.uuid7, db_index=True, help_text="shared by a certificate and all its renewals"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revocation_reason = models.CharField(
+        max_length=25, blank=True, choices=[(r.value, r.value) for r in RevocationReason]
+    )
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """One certificate per issuer and serial number; each can be renewed once."""
+
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority", "serial_number"],
+                condition=Q(authority__isnull=False),
+                name="certificate_unique_serial",
+            ),
+            models.CheckConstraint(
+                name="certificate_revoked_has_reason",
+                condition=~Q(state__in=["revoked", "held"])
+                | (Q(revoked_at__isnull=False) & ~Q(revocation_reason="")),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["application", "-id"], name="certificate_application"),
+            models.Index(
+                fields=["not_after", "id"], condition=Q(state="active"), name="certificate_expiring"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the certificate as people know it."""
+        return self.common_name or self.subject or self.serial_number

@@ -1,0 +1,178 @@
+"""What can go wrong, in the domain's words.
+
+These classes say what happened; how it sounds on the wire is decided by one table per
+protocol (``apps/rest/problems.py`` for REST). Nothing here knows HTTP.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pki.findings import Violation
+
+
+class SealwrightError(Exception):
+    """Root of all domain errors; ``detail`` is safe to show to the requester."""
+
+    code: ClassVar[str] = "internal"
+    default_detail: ClassVar[str] = "The operation failed."
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail or self.default_detail
+        super().__init__(self.detail)
+
+
+class Malformed(SealwrightError):
+    """The bytes or the structure of a request cannot be read.
+
+    ``violations`` may list every unusable field at once.
+    """
+
+    code = "malformed"
+    default_detail = "The request cannot be read."
+
+    def __init__(self, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__(detail or "; ".join(v.reason for v in violations))
+
+
+class BadCSR(Malformed):
+    """The PKCS#10 request is unreadable or asks for what no policy could grant."""
+
+    code = "bad_csr"
+    default_detail = "The certificate signing request is unusable."
+
+
+class BadMessageSignature(SealwrightError):
+    """A signature over the request, or the proof of possession, does not verify."""
+
+    code = "bad_signature"
+    default_detail = "The signature does not verify."
+
+
+class BadAlgorithm(SealwrightError):
+    """An algorithm is unknown, too weak or does not fit the key."""
+
+    code = "bad_algorithm"
+    default_detail = "The algorithm is not supported."
+
+
+class BadPublicKey(SealwrightError):
+    """The public key is malformed, too weak, or known to be compromised."""
+
+    code = "bad_public_key"
+    default_detail = "The public key is not acceptable."
+
+    def __init__(self, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__(detail or "; ".join(v.reason for v in violations))
+
+
+class PolicyViolation(SealwrightError):
+    """A well-formed request breaks one or more rules; all broken rules are listed."""
+
+    code = "policy_violation"
+
+    def __init__(self, violations: Sequence[Violation], *, request_id: str = "") -> None:
+        self.violations = tuple(violations)
+        self.request_id = request_id
+        super().__init__("; ".join(v.reason for v in violations))
+
+
+class InvalidInput(SealwrightError):
+    """A governance object (authority, policy, profile ...) is described wrongly."""
+
+    code = "invalid_input"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(v.reason for v in violations))
+
+
+class AuthenticationFailed(SealwrightError):
+    """The credentials are missing, unknown, expired or revoked."""
+
+    code = "authentication_failed"
+    default_detail = "Authentication failed."
+
+
+class AccessDenied(SealwrightError):
+    """The principal is known but lacks the right."""
+
+    code = "access_denied"
+    default_detail = "You do not have the right to do this."
+
+
+class NotFound(SealwrightError):
+    """No such object, or one that belongs to another team: the two look the same."""
+
+    code = "not_found"
+    default_detail = "No such object."
+
+
+class InUse(SealwrightError):
+    """The object cannot be removed while others use it; ``users`` names them."""
+
+    code = "in_use"
+
+    def __init__(self, detail: str, users: Sequence[str]) -> None:
+        self.users = tuple(users)
+        super().__init__(f"{detail}: {', '.join(self.users)}")
+
+
+class AlreadyExists(SealwrightError):
+    """The name or the relation is already taken."""
+
+    code = "already_exists"
+    default_detail = "It already exists."
+
+
+class AlreadyRevoked(SealwrightError):
+    """The certificate is revoked; revocation only moves forward (RFC 5280 section 5.3)."""
+
+    code = "already_revoked"
+    default_detail = "The certificate is already revoked."
+
+
+class BadRevocationReason(SealwrightError):
+    """The reason is not one of RFC 5280 section 5.3.1, or may not be used here."""
+
+    code = "bad_revocation_reason"
+    default_detail = "The revocation reason is not acceptable."
+
+
+class InvalidTransition(SealwrightError):
+    """The object is not in a state in which this may happen."""
+
+    code = "invalid_transition"
+    default_detail = "The object is not in a state that allows this."
+
+
+class UnsupportedFormat(SealwrightError):
+    """The export format is unknown or cannot carry this certificate or key."""
+
+    code = "unsupported_format"
+    default_detail = "The format cannot be produced."
+
+
+class RateLimited(SealwrightError):
+    """Too many requests; come back after ``retry_after_s`` seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, retry_after_s: int, detail: str = "") -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(detail or f"Too many requests; retry in {retry_after_s} s.")
+
+
+class UpstreamUnavailable(SealwrightError):
+    """A key backend or external CA did not answer; the act may be repeated."""
+
+    code = "upstream_unavailable"
+    default_detail = "A service this depends on did not answer; try again later."
+
+
+class UpstreamRejected(SealwrightError):
+    """A key backend or external CA refused; repeating will not help."""
+
+    code = "upstream_rejected"
+    default_detail = "A service this depends on refused."

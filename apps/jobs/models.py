@@ -1,0 +1,76 @@
+"""Which background work is due, running or done?"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from apps import clock, ids
+
+
+class JobState(models.TextChoices):
+    """The life of a job; ``failed`` and ``succeeded`` are final."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    SUCCEEDED = "succeeded", "Succeeded"
+    FAILED = "failed", "Failed"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
+
+
+class Job(models.Model):
+    """One piece of background work that survives crashes.
+
+    django-q2 delivers at least once and knows neither backoff nor unique tasks; this row
+    holds the truth (state, lease, attempts), and the queue only carries its identifier.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    kind = models.CharField(max_length=60, editable=False)
+    arguments = models.JSONField(default=dict, editable=False)
+    idempotency_key = models.CharField(
+        max_length=200, blank=True, editable=False, help_text="unique among open jobs of a kind"
+    )
+    state = models.CharField(max_length=10, choices=JobState.choices, default=JobState.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=clock.now)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    lease_token = models.UUIDField(null=True, blank=True, editable=False)
+    progress = models.CharField(max_length=200, blank=True)
+    result = models.CharField(max_length=500, blank=True)
+    last_error = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        """At most one open job per kind and idempotency key, whatever the number of enqueuers."""
+
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["kind", "idempotency_key"],
+                condition=Q(state__in=["queued", "running"]) & ~Q(idempotency_key=""),
+                name="job_one_open_per_key",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_attempt_at"],
+                condition=Q(state="queued"),
+                name="job_due",
+            ),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(state="running"),
+                name="job_leased",
+            ),
+            models.Index(fields=["kind", "-id"], name="job_kind"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the work and its state."""
+        return f"{self.kind} ({self.state})"
+

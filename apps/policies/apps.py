@@ -1,0 +1,10 @@
+"""Registers policies."""
+
+from django.apps import AppConfig
+
+
+class PoliciesConfig(AppConfig):
+    """See ``models.py`` for what lives here."""
+
+    name = "apps.policies"
+    verbose_name = "Policies"

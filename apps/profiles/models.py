@@ -1,0 +1,53 @@
+"""Which authority, policy and defaults make up a kind of certificate?"""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from apps import clock, ids
+from apps.authorities.models import Authority
+from apps.policies.models import Policy
+
+
+class IssuerType(models.TextChoices):
+    """Who signs: an authority, or the certificate's own key."""
+
+    AUTHORITY = "authority", "Certificate authority"
+    SELF_SIGNED = "self-signed", "Self-signed"
+
+
+class Profile(models.Model):
+    """Authority + policy + defaults: the template that application teams pick up."""
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    name = models.SlugField(max_length=64, unique=True)
+    description = models.CharField(max_length=255, blank=True)
+    issuer_type = models.CharField(
+        max_length=12, choices=IssuerType.choices, default=IssuerType.AUTHORITY
+    )
+    authority = models.ForeignKey(
+        Authority, null=True, blank=True, on_delete=models.PROTECT, related_name="profiles"
+    )
+    policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="profiles")
+    defaults = models.JSONField(
+        default=dict, blank=True, help_text="fills what a request leaves out, see docs/profiles.md"
+    )
+    revision = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """An authority exactly when one signs."""
+
+        ordering: ClassVar = ["name"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="profile_authority_iff_signed_by_one",
+                condition=Q(issuer_type="authority", authority__isnull=False)
+                | Q(issuer_type="self-signed", authority__isnull=True),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the profile."""
+        return self.name

@@ -1,0 +1,85 @@
+"""Who contributes what? Upper layers register here, lower layers look up.
+
+Imports only point down (ARCHITECTURE: dependency direction); where a lower layer must reach
+an upper one, the upper one registers a callable in ``AppConfig.ready()``. The keys are
+fixed: a new kind of contribution is a change to this file.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """One kind of background work.
+
+    Attributes:
+        name: stable name stored in Job rows, e.g. ``crl.publish``.
+        run: called with the keyword arguments stored in the row; must be idempotent.
+            Returns a short text for the job page.
+        lease: how long one attempt may take before another worker takes over.
+        max_attempts: attempts before the job is given up.
+    """
+
+    name: str
+    run: Callable[..., str]
+    lease: timedelta = timedelta(minutes=5)
+    max_attempts: int = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Recurring:
+    """A job kind that is enqueued again and again, at most once per ``every``."""
+
+    kind: str
+    every: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class SealedField:
+    """A column that holds envelope-encrypted bytes, so that key rotation can find it.
+
+    ``model`` is ``app_label.ModelName``; ``field`` the binary column (empty = no secret).
+    """
+
+    model: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardPanel:
+    """One block of the admin's front page.
+
+    ``context`` is called with the request and returns what ``template`` needs.
+    """
+
+    template: str
+    context: Callable[[Any], dict[str, Any]]
+    order: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessCheck:
+    """One line of ``/readyz``: ``check`` returns an empty text or what is wrong."""
+
+    name: str
+    check: Callable[[], str]
+
+
+job_kinds: dict[str, JobKind] = {}
+recurring: dict[str, Recurring] = {}
+sealed_fields: list[SealedField] = []
+dashboard_panels: list[DashboardPanel] = []
+readiness_checks: dict[str, ReadinessCheck] = {}
+
+
+def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:
+    """Add job kinds and how often they recur; the same name twice is a programming error."""
+    for kind in kinds:
+        if kind.name in job_kinds:
+            raise ValueError(f"job kind {kind.name!r} is registered twice")
+        job_kinds[kind.name] = kind
+    for schedule in schedules:
+        recurring[schedule.kind] = schedule

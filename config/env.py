@@ -1,0 +1,96 @@
+"""Which settings come from the environment? The only reader of ``os.environ``.
+
+Every variable starts with ``SEALWRIGHT_`` and may also be given as a file
+(``SEALWRIGHT_SECRET_KEY_FILE=/run/secrets/key``). All mistakes are collected and
+reported together, so that one start shows everything that is wrong.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from environ import FileAwareEnv
+
+PREFIX = "SEALWRIGHT_"
+_reader = FileAwareEnv()
+_MAX_PORT = 65535
+
+
+@dataclass
+class Environment:
+    """Reads typed values and remembers each one that is unusable."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def text(self, name: str, default: str = "") -> str:
+        """Return the variable as text, ``default`` when it is unset or empty."""
+        return str(_reader.str(PREFIX + name, default="")).strip() or default
+
+    def path(self, name: str, default: Path) -> Path:
+        """Return the variable as an absolute path."""
+        return Path(self.text(name, str(default))).expanduser().absolute()
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return a yes/no variable (``true``/``false``, ``1``/``0``, ``yes``/``no``, ``on``/``off``)."""
+        raw = self.text(name)
+        if not raw:
+            return default
+        if raw.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if raw.lower() in {"0", "false", "no", "off"}:
+            return False
+        self.problems.append(f"{PREFIX}{name}={raw!r} is not a yes/no value")
+        return default
+
+    def integer(self, name: str, default: int, *, low: int, high: int) -> int:
+        """Return a whole number between ``low`` and ``high``, both included."""
+        raw = self.text(name)
+        if not raw:
+            return default
+        try:
+            value = int(raw)
+        except ValueError:
+            self.problems.append(f"{PREFIX}{name}={raw!r} is not a whole number")
+            return default
+        if not low <= value <= high:
+            self.problems.append(f"{PREFIX}{name}={value} is outside {low}..{high}")
+            return default
+        return value
+
+    def port(self, name: str, default: int) -> int:
+        """Return a TCP port number."""
+        return self.integer(name, default, low=1, high=_MAX_PORT)
+
+    def origin(self, name: str, default: str) -> str:
+        """Return an http(s) origin such as ``https://pki.example:8443``, without a path."""
+        raw = self.text(name, default).rstrip("/")
+        try:
+            parts = urlsplit(raw)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.path or parts.query or parts.fragment or parts.username:
+            self.problems.append(f"{PREFIX}{name}={raw!r} is not an origin (scheme://host[:port])")
+            return default
+        return raw
+
+    def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
+        """Return a comma-separated list."""
+        raw = self.text(name)
+        return [word.strip() for word in raw.split(",") if word.strip()] if raw else list(default)
+
+    def database(self, name: str, default: str) -> dict[str, Any]:
+        """Return Django's settings for a ``postgres://`` or ``sqlite:///`` URL."""
+        raw = self.text(name, default)
+        if urlsplit(raw).scheme not in {"postgres", "postgresql", "sqlite"}:
+            self.problems.append(f"{PREFIX}{name} must start with postgres:// or sqlite:///")
+            raw = default
+        return dict(FileAwareEnv.db_url_config(raw))
+
+    def finish(self) -> None:
+        """Raise when any variable was unusable, naming each one."""
+        if self.problems:
+            listing = "\n  - ".join(self.problems)
+            raise ImproperlyConfigured(f"Unusable settings:\n  - {listing}")

@@ -1,0 +1,252 @@
+"""Settings shared by every environment; values come through ``config.env`` only."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from config.env import Environment
+
+env = Environment()
+BASE_DIR = Path(__file__).resolve().parents[2]
+HOME = env.path("HOME", BASE_DIR / "var")
+
+# --- Sealwright: one dictionary, units in the names, validated by apps.*.checks -----------
+SEALWRIGHT: dict[str, Any] = {
+    "HOME": HOME,
+    "HTTPS_PORT": env.port("HTTPS_PORT", 8443),
+    "HTTP_PORT": env.port("HTTP_PORT", 8080),
+    "BIND": env.text("BIND", "127.0.0.1"),
+    "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
+    "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # Files so that the key-encryption key never shares a backup with the database.
+    "KEK_FILE": env.path("KEK_FILE", HOME / "keys" / "kek.json"),
+    "KEK": env.text("KEK"),
+    "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
+    "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
+    "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
+}
+SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
+SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://localhost:{SEALWRIGHT['HTTP_PORT']}")
+
+SECRET_KEY = env.text("SECRET_KEY")
+DEBUG = False
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+CSRF_TRUSTED_ORIGINS = [SEALWRIGHT["PUBLIC_URL"]]
+
+INSTALLED_APPS = [
+    "apps.accounts",
+    "apps.audit",
+    "apps.jobs",
+    "apps.authorities",
+    "apps.policies",
+    "apps.profiles",
+    "apps.applications",
+    "apps.certificates",
+    "apps.enrollment",
+    "apps.site.apps.SealwrightAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_filters",
+    "knox",
+    "guardian",
+    "django_q",
+    "csp",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.rest.middleware.trace_requests",
+    "apps.rest.middleware.bound_bodies",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database --------------------------------------------------------------------------
+_database = env.database("DATABASE_URL", f"sqlite:///{HOME / 'sealwright.sqlite3'}")
+if _database["ENGINE"].endswith("sqlite3"):
+    # WAL and IMMEDIATE: readers never wait, writers queue instead of failing half-way.
+    _database["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
+    }
+else:
+    _database["CONN_HEALTH_CHECKS"] = True
+# django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
+_database["CONN_MAX_AGE"] = 600
+# A refusal must not roll back its own audit row, and no key is used inside a transaction.
+_database["ATOMIC_REQUESTS"] = False
+DATABASES = {"default": _database}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "sealwright_cache",
+    }
+}
+
+# --- People ----------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "guardian.backends.ObjectPermissionBackend",
+]
+ANONYMOUS_USER_NAME = None
+GUARDIAN_RAISE_403 = False
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 14},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_SECURE = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_NAME = "__Host-session"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_SECURE = True
+CSRF_COOKIE_NAME = "__Host-csrf"
+LOGIN_URL = "admin:login"
+
+# --- Browser ---------------------------------------------------------------------------
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 365 * 86400, low=0, high=2 * 365 * 86400)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = False
+SECURE_SSL_REDIRECT = False
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+# --- API -------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.applications.tokens.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.rest.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "apps.rest.pagination.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "EXCEPTION_HANDLER": "apps.rest.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+REST_KNOX = {
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_PREFIX": "swt_",
+    "TOKEN_TTL": timedelta(days=SEALWRIGHT["TOKEN_LIFETIME_DAYS"]),
+    "TOKEN_MODEL": "applications.ApiToken",
+}
+KNOX_TOKEN_MODEL = "applications.ApiToken"  # noqa: S105 - a model's name
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Sealwright API",
+    "DESCRIPTION": "Certificate lifecycle management: request, evaluate, download and revoke.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+# --- Jobs ------------------------------------------------------------------------------
+# retry > timeout + worst queue wait, or django-q2 runs a task twice; a failed task is
+# acknowledged at once because retries, backoff and state live in our own Job rows.
+Q_CLUSTER = {
+    "name": "sealwright",
+    "orm": "default",
+    "workers": env.integer("TASK_WORKERS", 2, low=1, high=32),
+    "timeout": 300,
+    "retry": 900,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "save_limit": 0,
+    "bulk": 10,
+    "queue_limit": 20,
+    "poll": 0.5,
+    "catch_up": False,
+    "recycle": 500,
+    "time_zone": "UTC",
+}
+
+# --- Static files, time, logs ------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = SEALWRIGHT["MAX_BODY_BYTES"]
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "redact": {"()": "apps.rest.logs.RedactSecrets"},
+        "trace": {"()": "apps.rest.logs.AddTraceId"},
+    },
+    "formatters": {
+        "line": {
+            "format": "{asctime} {levelname} {name} [{trace_id}] {message}",
+            "style": "{",
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["trace", "redact"],
+        },
+    },
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+}

@@ -1,0 +1,17 @@
+"""Settings of the test suite: real code paths, cheap passwords, data in a scratch folder."""
+
+import tempfile
+from pathlib import Path
+
+from config.settings.base import *  # noqa: F403 - Django's settings idiom
+from config.settings.base import SEALWRIGHT, STORAGES, env
+
+env.finish()
+SECRET_KEY = "tests-only"  # noqa: S105 - signs nothing outside the test run
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+STORAGES = STORAGES | {
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+}
+_SCRATCH = Path(tempfile.mkdtemp(prefix="sealwright-test-"))
+SEALWRIGHT = SEALWRIGHT | {"HOME": _SCRATCH, "KEK_FILE": _SCRATCH / "kek.json"}

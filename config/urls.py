@@ -1,0 +1,16 @@
+"""Which paths does the TLS listener serve?"""
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from apps.rest import health
+
+urlpatterns = [
+    path("livez", health.livez),
+    path("readyz", health.readyz),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/v1/", include("apps.enrollment.api.urls")),
+    path("", include("apps.authorities.urls")),
+]

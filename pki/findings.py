@@ -1,0 +1,55 @@
+"""How is one broken rule described, and how do pure functions report it?"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule, with everything its reader needs to mend the request.
+
+    Attributes:
+        code: stable machine code, e.g. ``policy.san_not_allowed``.
+        field: path of the offending field, e.g. ``subject_alt_names[2].value``.
+        value: the offending value as text; empty when a value is missing.
+        reason: what is wrong, one sentence.
+        hint: what would be accepted; may be empty.
+    """
+
+    code: str
+    field: str
+    value: str
+    reason: str
+    hint: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON form used by the API, the request record and the audit log."""
+        return asdict(self)
+
+
+class PkiError(ValueError):
+    """Bytes or values that cannot be used; ``violations`` lists everything that is wrong."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("; ".join(v.reason for v in violations))
+
+
+class UnusableCSR(PkiError):
+    """A PKCS#10 request that cannot be read, or whose proof of possession fails."""
+
+
+class UnusableKey(PkiError):
+    """A public or private key that cannot be read or must not be used."""
+
+
+class UnusableCertificate(PkiError):
+    """A certificate that cannot be read or breaks RFC 5280."""
+
+
+class UnusableName(PkiError):
+    """A name or address that is not what it claims to be."""
+
+
+class UnsupportedBundle(PkiError):
+    """A container format that cannot carry what was asked for."""
