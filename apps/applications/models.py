@@ -91,6 +91,9 @@ class Pairing(models.Model):
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")
     profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="pairings")
     api_enabled = models.BooleanField(default=True, help_text="the API door is open")
+    requires_approval = models.BooleanField(
+        default=False, help_text="a second person must approve each request"
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:

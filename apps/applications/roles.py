@@ -26,6 +26,7 @@ class Permission(StrEnum):
     EDIT_CERTIFICATES = "edit_certificates"
     IMPORT_CERTIFICATES = "import_certificates"
     REVOKE_CERTIFICATES = "revoke_certificates"
+    APPROVE_REQUESTS = "approve_requests"
     READ_PRIVATE_KEYS = "read_private_keys"
     DELETE_CERTIFICATES = "delete_certificates"
     VIEW_MEMBERS = "view_members"
@@ -57,6 +58,7 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     | {
         Permission.EDIT,
         Permission.EDIT_ENROLLMENT,
+        Permission.APPROVE_REQUESTS,
         Permission.DELETE_CERTIFICATES,
         Permission.MANAGE_MEMBERS,
     },

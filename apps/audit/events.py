@@ -51,6 +51,8 @@ class Event(StrEnum):
     REQUEST_PENDING_APPROVAL = "request.pending_approval"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_EXPIRED = "request.expired"
+    APPROVAL_GRANTED = "approval.granted"
+    APPROVAL_DENIED = "approval.denied"
     CERTIFICATE_ISSUED = "certificate.issued"
     CERTIFICATE_ISSUE_FAILED = "certificate.issue_failed"
     CERTIFICATE_RENEWED = "certificate.renewed"

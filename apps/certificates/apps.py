@@ -8,3 +8,9 @@ class CertificatesConfig(AppConfig):
 
     name = "apps.certificates"
     verbose_name = "Certificates"
+
+    def ready(self) -> None:
+        """Announce jobs and sealed columns."""
+        from apps.certificates import wiring
+
+        wiring.register()

@@ -1,0 +1,174 @@
+"""Must somebody agree first? The gate between policy and signing.
+
+A pairing may demand that a second person approves each request. Whoever asked can never
+approve, and an approval is consumed once, under the request's row lock.
+"""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from apps import clock
+from apps.applications import access
+from apps.applications.models import Pairing
+from apps.applications.roles import Permission
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.authorities import signing as authority_signing
+from apps.certificates import signing, states
+from apps.certificates.decision import Decision, evaluate_leaf
+from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates.signing import Issued
+from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
+from apps.policies import selectors as policy_selectors
+from apps.policies.evaluation import violations_of
+from apps.principals import Principal
+from pki.template import Leaf
+
+RETRY_AFTER_S = 60
+
+
+def first_state(pairing: Pairing) -> RequestState:
+    """Return where an accepted request starts."""
+    if pairing.requires_approval:
+        return RequestState.PENDING_APPROVAL
+    return RequestState.APPROVED
+
+
+def approve(principal: Principal, request: CertificateRequest) -> Issued:
+    """Release a pending request and sign it.
+
+    The current policy is applied to the content again: rules that were tightened while the
+    request waited hold for it too.
+
+    Raises:
+        AccessDenied: the principal may not approve here, or made the request.
+        InvalidTransition: the request is not waiting for approval.
+        PolicyViolation: the rules have become stricter; the request is now rejected.
+    """
+    access.require(principal, Permission.APPROVE_REQUESTS, request.application)
+    if principal.actor == request.requested_by:
+        raise AccessDenied("Nobody approves a request of their own.")
+    with transaction.atomic():
+        locked = _locked(request.pk)
+        if locked.state != RequestState.PENDING_APPROVAL:
+            raise InvalidTransition(f"The request is {locked.state}, not pending approval.")
+        states.move(locked, RequestState.APPROVED)
+        record(
+            Event.APPROVAL_GRANTED,
+            principal=principal,
+            subject=locked,
+            application_id=locked.application_id,
+        )
+    return release(principal, locked)
+
+
+def deny(principal: Principal, request: CertificateRequest, comment: str = "") -> None:
+    """End a pending request as rejected.
+
+    Raises:
+        AccessDenied, InvalidTransition: as ``approve``.
+    """
+    access.require(principal, Permission.APPROVE_REQUESTS, request.application)
+    _end(principal, request, RequestState.REJECTED, Event.APPROVAL_DENIED, comment)
+
+
+def cancel(principal: Principal, request: CertificateRequest) -> None:
+    """Withdraw a pending request: by its requester or by whoever may approve it."""
+    access.require(principal, Permission.REQUEST_CERTIFICATES, request.application)
+    if principal.actor != request.requested_by:
+        access.require(principal, Permission.APPROVE_REQUESTS, request.application)
+    _end(principal, request, RequestState.CANCELLED, Event.REQUEST_CANCELLED, "")
+
+
+def release(principal: Principal, request: CertificateRequest) -> Issued:
+    """Sign an approved request once, however many callers release it.
+
+    Returns:
+        The outcome; every caller gets the same certificate.
+
+    Raises:
+        InvalidTransition: another caller is signing it right now, or it has ended otherwise.
+        PolicyViolation: the current policy refuses the content; the request is rejected.
+    """
+    decision = _decide_again(request)
+    if decision.violations:
+        return _reject(principal, request, decision)
+    intent = signing.prepare(request, decision)
+    with transaction.atomic():
+        locked = _locked(request.pk)
+        if locked.state == RequestState.ISSUED:
+            return Issued(locked, Certificate.objects.get(request=locked))
+        if locked.state != RequestState.APPROVED:
+            raise InvalidTransition(f"The request is {locked.state}, not approved.")
+        signing.reserve(locked, intent)
+        locked.save()
+    return signing.sign(locked, intent, principal)
+
+
+def _decide_again(request: CertificateRequest) -> Decision:
+    """Return today's decision on the content as it was approved, its validity starting now."""
+    leaf = Leaf.from_dict(request.leaf)
+    lifetime = leaf.not_after - leaf.not_before
+    now = clock.now_s()
+    if leaf.not_before <= now:
+        leaf = leaf.with_validity(now, now + lifetime)
+    issuer = None
+    if request.authority_id is not None:
+        issuer = authority_signing.issuer_of(request.authority_id)
+        if leaf.not_after > issuer.not_after:
+            leaf = leaf.with_validity(leaf.not_before, issuer.not_after)
+    version = request.profile.policy.current_version
+    assert version is not None  # noqa: S101 - policies are created with their first version
+    verdicts = evaluate_leaf(policy_selectors.rules_of(version), leaf, issuer)
+    return Decision(
+        leaf=leaf,
+        verdicts=verdicts,
+        violations=tuple(violations_of(verdicts)),
+        csr=None,
+        issuer=issuer,
+        policy_version=version,
+    )
+
+
+def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> Issued:
+    listed = [violation.as_dict() for violation in decision.violations]
+    with transaction.atomic():
+        if states.move(request, RequestState.REJECTED, violations=listed, sealed_private_key=b""):
+            record(
+                Event.REQUEST_REJECTED,
+                principal=principal,
+                subject=request,
+                application_id=request.application_id,
+                violations=listed,
+            )
+    raise PolicyViolation(decision.violations, request_id=str(request.pk))
+
+
+def _end(
+    principal: Principal,
+    request: CertificateRequest,
+    to: RequestState,
+    event: Event,
+    comment: str,
+) -> None:
+    with transaction.atomic():
+        locked = _locked(request.pk)
+        if not states.move(locked, to, failure=comment, sealed_private_key=b""):
+            raise InvalidTransition(f"The request is {locked.state} already.")
+        record(
+            event,
+            principal=principal,
+            subject=locked,
+            application_id=locked.application_id,
+            comment=comment,
+        )
+    request.state = locked.state
+
+
+def _locked(request_id: UUID) -> CertificateRequest:
+    return (
+        CertificateRequest.objects.select_for_update(of=("self",))
+        .select_related("application", "profile__policy__current_version", "authority")
+        .get(pk=request_id)
+    )

@@ -1,0 +1,197 @@
+"""What would this enrollment yield? Everything up to, but without, signing.
+
+``issuance.submit`` acts on a decision and ``evaluate`` shows it: one code path, so that what
+is shown is what would happen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+from apps import clock
+from apps.applications.models import Pairing
+from apps.authorities import signing as authority_signing
+from apps.authorities.signing import IssuerHandle
+from apps.errors import BadCSR, Violation
+from apps.policies import evaluation
+from apps.policies import selectors as policy_selectors
+from apps.policies.evaluation import Verdict
+from apps.policies.models import PolicyVersion
+from apps.policies.rules import Rules
+from apps.profiles.defaults import Defaults, IssuerLimits, Wish, parse_defaults, shape
+from apps.profiles.models import IssuerType, Profile
+from pki import chain, keys
+from pki.algorithms import KeyAlgorithm, signature_algorithms_of
+from pki.csr import ParsedCSR, parse_csr
+from pki.findings import UnusableCSR
+from pki.template import Leaf
+
+_FALLBACK_KEY = KeyAlgorithm.EC_P256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """An enrollment, decided.
+
+    Attributes:
+        leaf: the content that would be signed; ``None`` when the CSR cannot be read.
+        verdicts: every rule with its outcome.
+        violations: all that stands against issuing; empty means "may be signed".
+        csr: the parsed request; ``None`` for server-made keys.
+        issuer: the signing authority; ``None`` for self-signed profiles.
+        policy_version: the rules applied.
+    """
+
+    leaf: Leaf | None
+    verdicts: tuple[Verdict, ...]
+    violations: tuple[Violation, ...]
+    csr: ParsedCSR | None
+    issuer: IssuerHandle | None
+    policy_version: PolicyVersion
+
+    def with_key(self, public_key_der: bytes) -> "Decision":
+        """Return the same decision for a freshly made key of the algorithm decided upon."""
+        assert self.leaf is not None  # noqa: S101 - only called on accepted decisions
+        return replace(self, leaf=replace(self.leaf, public_key_der=public_key_der))
+
+
+def decide(pairing: Pairing, csr: bytes | None, wish: Wish) -> Decision:
+    """Shape the content from CSR, wish and defaults, and hold it against every rule.
+
+    Args:
+        pairing: application and profile, with ``profile.policy.current_version`` loaded.
+        csr: PKCS#10 bytes (PEM or DER), or ``None`` when the key is made here.
+        wish: what the requester says beside the CSR.
+
+    Raises:
+        InvalidTransition: the authority is not active.
+        BadCSR: the CSR cannot be read or does not prove possession of its key.
+    """
+    profile = pairing.profile
+    version = _version_of(profile)
+    issuer = _issuer_of(profile)
+    parsed = _parsed(csr) if csr is not None else None
+    defaults = _defaults(profile.pk, profile.revision, profile.defaults)
+    public_key_der, algorithm = _key_for(parsed, wish, defaults)
+    shaped = shape(
+        wish,
+        defaults,
+        csr=parsed,
+        public_key_der=public_key_der,
+        key_algorithm=algorithm,
+        issuer=_limits(issuer, algorithm),
+        now=clock.now_s(),
+    )
+    verdicts = evaluate_leaf(policy_selectors.rules_of(version), shaped.leaf, issuer)
+    violations = [*(parsed.violations if parsed else ()), *shaped.violations]
+    if issuer is None and parsed is not None:
+        violations.append(_SELF_SIGNED_WITH_CSR)
+    violations += evaluation.violations_of(verdicts)
+    return Decision(
+        leaf=shaped.leaf,
+        verdicts=verdicts,
+        violations=_once(violations),
+        csr=parsed,
+        issuer=issuer,
+        policy_version=version,
+    )
+
+
+def evaluate_leaf(rules: Rules, leaf: Leaf, issuer: IssuerHandle | None) -> tuple[Verdict, ...]:
+    """Hold final content against policy, fixed rules and the issuer's own constraints."""
+    verdicts = (*evaluation.hard_rules(leaf), *evaluation.evaluate(rules, leaf))
+    if issuer is None:
+        return verdicts
+    return (*verdicts, *_issuer_verdicts(leaf, issuer))
+
+
+def _issuer_verdicts(leaf: Leaf, issuer: IssuerHandle) -> list[Verdict]:
+    """Check what the CA certificates above allow (RFC 5280 sections 4.2.1.9 and 4.2.1.10)."""
+    found = list(
+        chain.name_constraints_violations(
+            leaf.subject, leaf.subject_alt_names, issuer.ca_certificates
+        )
+    )
+    if leaf.is_ca:
+        found += chain.path_length_violations(leaf.path_length, issuer.ca_certificates)
+    return [
+        Verdict(rule=item.code, field=item.field, passed=False, violation=item) for item in found
+    ]
+
+
+def _version_of(profile: Profile) -> PolicyVersion:
+    version = profile.policy.current_version
+    assert version is not None  # noqa: S101 - policies are created with their first version
+    return version
+
+
+def _issuer_of(profile: Profile) -> IssuerHandle | None:
+    if profile.issuer_type == IssuerType.SELF_SIGNED or profile.authority_id is None:
+        return None
+    return authority_signing.issuer_of(profile.authority_id)
+
+
+def _parsed(csr: bytes) -> ParsedCSR:
+    try:
+        return parse_csr(csr)
+    except UnusableCSR as error:
+        raise BadCSR(violations=error.violations) from error
+
+
+def _key_for(
+    parsed: ParsedCSR | None, wish: Wish, defaults: Defaults
+) -> tuple[bytes, KeyAlgorithm]:
+    """Return key and algorithm; for a key still to be made, a specimen stands in for it."""
+    if parsed is not None:
+        return parsed.public_key_der, parsed.key_algorithm
+    algorithm = wish.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
+    return _specimen(algorithm), algorithm
+
+
+@lru_cache(maxsize=len(KeyAlgorithm))
+def _specimen(algorithm: KeyAlgorithm) -> bytes:
+    """Return a public key that stands in until policy has agreed: RSA keys cost 50-300 ms."""
+    return keys.public_key_to_der(keys.generate_private_key(algorithm).public_key())
+
+
+def _limits(issuer: IssuerHandle | None, leaf_key: KeyAlgorithm) -> IssuerLimits:
+    if issuer is None:
+        algorithms = signature_algorithms_of(leaf_key)
+        return IssuerLimits(
+            not_after=None, signature_algorithms=algorithms, default_signature_algorithm=algorithms[0]
+        )
+    algorithms = signature_algorithms_of(issuer.key_algorithm)
+    return IssuerLimits(
+        not_after=issuer.not_after,
+        signature_algorithms=algorithms,
+        default_signature_algorithm=algorithms[0],
+    )
+
+
+_compiled_defaults: dict[tuple[Any, int], Defaults] = {}
+_MAX_COMPILED = 1024
+
+
+def _defaults(profile_id: Any, revision: int, document: dict[str, Any]) -> Defaults:
+    """Return the parsed defaults of a profile revision, compiled once per process."""
+    found = _compiled_defaults.get((profile_id, revision))
+    if found is None:
+        if len(_compiled_defaults) >= _MAX_COMPILED:
+            _compiled_defaults.clear()
+        found = _compiled_defaults[(profile_id, revision)] = parse_defaults(document)
+    return found
+
+
+def _once(violations: Sequence[Violation]) -> tuple[Violation, ...]:
+    """Return violations without repeats, in order."""
+    return tuple(dict.fromkeys(violations))
+
+
+_SELF_SIGNED_WITH_CSR = Violation(
+    code="profile.self_signed_needs_server_key",
+    field="csr",
+    value="",
+    reason="A self-signed certificate is signed with its own key, which a CSR does not hand over.",
+    hint="Send a key specification instead of a CSR.",
+)

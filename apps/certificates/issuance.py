@@ -1,0 +1,200 @@
+"""How does an enrollment become a certificate? The one pipeline that every door calls.
+
+Steps, as in docs/architecture.md: 3 shape and 4 evaluate (``decision``), 5 gate
+(``approvals``), 6 prepare and commit 1, 7 sign and commit 2 (``signing``).
+"""
+
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from apps import clock
+from apps.applications import access
+from apps.applications.models import Pairing
+from apps.applications.roles import Permission
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.certificates import approvals, key_material, signing
+from apps.certificates.decision import Decision, decide
+from apps.certificates.models import (
+    Certificate,
+    CertificateRequest,
+    EnrollmentMethod,
+    RequestState,
+)
+from apps.certificates.signing import Issued
+from apps.errors import AlreadyExists, BadCSR, PolicyViolation, Violation
+from apps.principals import Principal
+from apps.profiles.defaults import Wish
+
+_MAX_STORED_CSR = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrollment:
+    """An authenticated wish for a certificate, whichever door it came through.
+
+    Attributes:
+        principal: who asks.
+        pairing: application and profile, from ``applications.selectors.pairing_for``.
+        method: the door.
+        csr: PKCS#10 bytes, PEM or DER; ``None`` lets the server make the key.
+        wish: what the requester says beside the CSR.
+        replaces: the certificate that this one renews.
+    """
+
+    principal: Principal
+    pairing: Pairing
+    method: EnrollmentMethod
+    csr: bytes | None = None
+    wish: Wish = field(default_factory=Wish)
+    replaces: Certificate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The request waits for somebody else; ask again after ``retry_after_s`` seconds."""
+
+    request: CertificateRequest
+    retry_after_s: int
+
+
+def evaluate(enrollment: Enrollment) -> Decision:
+    """Tell what ``submit`` would decide, without a key, a signature or a trace.
+
+    Raises:
+        AccessDenied, NotFound: the principal may not request here.
+        BadCSR: the CSR cannot be read.
+        InvalidTransition: the authority is not active.
+    """
+    _authorise(enrollment)
+    return decide(enrollment.pairing, enrollment.csr, enrollment.wish)
+
+
+def submit(enrollment: Enrollment) -> Issued | Pending:
+    """Take an authenticated enrollment through policy, approval and signing.
+
+    Returns:
+        ``Issued`` with the certificate (and the private key when it was made here), or
+        ``Pending`` while somebody has to approve.
+
+    Raises:
+        AccessDenied, NotFound: the principal may not request here.
+        BadCSR: the PKCS#10 request is unusable; the refusal is on record.
+        PolicyViolation: at least one rule is broken; all broken rules are listed and kept.
+        InvalidTransition: the authority is not active.
+        UpstreamUnavailable: the key backend did not answer; the reconciler finishes the request.
+    """
+    _authorise(enrollment)
+    try:
+        decision = decide(enrollment.pairing, enrollment.csr, enrollment.wish)
+    except BadCSR as error:
+        _keep_refusal(enrollment, error.violations, decision=None)
+        raise
+    if decision.violations:
+        refused = _keep_refusal(enrollment, decision.violations, decision)
+        raise PolicyViolation(decision.violations, request_id=str(refused.pk))
+
+    made_key = None
+    if enrollment.csr is None:
+        assert decision.leaf is not None  # noqa: S101 - accepted decisions have content
+        made_key = key_material.make(decision.leaf.key_algorithm)
+        decision = decision.with_key(made_key.public_key_der)
+
+    request = _new_request(enrollment, decision, approvals.first_state(enrollment.pairing))
+    if made_key is not None:
+        request.sealed_private_key = key_material.seal_for_request(request, made_key)
+    if request.state == RequestState.PENDING_APPROVAL:
+        with transaction.atomic():
+            _insert(request)
+            record(
+                Event.REQUEST_PENDING_APPROVAL,
+                principal=enrollment.principal,
+                subject=request,
+                application_id=request.application_id,
+            )
+        return Pending(request, approvals.RETRY_AFTER_S)
+
+    intent = signing.prepare(request, decision)
+    with transaction.atomic():
+        signing.reserve(request, intent)
+        _insert(request)
+        record(
+            Event.REQUEST_APPROVED,
+            principal=enrollment.principal,
+            subject=request,
+            application_id=request.application_id,
+            serial_number=request.serial_number,
+        )
+    return signing.sign(request, intent, enrollment.principal)
+
+
+def _authorise(enrollment: Enrollment) -> None:
+    access.require(
+        enrollment.principal, Permission.REQUEST_CERTIFICATES, enrollment.pairing.application
+    )
+
+
+def _new_request(
+    enrollment: Enrollment, decision: Decision, state: RequestState
+) -> CertificateRequest:
+    pairing = enrollment.pairing
+    assert decision.leaf is not None  # noqa: S101 - accepted decisions have content
+    return CertificateRequest(
+        application=pairing.application,
+        profile=pairing.profile,
+        profile_revision=pairing.profile.revision,
+        policy_version=decision.policy_version,
+        authority_id=decision.issuer.authority_id if decision.issuer else None,
+        state=state,
+        method=enrollment.method,
+        requested_by=enrollment.principal.actor,
+        requester_label=enrollment.principal.label[:200],
+        csr_der=decision.csr.der if decision.csr else b"",
+        leaf=decision.leaf.as_dict(),
+        replaces=enrollment.replaces,
+        created_at=clock.now(),
+    )
+
+
+def _insert(request: CertificateRequest) -> None:
+    """Write the request; a second open renewal of one certificate is refused by the database."""
+    if request.replaces_id is not None and signing.renewal_is_open(request.replaces_id):
+        raise AlreadyExists("This certificate is already being renewed.")
+    request.save(force_insert=True)
+
+
+def _keep_refusal(
+    enrollment: Enrollment, violations: tuple[Violation, ...], decision: Decision | None
+) -> CertificateRequest:
+    """Put a refusal on record: who asked for what, and every reason why not."""
+    pairing = enrollment.pairing
+    csr = enrollment.csr or b""
+    if decision is not None and decision.csr is not None:
+        csr = decision.csr.der
+    version = pairing.profile.policy.current_version
+    assert version is not None  # noqa: S101 - policies are created with their first version
+    listed = [violation.as_dict() for violation in violations]
+    with transaction.atomic():
+        request = CertificateRequest.objects.create(
+            application=pairing.application,
+            profile=pairing.profile,
+            profile_revision=pairing.profile.revision,
+            policy_version=version,
+            authority=pairing.profile.authority,
+            state=RequestState.REJECTED,
+            method=enrollment.method,
+            requested_by=enrollment.principal.actor,
+            requester_label=enrollment.principal.label[:200],
+            csr_der=csr if len(csr) <= _MAX_STORED_CSR else b"",
+            leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
+            violations=listed,
+        )
+        record(
+            Event.REQUEST_REJECTED,
+            principal=enrollment.principal,
+            subject=request,
+            application_id=pairing.application_id,
+            violations=listed,
+        )
+    return request

@@ -1,0 +1,261 @@
+"""How is an accepted request signed exactly once? Intent first, signature outside transactions.
+
+Commit 1 writes the serial number and the exact bytes to be signed; commit 2 the certificate.
+Whatever happens between the two, the reconciler finds the intent and finishes the same bytes:
+one request never yields two different certificates.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+from cryptography import x509
+from django.db import IntegrityError, transaction
+
+from apps import clock, ids
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.authorities import ledger
+from apps.authorities import signing as authority_signing
+from apps.authorities.signing import IssuerHandle
+from apps.certificates import key_material, states
+from apps.certificates.decision import Decision
+from apps.certificates.models import (
+    Certificate,
+    CertificateRequest,
+    CertificateState,
+    RequestState,
+)
+from apps.errors import InvalidTransition, PolicyViolation
+from apps.principals import Principal
+from pki import build, keys, lint, names, serials
+from pki.algorithms import SignatureAlgorithm
+from pki.reasons import RevocationReason
+from pki.template import Leaf
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What is about to be signed, and by whom; ``issuer`` is ``None`` for self-signed."""
+
+    leaf: Leaf
+    serial_number: int
+    tbs_der: bytes
+    issuer: IssuerHandle | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Issued:
+    """The outcome of a signed request; ``private_key_der`` only for keys made here."""
+
+    request: CertificateRequest
+    certificate: Certificate
+    private_key_der: bytes | None = None
+
+
+def prepare(request: CertificateRequest, decision: Decision) -> Intent:
+    """Choose a serial number, encode the content and lint it, before any key is touched.
+
+    The lint runs on the content under a placeholder signature of the same shape, so that
+    nothing can be signed that was not linted.
+
+    Raises:
+        PolicyViolation: the encoded certificate breaks RFC 5280.
+    """
+    leaf, issuer = decision.leaf, decision.issuer
+    assert leaf is not None  # noqa: S101 - accepted decisions have content
+    serial_number = serials.new_serial()
+    if issuer is None:
+        tbs_der = build.self_signed_leaf_tbs(leaf, serial_number=serial_number)
+    else:
+        tbs_der = build.leaf_tbs(leaf, serial_number=serial_number, issuer=issuer.issuer)
+    specimen = x509.load_der_x509_certificate(
+        build.assemble(tbs_der, leaf.signature_algorithm, b"\0" * 64)
+    )
+    findings = lint.lint_certificate(specimen, issuer=issuer.issuer.certificate if issuer else None)
+    if findings:
+        raise PolicyViolation(findings, request_id=str(request.pk))
+    return Intent(leaf, serial_number, tbs_der, issuer)
+
+
+def reserve(request: CertificateRequest, intent: Intent) -> None:
+    """Put the intent on record, in the caller's transaction (commit 1); does not save the request."""
+    digest = hashlib.sha256(intent.tbs_der).hexdigest()
+    request.serial_number = serials.serial_hex(intent.serial_number)
+    request.tbs_der = intent.tbs_der
+    request.tbs_sha256 = digest
+    request.leaf = intent.leaf.as_dict()
+    request.state = RequestState.SIGNING
+    request.signing_since = clock.now()
+    if intent.issuer is not None:
+        ledger.reserve_serial(
+            intent.issuer.authority_id, request.serial_number, digest, intent.leaf.not_after
+        )
+
+
+def sign(request: CertificateRequest, intent: Intent, principal: Principal) -> Issued:
+    """Sign the reserved bytes and store the certificate (commit 2).
+
+    Raises:
+        UpstreamUnavailable: the key backend did not answer; the request stays ``signing``.
+    """
+    private_key_der = key_material.of_request(request)
+    der = _signed(intent, private_key_der)
+    return _store(request, intent, der, private_key_der, principal)
+
+
+def resume(request: CertificateRequest, principal: Principal) -> Issued | None:
+    """Finish a request that was left ``signing``: same serial number, same bytes.
+
+    Returns:
+        The outcome, or ``None`` when the request had to be given up (it is then ``failed``,
+        and its serial number revoked because a signature may exist).
+
+    Raises:
+        UpstreamUnavailable: try again later.
+    """
+    leaf = Leaf.from_dict(request.leaf)
+    issuer = None
+    if request.authority_id is not None:
+        try:
+            issuer = authority_signing.issuer_of(request.authority_id)
+        except InvalidTransition as error:
+            give_up(request, principal, error.detail)
+            return None
+    if leaf.not_after <= clock.now():
+        give_up(request, principal, "The validity ended before the request could be signed.")
+        return None
+    intent = Intent(leaf, int(request.serial_number, 16), bytes(request.tbs_der), issuer)
+    return sign(request, intent, principal)
+
+
+def give_up(request: CertificateRequest, principal: Principal, reason: str) -> None:
+    """End a ``signing`` request as failed and revoke its serial number.
+
+    A signature may exist that nobody stored; the authority must not call it good.
+    """
+    with transaction.atomic():
+        if not states.move(request, RequestState.FAILED, failure=reason, sealed_private_key=b""):
+            return
+        if request.authority is not None:
+            leaf = Leaf.from_dict(request.leaf)
+            ledger.revoke_serial(
+                request.authority,
+                request.serial_number,
+                reason=RevocationReason.UNSPECIFIED,
+                revoked_at=clock.now_s(),
+                not_after=leaf.not_after,
+            )
+        record(
+            Event.CERTIFICATE_ISSUE_FAILED,
+            principal=principal,
+            subject=request,
+            application_id=request.application_id,
+            reason=reason,
+            serial_number=request.serial_number,
+        )
+
+
+def renewal_is_open(certificate_id: UUID) -> bool:
+    """Tell whether a certificate has a renewal that has not ended yet."""
+    return CertificateRequest.objects.filter(
+        replaces_id=certificate_id, state__in=states.OPEN_STATES
+    ).exists()
+
+
+def _signed(intent: Intent, private_key_der: bytes | None) -> bytes:
+    if intent.issuer is not None:
+        return authority_signing.sign_tbs(
+            intent.issuer, intent.tbs_der, intent.leaf.signature_algorithm
+        )
+    assert private_key_der is not None  # noqa: S101 - self-signed requests keep their key
+    key = keys.private_key_from_pkcs8(private_key_der, trusted=True)
+    algorithm = SignatureAlgorithm(intent.leaf.signature_algorithm)
+    return build.assemble(intent.tbs_der, algorithm, keys.sign(key, intent.tbs_der, algorithm))
+
+
+def _store(
+    request: CertificateRequest,
+    intent: Intent,
+    der: bytes,
+    private_key_der: bytes | None,
+    principal: Principal,
+) -> Issued:
+    certificate = _certificate_row(request, intent, der)
+    if private_key_der is not None:
+        certificate.sealed_private_key = key_material.seal_for_certificate(
+            certificate.pk, private_key_der
+        )
+    try:
+        with transaction.atomic():
+            moved = states.move(
+                request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b""
+            )
+            if moved:
+                certificate.save(force_insert=True)
+                _record_issue(certificate, request, principal)
+    except IntegrityError:
+        # Two workers signed the same bytes; the row that is there is the certificate.
+        moved = False
+    if not moved:
+        request.refresh_from_db()
+        if request.state != RequestState.ISSUED:
+            raise InvalidTransition(f"The request has become {request.state} meanwhile.")
+        certificate = Certificate.objects.get(request=request)
+    return Issued(request, certificate, private_key_der)
+
+
+def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) -> Certificate:
+    leaf, issuer = intent.leaf, intent.issuer
+    common_name = next((v for a, v in leaf.subject if a == "common_name"), "")
+    subject = names.rfc4514(leaf.subject)
+    return Certificate(
+        id=ids.uuid7(),
+        request=request,
+        application_id=request.application_id,
+        profile_id=request.profile_id,
+        policy_version_id=request.policy_version_id,
+        authority_id=request.authority_id,
+        issuer_certificate_id=issuer.authority_certificate_id if issuer else None,
+        state=CertificateState.ACTIVE,
+        der=der,
+        fingerprint_sha256=hashlib.sha256(der).hexdigest(),
+        serial_number=request.serial_number,
+        subject=subject,
+        issuer=issuer.subject_text if issuer else subject,
+        common_name=common_name,
+        subject_alt_names=[list(pair) for pair in leaf.subject_alt_names],
+        search_text=search_text(common_name, leaf.subject_alt_names),
+        key_algorithm=leaf.key_algorithm,
+        signature_algorithm=leaf.signature_algorithm,
+        spki_sha256=keys.spki_sha256(leaf.public_key_der),
+        not_before=leaf.not_before,
+        not_after=leaf.not_after,
+        replaces_id=request.replaces_id,
+        **({"lineage_id": request.replaces.lineage_id} if request.replaces else {}),
+    )
+
+
+def search_text(common_name: str, subject_alt_names: tuple[tuple[str, str], ...]) -> str:
+    """Return what the inventory searches: every name once, lower case, space-separated."""
+    every = dict.fromkeys([common_name.lower(), *(value.lower() for _, value in subject_alt_names)])
+    return " ".join(name for name in every if name)
+
+
+def _record_issue(
+    certificate: Certificate, request: CertificateRequest, principal: Principal
+) -> None:
+    record(
+        Event.CERTIFICATE_RENEWED if request.replaces_id else Event.CERTIFICATE_ISSUED,
+        principal=principal,
+        subject=certificate,
+        application_id=certificate.application_id,
+        request=str(request.pk),
+        requested_by=request.requested_by,
+        profile=str(certificate.profile_id),
+        serial_number=certificate.serial_number,
+        fingerprint_sha256=certificate.fingerprint_sha256,
+        subject_alt_names=certificate.subject_alt_names,
+        not_after=certificate.not_after.isoformat(),
+        replaces=str(request.replaces_id or ""),
+    )
