@@ -15,13 +15,6 @@ from apps.errors import AlreadyRevoked, BadRevocationReason, InvalidTransition
 from apps.principals import Principal
 from pki.reasons import RevocationReason
 
-# Only an authority's own services say that an authority was compromised.
-LEAF_REASONS = tuple(
-    reason
-    for reason in RevocationReason
-    if reason not in {RevocationReason.CA_COMPROMISE, RevocationReason.AA_COMPROMISE}
-)
-
 
 def parse_reason(text: str) -> RevocationReason:
     """Return the reason that a text names.

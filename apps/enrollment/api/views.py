@@ -1,0 +1,348 @@
+"""The API door: requests and certificates over JSON, problem documents for every refusal."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.applications import selectors as application_selectors
+from apps.applications.tokens import principal_of
+from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
+from apps.certificates.issuance import Enrollment, Issued, Pending
+from apps.certificates.models import Certificate, EnrollmentMethod
+from apps.enrollment.api import present, wire
+from apps.enrollment.api.filters import CertificateFilter, RequestFilter
+from apps.enrollment.api.schema import (
+    CertificateDetailSchema,
+    CertificatePageSchema,
+    CommentSchema,
+    DecisionSchema,
+    ExportSchema,
+    OutcomeSchema,
+    ProblemSchema,
+    RenewalSchema,
+    RequestBodySchema,
+    RequestDetailSchema,
+    RequestPageSchema,
+    RevocationSchema,
+)
+from apps.errors import AccessDenied
+from apps.principals import Principal
+from apps.rest.pagination import NewestFirst
+
+_PAGING = [
+    OpenApiParameter("limit", int, description="rows a page, 1 to 200"),
+    OpenApiParameter("cursor", str, description="taken from `next` of the page before"),
+]
+_PROBLEMS: dict[int, Any] = {
+    status: OpenApiResponse(ProblemSchema, description=text)
+    for status, text in {
+        400: "The body cannot be read; every unusable field is listed.",
+        401: "No valid token.",
+        403: "Visible, but the right is missing.",
+        404: "No such object, or another team's.",
+        409: "The object's state does not allow it.",
+        422: "A rule is broken; every broken rule is listed.",
+        429: "Too many requests.",
+    }.items()
+}
+
+
+def _page(request: Request, view: APIView, rows: Any, present_row: Any) -> Response:
+    paginator = NewestFirst()
+    page = paginator.paginate_queryset(rows, request, view=view)
+    return paginator.get_paginated_response([present_row(row) for row in page or []])
+
+
+def _enrollment(request: Request, body: wire.RequestBody) -> Enrollment:
+    principal = principal_of(request)
+    pairing = application_selectors.pairing_for(principal, body.application, body.profile)
+    if not pairing.api_enabled:
+        raise AccessDenied("The API door of this application-profile pair is closed.")
+    return Enrollment(
+        principal=principal,
+        pairing=pairing,
+        method=EnrollmentMethod.API,
+        csr=body.csr,
+        wish=body.wish,
+    )
+
+
+def _answer(result: Issued | Pending) -> Response:
+    """Answer 201 with the certificate, or 202 with the request that waits."""
+    if isinstance(result, Pending):
+        return Response(
+            present.outcome(result),
+            status=202,
+            headers={"Retry-After": str(result.retry_after_s), "Location": _location(result)},
+        )
+    return Response(
+        present.outcome(result),
+        status=201,
+        headers={"Location": _location(result), "Cache-Control": "no-store"},
+    )
+
+
+def _location(result: Issued | Pending) -> str:
+    return f"/api/v1/certificate-requests/{result.request.pk}/"
+
+
+class CertificateRequestsView(APIView):
+    """Ask for certificates and list what was asked."""
+
+    @extend_schema(
+        operation_id="certificate_requests_list",
+        parameters=[*_PAGING, *RequestFilter.parameters()],
+        responses={200: RequestPageSchema} | {k: _PROBLEMS[k] for k in (400, 401)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the requests of your applications, newest first."""
+        principal = principal_of(request)
+        rows = RequestFilter.apply(request, selectors.requests_visible_to(principal))
+        return _page(request, self, rows, present.request_row)
+
+    @extend_schema(
+        operation_id="certificate_requests_create",
+        request=RequestBodySchema,
+        responses={201: OutcomeSchema, 202: OutcomeSchema}
+        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        """Request a certificate from a CSR, or with a key made by the server.
+
+        201 carries the certificate; 202 means that somebody must approve first.
+        """
+        return _answer(issuance.submit(_enrollment(request, wire.read_request(request.data))))
+
+
+class EvaluateView(APIView):
+    """Try a request without issuing."""
+
+    @extend_schema(
+        operation_id="certificate_requests_evaluate",
+        request=RequestBodySchema,
+        responses={200: DecisionSchema}
+        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 429)},
+    )
+    def post(self, request: Request) -> Response:
+        """Show every rule with its verdict and the certificate that would be issued."""
+        enrollment = _enrollment(request, wire.read_request(request.data))
+        return Response(present.decision(issuance.evaluate(enrollment)))
+
+
+class CertificateRequestView(APIView):
+    """One request."""
+
+    @extend_schema(
+        operation_id="certificate_requests_read",
+        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (401, 404)},
+    )
+    def get(self, request: Request, request_id: UUID) -> Response:
+        """Read a request; once it is issued the certificate is part of the answer."""
+        found = selectors.request_visible_to(principal_of(request), request_id)
+        certificate = Certificate.objects.select_related(
+            "application", "profile", "policy_version__policy"
+        ).filter(request=found)
+        return Response(present.request_detail(found, certificate.first()))
+
+
+class RequestActionView(APIView):
+    """Approve, deny or cancel a pending request."""
+
+    def _found(self, request: Request, request_id: UUID) -> tuple[Principal, Any]:
+        principal = principal_of(request)
+        return principal, selectors.request_visible_to(principal, request_id)
+
+
+class ApproveView(RequestActionView):
+    """Approve a pending request."""
+
+    @extend_schema(
+        operation_id="certificate_requests_approve",
+        request=None,
+        responses={201: OutcomeSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409, 422)},
+    )
+    def post(self, request: Request, request_id: UUID) -> Response:
+        """Release the request and sign it; nobody approves a request of their own."""
+        principal, found = self._found(request, request_id)
+        result = approvals.approve(principal, found)
+        # The key belongs to whoever asked, not to whoever approved.
+        return _answer(Issued(result.request, result.certificate))
+
+
+class DenyView(RequestActionView):
+    """Deny a pending request."""
+
+    @extend_schema(
+        operation_id="certificate_requests_deny",
+        request=CommentSchema,
+        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409)},
+    )
+    def post(self, request: Request, request_id: UUID) -> Response:
+        """End the request as rejected, with a comment for its requester."""
+        principal, found = self._found(request, request_id)
+        approvals.deny(principal, found, wire.read_comment(request.data))
+        return Response(
+            present.request_detail(selectors.request_visible_to(principal, request_id), None)
+        )
+
+
+class CancelView(RequestActionView):
+    """Withdraw a pending request."""
+
+    @extend_schema(
+        operation_id="certificate_requests_cancel",
+        request=None,
+        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409)},
+    )
+    def post(self, request: Request, request_id: UUID) -> Response:
+        """Withdraw a request that is still pending."""
+        principal, found = self._found(request, request_id)
+        approvals.cancel(principal, found)
+        return Response(
+            present.request_detail(selectors.request_visible_to(principal, request_id), None)
+        )
+
+
+class CertificatesView(APIView):
+    """The inventory."""
+
+    @extend_schema(
+        operation_id="certificates_list",
+        parameters=[*_PAGING, *CertificateFilter.parameters()],
+        responses={200: CertificatePageSchema} | {k: _PROBLEMS[k] for k in (400, 401)},
+    )
+    def get(self, request: Request) -> Response:
+        """List the certificates of your applications, newest first."""
+        rows = selectors.certificates_visible_to(principal_of(request)).defer("der")
+        return _page(request, self, CertificateFilter.apply(request, rows), present.certificate_row)
+
+
+class CertificateView(APIView):
+    """One certificate."""
+
+    @extend_schema(
+        operation_id="certificates_read",
+        responses={200: CertificateDetailSchema} | {k: _PROBLEMS[k] for k in (401, 404)},
+    )
+    def get(self, request: Request, certificate_id: UUID) -> Response:
+        """Read a certificate with its PEM and chain."""
+        found = selectors.certificate_visible_to(principal_of(request), certificate_id)
+        return Response(present.certificate_detail(found))
+
+
+class DownloadView(APIView):
+    """A certificate as a file."""
+
+    @extend_schema(
+        operation_id="certificates_download",
+        parameters=[
+            OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])
+        ],
+        responses={
+            (200, "application/octet-stream"): bytes,
+            401: _PROBLEMS[401],
+            404: _PROBLEMS[404],
+            422: _PROBLEMS[422],
+        },
+    )
+    def get(self, request: Request, certificate_id: UUID) -> HttpResponse:
+        """Download the certificate (pem, der), its chain (chain, fullchain) or both (p7b)."""
+        principal = principal_of(request)
+        found = selectors.certificate_visible_to(principal, certificate_id)
+        form = export.parse_format(request.query_params.get("format", "pem"))
+        return _file(export.export_public(principal, found, form))
+
+
+class ExportView(APIView):
+    """A certificate with its private key as a file."""
+
+    @extend_schema(
+        operation_id="certificates_export",
+        request=ExportSchema,
+        responses={(200, "application/octet-stream"): bytes}
+        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 422)},
+    )
+    def post(self, request: Request, certificate_id: UUID) -> HttpResponse:
+        """Export the key kept here: PKCS#12 under a password, or PKCS#8 PEM."""
+        principal = principal_of(request)
+        found = selectors.certificate_visible_to(principal, certificate_id)
+        form, password = wire.read_export(request.data)
+        return _file(
+            export.export_with_key(
+                principal, found, export.parse_format(form), password=password
+            )
+        )
+
+
+class RevokeView(APIView):
+    """Revocation."""
+
+    @extend_schema(
+        operation_id="certificates_revoke",
+        request=RevocationSchema,
+        responses={200: CertificateDetailSchema}
+        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422)},
+    )
+    def post(self, request: Request, certificate_id: UUID) -> Response:
+        """Revoke: OCSP says so at once, the CRL within a minute."""
+        principal = principal_of(request)
+        found = selectors.certificate_visible_to(principal, certificate_id)
+        reason, invalidity_date = wire.read_revocation(request.data)
+        revocation.revoke(
+            principal, found, revocation.parse_reason(reason), invalidity_date=invalidity_date
+        )
+        fresh = selectors.certificate_visible_to(principal, certificate_id)
+        return Response(present.certificate_detail(fresh))
+
+
+class ReleaseView(APIView):
+    """End of a hold."""
+
+    @extend_schema(
+        operation_id="certificates_release",
+        request=None,
+        responses={200: CertificateDetailSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409)},
+    )
+    def post(self, request: Request, certificate_id: UUID) -> Response:
+        """Take a certificate off hold."""
+        principal = principal_of(request)
+        found = selectors.certificate_visible_to(principal, certificate_id)
+        revocation.release(principal, found)
+        fresh = selectors.certificate_visible_to(principal, certificate_id)
+        return Response(present.certificate_detail(fresh))
+
+
+class RenewView(APIView):
+    """Renewal."""
+
+    @extend_schema(
+        operation_id="certificates_renew",
+        request=RenewalSchema,
+        responses={201: OutcomeSchema, 202: OutcomeSchema}
+        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422)},
+    )
+    def post(self, request: Request, certificate_id: UUID) -> Response:
+        """Issue a successor with the same names under today's policy."""
+        principal = principal_of(request)
+        found = selectors.certificate_visible_to(principal, certificate_id)
+        source, csr = wire.read_renewal(request.data)
+        result = renewal.renew(
+            principal, found, key_source=renewal.KeySource(source), csr_bytes=csr
+        )
+        return _answer(result)
+
+
+def _file(exported: export.ExportedFile) -> HttpResponse:
+    return HttpResponse(
+        exported.content,
+        content_type=exported.content_type,
+        headers={
+            "Content-Disposition": f'attachment; filename="{exported.name}"',
+            "Cache-Control": "no-store",
+        },
+    )
