@@ -1,0 +1,76 @@
+"""Is this process alive, and can it serve? ``/livez`` and ``/readyz`` for those who supervise it."""
+
+import logging
+from collections.abc import Callable, Iterator
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from apps import registry
+
+_logger = logging.getLogger(__name__)
+_NO_STORE = {"Cache-Control": "no-store"}
+_WITHHELD = "failed, see the log"
+
+
+@require_safe
+def livez(_request: HttpRequest) -> HttpResponse:
+    """Answer 200 as long as the process answers at all; touches nothing else."""
+    return JsonResponse({"status": "ok"}, headers=_NO_STORE)
+
+
+@require_safe
+def readyz(_request: HttpRequest) -> HttpResponse:
+    """Run every check: 200 when all pass, else 503, each check by name.
+
+    Body: ``{"status": "ok"|"failing", "checks": {name: "ok" or what is wrong}}``.
+    """
+    checks = {name: _outcome(name, check) for name, check in _checks()}
+    failing = any(outcome != "ok" for outcome in checks.values())
+    return JsonResponse(
+        {"status": "failing" if failing else "ok", "checks": checks},
+        status=503 if failing else 200,
+        headers=_NO_STORE,
+    )
+
+
+def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
+    yield "database", _database
+    yield "migrations", _migrations
+    for name, registered in registry.readiness_checks.items():
+        yield name, registered.check
+
+
+def _outcome(name: str, check: Callable[[], str]) -> str:
+    try:
+        return check() or "ok"
+    except Exception:  # a check that breaks is a failed check, whatever broke it
+        _logger.exception("readiness check %s broke", name)
+        return _WITHHELD
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        cursor.fetchone()
+    return ""
+
+
+class _Migrations:
+    """Remembers once all migrations are in: they are never taken out under a running process."""
+
+    applied = False
+
+    def check(self) -> str:
+        if not self.applied:
+            executor = MigrationExecutor(connection)
+            missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            if missing:
+                return f"{len(missing)} migrations are not applied"
+            self.applied = True
+        return ""
+
+
+_migrations = _Migrations().check

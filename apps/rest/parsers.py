@@ -1,0 +1,108 @@
+"""Which JSON bodies are taken? UTF-8, one meaning only, and nothing that a database refuses."""
+
+import json
+import math
+import re
+from typing import IO, Any
+
+from rest_framework.parsers import BaseParser
+
+from apps.errors import Malformed
+from pki.findings import Violation
+
+MAX_DEPTH = 32
+MAX_NODES = 10_000
+# NUL or half of a surrogate pair: legal in JSON escapes, impossible in PostgreSQL and UTF-8.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class StrictJSONParser(BaseParser):
+    """RFC 8259 JSON objects in UTF-8; what parsers disagree about is refused (RFC 7493)."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[bytes],
+        media_type: str | None = None,  # noqa: ARG002 - DRF's signature
+        parser_context: dict[str, Any] | None = None,  # noqa: ARG002 - DRF's signature
+    ) -> dict[str, Any]:
+        """Return the body as a dictionary.
+
+        Raises:
+            Malformed: not UTF-8, not JSON, no object, duplicate names, NaN or infinity,
+                deeper than 32 levels, more than 10 000 values, NUL or lone surrogates.
+        """
+        return parse_object(stream.read())
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that ``data`` holds; see ``StrictJSONParser.parse``."""
+    try:
+        document = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except UnicodeDecodeError as exc:
+        raise _refusal("encoding", "The body is not UTF-8.") from exc
+    except RecursionError as exc:
+        raise _too_deep() from exc
+    except ValueError as exc:  # includes JSONDecodeError and integers of absurd length
+        position = f" at line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
+        raise _refusal("syntax", f"The body is not JSON{position}.") from exc
+    if not isinstance(document, dict):
+        raise _refusal("no_object", "The body must be a JSON object.")
+    _check(document)
+    return document
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse an object with the same name twice: readers disagree about which one counts."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    seen: set[str] = set()
+    twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    raise _refusal("duplicate_name", "The body names a member twice.", twice)
+
+
+def _no_constant(name: str) -> None:
+    raise _refusal("number", f"{name} is not a JSON number.", name)
+
+
+def _check(document: dict[str, Any]) -> None:
+    """Walk the document once, level by level, without recursion."""
+    level: list[Any] = [document]
+    nodes = 1
+    for _depth in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                for name in value:
+                    _check_text(name)
+                below.extend(value.values())
+            elif isinstance(value, list):
+                below.extend(value)
+            elif isinstance(value, str):
+                _check_text(value)
+            elif isinstance(value, float) and not math.isfinite(value):
+                raise _refusal("number", "A number is out of range.")
+        nodes += len(below)
+        if nodes > MAX_NODES:
+            raise _refusal("too_many_values", f"The body holds more than {MAX_NODES} values.")
+        if not below:
+            return
+        level = below
+    raise _too_deep()
+
+
+def _check_text(text: str) -> None:
+    if _UNSTORABLE.search(text):
+        raise _refusal("text", "A text holds a NUL or half of a surrogate pair.", ascii(text))
+
+
+def _too_deep() -> Malformed:
+    return _refusal("too_deep", f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _refusal(code: str, reason: str, value: str = "") -> Malformed:
+    return Malformed(violations=[Violation(f"json.{code}", "", value[:200], reason)])

@@ -1,0 +1,275 @@
+"""How does each error sound over REST? RFC 9457 problem documents, from one table.
+
+Every document has ``type``, ``title``, ``status``, ``detail``, ``code``, ``instance`` and
+``errors``: a list with every broken rule (see ``pki.findings.Violation``), so that one answer
+shows everything that must be mended.
+"""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.views import defaults
+from rest_framework import exceptions as drf
+
+from apps import errors
+from apps.rest import trace
+from pki.findings import PkiError, Violation
+
+CONTENT_TYPE = "application/problem+json"
+API_PREFIX = "/api/"
+CHALLENGE = 'Bearer realm="sealwright"'
+_TYPE_PREFIX = "urn:sealwright:problem:"
+_MAX_VALUE_LENGTH = 500
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table: the HTTP status, a stable code and the title for people."""
+
+    status: HTTPStatus
+    code: str
+    title: str
+
+
+def _kind(status: HTTPStatus, error: type[errors.SealwrightError], title: str) -> Kind:
+    return Kind(status, error.code, title)
+
+
+_S = HTTPStatus
+INTERNAL = _kind(_S.INTERNAL_SERVER_ERROR, errors.SealwrightError, "Internal error")
+MALFORMED = _kind(_S.BAD_REQUEST, errors.Malformed, "Malformed request")
+UNAUTHENTICATED = _kind(_S.UNAUTHORIZED, errors.AuthenticationFailed, "Authentication failed")
+DENIED = _kind(_S.FORBIDDEN, errors.AccessDenied, "Access denied")
+NOT_FOUND = _kind(_S.NOT_FOUND, errors.NotFound, "Not found")
+LIMITED = _kind(_S.TOO_MANY_REQUESTS, errors.RateLimited, "Too many requests")
+TOO_LARGE = Kind(_S.REQUEST_ENTITY_TOO_LARGE, "too_large", "Request too large")
+LENGTH_REQUIRED = Kind(_S.LENGTH_REQUIRED, "length_required", "Length required")
+
+TABLE: dict[type[Exception], Kind] = {
+    errors.SealwrightError: INTERNAL,
+    errors.Malformed: MALFORMED,
+    errors.BadCSR: _kind(_S.BAD_REQUEST, errors.BadCSR, "Unusable certificate signing request"),
+    errors.BadMessageSignature: _kind(
+        _S.BAD_REQUEST, errors.BadMessageSignature, "Signature does not verify"
+    ),
+    errors.BadAlgorithm: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.BadAlgorithm, "Unacceptable algorithm"
+    ),
+    errors.BadPublicKey: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.BadPublicKey, "Unacceptable public key"
+    ),
+    errors.PolicyViolation: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.PolicyViolation, "Refused by policy"
+    ),
+    errors.InvalidInput: _kind(_S.UNPROCESSABLE_ENTITY, errors.InvalidInput, "Invalid input"),
+    errors.AuthenticationFailed: UNAUTHENTICATED,
+    errors.AccessDenied: DENIED,
+    errors.NotFound: NOT_FOUND,
+    errors.InUse: _kind(_S.CONFLICT, errors.InUse, "Still in use"),
+    errors.AlreadyExists: _kind(_S.CONFLICT, errors.AlreadyExists, "Already exists"),
+    errors.AlreadyRevoked: _kind(_S.CONFLICT, errors.AlreadyRevoked, "Already revoked"),
+    errors.BadRevocationReason: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.BadRevocationReason, "Unacceptable revocation reason"
+    ),
+    errors.InvalidTransition: _kind(
+        _S.CONFLICT, errors.InvalidTransition, "Not possible in this state"
+    ),
+    errors.UnsupportedFormat: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.UnsupportedFormat, "Unsupported format"
+    ),
+    errors.RateLimited: LIMITED,
+    errors.UpstreamUnavailable: _kind(
+        _S.SERVICE_UNAVAILABLE, errors.UpstreamUnavailable, "Service unavailable"
+    ),
+    errors.UpstreamRejected: _kind(
+        _S.BAD_GATEWAY, errors.UpstreamRejected, "Refused by another service"
+    ),
+    # Second net: services turn these into domain errors before they come here.
+    PkiError: MALFORMED,
+    # The frameworks' own errors, so that clients meet one form only.
+    drf.APIException: INTERNAL,
+    drf.ValidationError: MALFORMED,
+    drf.ParseError: MALFORMED,
+    drf.NotAuthenticated: UNAUTHENTICATED,
+    drf.AuthenticationFailed: UNAUTHENTICATED,
+    drf.PermissionDenied: DENIED,
+    drf.NotFound: NOT_FOUND,
+    drf.MethodNotAllowed: Kind(_S.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
+    drf.NotAcceptable: Kind(_S.NOT_ACCEPTABLE, "not_acceptable", "Not acceptable"),
+    drf.UnsupportedMediaType: Kind(
+        _S.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type"
+    ),
+    drf.Throttled: LIMITED,
+    Http404: NOT_FOUND,
+    PermissionDenied: DENIED,
+    SuspiciousOperation: MALFORMED,
+    RequestDataTooBig: TOO_LARGE,
+    UnreadablePostError: MALFORMED,
+    DjangoValidationError: MALFORMED,
+}
+# These say what the domain or DRF meant to say; every other text is ours or withheld.
+_SPEAKING = (errors.SealwrightError, PkiError, drf.APIException)
+_UNIFORM = {
+    NOT_FOUND: errors.NotFound.default_detail,
+    INTERNAL: "Something went wrong here; the text is in the server's log under 'instance'.",
+    UNAUTHENTICATED: errors.AuthenticationFailed.default_detail,
+    DENIED: errors.AccessDenied.default_detail,
+}
+
+
+def kind_of(error: Exception) -> Kind | None:
+    """Return the row of the nearest ancestor, ``None`` for what is not in the table."""
+    return next((TABLE[kind] for kind in type(error).__mro__ if kind in TABLE), None)
+
+
+def problem(
+    kind: Kind,
+    detail: str,
+    *,
+    violations: Iterable[Violation] = (),
+    members: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+) -> HttpResponse:
+    """Return the problem document (RFC 9457 section 3) as a response, never cached.
+
+    Args:
+        kind: the row of the table.
+        detail: one sentence about this occurrence.
+        violations: every broken rule.
+        members: extension members of this kind, e.g. ``request_id``.
+        headers: further HTTP headers.
+    """
+    document: dict[str, Any] = {
+        "type": f"{_TYPE_PREFIX}{kind.code}",
+        "title": kind.title,
+        "status": int(kind.status),
+        "detail": detail,
+        "code": kind.code,
+        "instance": f"urn:uuid:{trace.current()}" if trace.current() else "",
+        "errors": [_listed(violation) for violation in violations],
+    }
+    return HttpResponse(
+        json.dumps(document | (members or {})),
+        status=int(kind.status),
+        content_type=CONTENT_TYPE,
+        headers={"Cache-Control": "no-store"} | (headers or {}),
+    )
+
+
+def _listed(violation: Violation) -> dict[str, str]:
+    listed = violation.as_dict()
+    listed["value"] = listed["value"][:_MAX_VALUE_LENGTH]
+    return listed
+
+
+def exception_handler(error: Exception, _context: dict[str, Any]) -> HttpResponse | None:
+    """Answer any error raised in a DRF view; ``None`` leaves faults to Django's 500 handling.
+
+    A plain ``HttpResponse`` is returned on purpose: whatever the client accepts and whatever
+    renderer the view uses, a problem is always JSON.
+    """
+    kind = kind_of(error)
+    if kind is None:
+        return None
+    if kind == INTERNAL:
+        _logger.error("unexpected %s", type(error).__name__, exc_info=error)
+    return problem(
+        kind,
+        _detail(error, kind),
+        violations=_violations(error),
+        members=_members(error),
+        headers=_headers(error, kind),
+    )
+
+
+def _detail(error: Exception, kind: Kind) -> str:
+    framework_404 = kind == NOT_FOUND and not isinstance(error, errors.NotFound)
+    if kind == INTERNAL or framework_404 or not isinstance(error, _SPEAKING):
+        return _UNIFORM.get(kind, kind.title + ".")
+    if isinstance(error, drf.ValidationError):
+        return "; ".join(violation.reason for violation in _violations(error))
+    return str(error.detail if hasattr(error, "detail") else error)
+
+
+def _violations(error: Exception) -> tuple[Violation, ...]:
+    if isinstance(error, drf.ValidationError):
+        return tuple(_flattened(error.detail, ""))
+    if isinstance(error, DjangoValidationError):
+        return tuple(Violation("field.invalid", "", "", text) for text in error.messages)
+    return tuple(getattr(error, "violations", ()))
+
+
+def _flattened(detail: Any, path: str) -> Iterable[Violation]:
+    """Turn DRF's nested error detail into violations with paths like ``names[2].value``."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            step = "" if key == "non_field_errors" else str(key)
+            yield from _flattened(inner, f"{path}.{step}" if path and step else path or step)
+    elif isinstance(detail, list | tuple):
+        nested = any(isinstance(inner, dict | list | tuple) for inner in detail)
+        for index, inner in enumerate(detail):
+            if inner:
+                yield from _flattened(inner, f"{path}[{index}]" if nested else path)
+    else:
+        code = getattr(detail, "code", None) or "invalid"
+        yield Violation(f"field.{code}", path, "", f"{path}: {detail}" if path else str(detail))
+
+
+def _members(error: Exception) -> dict[str, Any]:
+    """Return what one kind of problem says beyond the common members."""
+    if isinstance(error, errors.PolicyViolation) and error.request_id:
+        return {"request_id": error.request_id}
+    if isinstance(error, errors.InUse):
+        return {"users": list(error.users)}
+    return {}
+
+
+def _headers(error: Exception, kind: Kind) -> dict[str, str]:
+    if kind == UNAUTHENTICATED:
+        return {"WWW-Authenticate": getattr(error, "auth_header", None) or CHALLENGE}
+    if isinstance(error, errors.RateLimited):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, drf.Throttled) and error.wait is not None:
+        return {"Retry-After": str(max(1, int(error.wait)))}
+    return {}
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path.startswith(API_PREFIX)
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer requests that Django itself cannot read (see ``handler400`` in the URLconf)."""
+    if not _is_api(request):
+        return defaults.bad_request(request, exception)
+    kind = kind_of(exception) or MALFORMED
+    return problem(kind, f"{kind.title}.")
+
+
+def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer what Django itself forbids."""
+    if not _is_api(request):
+        return defaults.permission_denied(request, exception)
+    return problem(DENIED, _UNIFORM[DENIED])
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer paths that do not exist exactly as objects that do not exist."""
+    if not _is_api(request):
+        return defaults.page_not_found(request, exception)
+    return problem(NOT_FOUND, _UNIFORM[NOT_FOUND])
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    """Answer faults without a word about them; Django has logged the traceback."""
+    if not _is_api(request):
+        return defaults.server_error(request)
+    return problem(INTERNAL, _UNIFORM[INTERNAL])

@@ -1,0 +1,25 @@
+"""Which HTTP request is being served right now? Logs, problems and audit rows carry its id."""
+
+import uuid
+from contextvars import ContextVar, Token
+
+_current: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+def current() -> str:
+    """Return the identifier of the request being served, empty outside of one."""
+    return _current.get()
+
+
+def begin(wanted: str = "") -> Token[str]:
+    """Start a request: keep the caller's identifier when it is a UUID, else make one."""
+    try:
+        identifier = uuid.UUID(wanted)
+    except ValueError:
+        identifier = uuid.uuid4()
+    return _current.set(str(identifier))
+
+
+def end(token: Token[str]) -> None:
+    """Leave the request that ``begin`` started."""
+    _current.reset(token)
