@@ -1,0 +1,90 @@
+"""What does every test start from? No network, a clock that obeys, keys made once."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import time_machine
+from django.conf import settings
+from pytest_socket import socket_allow_hosts
+
+from apps import principals
+from apps.principals import Principal, ProductRole
+
+if TYPE_CHECKING:
+    from tests.factories.applications import Team
+
+_LOOPBACK = ["127.0.0.1", "::1"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let no test talk to anything but this machine (and unix sockets)."""
+    socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what lies in tests/interop; skip what needs PostgreSQL where there is none."""
+    interop = Path(__file__).parent / "interop"
+    on_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    needs_postgres = pytest.mark.skip(reason="races are only meaningful on PostgreSQL")
+    for item in items:
+        if interop in item.path.parents:
+            item.add_marker(pytest.mark.interop)
+        if on_sqlite and item.get_closest_marker("postgres"):
+            item.add_marker(needs_postgres)
+
+
+@pytest.fixture(scope="session")
+def keyring() -> None:
+    """Make the key-encryption key in this process's scratch directory."""
+    from apps import sealing
+
+    sealing.ensure_keyring()
+
+
+@pytest.fixture
+def frozen_clock() -> Iterator[time_machine.Coordinates]:
+    """Stop the clock on a whole second; ``shift`` and ``move_to`` change it."""
+    with time_machine.travel(datetime(2026, 11, 23, 12, 0, tzinfo=UTC), tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def sealwright() -> Principal:
+    """Sealwright itself, for set-up that is not what the test is about."""
+    return principals.system("tests")
+
+
+@pytest.fixture
+def admin(db: None) -> Principal:
+    """A product administrator."""
+    from tests.factories import accounts
+
+    return accounts.principal_for(accounts.make_person("ada", role=ProductRole.ADMIN))
+
+
+@pytest.fixture
+def outsider(db: None) -> Principal:
+    """A member of the product who belongs to no application."""
+    from tests.factories import accounts
+
+    return accounts.principal_for(accounts.make_person("oscar"))
+
+
+@pytest.fixture
+def team(db: None, keyring: None) -> "Team":
+    """An application with a TLS profile and one person in each role."""
+    from tests.factories.applications import make_team
+
+    return make_team("payments")
+
+
+@pytest.fixture
+def other_team(team: "Team") -> "Team":
+    """Another application; what belongs to it must look absent to ``team``."""
+    from tests.factories.applications import make_team
+
+    return make_team("billing", authority=team.authority)
