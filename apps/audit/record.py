@@ -1,18 +1,32 @@
 """How is an act written down? ``record`` inside the transaction of the act itself."""
 
+import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
+from apps import clock
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
+from apps.rest.logs import redacted
 
-_SECRET_WORDS = ("password", "secret", "token", "private_key", "hmac", "passphrase", "pin")
+_SECRET_WORDS = frozenset(
+    {"password", "passphrase", "secret", "token", "hmac", "pin", "credential", "authorization"}
+)
+_SECRET_PHRASES = ("private_key", "api_key")
+# What only points at a secret, such as token_id, is what the log is for.
+_POINTER_WORDS = frozenset({"id", "ids", "name", "names", "count"})
+_WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+# NUL and lone surrogates: PostgreSQL holds neither, and an act must not fail for its label.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _REDACTED = "***"
 _LABEL_LENGTH = 300
 _ACTOR_LENGTH = 200
+_TEXT_LENGTH = 2000
+_PER_MINUTE = 30
 
 
 def record(
@@ -30,20 +44,22 @@ def record(
         principal: who did it.
         subject: the object acted upon; its type, key and label are copied as text.
         application_id: the application whose team may read the event.
-        data: details that JSON can hold; values under secret-sounding names are blanked.
+        data: details that JSON can hold; values under secret-sounding names, and texts that
+            look like tokens or private keys, are blanked; long texts are cut.
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
-    if not connection.in_atomic_block:
+    # A test case's own transaction is none that production would have.
+    if not [block for block in connection.atomic_blocks if not block._from_testcase]:  # noqa: SLF001 - Django's own marker
         raise RuntimeError("audit.record must run in the transaction of the act")
     return AuditEvent.objects.create(
         event=event,
-        actor=principal.actor[:_ACTOR_LENGTH],
-        actor_label=principal.label[:_ACTOR_LENGTH],
-        subject_type=subject._meta.label_lower if subject is not None else "",
+        actor=_text(principal.actor, _ACTOR_LENGTH),
+        actor_label=_text(principal.label, _ACTOR_LENGTH),
+        subject_type=subject._meta.label_lower if subject is not None else "",  # noqa: SLF001 - Django's documented Meta API
         subject_id=str(subject.pk) if subject is not None else "",
-        subject_label=str(subject)[:_LABEL_LENGTH] if subject is not None else "",
+        subject_label=_text(str(subject), _LABEL_LENGTH) if subject is not None else "",
         application_id=application_id,
         ip=principal.ip,
         trace_id=principal.trace_id,
@@ -51,20 +67,57 @@ def record(
     )
 
 
+def record_sampled(event: Event, *, principal: Principal, **details: Any) -> AuditEvent | None:
+    """Write a refusal down in a transaction of its own, unless its source floods the log.
+
+    Refusals change nothing else, so there is no act to be atomic with. Beyond 30 a minute from
+    the same actor and address nothing is written: the log must not be a way to fill the disk.
+
+    Args:
+        event: what was refused.
+        principal: who was refused.
+        details: as for ``record``.
+    """
+    recent = AuditEvent.objects.filter(
+        event=event,
+        actor=_text(principal.actor, _ACTOR_LENGTH),
+        ip=principal.ip,
+        created_at__gt=clock.now() - timedelta(minutes=1),
+    )
+    if recent.count() >= _PER_MINUTE:
+        return None
+    with transaction.atomic():
+        return record(event, principal=principal, **details)
+
+
 def _cleansed(value: Any) -> Any:
-    """Return ``value`` with everything under a secret-sounding name blanked, at any depth."""
+    """Return ``value`` with everything secret blanked, at any depth, fit for the database."""
     if isinstance(value, dict):
         return {
-            key: _REDACTED if _sounds_secret(str(key)) else _cleansed(inner)
+            _text(str(key), _LABEL_LENGTH): _REDACTED
+            if _sounds_secret(str(key))
+            else _cleansed(inner)
             for key, inner in value.items()
         }
     if isinstance(value, list | tuple | set | frozenset):
         return [_cleansed(inner) for inner in value]
     if isinstance(value, bytes | bytearray | memoryview):
         return _REDACTED
+    if isinstance(value, str):
+        return _text(value, _TEXT_LENGTH)
     return value
 
 
+def _text(value: str, length: int) -> str:
+    return redacted(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value))[:length]
+
+
 def _sounds_secret(name: str) -> bool:
-    lowered = name.lower()
-    return any(word in lowered for word in _SECRET_WORDS)
+    """Tell whether a value of this name is a secret, judged word by word (``mapping`` is none)."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    if words and words[-1] in _POINTER_WORDS:
+        return False
+    singular = {word.removesuffix("s") for word in words}
+    return bool(singular & _SECRET_WORDS) or any(
+        phrase in "_".join(words) for phrase in _SECRET_PHRASES
+    )

@@ -10,7 +10,7 @@ _REDACTED = "***"
 # One alternation so that a line is read once. The groups named ``keep`` survive.
 _SECRETS = re.compile(
     r"""
-    \bswt_[0-9A-Za-z]+                                            # our own tokens
+    \bswt_[0-9A-Za-z]{16,}                                        # our own tokens
     | (?P<keep1>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}      # Authorization headers
     | -----BEGIN\ (?P<kind>[A-Z0-9 ]*PRIVATE\ KEY)-----.*?(?:-----END\ (?P=kind)-----|\Z)
     | (?P<keep2>["']?\b\w*(?:password|passphrase|secret|private_key)["']?\s*[=:]\s*)

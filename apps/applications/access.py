@@ -1,0 +1,178 @@
+"""What may this principal do in this application? The one function that every door asks.
+
+Effective right = role AND credential: a token's scopes and its application narrow what the
+owner's current role allows, and never widen it. Rights are read from django-guardian's rows
+with one joined query each time, so a change of role takes effect at once.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from apps.applications.models import (
+    Application,
+    ApplicationGroupObjectPermission,
+    ApplicationUserObjectPermission,
+)
+from apps.applications.roles import GOVERNANCE_FALLBACK, Permission
+from apps.audit.events import Event
+from apps.audit.record import record_sampled
+from apps.errors import AccessDenied, NotFound
+from apps.principals import Principal, Scope
+
+SCOPE_OF: dict[Permission, Scope] = {
+    Permission.VIEW: Scope.READ,
+    Permission.EDIT: Scope.MANAGE,
+    Permission.VIEW_ENROLLMENT: Scope.READ,
+    Permission.EDIT_ENROLLMENT: Scope.MANAGE,
+    Permission.VIEW_CERTIFICATES: Scope.READ,
+    Permission.REQUEST_CERTIFICATES: Scope.REQUEST,
+    Permission.EDIT_CERTIFICATES: Scope.MANAGE,
+    Permission.IMPORT_CERTIFICATES: Scope.MANAGE,
+    Permission.REVOKE_CERTIFICATES: Scope.REVOKE,
+    Permission.APPROVE_REQUESTS: Scope.MANAGE,
+    Permission.READ_PRIVATE_KEYS: Scope.EXPORT_KEY,
+    Permission.DELETE_CERTIFICATES: Scope.MANAGE,
+    Permission.VIEW_MEMBERS: Scope.READ,
+    Permission.MANAGE_MEMBERS: Scope.MANAGE,
+    Permission.VIEW_AUDIT: Scope.READ,
+}
+_ALL = frozenset(Permission)
+_NONE: frozenset[Permission] = frozenset()
+
+
+def rights_in(principal: Principal, application_id: UUID | None) -> frozenset[Permission]:
+    """Return what the principal may do in one application right now.
+
+    Args:
+        principal: who asks.
+        application_id: the application; ``None`` for objects that belong to none, which only
+            those who govern the product may see.
+    """
+    allowed = _allowed_by_role(principal, application_id)
+    return frozenset(right for right in allowed if principal.has_scope(SCOPE_OF[right]))
+
+
+def require(principal: Principal, permission: Permission, application: Application | None) -> None:
+    """Refuse unless the principal holds ``permission`` in ``application``.
+
+    Raises:
+        NotFound: the application is none of the principal's business; it answers exactly as
+            one that does not exist.
+        AccessDenied: the principal sees the application, but the role or the token lacks
+            this right. The denial is recorded.
+    """
+    application_id = application.pk if application is not None else None
+    allowed = _allowed_by_role(principal, application_id)
+    if Permission.VIEW not in allowed:
+        raise NotFound
+    missing = _missing(principal, permission, allowed)
+    if missing:
+        record_sampled(
+            Event.ACCESS_DENIED,
+            principal=principal,
+            subject=application,
+            application_id=application_id,
+            permission=permission.value,
+        )
+        raise AccessDenied(missing)
+
+
+def visible_application_ids(principal: Principal, permission: Permission) -> list[UUID] | None:
+    """Return the applications in which the principal holds ``permission``; ``None`` means all.
+
+    Raises:
+        AccessDenied: the token lacks the scope, so an empty list would mislead.
+    """
+    _require_scope(principal, permission)
+    if _governs(principal, permission):
+        return None
+    rows = _user_rows(principal).filter(permission__codename=permission.value)
+    group_rows = _group_rows(principal).filter(permission__codename=permission.value)
+    if principal.application_id is not None:
+        rows = rows.filter(content_object_id=principal.application_id)
+        group_rows = group_rows.filter(content_object_id=principal.application_id)
+    ids = rows.values_list("content_object_id", flat=True)
+    return list(ids.union(group_rows.values_list("content_object_id", flat=True)))
+
+
+def visible(
+    rows: QuerySet[Any], principal: Principal, permission: Permission, path: str = "application_id"
+) -> QuerySet[Any]:
+    """Narrow ``rows`` to those in applications where ``permission`` is held, in the same query.
+
+    For look-ups of a few rows; long lists go faster by ``visible_application_ids``.
+
+    Args:
+        rows: any queryset whose rows belong to an application.
+        principal: who asks.
+        permission: the right that must be held.
+        path: the column that names the application (``pk`` for applications themselves).
+
+    Raises:
+        AccessDenied: the token lacks the scope.
+    """
+    _require_scope(principal, permission)
+    if _governs(principal, permission):
+        return rows
+    if principal.application_id is not None:
+        rows = rows.filter(**{path: principal.application_id})
+    here = {"content_object_id": OuterRef(path), "permission__codename": permission.value}
+    return rows.filter(
+        Q(Exists(_user_rows(principal).filter(**here)))
+        | Q(Exists(_group_rows(principal).filter(**here)))
+    )
+
+
+def applications_visible_to(principal: Principal) -> QuerySet[Application]:
+    """Return the applications that the principal may see, by name."""
+    return visible(Application.objects.all(), principal, Permission.VIEW, path="pk")
+
+
+def _allowed_by_role(principal: Principal, application_id: UUID | None) -> frozenset[Permission]:
+    """Return the rights of the role alone, before the token's scopes."""
+    if principal.is_system:
+        return _ALL
+    fallback = GOVERNANCE_FALLBACK if principal.governs else _NONE
+    if application_id is None or principal.application_id not in {None, application_id}:
+        return fallback
+    if principal.user_id is None:
+        return fallback
+    held = (
+        _user_rows(principal)
+        .filter(content_object_id=application_id)
+        .values_list("permission__codename", flat=True)
+    )
+    by_group = (
+        _group_rows(principal)
+        .filter(content_object_id=application_id)
+        .values_list("permission__codename", flat=True)
+    )
+    return fallback | {Permission(codename) for codename in held.union(by_group)}
+
+
+def _missing(principal: Principal, permission: Permission, allowed: frozenset[Permission]) -> str:
+    """Return what stands between the principal and ``permission``, empty when nothing does."""
+    if permission not in allowed:
+        return f"Your role lacks the permission '{permission.value}' in this application."
+    scope = SCOPE_OF[permission]
+    return "" if principal.has_scope(scope) else f"The token lacks the scope '{scope.value}'."
+
+
+def _require_scope(principal: Principal, permission: Permission) -> None:
+    scope = SCOPE_OF[permission]
+    if not principal.has_scope(scope):
+        raise AccessDenied(f"The token lacks the scope '{scope.value}'.")
+
+
+def _governs(principal: Principal, permission: Permission) -> bool:
+    return principal.is_system or (principal.governs and permission in GOVERNANCE_FALLBACK)
+
+
+def _user_rows(principal: Principal) -> QuerySet[Any]:
+    return ApplicationUserObjectPermission.objects.filter(user_id=principal.user_id)
+
+
+def _group_rows(principal: Principal) -> QuerySet[Any]:
+    return ApplicationGroupObjectPermission.objects.filter(group__user=principal.user_id)
