@@ -62,4 +62,6 @@ class Event(StrEnum):
     CERTIFICATE_EXPIRED = "certificate.expired"
     CERTIFICATE_EXPORTED = "certificate.exported"
     CERTIFICATE_KEY_EXPORTED = "certificate.key_exported"
+    JOB_CANCELLED = "job.cancelled"
+    JOB_RETRIED = "job.retried"
     SETTINGS_INITIALISED = "settings.initialised"

@@ -1,6 +1,9 @@
 """Registers background jobs."""
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class JobsConfig(AppConfig):
@@ -8,3 +11,17 @@ class JobsConfig(AppConfig):
 
     name = "apps.jobs"
     verbose_name = "Jobs"
+
+    def ready(self) -> None:
+        """Announce housekeeping and keep django-q2's schedules in step after each migrate."""
+        from apps.jobs import checks, wiring  # noqa: F401 - checks register themselves
+
+        wiring.register()
+        post_migrate.connect(_schedules_follow_data, sender=self)
+
+
+def _schedules_follow_data(*, using: str, **_: Any) -> None:
+    """Write ``tasks.SCHEDULES``; Django runs this once all apps are migrated."""
+    from apps.jobs import schedules
+
+    schedules.upsert(using)

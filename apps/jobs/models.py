@@ -73,4 +73,3 @@ class Job(models.Model):
     def __str__(self) -> str:
         """Name the work and its state."""
         return f"{self.kind} ({self.state})"
-

@@ -1,0 +1,38 @@
+"""Are jobs and queue set up so that no job runs twice by design?"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+from apps import registry
+
+
+@register()
+def leases_end_before_redelivery(**_: Any) -> list[CheckMessage]:
+    """Each lease must be shorter than ``Q_CLUSTER["retry"]``, or the broker redelivers early.
+
+    django-q2 starts its own lock when a task is fetched, not when it starts; what is redelivered
+    while a lease holds is dropped, and the job then waits for the sweep.
+    """
+    retry_s = settings.Q_CLUSTER["retry"]
+    return [
+        Error(
+            f"The lease of job kind {kind.name!r} ({kind.lease}) is not shorter than "
+            f'Q_CLUSTER["retry"] ({retry_s} s).',
+            hint="Shorten the lease and let the job work in batches.",
+            id="jobs.E001",
+        )
+        for kind in registry.job_kinds.values()
+        if kind.lease.total_seconds() >= retry_s
+    ]
+
+
+@register()
+def recurring_kinds_exist(**_: Any) -> list[CheckMessage]:
+    """A schedule for a kind that nobody registered would fail every minute."""
+    return [
+        Error(f"Recurring job {kind!r} is not a registered kind.", id="jobs.E002")
+        for kind in registry.recurring
+        if kind not in registry.job_kinds
+    ]
