@@ -1,0 +1,304 @@
+"""How do decided values become the to-be-signed bytes of a certificate, and those a certificate?
+
+No function here has a private key: the library's builder signs with a stand-in that only
+records what it was given.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+    CertificatePublicKeyTypes,
+    PublicKeyTypes,
+)
+
+from pki import der, extensions, keys
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.extensions import AnyExtension
+from pki.findings import UnusableCertificate, Violation
+from pki.names import x509_name
+from pki.template import Leaf, NameConstraints, Publication, TypeValue
+
+UNCONSTRAINED = NameConstraints()
+_CA_USAGE = frozenset({"key_cert_sign", "crl_sign"})
+_RESPONDER_USAGE = frozenset({"digital_signature"})
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """A CA as certificates name it.
+
+    Attributes:
+        certificate: the CA's own certificate.
+        public_key: its key.
+        key_algorithm: algorithm of that key.
+        publication: addresses that go into the certificates it issues.
+    """
+
+    certificate: x509.Certificate
+    public_key: PublicKeyTypes
+    key_algorithm: KeyAlgorithm
+    publication: Publication
+
+
+@dataclass(frozen=True, slots=True)
+class CaCertificate:
+    """The content of a CA certificate, except its serial number.
+
+    Attributes:
+        subject: ordered (attribute, value) pairs, not empty.
+        public_key_der: SubjectPublicKeyInfo, DER.
+        signature_algorithm: what the issuer (or, for a root, the key itself) signs with.
+        not_before: aware UTC, whole seconds.
+        not_after: aware UTC, whole seconds, inclusive.
+        path_length: pathLenConstraint; ``None`` for no limit.
+        name_constraints: subtrees; empty for none.
+        extended_key_usage: names from ``EXTENDED_KEY_USAGES``; empty for no restriction.
+    """
+
+    subject: tuple[TypeValue, ...]
+    public_key_der: bytes
+    signature_algorithm: SignatureAlgorithm
+    not_before: datetime
+    not_after: datetime
+    path_length: int | None = None
+    name_constraints: NameConstraints = UNCONSTRAINED
+    extended_key_usage: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderCertificate:
+    """The content of an OCSP responder's certificate, except its serial number."""
+
+    subject: tuple[TypeValue, ...]
+    public_key_der: bytes
+    signature_algorithm: SignatureAlgorithm
+    not_before: datetime
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """What the builder needs beside the extensions."""
+
+    subject: x509.Name
+    issuer: x509.Name
+    public_key_der: bytes
+    signature_algorithm: SignatureAlgorithm
+    not_before: datetime
+    not_after: datetime
+    serial_number: int
+
+
+def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
+    """Return the TBSCertificate of ``leaf`` under ``issuer``, DER.
+
+    Raises:
+        UnusableName: the subject cannot be encoded.
+        UnusableCertificate: there is neither a subject nor an alternative name.
+        UnusableKey: the public key cannot be read.
+    """
+    draft = _draft_of(leaf, serial_number, issuer.certificate.subject)
+    return _encode(
+        draft,
+        [
+            extensions.subject_key_identifier(leaf.public_key_der),
+            extensions.authority_key_identifier(issuer.certificate),
+            *_leaf_extensions(leaf),
+            *extensions.publication(issuer.publication),
+        ],
+    )
+
+
+def self_signed_leaf_tbs(leaf: Leaf, *, serial_number: int) -> bytes:
+    """Return the TBSCertificate of a leaf that its own key signs, DER.
+
+    Raises:
+        UnusableCertificate: the subject is empty; it is the issuer here (RFC 5280 4.1.2.4).
+    """
+    if not leaf.subject:
+        raise UnusableCertificate([_EMPTY_ISSUER])
+    draft = _draft_of(leaf, serial_number, x509_name(leaf.subject))
+    ski = extensions.subject_key_identifier(leaf.public_key_der)
+    return _encode(draft, [ski, *_leaf_extensions(leaf)])
+
+
+def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> bytes:
+    """Return the TBSCertificate of a CA, DER; ``issuer`` is ``None`` for a self-signed root.
+
+    Raises:
+        UnusableName: the subject cannot be encoded.
+        UnusableCertificate: the subject is empty (X-07).
+    """
+    if not ca.subject:
+        raise UnusableCertificate([_EMPTY_ISSUER])
+    subject = x509_name(ca.subject)
+    draft = _Draft(
+        subject=subject,
+        issuer=issuer.certificate.subject if issuer else subject,
+        public_key_der=ca.public_key_der,
+        signature_algorithm=ca.signature_algorithm,
+        not_before=ca.not_before,
+        not_after=ca.not_after,
+        serial_number=serial_number,
+    )
+    found = [extensions.subject_key_identifier(ca.public_key_der)]
+    if issuer:
+        found.append(extensions.authority_key_identifier(issuer.certificate))
+    found.append(extensions.basic_constraints(ca.path_length))
+    found.append(extensions.key_usage(_CA_USAGE))
+    if ca.extended_key_usage:
+        found.append(extensions.extended_key_usage(ca.extended_key_usage))
+    constraints = extensions.name_constraints(ca.name_constraints)
+    if constraints:
+        found.append(constraints)
+    if issuer:
+        found.extend(extensions.publication(issuer.publication))
+    return _encode(draft, found)
+
+
+def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer: Issuer) -> bytes:
+    """Return the TBSCertificate of a delegated OCSP responder, DER (RFC 6960 4.2.2.2).
+
+    It carries id-pkix-ocsp-nocheck, hence no addresses to check its own status.
+    """
+    draft = _Draft(
+        subject=x509_name(responder.subject),
+        issuer=issuer.certificate.subject,
+        public_key_der=responder.public_key_der,
+        signature_algorithm=responder.signature_algorithm,
+        not_before=responder.not_before,
+        not_after=responder.not_after,
+        serial_number=serial_number,
+    )
+    return _encode(
+        draft,
+        [
+            extensions.subject_key_identifier(responder.public_key_der),
+            extensions.authority_key_identifier(issuer.certificate),
+            extensions.key_usage(_RESPONDER_USAGE),
+            extensions.extended_key_usage(("ocsp_signing",)),
+            extensions.ocsp_no_check(),
+        ],
+    )
+
+
+def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature: bytes) -> bytes:
+    """Return the certificate DER of to-be-signed bytes and the signature over them.
+
+    The outer AlgorithmIdentifier is copied from the TBS, so that the two are byte-identical
+    (RFC 5280 section 4.1.1.2, X-03).
+
+    Raises:
+        ValueError: the TBS names another algorithm than ``signature_algorithm``.
+    """
+    identifier = signature_identifier(tbs_der)
+    if identifier != _ALGORITHM_IDENTIFIERS[signature_algorithm]:
+        raise ValueError(f"the to-be-signed bytes are not for {signature_algorithm.value}")
+    return der.encode(
+        der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
+    )
+
+
+def signature_identifier(tbs_der: bytes) -> bytes:
+    """Return the DER of ``TBSCertificate.signature``."""
+    fields = der.children(tbs_der, der.element_at(tbs_der))
+    first = next(fields)
+    if first.tag == der.CONTEXT_0:  # version; absent in v1
+        next(fields)
+    identifier = next(fields)
+    return tbs_der[identifier.start : identifier.end]
+
+
+def _oid(hexadecimal: str, *, null: bool = False) -> bytes:
+    body = bytes.fromhex(hexadecimal)
+    return der.encode(
+        der.SEQUENCE, der.encode(der.OBJECT_IDENTIFIER, body), b"\x05\x00" if null else b""
+    )
+
+
+# RSA carries NULL parameters (RFC 4055 section 5), all others none (RFC 5758, 8410, 9881).
+_ALGORITHM_IDENTIFIERS = {
+    SignatureAlgorithm.RSA_SHA256: _oid("2a864886f70d01010b", null=True),
+    SignatureAlgorithm.RSA_SHA384: _oid("2a864886f70d01010c", null=True),
+    SignatureAlgorithm.RSA_SHA512: _oid("2a864886f70d01010d", null=True),
+    SignatureAlgorithm.ECDSA_SHA256: _oid("2a8648ce3d040302"),
+    SignatureAlgorithm.ECDSA_SHA384: _oid("2a8648ce3d040303"),
+    SignatureAlgorithm.ECDSA_SHA512: _oid("2a8648ce3d040304"),
+    SignatureAlgorithm.ED25519: _oid("2b6570"),
+    SignatureAlgorithm.ED448: _oid("2b6571"),
+    SignatureAlgorithm.ML_DSA_44: _oid("608648016503040311"),
+    SignatureAlgorithm.ML_DSA_65: _oid("608648016503040312"),
+    SignatureAlgorithm.ML_DSA_87: _oid("608648016503040313"),
+}
+
+_EMPTY_ISSUER = Violation(
+    code="certificate.empty_subject",
+    field="subject",
+    value="",
+    reason="The subject is empty, but this certificate's subject is an issuer.",
+    hint="At least a common name.",
+)
+_NAMELESS = Violation(
+    code="certificate.no_name",
+    field="subject_alt_names",
+    value="",
+    reason="The certificate has neither a subject nor an alternative name.",
+    hint="At least one alternative name.",
+)
+
+
+def _draft_of(leaf: Leaf, serial_number: int, issuer: x509.Name) -> _Draft:
+    return _Draft(
+        subject=x509_name(leaf.subject),
+        issuer=issuer,
+        public_key_der=leaf.public_key_der,
+        signature_algorithm=leaf.signature_algorithm,
+        not_before=leaf.not_before,
+        not_after=leaf.not_after,
+        serial_number=serial_number,
+    )
+
+
+def _leaf_extensions(leaf: Leaf) -> list[AnyExtension]:
+    """Return what says who the leaf is and what it may do, each only when there is something."""
+    if not leaf.subject and not leaf.subject_alt_names:
+        raise UnusableCertificate([_NAMELESS])
+    found = []
+    if leaf.is_ca:
+        found.append(extensions.basic_constraints(leaf.path_length))
+    if leaf.key_usage:
+        found.append(extensions.key_usage(leaf.key_usage))
+    if leaf.extended_key_usage:
+        found.append(extensions.extended_key_usage(leaf.extended_key_usage))
+    if leaf.subject_alt_names:
+        found.append(
+            extensions.subject_alternative_name(leaf.subject_alt_names, critical=not leaf.subject)
+        )
+    return found
+
+
+def _encode(draft: _Draft, found: list[AnyExtension]) -> bytes:
+    """Return the TBSCertificate of a draft."""
+    algorithm = draft.signature_algorithm
+    builder = x509.CertificateBuilder(
+        subject_name=draft.subject,
+        issuer_name=draft.issuer,
+        public_key=cast("CertificatePublicKeyTypes", keys.load_public_key(draft.public_key_der)),
+        serial_number=draft.serial_number,
+        not_valid_before=draft.not_before,
+        not_valid_after=draft.not_after,
+        extensions=found,
+    )
+    recorded: list[bytes] = []
+
+    def record(tbs_der: bytes) -> bytes:
+        recorded.append(tbs_der)
+        return b"\x00"
+
+    stand_in = keys.recording_private_key(algorithm, record)
+    builder.sign(cast("CertificateIssuerPrivateKeyTypes", stand_in), cast("Any", algorithm.hash))
+    return recorded[0]

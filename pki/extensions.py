@@ -1,0 +1,128 @@
+"""Which extensions does a certificate get, and with which criticality?
+
+Objects that many certificates share are built once and cached; they are never changed.
+"""
+
+import ipaddress
+from functools import lru_cache
+from typing import TypeAlias
+
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from pki import keys
+from pki.names import general_names
+from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
+
+AnyExtension: TypeAlias = x509.Extension[x509.ExtensionType]
+
+EXTENDED_KEY_USAGE_OIDS: dict[str, x509.ObjectIdentifier] = {
+    "server_auth": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client_auth": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "code_signing": ExtendedKeyUsageOID.CODE_SIGNING,
+    "email_protection": ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    "time_stamping": ExtendedKeyUsageOID.TIME_STAMPING,
+    "ocsp_signing": ExtendedKeyUsageOID.OCSP_SIGNING,
+}
+_CACHED = 512
+
+
+def wrap(value: x509.ExtensionType, *, critical: bool = False) -> AnyExtension:
+    """Return the extension that carries ``value``."""
+    return x509.Extension(value.oid, critical, value)
+
+
+def subject_key_identifier(spki_der: bytes) -> AnyExtension:
+    """Return the SKI of a key, always computed, never taken from a request (X-11)."""
+    return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
+
+
+@lru_cache(maxsize=_CACHED)
+def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
+    """Return the AKI that repeats the SKI of the issuer's certificate (X-10).
+
+    An issuer from elsewhere may lack an SKI; then RFC 5280 section 4.2.1.1 has the identifier
+    computed from its key.
+    """
+    try:
+        identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
+        digest = identifier.value.digest
+    except x509.ExtensionNotFound:
+        digest = keys.key_identifier(keys.public_key_to_der(issuer.public_key()))
+    return wrap(x509.AuthorityKeyIdentifier(digest, None, None))
+
+
+@lru_cache(maxsize=_CACHED)
+def key_usage(usages: frozenset[str]) -> AnyExtension:
+    """Return a critical KeyUsage with the named bits (X-12)."""
+    return wrap(
+        x509.KeyUsage(
+            *(name in usages for name in KEY_USAGES),
+        ),
+        critical=True,
+    )
+
+
+@lru_cache(maxsize=_CACHED)
+def extended_key_usage(usages: tuple[str, ...]) -> AnyExtension:
+    """Return a non-critical ExtendedKeyUsage (X-17); time stamping alone must be critical.
+
+    Source: RFC 3161 section 2.3 for ``time_stamping``.
+    """
+    value = x509.ExtendedKeyUsage([EXTENDED_KEY_USAGE_OIDS[name] for name in usages])
+    return wrap(value, critical=usages == ("time_stamping",))
+
+
+@lru_cache(maxsize=_CACHED)
+def basic_constraints(path_length: int | None) -> AnyExtension:
+    """Return the critical BasicConstraints of a CA (X-13); end entities have none."""
+    return wrap(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+
+
+def subject_alternative_name(names: tuple[TypeValue, ...], *, critical: bool) -> AnyExtension:
+    """Return the SAN; critical exactly when the subject is empty (X-07)."""
+    return wrap(x509.SubjectAlternativeName(general_names(names)), critical=critical)
+
+
+@lru_cache(maxsize=_CACHED)
+def publication(where: Publication) -> tuple[AnyExtension, ...]:
+    """Return CRL distribution points and authority information access, as far as there are any.
+
+    All CRL addresses are names of one point: they serve the same CRL (X-18, X-19).
+    """
+    found: list[AnyExtension] = []
+    if where.crl_urls:
+        urls = [x509.UniformResourceIdentifier(url) for url in where.crl_urls]
+        point = x509.DistributionPoint(urls, None, None, None)
+        found.append(wrap(x509.CRLDistributionPoints([point])))
+    access = [
+        x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
+        for method, urls in (
+            (AuthorityInformationAccessOID.OCSP, where.ocsp_urls),
+            (AuthorityInformationAccessOID.CA_ISSUERS, where.ca_issuers_urls),
+        )
+        for url in urls
+    ]
+    if access:
+        found.append(wrap(x509.AuthorityInformationAccess(access)))
+    return tuple(found)
+
+
+def name_constraints(constraints: NameConstraints) -> AnyExtension | None:
+    """Return the critical NameConstraints, ``None`` when there is no subtree (X-15)."""
+    permitted = [_subtree(kind, value) for kind, value in constraints.permitted]
+    excluded = [_subtree(kind, value) for kind, value in constraints.excluded]
+    if not permitted and not excluded:
+        return None
+    return wrap(x509.NameConstraints(permitted or None, excluded or None), critical=True)
+
+
+def _subtree(kind: str, value: str) -> x509.GeneralName:
+    if kind == "ip_address":
+        return x509.IPAddress(ipaddress.ip_network(value))
+    return general_names([(kind, value)])[0]
+
+
+def ocsp_no_check() -> AnyExtension:
+    """Return id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1)."""
+    return wrap(x509.OCSPNoCheck())

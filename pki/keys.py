@@ -1,0 +1,335 @@
+"""How are keys made, read, written, used and judged?"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, cast
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from pki import der
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
+from pki.findings import UnusableKey, Violation
+
+Sign = Callable[[bytes], bytes]
+
+PUBLIC_EXPONENT = 65537
+MAX_EXPONENT = 2**64
+# A 16 384-bit modulus costs 10 ms a verification; nothing above this is worked with.
+MAX_RSA_BITS = 8192
+
+_GENERATORS: dict[KeyAlgorithm, Callable[[], PrivateKeyTypes]] = {
+    KeyAlgorithm.RSA_2048: lambda: rsa.generate_private_key(PUBLIC_EXPONENT, 2048),
+    KeyAlgorithm.RSA_3072: lambda: rsa.generate_private_key(PUBLIC_EXPONENT, 3072),
+    KeyAlgorithm.RSA_4096: lambda: rsa.generate_private_key(PUBLIC_EXPONENT, 4096),
+    KeyAlgorithm.EC_P256: lambda: ec.generate_private_key(ec.SECP256R1()),
+    KeyAlgorithm.EC_P384: lambda: ec.generate_private_key(ec.SECP384R1()),
+    KeyAlgorithm.EC_P521: lambda: ec.generate_private_key(ec.SECP521R1()),
+    KeyAlgorithm.ED25519: ed25519.Ed25519PrivateKey.generate,
+    KeyAlgorithm.ED448: ed448.Ed448PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_44: mldsa.MLDSA44PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey.generate,
+    KeyAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey.generate,
+}
+
+
+def generate_private_key(algorithm: KeyAlgorithm) -> PrivateKeyTypes:
+    """Return a fresh key; RSA takes 50 to 330 ms of CPU, the others well under one."""
+    return _GENERATORS[algorithm]()
+
+
+def private_key_to_pkcs8(key: PrivateKeyTypes, password: bytes | None = None) -> bytes:
+    """Return PKCS#8 DER, under PBES2/AES-256 when a password is given (RFC 5958)."""
+    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, _encryption(password))
+
+
+def private_key_to_pem(key: PrivateKeyTypes, password: bytes | None = None) -> bytes:
+    """Return PKCS#8 PEM, under PBES2/AES-256 when a password is given."""
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, _encryption(password))
+
+
+def _encryption(password: bytes | None) -> serialization.KeySerializationEncryption:
+    return BestAvailableEncryption(password) if password else NoEncryption()
+
+
+def private_key_from_pkcs8(data: bytes, *, trusted: bool) -> PrivateKeyTypes:
+    """Return the private key of an unencrypted PKCS#8 structure.
+
+    Args:
+        data: PKCS#8 DER.
+        trusted: we sealed these bytes ourselves; skips the RSA primality check, which costs
+            40 to 330 ms.
+
+    Raises:
+        UnusableKey: not a private key, an inconsistent one, or of an algorithm not ours.
+    """
+    try:
+        key = serialization.load_der_private_key(data, None, unsafe_skip_rsa_key_validation=trusted)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UnusableKey([_unreadable("private_key")]) from error
+    if key_algorithm_of(key.public_key()) is None:
+        raise UnusableKey(_unsupported(key.public_key(), "private_key"))
+    return key
+
+
+def public_key_to_der(key: PublicKeyTypes) -> bytes:
+    """Return the SubjectPublicKeyInfo, DER."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def load_public_key(data: bytes) -> PublicKeyTypes:
+    """Return the key of a SubjectPublicKeyInfo.
+
+    Raises:
+        UnusableKey: the DER is no public key that the library knows.
+    """
+    try:
+        return serialization.load_der_public_key(data)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise UnusableKey([_unreadable("public_key")]) from error
+
+
+def spki_sha256(spki_der: bytes) -> str:
+    """Return the SHA-256 of a SubjectPublicKeyInfo, lower-case hex: the identity of a key."""
+    return hashlib.sha256(spki_der).hexdigest()
+
+
+def key_identifier(spki_der: bytes) -> bytes:
+    """Return the SHA-1 of the BIT STRING's value, 20 octets (RFC 5280 section 4.2.1.2 (1))."""
+    *_, bits = der.children(spki_der, der.element_at(spki_der))
+    return hashlib.sha1(spki_der[bits.content + 1 : bits.end], usedforsecurity=False).digest()
+
+
+def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+    """Return a signature over ``data``.
+
+    Raises:
+        UnusableKey: the key cannot make such signatures.
+    """
+    if isinstance(key, rsa.RSAPrivateKey) and algorithm.hash is not None:
+        return key.sign(data, padding.PKCS1v15(), algorithm.hash)
+    if isinstance(key, ec.EllipticCurvePrivateKey) and algorithm.hash is not None:
+        return key.sign(data, ec.ECDSA(algorithm.hash))
+    if isinstance(key, _BASES[algorithm]):
+        return cast("bytes", key.sign(data))
+    raise UnusableKey(
+        [
+            Violation(
+                code="key.signature_mismatch",
+                field="signature_algorithm",
+                value=algorithm.value,
+                reason="The key cannot make signatures of this kind.",
+            )
+        ]
+    )
+
+
+def verify(
+    public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
+) -> bool:
+    """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
+    try:
+        if isinstance(public_key, rsa.RSAPublicKey) and algorithm.hash is not None:
+            public_key.verify(signature, data, padding.PKCS1v15(), algorithm.hash)
+        elif isinstance(public_key, ec.EllipticCurvePublicKey) and algorithm.hash is not None:
+            public_key.verify(signature, data, ec.ECDSA(algorithm.hash))
+        elif key_algorithm_of(public_key) == algorithm.value:
+            cast("ed25519.Ed25519PublicKey", public_key).verify(signature, data)
+        else:
+            return False
+    except InvalidSignature:
+        return False
+    return True
+
+
+# --- keys whose private half is elsewhere -----------------------------------------------------
+
+_BASES: dict[SignatureAlgorithm, type[Any]] = {
+    SignatureAlgorithm.RSA_SHA256: rsa.RSAPrivateKey,
+    SignatureAlgorithm.RSA_SHA384: rsa.RSAPrivateKey,
+    SignatureAlgorithm.RSA_SHA512: rsa.RSAPrivateKey,
+    SignatureAlgorithm.ECDSA_SHA256: ec.EllipticCurvePrivateKey,
+    SignatureAlgorithm.ECDSA_SHA384: ec.EllipticCurvePrivateKey,
+    SignatureAlgorithm.ECDSA_SHA512: ec.EllipticCurvePrivateKey,
+    SignatureAlgorithm.ED25519: ed25519.Ed25519PrivateKey,
+    SignatureAlgorithm.ED448: ed448.Ed448PrivateKey,
+    SignatureAlgorithm.ML_DSA_44: mldsa.MLDSA44PrivateKey,
+    SignatureAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey,
+    SignatureAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey,
+}
+
+
+class _Delegated:
+    """Passes the data to be signed to a callable; the library does the encoding around it.
+
+    Padding and hash are arguments of the library's own choosing here: the callable knows
+    which signature algorithm it was asked for.
+    """
+
+    def __init__(self, public_key: PublicKeyTypes | None, sign: Sign) -> None:
+        self._public_key = public_key
+        self._sign = sign
+
+    def public_key(self) -> PublicKeyTypes | None:
+        return self._public_key
+
+    def sign(self, data: bytes, *_: object) -> bytes:
+        return self._sign(bytes(data))
+
+    @property
+    def curve(self) -> ec.EllipticCurve:
+        return cast("ec.EllipticCurvePublicKey", self._public_key).curve
+
+    @property
+    def key_size(self) -> int:
+        return cast("rsa.RSAPublicKey", self._public_key).key_size
+
+    def __copy__(self) -> "_Delegated":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "_Delegated":
+        return self
+
+
+def _withheld(*_: object, **__: object) -> None:
+    raise TypeError("the private key is not here: it only signs, through its backend")
+
+
+def _delegated_type(base: type[Any]) -> type[Any]:
+    """Return a class that the library's builders accept as a private key of type ``base``."""
+    missing = base.__abstractmethods__ - set(dir(_Delegated))
+    return type(f"Delegated{base.__name__}", (_Delegated, base), dict.fromkeys(missing, _withheld))
+
+
+_DELEGATED: dict[type[Any], type[Any]] = {
+    base: _delegated_type(base) for base in dict.fromkeys(_BASES.values())
+}
+_PRIVATE_TYPE_OF: tuple[tuple[type[Any], type[Any]], ...] = (
+    (rsa.RSAPublicKey, rsa.RSAPrivateKey),
+    (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey),
+    (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
+    (ed448.Ed448PublicKey, ed448.Ed448PrivateKey),
+    (mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey),
+    (mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey),
+    (mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
+)
+
+
+def delegated_private_key(public_key: PublicKeyTypes, sign: Sign) -> PrivateKeyTypes:
+    """Return a stand-in private key that the library's builders accept.
+
+    Args:
+        public_key: the public half of the key that really signs.
+        sign: receives the octets to be signed, returns the signature; must use the algorithm
+            that the builder is told.
+
+    Raises:
+        UnusableKey: the public key is of a family that does not sign.
+    """
+    for public, private in _PRIVATE_TYPE_OF:
+        if isinstance(public_key, public):
+            return cast("PrivateKeyTypes", _DELEGATED[private](public_key, sign))
+    raise UnusableKey(_unsupported(public_key, "public_key"))
+
+
+def recording_private_key(algorithm: SignatureAlgorithm, sign: Sign) -> PrivateKeyTypes:
+    """Return a stand-in of the family that makes ``algorithm``, without any key at all.
+
+    Certificate builders ask for nothing but the signature; this is how to-be-signed bytes
+    are made where no key is.
+    """
+    return cast("PrivateKeyTypes", _DELEGATED[_BASES[algorithm]](None, sign))
+
+
+# --- judging public keys ----------------------------------------------------------------------
+
+# Only the checks that compute: the block list of that library reads files and may end the
+# process when they are missing.
+_WEAKNESSES = {
+    "fermat": "Its two primes are so close that Fermat's method factors it.",
+    "roca": "It was made by a chip with the ROCA flaw (CVE-2017-15361).",
+    "rsapoly": "Its bits follow a pattern that factors it.",
+    "sharedprimes": "It shares a prime with known weak keys.",
+    "smalld": "Its private exponent is small enough for Wiener's attack.",
+    "smallfactors": "It has a small prime factor.",
+}
+
+
+def check_public_key(key: PublicKeyTypes) -> tuple[Violation, ...]:
+    """Return everything that speaks against certifying a key (B-03, AC-02).
+
+    Costs about 0.5 ms for RSA and nothing worth measuring for the other families, whose
+    points and lengths the library checked while loading.
+    """
+    found: list[Violation] = []
+    if key_algorithm_of(key) is None:
+        found += _unsupported(key, "public_key")
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size <= MAX_RSA_BITS:
+        numbers = key.public_numbers()
+        found += _exponent_violations(numbers.e)
+        found += _weakness_violations(numbers.n, numbers.e)
+    return tuple(found)
+
+
+def _unsupported(key: PublicKeyTypes, field: str) -> list[Violation]:
+    """Describe a key of a family, size or curve that is not ours."""
+    if isinstance(key, rsa.RSAPublicKey):
+        code, value, hint = "key.size", f"RSA {key.key_size} bits", "RSA 2048, 3072 or 4096 bits."
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        code, value, hint = "key.curve", key.curve.name, "P-256, P-384 or P-521."
+    else:
+        code, value = "key.type", type(key).__name__.removesuffix("PublicKey")
+        hint = "RSA, ECDSA, Ed25519, Ed448 or ML-DSA."
+    reason = f"Keys of this kind are not certified: {value}."
+    return [Violation(code=code, field=field, value=value, reason=reason, hint=hint)]
+
+
+def _unreadable(field: str) -> Violation:
+    return Violation(
+        code="key.unreadable",
+        field=field,
+        value="",
+        reason="This is not a key of a known kind.",
+        hint="An unencrypted PKCS#8 private key or a SubjectPublicKeyInfo, DER.",
+    )
+
+
+def _exponent_violations(exponent: int) -> list[Violation]:
+    if PUBLIC_EXPONENT <= exponent < MAX_EXPONENT and exponent % 2:
+        return []
+    shown = str(exponent) if exponent < MAX_EXPONENT else f"{exponent.bit_length()} bits"
+    return [
+        Violation(
+            code="key.exponent",
+            field="public_key",
+            value=shown,
+            reason="The RSA public exponent is outside the safe range.",
+            hint="65537, or another odd number between it and 2^64.",
+        )
+    ]
+
+
+def _weakness_violations(modulus: int, exponent: int) -> list[Violation]:
+    # Imported late: it loads slowly (0.1 s) and only RSA keys need it.
+    from badkeys.checks import allchecks
+
+    return [
+        Violation(
+            code="key.weak",
+            field="public_key",
+            value=name,
+            reason=f"The RSA key is known to be breakable. {reason}",
+            hint="Make a new key with a current library.",
+        )
+        for name, reason in _WEAKNESSES.items()
+        if allchecks[name]["function"](modulus, e=exponent) is not False
+    ]

@@ -1,0 +1,23 @@
+"""Which serial number does the next certificate get?"""
+
+import secrets
+
+_OCTETS = 20
+_TOP_OCTETS = 0x7F
+
+
+def new_serial() -> int:
+    """Return a random serial number of exactly 20 octets.
+
+    The top octet is 0x01 to 0x7f, so that the number is positive, never zero and always
+    encodes to the same length; the other 19 octets (152 bits) come from the system's CSPRNG.
+
+    Source: RFC 5280 section 4.1.2.2 (X-02); Baseline Requirements 7.1 want 64 random bits.
+    """
+    top = 1 + secrets.randbelow(_TOP_OCTETS)
+    return int.from_bytes(bytes((top,)) + secrets.token_bytes(_OCTETS - 1), "big")
+
+
+def serial_hex(serial_number: int) -> str:
+    """Return the form that the database and URLs use: lower-case hex, no leading zeros."""
+    return f"{serial_number:x}"
