@@ -98,7 +98,12 @@ def visible_application_ids(principal: Principal, permission: Permission) -> lis
 
 
 def visible(
-    rows: QuerySet[Any], principal: Principal, permission: Permission, path: str = "application_id"
+    rows: QuerySet[Any],
+    principal: Principal,
+    permission: Permission,
+    *,
+    path: str = "application_id",
+    scoped: bool = True,
 ) -> QuerySet[Any]:
     """Narrow ``rows`` to those in applications where ``permission`` is held, in the same query.
 
@@ -109,11 +114,14 @@ def visible(
         principal: who asks.
         permission: the right that must be held.
         path: the column that names the application (``pk`` for applications themselves).
+        scoped: whether the token needs the scope too; ``False`` for a look-up on the way to
+            an act that asks for its own scope, such as a token that may only request.
 
     Raises:
         AccessDenied: the token lacks the scope.
     """
-    _require_scope(principal, permission)
+    if scoped:
+        _require_scope(principal, permission)
     if _governs(principal, permission):
         return rows
     if principal.application_id is not None:

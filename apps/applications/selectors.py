@@ -1,0 +1,106 @@
+"""Which applications, members, profiles, tokens and events may this principal see?"""
+
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from apps.applications import access
+from apps.applications.models import ApiToken, Application, MachineIdentity, Membership, Pairing
+from apps.applications.roles import Permission
+from apps.audit import selectors as audit_selectors
+from apps.audit.models import AuditEvent
+from apps.errors import NotFound
+from apps.principals import Principal
+
+applications_visible_to = access.applications_visible_to
+
+
+def application_for(principal: Principal, reference: str | UUID) -> Application:
+    """Return the application with this identifier or name.
+
+    Raises:
+        NotFound: no such application, or another team's.
+        AccessDenied: the token lacks the scope ``read``.
+    """
+    found = applications_visible_to(principal).filter(_named("", reference)).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
+    """Return the pair of an application and a profile, each by identifier or name.
+
+    Whether the principal may request there is for the pipeline to decide; here only pairs
+    in sight are found, with one query that brings policy and authority along.
+
+    Raises:
+        NotFound: no such pair, or in an application that is none of the principal's business.
+    """
+    pairs = Pairing.objects.select_related(
+        "application", "profile__policy__current_version", "profile__authority"
+    ).filter(_named("application__", application), _named("profile__", profile))
+    found = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:
+    """Return the profiles attached to an application, by name.
+
+    Raises:
+        NotFound, AccessDenied: the right to see the enrollment settings is missing.
+    """
+    access.require(principal, Permission.VIEW_ENROLLMENT, application)
+    return application.pairings.select_related("profile").order_by("profile__name")
+
+
+def members_of(principal: Principal, application: Application) -> QuerySet[Membership]:
+    """Return the members of an application, oldest first.
+
+    Raises:
+        NotFound, AccessDenied: the right to see the members is missing.
+    """
+    access.require(principal, Permission.VIEW_MEMBERS, application)
+    return application.memberships.select_related("user", "group").order_by("id")
+
+
+def machines_visible_to(principal: Principal) -> QuerySet[MachineIdentity]:
+    """Return all machine identities to those who govern, and to a machine its own."""
+    found = MachineIdentity.objects.select_related("user")
+    return found if principal.governs else found.filter(user_id=principal.user_id)
+
+
+def tokens_visible_to(principal: Principal) -> QuerySet[ApiToken]:
+    """Return all tokens to those who govern, and to everyone else their own."""
+    found = ApiToken.objects.select_related("user", "application")
+    return found if principal.governs else found.filter(user_id=principal.user_id)
+
+
+def events_visible_to(
+    principal: Principal, *, application: Application | None = None
+) -> QuerySet[AuditEvent]:
+    """Return audit events, newest first.
+
+    Args:
+        principal: who asks; events of no application are for those who govern.
+        application: only this application's events.
+
+    Raises:
+        NotFound: the application is none of the principal's business.
+        AccessDenied: the role or the token does not allow reading the log.
+    """
+    if application is not None:
+        access.require(principal, Permission.VIEW_AUDIT, application)
+        return audit_selectors.events_of([application.pk])
+    ids = access.visible_application_ids(principal, Permission.VIEW_AUDIT)
+    return audit_selectors.all_events() if ids is None else audit_selectors.events_of(ids)
+
+
+def _named(path: str, reference: str | UUID) -> Q:
+    """Match an identifier or a name; names never read as identifiers, so it is one or the other."""
+    try:
+        return Q(**{f"{path}pk": reference if isinstance(reference, UUID) else UUID(reference)})
+    except ValueError:
+        return Q(**{f"{path}name": reference})

@@ -1,0 +1,24 @@
+"""Which events are there? Querysets only; who may read them is decided by the layers above."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+
+from apps.audit.models import AuditEvent
+
+
+def all_events() -> QuerySet[AuditEvent]:
+    """Return every event, newest first."""
+    return AuditEvent.objects.order_by("-id")
+
+
+def events_of(application_ids: Collection[UUID]) -> QuerySet[AuditEvent]:
+    """Return the events of these applications, newest first."""
+    return all_events().filter(application_id__in=application_ids)
+
+
+def story_of(subject: Model) -> QuerySet[AuditEvent]:
+    """Return what happened to one object, newest first."""
+    kind = subject._meta.label_lower  # noqa: SLF001 - Django's documented Meta API
+    return all_events().filter(subject_type=kind, subject_id=str(subject.pk))
