@@ -4,7 +4,13 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """The bottom of the house: who exists."""
+    """Who exists, and who signed in."""
 
     name = "apps.accounts"
     verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        """Let the audit log hear of logins."""
+        from apps.accounts import logins
+
+        logins.listen()

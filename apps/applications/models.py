@@ -135,7 +135,9 @@ class ApiToken(AbstractAuthToken):
 
     public_id = models.UUIDField(default=ids.uuid7, unique=True, editable=False)
     name = models.CharField(max_length=100)
-    scopes = models.JSONField(default=list, help_text="names of Scope; what the token may be used for")
+    scopes = models.JSONField(
+        default=list, help_text="names of Scope; what the token may be used for"
+    )
     application = models.ForeignKey(
         Application,
         null=True,

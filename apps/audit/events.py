@@ -42,6 +42,9 @@ class Event(StrEnum):
     MACHINE_DELETED = "machine.deleted"
     TOKEN_CREATED = "token.created"  # noqa: S105 - an event name, not a password
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - an event name, not a password
+    ACCOUNT_CREATED = "account.created"
+    ACCOUNT_UPDATED = "account.updated"
+    ACCOUNT_DISABLED = "account.disabled"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     ACCESS_DENIED = "access.denied"

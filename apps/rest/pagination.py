@@ -16,6 +16,7 @@ from pki.findings import Violation
 _Row = TypeVar("_Row", bound=Model)
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+PAGING_PARAMETERS = frozenset({"limit", "cursor"})
 _SALT = "apps.rest.pagination"
 
 
