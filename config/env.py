@@ -76,6 +76,14 @@ class Environment:
             return default
         return raw
 
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """Return one of ``choices``, whatever its case."""
+        value = self.text(name, default).lower()
+        if value not in choices:
+            self.problems.append(f"{PREFIX}{name}={value!r} is none of {', '.join(choices)}")
+            return default
+        return value
+
     def words(self, name: str, default: tuple[str, ...] = ()) -> list[str]:
         """Return a comma-separated list."""
         raw = self.text(name)
@@ -94,3 +102,9 @@ class Environment:
         if self.problems:
             listing = "\n  - ".join(self.problems)
             raise ImproperlyConfigured(f"Unusable settings:\n  - {listing}")
+
+
+def host_of(origin: str) -> str:
+    """Return the host of an origin as ``ALLOWED_HOSTS`` wants it: IPv6 in brackets, no port."""
+    host = urlsplit(origin).hostname or ""
+    return f"[{host}]" if ":" in host else host

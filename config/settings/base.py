@@ -6,7 +6,7 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from config.env import Environment
+from config.env import Environment, host_of
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -19,7 +19,11 @@ SEALWRIGHT: dict[str, Any] = {
     "HTTP_PORT": env.port("HTTP_PORT", 8080),
     "BIND": env.text("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
+    "PUBLIC_WORKERS": env.integer("PUBLIC_WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # "optional" lets TLS clients show a certificate of one of our authorities (for EST);
+    # off by default, because browsers that hold such a certificate would ask about it.
+    "TLS_CLIENT_CERTIFICATES": env.choice("TLS_CLIENT_CERTIFICATES", "off", ("off", "optional")),
     # Files so that the key-encryption key never shares a backup with the database.
     "KEK_FILE": env.path("KEK_FILE", HOME / "keys" / "kek.json"),
     "KEK": env.text("KEK"),
@@ -33,6 +37,7 @@ SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://localhost:{SEALWRIGHT['HT
 SECRET_KEY = env.text("SECRET_KEY")
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+ALLOWED_HOSTS.append(host_of(SEALWRIGHT["PUBLIC_URL"]))
 CSRF_TRUSTED_ORIGINS = [SEALWRIGHT["PUBLIC_URL"]]
 
 INSTALLED_APPS = [
@@ -113,7 +118,9 @@ CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "sealwright_cache",
-    }
+    },
+    # Each django-q2 cluster reports itself twice a second; that is no reason to write to disk.
+    "cluster_status": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
 }
 
 # --- People ----------------------------------------------------------------------------
@@ -174,6 +181,8 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "apps.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    # ?format= names the file format of a download, not a renderer.
+    "URL_FORMAT_OVERRIDE": None,
 }
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
@@ -205,7 +214,9 @@ Q_CLUSTER = {
     "retry": 900,
     "ack_failures": True,
     "max_attempts": 1,
-    "save_limit": 0,
+    # Successes are on record in our own rows; only the engine's failures are kept.
+    "save_limit": -1,
+    "cache": "cluster_status",
     "bulk": 10,
     "queue_limit": 20,
     "poll": 0.5,
@@ -216,7 +227,8 @@ Q_CLUSTER = {
 
 # --- Static files, time, logs ------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = HOME / "static"
+# Made from code, not data: every data directory of one checkout shares it.
+STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -4,12 +4,12 @@ import tempfile
 from pathlib import Path
 
 from config.settings.base import *  # noqa: F403 - Django's settings idiom
-from config.settings.base import SEALWRIGHT, STORAGES, env
+from config.settings.base import CACHES, SEALWRIGHT, STORAGES, env
 
 env.finish()
 SECRET_KEY = "tests-only"  # noqa: S105 - signs nothing outside the test run
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES = CACHES | {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
