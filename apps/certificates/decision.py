@@ -52,7 +52,7 @@ class Decision:
 
     def with_key(self, public_key_der: bytes) -> "Decision":
         """Return the same decision for a freshly made key of the algorithm decided upon."""
-        assert self.leaf is not None  # noqa: S101 - only called on accepted decisions
+        assert self.leaf is not None
         return replace(self, leaf=replace(self.leaf, public_key_der=public_key_der))
 
 
@@ -122,7 +122,7 @@ def _issuer_verdicts(leaf: Leaf, issuer: IssuerHandle) -> list[Verdict]:
 
 def _version_of(profile: Profile) -> PolicyVersion:
     version = profile.policy.current_version
-    assert version is not None  # noqa: S101 - policies are created with their first version
+    assert version is not None
     return version
 
 
@@ -159,7 +159,9 @@ def _limits(issuer: IssuerHandle | None, leaf_key: KeyAlgorithm) -> IssuerLimits
     if issuer is None:
         algorithms = signature_algorithms_of(leaf_key)
         return IssuerLimits(
-            not_after=None, signature_algorithms=algorithms, default_signature_algorithm=algorithms[0]
+            not_after=None,
+            signature_algorithms=algorithms,
+            default_signature_algorithm=algorithms[0],
         )
     algorithms = signature_algorithms_of(issuer.key_algorithm)
     return IssuerLimits(

@@ -62,7 +62,9 @@ def parse_format(text: str) -> ExportFormat:
         raise UnsupportedFormat(f"{text!r} is not a format; use one of: {known}.") from error
 
 
-def export_public(principal: Principal, certificate: Certificate, form: ExportFormat) -> ExportedFile:
+def export_public(
+    principal: Principal, certificate: Certificate, form: ExportFormat
+) -> ExportedFile:
     """Return the certificate or its chain in a form that holds no key.
 
     Raises:
@@ -75,7 +77,11 @@ def export_public(principal: Principal, certificate: Certificate, form: ExportFo
             content, kind, suffix = bundles.to_pem([der]).encode(), "application/x-pem-file", "pem"
         case ExportFormat.CHAIN:
             chain = chain_ders(certificate)
-            content, kind, suffix = bundles.to_pem(chain).encode(), "application/x-pem-file", "chain.pem"
+            content, kind, suffix = (
+                bundles.to_pem(chain).encode(),
+                "application/x-pem-file",
+                "chain.pem",
+            )
         case ExportFormat.FULL_CHAIN:
             every = [der, *chain_ders(certificate)]
             content, kind, suffix = (
@@ -164,7 +170,12 @@ def _stem(certificate: Certificate) -> str:
     """Return a file name made of letters, digits, dots and dashes only."""
     name = certificate.common_name or certificate.serial_number
     name = name.replace("*", "wildcard")
-    return "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:80].strip(".-") or "certificate"
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:80].strip(
+            ".-"
+        )
+        or "certificate"
+    )
 
 
 _PASSWORD_MISSING = Violation(

@@ -97,7 +97,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
 
     made_key = None
     if enrollment.csr is None:
-        assert decision.leaf is not None  # noqa: S101 - accepted decisions have content
+        assert decision.leaf is not None
         made_key = key_material.make(decision.leaf.key_algorithm)
         decision = decision.with_key(made_key.public_key_der)
 
@@ -139,7 +139,7 @@ def _new_request(
     enrollment: Enrollment, decision: Decision, state: RequestState
 ) -> CertificateRequest:
     pairing = enrollment.pairing
-    assert decision.leaf is not None  # noqa: S101 - accepted decisions have content
+    assert decision.leaf is not None
     return CertificateRequest(
         application=pairing.application,
         profile=pairing.profile,
@@ -158,9 +158,15 @@ def _new_request(
 
 
 def _insert(request: CertificateRequest) -> None:
-    """Write the request; a second open renewal of one certificate is refused by the database."""
-    if request.replaces_id is not None and signing.renewal_is_open(request.replaces_id):
-        raise AlreadyExists("This certificate is already being renewed.")
+    """Write the request; of several renewals of one certificate the row lock admits one.
+
+    Raises:
+        AlreadyExists: the certificate is being renewed, or has been.
+    """
+    if request.replaces_id is not None:
+        Certificate.objects.select_for_update().get(pk=request.replaces_id)
+        if signing.is_renewed_or_renewing(request.replaces_id):
+            raise AlreadyExists("This certificate has been renewed, or is being renewed.")
     request.save(force_insert=True)
 
 
@@ -173,7 +179,7 @@ def _keep_refusal(
     if decision is not None and decision.csr is not None:
         csr = decision.csr.der
     version = pairing.profile.policy.current_version
-    assert version is not None  # noqa: S101 - policies are created with their first version
+    assert version is not None
     listed = [violation.as_dict() for violation in violations]
     with transaction.atomic():
         request = CertificateRequest.objects.create(

@@ -48,13 +48,19 @@ class CertificateRequest(models.Model):
     application = models.ForeignKey(
         Application, on_delete=models.PROTECT, related_name="certificate_requests"
     )
-    profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="certificate_requests")
+    profile = models.ForeignKey(
+        Profile, on_delete=models.PROTECT, related_name="certificate_requests"
+    )
     profile_revision = models.PositiveIntegerField()
     policy_version = models.ForeignKey(
         PolicyVersion, on_delete=models.PROTECT, related_name="certificate_requests"
     )
     authority = models.ForeignKey(
-        Authority, null=True, blank=True, on_delete=models.PROTECT, related_name="certificate_requests"
+        Authority,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="certificate_requests",
     )
     state = models.CharField(max_length=20, choices=RequestState.choices)
     method = models.CharField(max_length=10, choices=EnrollmentMethod.choices)
@@ -71,7 +77,11 @@ class CertificateRequest(models.Model):
     tbs_der = models.BinaryField(blank=True, default=b"", help_text="what is to be signed")
     tbs_sha256 = models.CharField(max_length=64, blank=True)
     replaces = models.ForeignKey(
-        "Certificate", null=True, blank=True, on_delete=models.PROTECT, related_name="renewal_requests"
+        "Certificate",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="renewal_requests",
     )
     signing_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=clock.now, editable=False)
@@ -143,7 +153,11 @@ class Certificate(models.Model):
         PolicyVersion, null=True, blank=True, on_delete=models.PROTECT, related_name="certificates"
     )
     authority = models.ForeignKey(
-        Authority, null=True, blank=True, on_delete=models.PROTECT, related_name="issued_certificates"
+        Authority,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="issued_certificates",
     )
     issuer_certificate = models.ForeignKey(
         AuthorityCertificate, null=True, blank=True, on_delete=models.PROTECT, related_name="+"

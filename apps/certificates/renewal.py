@@ -2,17 +2,24 @@
 
 from enum import StrEnum
 
-
 from apps.applications import selectors as application_selectors
-from apps.certificates import issuance, key_material
+from apps.certificates import issuance, key_material, signing
 from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
-from apps.errors import AlreadyExists, InvalidTransition, Malformed, Violation
+from apps.errors import (
+    AlreadyExists,
+    BadCSR,
+    InvalidTransition,
+    Malformed,
+    PolicyViolation,
+    Violation,
+)
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
-from pki import csr, keys
+from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+from pki.findings import UnusableCSR
 from pki.template import Leaf
 
 
@@ -50,8 +57,8 @@ def renew(
         raise InvalidTransition("The certificate belongs to no application; it cannot be renewed.")
     if certificate.state in {CertificateState.REVOKED, CertificateState.HELD}:
         raise InvalidTransition("A revoked certificate is not renewed; request a new one.")
-    if Certificate.objects.filter(replaces=certificate).exists():
-        raise AlreadyExists("This certificate has been renewed already.")
+    if signing.is_renewed_or_renewing(certificate.pk):
+        raise AlreadyExists("This certificate has been renewed, or is being renewed.")
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
@@ -63,28 +70,56 @@ def renew(
         raise Malformed(violations=[_KEY_SOURCE_AND_CSR])
     if key_source == KeySource.REUSE:
         csr_bytes = _csr_of_kept_key(certificate, leaf)
+    elif csr_bytes is not None:
+        _require_same_names(csr_bytes, leaf)
     enrollment = Enrollment(
         principal=principal,
         pairing=pairing,
         method=method,
         csr=csr_bytes,
-        wish=_same_again(leaf, with_names=csr_bytes is None),
+        wish=_same_again(leaf, new_key=csr_bytes is None),
         replaces=certificate,
     )
     return issuance.submit(enrollment)
 
 
-def _same_again(leaf: Leaf, *, with_names: bool) -> Wish:
-    """Return the wish for the same content; a CSR brings the names itself."""
+def _same_again(leaf: Leaf, *, new_key: bool) -> Wish:
+    """Return the wish for the same content; a CSR may repeat the names, or leave them out."""
     return Wish(
-        subject=leaf.subject if with_names else None,
-        subject_alt_names=leaf.subject_alt_names if with_names else None,
-        key_algorithm=leaf.key_algorithm if with_names else None,
+        subject=leaf.subject,
+        subject_alt_names=leaf.subject_alt_names,
+        key_algorithm=leaf.key_algorithm if new_key else None,
         key_usages=tuple(sorted(leaf.key_usage)),
         extended_key_usages=leaf.extended_key_usage,
         ttl=leaf.not_after - leaf.not_before,
         is_ca=leaf.is_ca or None,
         path_length=leaf.path_length,
+    )
+
+
+def _require_same_names(csr_bytes: bytes, leaf: Leaf) -> None:
+    """Refuse a CSR that asks for a subject or for names other than those being renewed."""
+    try:
+        parsed = csr.parse_csr(csr_bytes)
+    except UnusableCSR as error:
+        raise BadCSR(violations=error.violations) from error
+    found = []
+    if parsed.subject and parsed.subject != leaf.subject:
+        found.append(_differs("subject", names.rfc4514(parsed.subject)))
+    wanted = set(parsed.subject_alt_names)
+    if wanted and wanted != set(leaf.subject_alt_names):
+        found.append(_differs("subject_alt_names", " ".join(sorted(v for _, v in wanted))))
+    if found:
+        raise PolicyViolation(found)
+
+
+def _differs(field: str, value: str) -> Violation:
+    return Violation(
+        code="renewal.names_differ",
+        field=field,
+        value=value[:200],
+        reason="The CSR asks for another name than the certificate being renewed has.",
+        hint="Request a new certificate to change names.",
     )
 
 

@@ -26,7 +26,9 @@ def parse_reason(text: str) -> RevocationReason:
         return RevocationReason(text)
     except ValueError as error:
         known = ", ".join(reason.value for reason in RevocationReason)
-        raise BadRevocationReason(f"{text!r} is not a revocation reason; use one of: {known}.") from error
+        raise BadRevocationReason(
+            f"{text!r} is not a revocation reason; use one of: {known}."
+        ) from error
 
 
 def revoke(
@@ -65,7 +67,9 @@ def revoke(
         if locked.state == CertificateState.EXPIRED or locked.not_after < now:
             raise InvalidTransition("The certificate has expired; there is nothing left to revoke.")
         if locked.authority is None:
-            raise InvalidTransition("No authority here issued this certificate, so none can revoke it.")
+            raise InvalidTransition(
+                "No authority here issued this certificate, so none can revoke it."
+            )
         ledger.revoke_serial(
             locked.authority,
             locked.serial_number,

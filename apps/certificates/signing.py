@@ -63,7 +63,7 @@ def prepare(request: CertificateRequest, decision: Decision) -> Intent:
         PolicyViolation: the encoded certificate breaks RFC 5280.
     """
     leaf, issuer = decision.leaf, decision.issuer
-    assert leaf is not None  # noqa: S101 - accepted decisions have content
+    assert leaf is not None
     serial_number = serials.new_serial()
     if issuer is None:
         tbs_der = build.self_signed_leaf_tbs(leaf, serial_number=serial_number)
@@ -156,11 +156,14 @@ def give_up(request: CertificateRequest, principal: Principal, reason: str) -> N
         )
 
 
-def renewal_is_open(certificate_id: UUID) -> bool:
-    """Tell whether a certificate has a renewal that has not ended yet."""
-    return CertificateRequest.objects.filter(
-        replaces_id=certificate_id, state__in=states.OPEN_STATES
-    ).exists()
+def is_renewed_or_renewing(certificate_id: UUID) -> bool:
+    """Tell whether a certificate has a successor, or a request for one that has not ended."""
+    return (
+        Certificate.objects.filter(replaces_id=certificate_id).exists()
+        or CertificateRequest.objects.filter(
+            replaces_id=certificate_id, state__in=states.OPEN_STATES
+        ).exists()
+    )
 
 
 def _signed(intent: Intent, private_key_der: bytes | None) -> bytes:
@@ -168,7 +171,7 @@ def _signed(intent: Intent, private_key_der: bytes | None) -> bytes:
         return authority_signing.sign_tbs(
             intent.issuer, intent.tbs_der, intent.leaf.signature_algorithm
         )
-    assert private_key_der is not None  # noqa: S101 - self-signed requests keep their key
+    assert private_key_der is not None
     key = keys.private_key_from_pkcs8(private_key_der, trusted=True)
     algorithm = SignatureAlgorithm(intent.leaf.signature_algorithm)
     return build.assemble(intent.tbs_der, algorithm, keys.sign(key, intent.tbs_der, algorithm))
@@ -188,9 +191,7 @@ def _store(
         )
     try:
         with transaction.atomic():
-            moved = states.move(
-                request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b""
-            )
+            moved = states.move(request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
             if moved:
                 certificate.save(force_insert=True)
                 _record_issue(certificate, request, principal)

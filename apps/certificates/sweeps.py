@@ -34,7 +34,9 @@ def reconcile() -> str:
     interrupted = CertificateRequest.objects.select_related(
         "authority", "application", "profile__policy__current_version", "replaces"
     )
-    for request in interrupted.filter(state=RequestState.SIGNING, signing_since__lt=before)[:_BATCH]:
+    for request in interrupted.filter(state=RequestState.SIGNING, signing_since__lt=before)[
+        :_BATCH
+    ]:
         try:
             done = signing.resume(request, principal) is not None
         except UpstreamUnavailable as error:

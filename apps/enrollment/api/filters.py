@@ -72,8 +72,12 @@ class CertificateFilter(StrictFilterSet):
     fingerprint_sha256 = filters.CharFilter("fingerprint_sha256", label="SHA-256 of the DER, hex")
     name = filters.CharFilter("search_text", lookup_expr="icontains", label="part of a name")
     lineage = filters.UUIDFilter("lineage_id", label="a certificate and its renewals")
-    not_after_before = filters.IsoDateTimeFilter("not_after", lookup_expr="lt", label="expires before")
-    not_after_after = filters.IsoDateTimeFilter("not_after", lookup_expr="gte", label="expires after")
+    not_after_before = filters.IsoDateTimeFilter(
+        "not_after", lookup_expr="lt", label="expires before"
+    )
+    not_after_after = filters.IsoDateTimeFilter(
+        "not_after", lookup_expr="gte", label="expires after"
+    )
 
     class Meta:
         """The model behind the filters."""

@@ -125,8 +125,7 @@ class EvaluateView(APIView):
     @extend_schema(
         operation_id="certificate_requests_evaluate",
         request=RequestBodySchema,
-        responses={200: DecisionSchema}
-        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 429)},
+        responses={200: DecisionSchema} | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 429)},
     )
     def post(self, request: Request) -> Response:
         """Show every rule with its verdict and the certificate that would be issued."""
@@ -240,9 +239,7 @@ class DownloadView(APIView):
 
     @extend_schema(
         operation_id="certificates_download",
-        parameters=[
-            OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])
-        ],
+        parameters=[OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])],
         responses={
             (200, "application/octet-stream"): bytes,
             401: _PROBLEMS[401],
@@ -273,9 +270,7 @@ class ExportView(APIView):
         found = selectors.certificate_visible_to(principal, certificate_id)
         form, password = wire.read_export(request.data)
         return _file(
-            export.export_with_key(
-                principal, found, export.parse_format(form), password=password
-            )
+            export.export_with_key(principal, found, export.parse_format(form), password=password)
         )
 
 

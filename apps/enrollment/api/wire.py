@@ -109,7 +109,9 @@ class Reader:
                 return parsed.astimezone(UTC).replace(microsecond=0)
             except (ValueError, OverflowError):
                 pass
-        self.wrong(name, value, f"{name} must be an RFC 3339 time.", "Example: 2027-01-31T12:00:00Z.")
+        self.wrong(
+            name, value, f"{name} must be an RFC 3339 time.", "Example: 2027-01-31T12:00:00Z."
+        )
         return None
 
     def duration(self, name: str) -> timedelta | None:
@@ -239,14 +241,18 @@ def _key_algorithm(reader: Reader) -> KeyAlgorithm | None:
         return None
     for name in spec:
         if name != "algorithm":
-            reader.wrong(f"key.{name}", "", f"There is no field {name!r:.100}.", "Known: algorithm.")
+            reader.wrong(
+                f"key.{name}", "", f"There is no field {name!r:.100}.", "Known: algorithm."
+            )
     if spec.get("algorithm") is None:
         return None
     try:
         return KeyAlgorithm(spec["algorithm"])
     except ValueError:
         known = ", ".join(KeyAlgorithm)
-        reader.wrong("key.algorithm", spec["algorithm"], "The algorithm is not known.", f"Use: {known}.")
+        reader.wrong(
+            "key.algorithm", spec["algorithm"], "The algorithm is not known.", f"Use: {known}."
+        )
         return None
 
 
@@ -255,7 +261,9 @@ def _wish(reader: Reader, key_algorithm: KeyAlgorithm | None) -> Wish:
     signature = reader.text("signature_algorithm")
     if signature is not None and signature not in set(SignatureAlgorithm):
         known = ", ".join(SignatureAlgorithm)
-        reader.wrong("signature_algorithm", signature, "The algorithm is not known.", f"Use: {known}.")
+        reader.wrong(
+            "signature_algorithm", signature, "The algorithm is not known.", f"Use: {known}."
+        )
         signature = None
     ttl = reader.duration("ttl")
     not_after = reader.time("not_after")
@@ -306,7 +314,9 @@ def _subject_alt_names(reader: Reader) -> tuple[TypeValue, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > _MAX_LIST:
-        reader.wrong("subject_alt_names", "", f"subject_alt_names must be a list (at most {_MAX_LIST}).")
+        reader.wrong(
+            "subject_alt_names", "", f"subject_alt_names must be a list (at most {_MAX_LIST})."
+        )
         return None
     pairs: list[TypeValue] = []
     for index, item in enumerate(value):
@@ -316,7 +326,9 @@ def _subject_alt_names(reader: Reader) -> tuple[TypeValue, ...] | None:
         if not isinstance(item, dict) or set(item) != {"type", "value"}:
             reader.wrong(path, "", 'Each name is {"type", "value"} or a plain text.')
         elif item["type"] not in SAN_TYPES:
-            reader.wrong(f"{path}.type", item["type"], "Unknown type.", f"Use: {', '.join(SAN_TYPES)}.")
+            reader.wrong(
+                f"{path}.type", item["type"], "Unknown type.", f"Use: {', '.join(SAN_TYPES)}."
+            )
         elif not isinstance(item["value"], str) or not item["value"]:
             reader.wrong(f"{path}.value", item["value"], "The value must be a text.")
         else:

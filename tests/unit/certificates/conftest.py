@@ -1,0 +1,48 @@
+"""What do pipeline tests share? A team and a way to ask."""
+
+from collections.abc import Callable
+
+import pytest
+
+from apps.applications import selectors as application_selectors
+from apps.certificates import issuance
+from apps.certificates.issuance import Enrollment, Issued, Pending
+from apps.certificates.models import EnrollmentMethod
+from apps.principals import Principal
+from apps.profiles.defaults import Wish
+from tests.factories.applications import Team
+from tests.factories.keys import make_csr
+
+Ask = Callable[..., Issued | Pending]
+
+
+def enrollment_of(
+    team: Team,
+    csr: bytes | None = None,
+    wish: Wish | None = None,
+    principal: Principal | None = None,
+    **options: object,
+) -> Enrollment:
+    """Return an enrollment of the team's operator."""
+    principal = principal or team.principal()
+    pairing = application_selectors.pairing_for(principal, team.application.name, team.profile.name)
+    return Enrollment(
+        principal=principal,
+        pairing=pairing,
+        method=EnrollmentMethod.API,
+        csr=csr,
+        wish=wish or Wish(),
+        **options,
+    )
+
+
+@pytest.fixture
+def ask(team: Team) -> Ask:
+    """Submit a request of the team's operator for the names given."""
+
+    def submit(*names: str, csr: bytes | None = None, wish: Wish | None = None) -> Issued | Pending:
+        if csr is None and wish is None:
+            csr = make_csr(*(names or ("www.example.com",)))
+        return issuance.submit(enrollment_of(team, csr, wish))
+
+    return submit

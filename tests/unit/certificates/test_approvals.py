@@ -1,0 +1,83 @@
+"""Does nobody get past the gate alone, and is an approval consumed once?"""
+
+import pytest
+
+from apps.applications.roles import Role
+from apps.audit.models import AuditEvent
+from apps.certificates import approvals, issuance
+from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
+from apps.policies import services as policy_services
+from tests.factories.applications import Team
+from tests.factories.keys import make_csr
+from tests.unit.certificates.conftest import enrollment_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def waiting(team: Team) -> CertificateRequest:
+    team.pairing.requires_approval = True
+    team.pairing.save()
+    pending = issuance.submit(enrollment_of(team, make_csr("www.example.com")))
+    return CertificateRequest.objects.select_related("application").get(pk=pending.request.pk)
+
+
+def test_approval_by_another_member_issues(team, waiting):
+    result = approvals.approve(team.principal(Role.ADMIN), waiting)
+
+    assert result.request.state == RequestState.ISSUED
+    assert Certificate.objects.get().request_id == waiting.pk
+    assert AuditEvent.objects.filter(event="approval.granted").count() == 1
+
+
+def test_the_requester_cannot_approve(team):
+    team.pairing.requires_approval = True
+    team.pairing.save()
+    admin = team.principal(Role.ADMIN)
+    own = issuance.submit(enrollment_of(team, make_csr("a.example.com"), principal=admin)).request
+
+    with pytest.raises(AccessDenied):
+        approvals.approve(admin, own)
+    assert CertificateRequest.objects.get(pk=own.pk).state == RequestState.PENDING_APPROVAL
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR])
+def test_only_admins_approve(team, waiting, role):
+    with pytest.raises(AccessDenied):
+        approvals.approve(team.principal(role), waiting)
+
+
+def test_an_approval_is_consumed_once(team, waiting):
+    approvals.approve(team.principal(Role.ADMIN), waiting)
+    with pytest.raises(InvalidTransition):
+        approvals.approve(team.principal(Role.ADMIN), waiting)
+    assert Certificate.objects.count() == 1
+
+
+def test_a_denied_request_stays_denied(team, waiting):
+    approvals.deny(team.principal(Role.ADMIN), waiting, "not this name")
+
+    with pytest.raises(InvalidTransition):
+        approvals.approve(team.principal(Role.ADMIN), waiting)
+    found = CertificateRequest.objects.get(pk=waiting.pk)
+    assert (found.state, found.failure) == (RequestState.REJECTED, "not this name")
+
+
+def test_the_requester_may_withdraw(team, waiting):
+    approvals.cancel(team.principal(), waiting)
+    assert CertificateRequest.objects.get(pk=waiting.pk).state == RequestState.CANCELLED
+
+
+def test_rules_tightened_while_waiting_hold_for_the_request_too(team, waiting, sealwright):
+    policy_services.update_policy(
+        sealwright,
+        team.profile.policy,
+        rules={"subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.org"]}]},
+    )
+
+    with pytest.raises(PolicyViolation):
+        approvals.approve(team.principal(Role.ADMIN), waiting)
+
+    assert CertificateRequest.objects.get(pk=waiting.pk).state == RequestState.REJECTED
+    assert not Certificate.objects.exists()

@@ -1,0 +1,163 @@
+"""Does a successor carry the same names, and does each format carry what it says?"""
+
+import string
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs7, pkcs12
+
+from apps.applications.roles import Role
+from apps.certificates import export, renewal, revocation
+from apps.certificates.export import ExportFormat
+from apps.certificates.models import Certificate
+from apps.certificates.renewal import KeySource
+from apps.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidTransition,
+    Malformed,
+    NotFound,
+    PolicyViolation,
+    UnsupportedFormat,
+)
+from apps.profiles.defaults import Wish
+from pki.algorithms import KeyAlgorithm
+from pki.reasons import RevocationReason
+from tests.factories.keys import make_csr
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long password"
+
+
+@pytest.fixture
+def kept(ask) -> Certificate:
+    """A certificate whose key is kept here."""
+    wish = Wish(
+        subject=(("common_name", "www.example.com"),),
+        subject_alt_names=(("dns_name", "www.example.com"),),
+        key_algorithm=KeyAlgorithm.EC_P256,
+    )
+    return ask(wish=wish).certificate
+
+
+@pytest.fixture
+def from_csr(ask) -> Certificate:
+    """A certificate whose key never came here."""
+    return ask("www.example.com").certificate
+
+
+@pytest.mark.parametrize("source", [KeySource.NEW, KeySource.REUSE])
+def test_a_successor_has_the_same_names_and_is_linked(team, kept, source):
+    result = renewal.renew(team.principal(), kept, key_source=source)
+
+    new = result.certificate
+    assert new.replaces_id == kept.pk
+    assert new.lineage_id == kept.lineage_id
+    assert (new.subject, new.subject_alt_names) == (kept.subject, kept.subject_alt_names)
+    assert (new.spki_sha256 == kept.spki_sha256) == (source == KeySource.REUSE)
+    assert (new.not_after - new.not_before) == (kept.not_after - kept.not_before)
+
+
+def test_a_certificate_is_renewed_once(team, kept):
+    renewal.renew(team.principal(), kept, key_source=KeySource.NEW)
+    with pytest.raises(AlreadyExists):
+        renewal.renew(team.principal(), kept, key_source=KeySource.NEW)
+
+
+def test_a_csr_brings_its_own_key(team, from_csr):
+    csr = make_csr("www.example.com", number=1)
+    result = renewal.renew(team.principal(), from_csr, key_source=KeySource.CSR, csr_bytes=csr)
+    assert result.certificate.replaces_id == from_csr.pk
+
+
+def test_a_key_that_is_not_here_cannot_be_reused(team, from_csr):
+    with pytest.raises(NotFound):
+        renewal.renew(team.principal(), from_csr, key_source=KeySource.REUSE)
+
+
+def test_key_source_and_csr_must_agree(team, kept):
+    with pytest.raises(Malformed):
+        renewal.renew(team.principal(), kept, key_source=KeySource.CSR)
+
+
+def test_a_renewal_csr_must_keep_the_names(team, from_csr):
+    with pytest.raises(PolicyViolation, match="another name"):
+        renewal.renew(
+            team.principal(),
+            from_csr,
+            key_source=KeySource.CSR,
+            csr_bytes=make_csr("other.example.com", number=1),
+        )
+
+
+def test_a_revoked_certificate_is_not_renewed(team, kept):
+    revocation.revoke(team.principal(), kept, RevocationReason.SUPERSEDED)
+    kept.refresh_from_db()
+    with pytest.raises(InvalidTransition):
+        renewal.renew(team.principal(), kept, key_source=KeySource.NEW)
+
+
+def test_public_formats_carry_the_certificate_and_its_chain(team, kept):
+    who = team.principal(Role.AUDITOR)
+
+    def out(form: ExportFormat) -> bytes:
+        return export.export_public(who, kept, form).content
+
+    der = bytes(kept.der)
+    assert out(ExportFormat.DER) == der
+    assert x509.load_pem_x509_certificate(out(ExportFormat.PEM)) == x509.load_der_x509_certificate(
+        der
+    )
+    assert len(x509.load_pem_x509_certificates(out(ExportFormat.FULL_CHAIN))) == 2
+    assert len(x509.load_pem_x509_certificates(out(ExportFormat.CHAIN))) == 1
+    assert len(pkcs7.load_der_pkcs7_certificates(out(ExportFormat.P7B))) == 2
+
+
+def test_pkcs12_carries_key_certificate_and_chain(team, kept):
+    found = export.export_with_key(team.principal(), kept, ExportFormat.PKCS12, password=PASSWORD)
+    key, certificate, chain = pkcs12.load_key_and_certificates(found.content, PASSWORD.encode())
+    assert certificate.public_key() == key.public_key()
+    assert len(chain) == 1
+
+
+def test_a_private_key_can_leave_under_a_password(team, kept):
+    found = export.export_with_key(
+        team.principal(), kept, ExportFormat.PRIVATE_KEY, password=PASSWORD
+    )
+    assert load_pem_private_key(found.content, PASSWORD.encode())
+
+
+def test_m07_pkcs12_needs_a_password(team, kept):
+    with pytest.raises(Malformed):
+        export.export_with_key(team.principal(), kept, ExportFormat.PKCS12, password="")
+
+
+def test_an_auditor_gets_no_key(team, kept):
+    with pytest.raises(AccessDenied):
+        export.export_with_key(
+            team.principal(Role.AUDITOR), kept, ExportFormat.PRIVATE_KEY, password=""
+        )
+
+
+def test_a_key_that_is_not_here_cannot_leave(team, from_csr):
+    with pytest.raises(NotFound):
+        export.export_with_key(team.principal(), from_csr, ExportFormat.PKCS12, password=PASSWORD)
+
+
+def test_ml_dsa_and_jks_say_why_not(team, ask):
+    wish = Wish(
+        subject_alt_names=(("dns_name", "pq.example.com"),), key_algorithm=KeyAlgorithm.ML_DSA_65
+    )
+    post_quantum = ask(wish=wish).certificate
+    with pytest.raises(UnsupportedFormat, match="ML-DSA"):
+        export.export_with_key(
+            team.principal(), post_quantum, ExportFormat.PKCS12, password=PASSWORD
+        )
+    with pytest.raises(UnsupportedFormat, match="PKCS#12"):
+        export.export_public(team.principal(), post_quantum, ExportFormat.JKS)
+
+
+def test_file_names_hold_nothing_but_letters_digits_dots_and_dashes(team, from_csr):
+    from_csr.common_name = 'x"; rm -rf /\\..\r\n'
+    name = export.export_public(team.principal(), from_csr, ExportFormat.PEM).name
+    assert set(name) <= set(string.ascii_letters + string.digits + ".-")

@@ -1,0 +1,92 @@
+"""Does a crash between the two commits end well, and is expiry noticed?"""
+
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+
+from apps import clock
+from apps.audit.models import AuditEvent
+from apps.authorities import ledger
+from apps.authorities import services as authority_services
+from apps.authorities import signing as authority_signing
+from apps.certificates import issuance, sweeps
+from apps.certificates.models import (
+    Certificate,
+    CertificateRequest,
+    CertificateState,
+    RequestState,
+)
+from apps.errors import UpstreamUnavailable
+from tests.factories.applications import Team
+from tests.factories.keys import make_csr
+from tests.unit.certificates.conftest import enrollment_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def interrupted(team: Team, monkeypatch: pytest.MonkeyPatch) -> CertificateRequest:
+    """A request whose key backend did not answer: intent on record, nothing signed."""
+    with monkeypatch.context() as patched:
+
+        def unavailable(*_: object) -> bytes:
+            raise UpstreamUnavailable
+
+        patched.setattr(authority_signing, "sign_tbs", unavailable)
+        with pytest.raises(UpstreamUnavailable):
+            issuance.submit(enrollment_of(team, make_csr("www.example.com")))
+    request = CertificateRequest.objects.get()
+    assert request.state == RequestState.SIGNING
+    return request
+
+
+def age(request: CertificateRequest) -> None:
+    CertificateRequest.objects.filter(pk=request.pk).update(
+        signing_since=clock.now() - timedelta(minutes=3)
+    )
+
+
+def test_an_interrupted_request_is_finished_with_the_serial_number_on_record(interrupted):
+    age(interrupted)
+
+    assert sweeps.reconcile() == "finished 1, failed 0"
+
+    certificate = Certificate.objects.get(request=interrupted)
+    assert certificate.serial_number == interrupted.serial_number
+    parsed = x509.load_der_x509_certificate(bytes(certificate.der))
+    assert parsed.tbs_certificate_bytes == bytes(interrupted.tbs_der)
+    assert sweeps.reconcile() == "finished 0, failed 0"
+
+
+def test_a_fresh_request_is_left_to_its_worker(interrupted):
+    assert sweeps.reconcile() == "finished 0, failed 0"
+    interrupted.refresh_from_db()
+    assert interrupted.state == RequestState.SIGNING
+
+
+def test_what_cannot_be_finished_fails_and_its_serial_number_is_revoked(
+    team, interrupted, sealwright
+):
+    authority_services.disable_authority(sealwright, team.authority)
+    age(interrupted)
+
+    assert sweeps.reconcile() == "finished 0, failed 1"
+
+    interrupted.refresh_from_db()
+    assert interrupted.state == RequestState.FAILED
+    assert interrupted.failure
+    assert ledger.status_of(team.authority, interrupted.serial_number).status == "revoked"
+    assert not Certificate.objects.exists()
+    assert AuditEvent.objects.filter(event="certificate.issue_failed").count() == 1
+
+
+def test_expired_certificates_are_marked_once_with_an_event(ask):
+    certificate = ask("www.example.com").certificate
+    Certificate.objects.filter(pk=certificate.pk).update(not_after=clock.now() - timedelta(hours=1))
+
+    assert sweeps.mark_expired() == "marked 1"
+    assert sweeps.mark_expired() == "marked 0"
+
+    assert Certificate.objects.get().state == CertificateState.EXPIRED
+    assert AuditEvent.objects.filter(event="certificate.expired").count() == 1
