@@ -46,7 +46,7 @@ def keyring() -> None:
 
 
 @pytest.fixture
-def frozen_clock() -> Iterator[time_machine.Coordinates]:
+def frozen_clock() -> Iterator[time_machine.Traveller]:
     """Stop the clock on a whole second; ``shift`` and ``move_to`` change it."""
     with time_machine.travel(datetime(2026, 11, 23, 12, 0, tzinfo=UTC), tick=False) as clock:
         yield clock
