@@ -213,6 +213,11 @@ def signature_identifier(tbs_der: bytes) -> bytes:
     return tbs_der[identifier.start : identifier.end]
 
 
+def known_signature_identifiers() -> frozenset[bytes]:
+    """Return the AlgorithmIdentifiers (DER) of every signature that an issuer may make."""
+    return _KNOWN_IDENTIFIERS
+
+
 def _oid(hexadecimal: str, *, null: bool = False) -> bytes:
     body = bytes.fromhex(hexadecimal)
     return der.encode(
@@ -234,6 +239,7 @@ _ALGORITHM_IDENTIFIERS = {
     SignatureAlgorithm.ML_DSA_65: _oid("608648016503040312"),
     SignatureAlgorithm.ML_DSA_87: _oid("608648016503040313"),
 }
+_KNOWN_IDENTIFIERS = frozenset(_ALGORITHM_IDENTIFIERS.values())
 
 _EMPTY_ISSUER = Violation(
     code="certificate.empty_subject",

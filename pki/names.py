@@ -298,6 +298,12 @@ def _foreign_encoding(
     )
 
 
+def attribute_oid(attribute: str) -> str:
+    """Return the dotted object identifier of a subject attribute; unknown ones stay as they are."""
+    oid = _OIDS.get(attribute)
+    return oid.dotted_string if oid is not None else attribute
+
+
 def general_names(pairs: Iterable[TypeValue]) -> list[x509.GeneralName]:
     """Return the encodable form of canonical alternative names, in order."""
     return [general_name(kind, value) for kind, value in pairs]
