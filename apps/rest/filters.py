@@ -1,0 +1,64 @@
+"""How are lists narrowed? By known query parameters only; a misspelt one is refused, not ignored."""
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+from django_filters import rest_framework as filters
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+
+from apps.errors import Malformed
+from apps.rest.pagination import PAGING_PARAMETERS
+from pki.findings import Violation
+
+_Row = TypeVar("_Row", bound=Model)
+_MAX_VALUE = 100
+
+
+class StrictFilterSet(filters.FilterSet):
+    """A filter set that refuses parameters it does not know, naming each."""
+
+    @classmethod
+    def parameters(cls) -> list[OpenApiParameter]:
+        """Return the query parameters for the OpenAPI document."""
+        return [
+            OpenApiParameter(name, str, description=str(item.label or ""))
+            for name, item in cls.base_filters.items()
+        ]
+
+    @classmethod
+    def apply(cls, request: Request, rows: QuerySet[_Row]) -> QuerySet[_Row]:
+        """Return the narrowed rows.
+
+        Raises:
+            Malformed: unknown or repeated parameters or unusable values, all of them.
+        """
+        query: Any = request.query_params
+        violations = [
+            violation
+            for name, values in query.lists()
+            if (violation := cls._refusal(name, values)) is not None
+        ]
+        found = cls(data=query, queryset=rows, request=request)
+        if not found.is_valid():
+            violations += [
+                Violation("request.parameter_invalid", name, query.get(name, "")[:_MAX_VALUE], text)
+                for name, texts in found.errors.items()
+                for text in map(str, texts)
+            ]
+        if violations:
+            raise Malformed(violations=violations)
+        narrowed: QuerySet[_Row] = found.qs
+        return narrowed
+
+    @classmethod
+    def _refusal(cls, name: str, values: list[str]) -> Violation | None:
+        shown = name[:_MAX_VALUE]
+        if name not in cls.base_filters and name not in PAGING_PARAMETERS:
+            reason = f"There is no parameter '{shown}'."
+            hint = f"Known: {', '.join(cls.base_filters)}."
+            return Violation("request.parameter_unknown", shown, "", reason, hint)
+        if len(values) > 1:
+            reason = f"The parameter '{shown}' is given more than once."
+            return Violation("request.parameter_repeated", shown, "", reason)
+        return None

@@ -1,0 +1,73 @@
+"""Do log lines stay free of secrets and of other people's line breaks?"""
+
+import logging
+
+import pytest
+
+from apps.rest import trace
+from apps.rest.logs import AddTraceId, RedactSecrets, redacted
+
+TOKEN = "swt_" + "0123456789abcdef" * 4
+PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAcanary\n-----END PRIVATE KEY-----"
+
+
+def line(message: str, *args: object, exc_info=None) -> logging.LogRecord:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, message, args, exc_info)
+    assert RedactSecrets().filter(record)
+    return record
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"token {TOKEN} used", TOKEN),
+        ("Authorization: Bearer abcdefgh12345678", "abcdefgh12345678"),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA=="),
+        (PEM, "canary"),
+        (PEM[:50], "MIGH"),
+        (PEM.replace("PRIVATE", "ENCRYPTED PRIVATE"), "canary"),
+        ("{'password': 'hunter2 x', 'a': 1}", "hunter2"),
+        ('{"client_secret": "hunter2"}', "hunter2"),
+        ("passphrase=hunter2&x=1", "hunter2"),
+        ("postgres://sealwright:hunter2@db/x", "hunter2"),
+    ],
+)
+def test_secrets_are_blanked(text, secret):
+    assert secret not in line("%s", text).getMessage()
+    assert "***" in line(text.replace("%", "%%")).getMessage()
+
+
+def test_what_surrounds_a_secret_survives():
+    assert redacted("{'password': 'x', 'a': 1}") == "{'password': ***, 'a': 1}"
+    assert redacted("postgres://u:x@db/y") == "postgres://u:***@db/y"
+    assert redacted("the password was wrong") == "the password was wrong"
+
+
+def test_lines_cannot_be_forged():
+    assert line("name %s", "a\r\nINFO fake\x1b[2J\u2028x").getMessage() == (
+        "name a\\r\\nINFO fake\\x1b[2J\\u2028x"
+    )
+
+
+def test_secrets_in_tracebacks_are_blanked():
+    try:
+        raise ValueError(f"bad token {TOKEN}")
+    except ValueError as exc:
+        record = line("failed", exc_info=(type(exc), exc, exc.__traceback__))
+    text = logging.Formatter("%(message)s").format(record)
+    assert TOKEN not in text
+    assert "Traceback" in text
+
+
+def test_a_wrong_format_string_loses_nothing():
+    assert line("%d items", "many").getMessage() == "%d items"
+
+
+def test_records_carry_the_request():
+    outside = logging.LogRecord("x", logging.INFO, "f", 1, "m", (), None)
+    AddTraceId().filter(outside)
+    token = trace.begin()
+    inside = logging.LogRecord("x", logging.INFO, "f", 1, "m", (), None)
+    AddTraceId().filter(inside)
+    assert (outside.trace_id, inside.trace_id) == ("-", trace.current())
+    trace.end(token)

@@ -1,0 +1,170 @@
+"""Is every error answered as RFC 9457 says, and does none say too much?"""
+
+import json
+import logging
+
+import pytest
+from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.http import Http404
+from django.test import RequestFactory
+from rest_framework import exceptions as drf
+
+from apps import errors
+from apps.rest import problems, trace
+from pki.findings import UnusableCSR, Violation
+
+BROKEN = Violation("policy.san_not_allowed", "subject_alt_names[0].value", "x", "Not allowed.")
+CANARY = "canary-5f2c"
+
+
+def subclasses(kind: type) -> set[type]:
+    return {kind}.union(*(subclasses(child) for child in kind.__subclasses__()))
+
+
+def made(kind: type[errors.SealwrightError]) -> errors.SealwrightError:
+    if kind in {errors.PolicyViolation, errors.InvalidInput}:
+        return kind([BROKEN])
+    if kind is errors.InUse:
+        return kind("Used by", ["a", "b"])
+    if kind is errors.RateLimited:
+        return kind(7)
+    return kind()
+
+
+def answered(error: Exception) -> dict:
+    response = problems.exception_handler(error, {})
+    document = json.loads(response.content)
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.status_code == document["status"]
+    return document
+
+
+@pytest.mark.parametrize(
+    "kind", sorted(subclasses(errors.SealwrightError), key=lambda k: k.__name__)
+)
+def test_every_domain_error_has_a_row_of_its_own(kind):
+    assert kind in problems.TABLE
+    document = answered(made(kind))
+    assert document["code"] == kind.code
+    assert document["type"] == f"urn:sealwright:problem:{kind.code}"
+    assert document["detail"]
+    assert document["title"]
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses(drf.APIException), key=lambda k: k.__name__))
+def test_every_framework_error_has_a_row(kind):
+    assert problems.kind_of(kind.__new__(kind)) is not None
+    if kind is not drf.APIException:
+        assert problems.kind_of(kind.__new__(kind)) != problems.INTERNAL
+
+
+def test_one_code_never_means_two_statuses():
+    meanings = {(kind.code, kind.status) for kind in problems.TABLE.values()}
+    assert len(meanings) == len({code for code, _ in meanings})
+
+
+def test_all_broken_rules_are_listed_with_field_value_and_hint():
+    second = Violation("policy.key", "key_algorithm", "rsa-1024", "Too short.", "rsa-2048")
+    document = answered(errors.PolicyViolation([BROKEN, second], request_id="r-1"))
+    assert document["errors"] == [BROKEN.as_dict(), second.as_dict()]
+    assert document["request_id"] == "r-1"
+
+
+def test_users_of_an_object_are_named():
+    assert answered(errors.InUse("Used by", ["tls", "mtls"]))["users"] == ["tls", "mtls"]
+
+
+def test_long_values_are_cut():
+    document = answered(errors.InvalidInput([Violation("c", "f", "x" * 10_000, "r")]))
+    assert len(document["errors"][0]["value"]) == 500
+
+
+def test_retry_after_and_challenge_headers():
+    limited = problems.exception_handler(errors.RateLimited(7), {})
+    throttled = problems.exception_handler(drf.Throttled(3), {})
+    unknown = problems.exception_handler(errors.AuthenticationFailed(), {})
+    assert (limited["Retry-After"], throttled["Retry-After"]) == ("7", "3")
+    assert unknown.status_code == 401
+    assert unknown["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_unknown_domain_error_withholds_its_text_and_is_logged(caplog):
+    class Odd(errors.SealwrightError):
+        code = "odd"
+
+    with caplog.at_level(logging.ERROR):
+        document = answered(Odd(CANARY))
+    assert document["status"] == 500
+    assert CANARY not in json.dumps(document)
+    assert CANARY in caplog.text
+
+
+def test_fault_is_left_to_the_500_handler():
+    assert problems.exception_handler(ZeroDivisionError(CANARY), {}) is None
+
+
+def test_missing_objects_and_missing_paths_answer_alike():
+    texts = {answered(e)["detail"] for e in (errors.NotFound(), Http404(CANARY), drf.NotFound())}
+    assert texts == {"No such object."}
+
+
+def test_validation_errors_are_flattened_to_paths():
+    detail = {"names": [{}, {"value": ["Required."]}], "non_field_errors": ["Both."], "tags": ["A"]}
+    listed = answered(drf.ValidationError(detail))["errors"]
+    assert [(e["field"], e["code"]) for e in listed] == [
+        ("names[1].value", "field.invalid"),
+        ("", "field.invalid"),
+        ("tags", "field.invalid"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UnusableCSR([BROKEN]), 400),
+        (DjangoValidationError("odd"), 400),
+        (RequestDataTooBig(), 413),
+        (DisallowedHost(CANARY), 400),
+        (PermissionDenied(CANARY), 403),
+        (drf.UnsupportedMediaType("text/xml"), 415),
+        (drf.NotAcceptable(), 406),
+        (drf.MethodNotAllowed("PUT"), 405),
+    ],
+)
+def test_other_errors_keep_the_form(error, status):
+    document = answered(error)
+    assert document["status"] == status
+    assert CANARY not in json.dumps(document)
+
+
+def test_instance_is_the_request():
+    token = trace.begin()
+    try:
+        assert answered(errors.NotFound())["instance"] == f"urn:uuid:{trace.current()}"
+    finally:
+        trace.end(token)
+
+
+@pytest.mark.parametrize(
+    ("handler", "error", "status"),
+    [
+        (problems.handler400, DisallowedHost(CANARY), 400),
+        (problems.handler403, PermissionDenied(CANARY), 403),
+        (problems.handler404, Http404(CANARY), 404),
+    ],
+)
+def test_django_handlers_speak_json_under_api_only(handler, error, status):
+    under_api = handler(RequestFactory().get("/api/v1/x"), error)
+    elsewhere = handler(RequestFactory().get("/pki/x"), error)
+    assert under_api["Content-Type"] == "application/problem+json"
+    assert under_api.status_code == elsewhere.status_code == status
+    assert CANARY.encode() not in under_api.content
+    assert elsewhere["Content-Type"].startswith("text/html")
+
+
+def test_500_handler_says_nothing():
+    under_api = problems.handler500(RequestFactory().get("/api/v1/x"))
+    assert under_api.status_code == 500
+    assert json.loads(under_api.content)["code"] == "internal"
+    assert problems.handler500(RequestFactory().get("/x")).status_code == 500
