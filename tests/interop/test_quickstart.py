@@ -1,0 +1,139 @@
+"""Does `make run` give what the README says? Files, printed line, listeners, start and stop."""
+
+import json
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.interop import server as servers
+from tests.interop.conftest import save_crl
+from tests.interop.judges import run
+
+_SECOND_START_S = 5
+
+
+@pytest.fixture(scope="module")
+def printed(running_server) -> str:
+    """What quickstart prints when everything exists already."""
+    return running_server.manage("quickstart")
+
+
+def curl_line(printed: str) -> str:
+    """Return the command that a person would copy, continuation lines included."""
+    lines = printed.splitlines()
+    start = next(index for index, line in enumerate(lines) if line.strip().startswith("curl "))
+    end = start
+    while lines[end].rstrip().endswith("\\"):
+        end += 1
+    return "\n".join(lines[start : end + 1])
+
+
+def test_quickstart_file_is_private_and_complete(running_server):
+    path = running_server.home / "quickstart.json"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    facts = json.loads(path.read_text())
+    assert {"https_url", "http_url", "ca_file", "admin", "application", "profiles", "token"} <= set(
+        facts
+    )
+    assert set(facts["admin"]) == {"username", "password"}
+    assert facts["application"] == "demo"
+    assert facts["profiles"] == ["tls-server", "mtls-client"]
+    assert "BEGIN CERTIFICATE" in Path(facts["ca_file"]).read_text()
+
+
+def test_quickstart_repeated_changes_nothing(running_server, printed):
+    before = (running_server.home / "quickstart.json").read_bytes()
+    running_server.manage("quickstart")
+    assert (running_server.home / "quickstart.json").read_bytes() == before
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_printed_curl_line_obtains_a_certificate_that_verifies(
+    running_server, openssl, printed, tmp_path
+):
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", curl_line(printed)],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    certificate = json.loads(done.stdout)["certificate"]
+    leaf, chain = tmp_path / "leaf.pem", tmp_path / "chain.pem"
+    leaf.write_text(certificate["pem"])
+    chain.write_text(certificate["chain_pem"])
+
+    shown = openssl("x509", "-in", leaf, "-noout", "-ext", "crlDistributionPoints")
+    url = next(word[4:] for word in shown.split() if word.startswith("URI:"))
+    crl = save_crl(running_server, url, tmp_path / "issuing.crl")
+    assert "OK" in openssl.verify(leaf, root=running_server.root_pem, chain=chain, crls=[crl])
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+def test_curl_trusts_the_tls_listener_by_the_root_alone(running_server):
+    said = run(
+        "curl", "-sS", "--cacert", running_server.root_pem, f"{running_server.facts['https_url']}/livez"
+    )  # fmt: skip
+    assert "ok" in said
+    refused = run("curl", "-sS", f"{running_server.facts['https_url']}/livez", check=False)
+    assert "certificate" in refused
+
+
+def test_plain_listener_serves_public_resources_only(running_server):
+    base = running_server.facts["http_url"]
+    assert servers.call("GET", f"{base}/pki/").status == 200
+    for path in ("/admin/", "/admin/login/", "/api/v1/certificates/", "/api/schema/"):
+        assert servers.call("GET", base + path).status == 404, path
+
+
+def test_key_files_are_private(running_server):
+    for path in running_server.home.rglob("*"):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if path.is_file() and ("key" in path.name.lower() or path.parent.name in {"keys", "tls"}):
+            assert mode & 0o077 == 0, f"{path} is {mode:o}"
+
+
+def test_no_secret_of_quickstart_lies_open(running_server):
+    """Only quickstart.json itself may hold token and password."""
+    facts = running_server.facts
+    secrets = {facts["token"].encode(), facts["admin"]["password"].encode()}
+    for path in running_server.home.rglob("*"):
+        if path.is_file() and path.name != "quickstart.json":
+            content = path.read_bytes()
+            assert not [s for s in secrets if s in content], f"a secret lies open in {path}"
+
+
+def test_openapi_document_is_3_1_and_lists_the_api(running_server):
+    answer = servers.call(
+        "GET", f"{running_server.facts['https_url']}/api/schema/?format=json",
+        ca_file=running_server.root_pem,
+    )  # fmt: skip
+    document = answer.json()
+    assert document["openapi"].startswith("3.1")
+    assert "/api/v1/certificate-requests/evaluate/" in document["paths"]
+
+
+def test_second_start_is_quick_and_ctrl_c_stops_everything(tmp_path):
+    """On a database of its own: SQLite, as on a fresh machine."""
+    first = servers.start(tmp_path / "home", DATABASE_URL="")
+    assert first.stop(signal.SIGINT) == 0
+
+    began = time.monotonic()
+    servers.manage(first.environment, "migrate", "--verbosity", "0")
+    servers.manage(first.environment, "quickstart")
+    second = servers.serve(first.home, first.environment)
+    elapsed = time.monotonic() - began
+    try:
+        assert elapsed < 2 * _SECOND_START_S, (
+            f"{elapsed:.1f} s"
+        )  # shared test machine: twice the promise
+    finally:
+        assert second.stop(signal.SIGTERM) == 0
+    assert "Traceback" not in second.log.read_text()
