@@ -8,3 +8,9 @@ class EnrollmentConfig(AppConfig):
 
     name = "apps.enrollment"
     verbose_name = "Enrollment"
+
+    def ready(self) -> None:
+        """Announce jobs."""
+        from apps.enrollment import wiring
+
+        wiring.register()
