@@ -27,7 +27,7 @@ _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _UTC_TIME_SIZE, _GENERALIZED_TIME_SIZE = 13, 15  # YYMMDDHHMMSSZ, YYYYMMDDHHMMSSZ
 _FIRST_GENERALIZED_YEAR = 2050
 _EXTENSIONS_TAG = 0xA3
-_MAX_SERIAL_BITS = 159
+_SERIAL_LIMIT = 2**159  # 20 octets with the sign bit clear
 _ALLOWED_EXTENSIONS = frozenset(
     {
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
@@ -118,8 +118,7 @@ def _frame(it: _Specimen) -> Iterator[Violation]:
         yield _broken("x01", "version", "The version is not 3.")
     if any(field.tag != _EXTENSIONS_TAG for field in it.fields[7:]):
         yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
-    serial = it.certificate.serial_number
-    if not 0 < serial.bit_length() <= _MAX_SERIAL_BITS or serial < 0:
+    if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
 
 
@@ -301,14 +300,18 @@ def _extended_key_usage(it: _Specimen) -> Iterator[Violation]:
 
 
 def _publication(it: _Specimen) -> Iterator[Violation]:
-    """X-18, X-19: full names over plain http, not critical."""
+    """X-18, X-19: full names, never critical; plain http, mirrors of CRLs also https.
+
+    https would need a status check to fetch a status; who adds such a mirror has a way out in
+    the plain address beside it.
+    """
     points = it.extension(x509.CRLDistributionPoints)
     if points is not None:
         if points.critical:
             yield _broken("x18", "crl_distribution_points", "The extension is critical.")
         for point in points.value:
-            if not point.full_name or not all(map(_is_http, point.full_name)):
-                yield _broken("x18", "crl_distribution_points", "A point is no http address.")
+            if not point.full_name or not all(map(_is_web, point.full_name)):
+                yield _broken("x18", "crl_distribution_points", "A point is no web address.")
     access = it.extension(x509.AuthorityInformationAccess)
     if access is not None:
         if access.critical:
@@ -324,6 +327,12 @@ _ACCESS_METHODS = (AuthorityInformationAccessOID.OCSP, AuthorityInformationAcces
 
 def _is_http(name: x509.GeneralName) -> bool:
     return isinstance(name, x509.UniformResourceIdentifier) and name.value.startswith("http://")
+
+
+def _is_web(name: x509.GeneralName) -> bool:
+    return _is_http(name) or (
+        isinstance(name, x509.UniformResourceIdentifier) and name.value.startswith("https://")
+    )
 
 
 _RULES: tuple[Callable[[_Specimen], Iterator[Violation]], ...] = (
