@@ -1,0 +1,17 @@
+"""How are OCSP requests read and responses written (RFC 6960, 9654)?"""
+
+from pki.ocsp.requests import MalformedRequest, decode_get_path, parse_request
+from pki.ocsp.responses import build_response, error_response
+from pki.ocsp.values import CertId, OcspRequest, SingleStatus, issuer_hashes
+
+__all__ = [
+    "CertId",
+    "MalformedRequest",
+    "OcspRequest",
+    "SingleStatus",
+    "build_response",
+    "decode_get_path",
+    "error_response",
+    "issuer_hashes",
+    "parse_request",
+]
