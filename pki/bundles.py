@@ -1,0 +1,274 @@
+"""In which containers do certificates and keys leave and enter: PEM, P7B, PKCS#12?
+
+PKCS#12 follows M-07: PBES2 with AES-256-CBC under PBKDF2-HMAC-SHA-256, MAC with SHA-256.
+"""
+
+import binascii
+import hashlib
+import hmac
+import os
+import re
+from collections.abc import Sequence
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    KeySerializationEncryption,
+    PrivateFormat,
+    pkcs7,
+    pkcs12,
+)
+
+from pki import der
+from pki.algorithms import key_algorithm_of
+from pki.der_values import OCTET_STRING, integer, object_identifier
+from pki.findings import UnsupportedBundle, UnusableCertificate, Violation
+
+# One guess at the password costs as much through the MAC as through the encryption; the
+# library's own MAC takes 2 048 rounds and would be the cheap way in.
+PKCS12_ROUNDS = 600_000
+PKCS12_SALT_BYTES = 16
+MAX_CERTIFICATE_PEM = 64 * 1024
+
+JKS_REFUSAL = (
+    "JKS is a proprietary format with broken protection. Use PKCS#12: it is Java's default "
+    "keystore type since Java 9 and every keytool reads it."
+)
+ML_DSA_REFUSAL = (
+    "PKCS#12 files with ML-DSA keys can be read by almost nothing yet. Export the private key "
+    "as PKCS#8 and the chain as PEM."
+)
+
+_PEM_LINE = 64
+_SHA256 = object_identifier("2.16.840.1.101.3.4.2.1")
+_NULL = b"\x05\x00"
+
+# --- certificates -----------------------------------------------------------------------------
+
+
+def to_pem(ders: Sequence[bytes]) -> str:
+    """Return PEM blocks in the given order, each ending in a newline (RFC 7468 section 5)."""
+    return "".join(map(_pem_block, ders))
+
+
+def _pem_block(data: bytes) -> str:
+    text = binascii.b2a_base64(data, newline=False).decode()
+    lines = (text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE))
+    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
+
+
+_BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]*)-----")
+_BASE64_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+
+
+def from_pem(text: str, maximum: int) -> list[bytes]:
+    """Return the certificates in a text, DER, in its order.
+
+    Text between the blocks is passed over, as tools print subjects there; a block that is no
+    certificate is refused (RFC 7468 sections 2 and 5).
+
+    Args:
+        text: PEM, with any newline convention.
+        maximum: refuse more certificates than this.
+
+    Raises:
+        UnusableCertificate: no certificate, too many, too large, a block of another kind,
+            cut short or not base64, or a block whose content is no certificate.
+    """
+    if len(text) > maximum * MAX_CERTIFICATE_PEM:
+        raise _unusable("certificate.too_large", "The text is too large for certificates.")
+    found: list[bytes] = []
+    body: list[str] | None = None
+    for raw in text.splitlines():
+        line = raw.strip()
+        boundary = _BOUNDARY.fullmatch(line)
+        if boundary is None:
+            if body is not None:
+                body.append(line)
+            continue
+        body = _at_boundary(boundary, body, found)
+        if len(found) > maximum:
+            raise _unusable("certificate.too_many", f"More than {maximum} certificates.")
+    if body is not None:
+        raise _unusable("certificate.pem", "A PEM block has no end.")
+    if not found:
+        raise _unusable("certificate.missing", "There is no PEM certificate in the text.")
+    return found
+
+
+def _at_boundary(
+    boundary: re.Match[str], body: list[str] | None, found: list[bytes]
+) -> list[str] | None:
+    """Open or close a block; a closed one is added to ``found``."""
+    kind, label = boundary.groups()
+    if label != "CERTIFICATE":
+        hint = "Never paste a private key here. " if "PRIVATE KEY" in label else ""
+        raise _unusable(
+            "certificate.pem_label", f"{hint}Only CERTIFICATE blocks are taken, not {label[:40]}."
+        )
+    if (kind == "BEGIN") != (body is None):
+        raise _unusable("certificate.pem", "PEM blocks are not closed one after the other.")
+    if body is None:
+        return []
+    found.append(_certificate_of(body))
+    return None
+
+
+def _certificate_of(lines: list[str]) -> bytes:
+    text = "".join(lines)
+    if not _BASE64_LINE.fullmatch(text):
+        raise _unusable("certificate.pem", "A PEM block is not base64.")
+    try:
+        data = binascii.a2b_base64(text, strict_mode=True)
+        x509.load_der_x509_certificate(data)
+    except ValueError as error:
+        raise _unusable("certificate.unreadable", "A PEM block holds no certificate.") from error
+    return data
+
+
+def _unusable(code: str, reason: str) -> UnusableCertificate:
+    return UnusableCertificate([Violation(code, "certificates", "", reason)])
+
+
+def to_p7b(ders: Sequence[bytes]) -> bytes:
+    """Return a certs-only CMS SignedData, DER (RFC 5652 section 5.1, M-03).
+
+    Raises:
+        UnsupportedBundle: no certificate at all.
+        UnusableCertificate: not a certificate.
+    """
+    if not ders:
+        raise _unsupported("A P7B file holds at least one certificate.")
+    return pkcs7.serialize_certificates([_load(data) for data in ders], Encoding.DER)
+
+
+def _load(data: bytes) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(data)
+    except ValueError as error:
+        raise _unusable("certificate.unreadable", "This is not a certificate.") from error
+
+
+# --- PKCS#12 ----------------------------------------------------------------------------------
+
+
+def to_pkcs12(
+    key: PrivateKeyTypes,
+    certificate_der: bytes,
+    chain_ders: Sequence[bytes],
+    password: bytes,
+    friendly_name: str,
+) -> bytes:
+    """Return a PKCS#12 file for OpenSSL, Java, Windows and macOS (RFC 7292, M-07).
+
+    Costs about half a second of CPU: that is what one guess at the password costs, too.
+
+    Args:
+        key: belongs to the certificate.
+        certificate_der: DER.
+        chain_ders: issuers above it, DER, nearest first.
+        password: UTF-8, not empty; Java opens the file with ASCII passwords only.
+        friendly_name: alias that keystores show.
+
+    Raises:
+        UnsupportedBundle: ML-DSA key, or a password that is empty or not UTF-8.
+        UnusableCertificate: not a certificate, or not one of this key.
+    """
+    algorithm = key_algorithm_of(key.public_key())
+    if algorithm is not None and algorithm.is_post_quantum:
+        raise _unsupported(ML_DSA_REFUSAL)
+    certificate = _load(certificate_der)
+    if certificate.public_key() != key.public_key():
+        raise _unusable("certificate.key_mismatch", "The certificate is of another key.")
+    # The library types its parameter more narrowly than the union that key loading returns.
+    pfx = pkcs12.serialize_key_and_certificates(
+        friendly_name.encode(),
+        key,  # type: ignore[arg-type]
+        certificate,
+        [_load(data) for data in chain_ders],
+        _encryption(password),
+    )
+    return _with_strong_mac(pfx, password)
+
+
+def to_java_truststore(ders: Sequence[bytes], password: bytes) -> bytes:
+    """Return a PKCS#12 truststore: certificates that Java trusts, under numbered aliases.
+
+    Raises:
+        UnsupportedBundle: no certificate, or a password that is empty or not UTF-8.
+        UnusableCertificate: not a certificate.
+    """
+    if not ders:
+        raise _unsupported("A truststore holds at least one certificate.")
+    entries = [
+        pkcs12.PKCS12Certificate(_load(data), f"ca-{number}".encode())
+        for number, data in enumerate(ders, start=1)
+    ]
+    encryption = _encryption(password)
+    return _with_strong_mac(pkcs12.serialize_java_truststore(entries, encryption), password)
+
+
+def _encryption(password: bytes) -> KeySerializationEncryption:
+    if not password:
+        raise _unsupported("A PKCS#12 file needs a password: without one its key is in the clear.")
+    try:
+        password.decode()
+    except UnicodeDecodeError as error:
+        raise _unsupported("The password is not text in UTF-8.") from error
+    return (
+        PrivateFormat.PKCS12.encryption_builder()
+        .kdf_rounds(PKCS12_ROUNDS)
+        .key_cert_algorithm(pkcs12.PBES.PBESv2SHA256AndAES256CBC)
+        .hmac_hash(hashes.SHA256())
+        .build(password)
+    )
+
+
+def _with_strong_mac(pfx: bytes, password: bytes) -> bytes:
+    """Return the file with its MacData made again, with a longer salt and as many rounds as the keys.
+
+    ``PFX ::= SEQUENCE { version, authSafe ContentInfo, macData }``; the MAC covers the content
+    of the OCTET STRING inside authSafe (RFC 7292 section 4).
+    """
+    version, auth_safe, _ = der.children(pfx, der.element_at(pfx))
+    _, tagged = der.children(pfx, auth_safe)
+    content = der.element_at(pfx, tagged.content)
+    salt = os.urandom(PKCS12_SALT_BYTES)
+    mac_key = _mac_key(password.decode(), salt, PKCS12_ROUNDS)
+    digest = hmac.digest(mac_key, pfx[content.content : content.end], "sha256")
+    mac_data = der.encode(
+        der.SEQUENCE,
+        der.encode(
+            der.SEQUENCE,
+            der.encode(der.SEQUENCE, _SHA256, _NULL),
+            der.encode(OCTET_STRING, digest),
+        ),
+        der.encode(OCTET_STRING, salt),
+        integer(PKCS12_ROUNDS),
+    )
+    return der.encode(der.SEQUENCE, pfx[version.start : auth_safe.end], mac_data)
+
+
+def _mac_key(password: str, salt: bytes, rounds: int) -> bytes:
+    """Return the 32-octet MAC key of RFC 7292 appendix B.2 with SHA-256 and purpose 3.
+
+    One digest is as long as the key, so the steps for further blocks never apply.
+    """
+    block = hashes.SHA256().block_size
+    secret = password.encode("utf-16-be") + b"\x00\x00"
+    key = b"\x03" * block + _repeated(salt, block) + _repeated(secret, block)
+    for _ in range(rounds):
+        key = hashlib.sha256(key).digest()
+    return key
+
+
+def _repeated(data: bytes, block: int) -> bytes:
+    """Return ``data`` repeated to the next multiple of ``block`` octets."""
+    size = -(-len(data) // block) * block
+    return (data * (size // len(data) + 1))[:size]
+
+
+def _unsupported(reason: str) -> UnsupportedBundle:
+    return UnsupportedBundle([Violation("bundle.unsupported", "format", "", reason)])
