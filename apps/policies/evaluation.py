@@ -1,0 +1,315 @@
+"""Does this content follow these rules? The one evaluator, run on what will be signed.
+
+Pure, and closed on failure: a value that cannot be compared with an allowed pattern is not
+allowed, one that cannot be compared with a denied pattern is denied. Order within a section:
+denied, then allowed (or required), then what is required altogether.
+
+``hard_rules`` are those that no policy can lift.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from apps.policies.durations import format_duration
+from apps.policies.fixed_rules import hard_rules
+from apps.policies.patterns import Pattern
+from apps.policies.rules import BasicConstraintsRule, Rules, UsageRule, ValidityRule, ValueRule
+from apps.policies.verdicts import Verdict, failed, listed, passed, violations_of
+from pki.template import Leaf, TypeValue
+
+__all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
+
+_ONE_SECOND = timedelta(seconds=1)
+
+
+def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
+    """Hold final content against a policy; every rule is reported, met or broken."""
+    verdicts: list[Verdict] = []
+    if rules.subject is not None:
+        verdicts += subject_verdicts(rules.subject, leaf.subject)
+    if rules.subject_alt_names is not None:
+        verdicts += san_verdicts(rules.subject_alt_names, leaf.subject_alt_names)
+    if rules.key_usages is not None:
+        verdicts += usage_verdicts(rules.key_usages, "key_usages", leaf.key_usage)
+    if rules.extended_key_usages is not None:
+        verdicts += usage_verdicts(
+            rules.extended_key_usages, "extended_key_usages", leaf.extended_key_usage
+        )
+    if rules.key_algorithms is not None:
+        verdicts.append(
+            algorithm_verdict("key_algorithm", rules.key_algorithms, leaf.key_algorithm)
+        )
+    if rules.signature_algorithms is not None:
+        verdicts.append(
+            algorithm_verdict(
+                "signature_algorithm", rules.signature_algorithms, leaf.signature_algorithm
+            )
+        )
+    if rules.validity is not None:
+        lifetime = leaf.not_after - leaf.not_before + _ONE_SECOND  # both ends count (X-06)
+        verdicts += validity_verdicts(rules.validity, lifetime)
+    verdicts += basic_constraints_verdicts(rules.basic_constraints, leaf.is_ca, leaf.path_length)
+    return tuple(verdicts)
+
+
+def subject_verdicts(
+    section: Mapping[str, ValueRule], subject: Sequence[TypeValue]
+) -> Iterator[Verdict]:
+    """Check each attribute, then that each required attribute is there and fits."""
+    yield from _value_verdicts("subject", section, subject)
+    for rule in section.values():
+        if not rule.required:
+            continue
+        values = [value for kind, value in subject if kind == rule.kind]
+        name = f"subject.{rule.kind}.required"
+        if not values:
+            yield failed(
+                name,
+                "policy.subject_required",
+                "subject",
+                "",
+                f"The subject lacks the required attribute {rule.kind}.",
+                f"Accepted values of {rule.kind}: {_texts(rule.required)}.",
+            )
+        elif not any(_covered(rule.required, value) for value in values):
+            yield failed(
+                name,
+                "policy.subject_required",
+                "subject",
+                values[0],
+                f"No {rule.kind} matches a required pattern.",
+                f"At least one {rule.kind} must match: {_texts(rule.required)}.",
+            )
+        else:
+            yield passed(name, "subject")
+
+
+def san_verdicts(section: Mapping[str, ValueRule], names: Sequence[TypeValue]) -> Iterator[Verdict]:
+    """Check each name, then that each required pattern is met by at least one."""
+    yield from _value_verdicts("subject_alt_names", section, names)
+    for rule in section.values():
+        name = f"subject_alt_names.{rule.kind}.required"
+        for pattern in rule.required:
+            if any(kind == rule.kind and pattern.covers(value) for kind, value in names):
+                yield passed(name, "subject_alt_names")
+                continue
+            yield failed(
+                name,
+                "policy.san_required",
+                "subject_alt_names",
+                "",
+                f"No {rule.kind} matches the required pattern {pattern.text}.",
+                f"Add a {rule.kind} that matches {pattern.text}.",
+            )
+
+
+def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
+    """Check usages: none denied, all within allowed and required, all required ones there.
+
+    A certificate without the extension is good for every use (RFC 5280 sections 4.2.1.3 and
+    4.2.1.12); so rules that name usages refuse its absence.
+    """
+    code = section.removesuffix("s")
+    granted = (*rule.allowed, *rule.required)
+    present = sorted(usages) if isinstance(usages, frozenset) else list(usages)
+    for usage in present:
+        name = f"{section}.allowed"
+        if usage in rule.denied:
+            yield failed(
+                f"{section}.denied",
+                f"policy.{code}_denied",
+                section,
+                usage,
+                f"The usage {usage} is denied.",
+                _accepted(granted, f"Anything but {listed(rule.denied)}"),
+            )
+        elif rule.nothing or (granted and usage not in granted):
+            yield failed(
+                name,
+                f"policy.{code}_not_allowed",
+                section,
+                usage,
+                f"The usage {usage} is not allowed.",
+                _accepted(granted, "No usage may be asked for"),
+            )
+        else:
+            yield passed(name, section)
+    for usage in rule.required:
+        if usage in present:
+            yield passed(f"{section}.required", section)
+        else:
+            yield failed(
+                f"{section}.required",
+                f"policy.{code}_required",
+                section,
+                "",
+                f"The required usage {usage} is missing.",
+                f"Required: {listed(rule.required)}.",
+            )
+    if not present and not rule.nothing and not rule.required:
+        yield failed(
+            f"{section}.present",
+            f"policy.{code}_missing",
+            section,
+            "",
+            "No usage is given, which would make the certificate good for every use.",
+            _accepted(granted, f"Anything but {listed(rule.denied)}"),
+        )
+
+
+def algorithm_verdict(field: str, accepted: frozenset[str], algorithm: str) -> Verdict:
+    """Check that an algorithm is on the list."""
+    if algorithm in accepted:
+        return passed(f"{field}s", field)
+    label = field.replace("_", " ")
+    return failed(
+        f"{field}s",
+        f"policy.{field}_not_allowed",
+        field,
+        str(algorithm),
+        f"The {label} {algorithm!s:.50} is not allowed.",
+        f"Accepted: {listed(sorted(accepted))}.",
+    )
+
+
+def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> Iterator[Verdict]:
+    """Check a lifetime, counted with both its ends, against its bounds."""
+    asked = format_duration(lifetime)
+    if rule.longest is not None:
+        limit = format_duration(rule.longest)
+        if lifetime <= rule.longest:
+            yield passed("validity.max", "validity")
+        else:
+            yield failed(
+                "validity.max",
+                "policy.validity_too_long",
+                "validity",
+                asked,
+                f"The validity of {asked} exceeds the maximum of {limit}.",
+                f"At most {limit}.",
+            )
+    if rule.shortest is not None:
+        limit = format_duration(rule.shortest)
+        if lifetime >= rule.shortest:
+            yield passed("validity.min", "validity")
+        else:
+            yield failed(
+                "validity.min",
+                "policy.validity_too_short",
+                "validity",
+                asked,
+                f"The validity of {asked} falls short of the minimum of {limit}.",
+                f"At least {limit}.",
+            )
+
+
+def basic_constraints_verdicts(
+    rule: BasicConstraintsRule, is_ca: bool, path_length: int | None
+) -> Iterator[Verdict]:
+    """Check whether a CA certificate may be, or must be, issued and how long its path may be."""
+    field = "basic_constraints.is_ca"
+    if is_ca and rule.is_ca == "denied":
+        yield failed(
+            field,
+            "policy.ca_denied",
+            field,
+            "true",
+            "CA certificates are not issued under this policy.",
+            "Ask for an end-entity certificate.",
+        )
+        return
+    if not is_ca and rule.is_ca == "required":
+        yield failed(
+            field,
+            "policy.ca_required",
+            field,
+            "false",
+            "Only CA certificates are issued under this policy.",
+            "Ask for basic_constraints with is_ca true.",
+        )
+        return
+    yield passed(field, field)
+    limit = rule.max_path_length
+    if not is_ca or limit is None:
+        return
+    field = "basic_constraints.path_length"
+    hint = f"0 to {limit}." if limit else "Only 0."
+    if path_length is None:
+        reason = "A path length is required."
+        yield failed(field, "policy.path_length_required", field, "", reason, hint)
+    elif path_length > limit:
+        reason = f"The path length {path_length} exceeds the maximum of {limit}."
+        yield failed(field, "policy.path_length_too_long", field, str(path_length), reason, hint)
+    else:
+        yield passed(field, field)
+
+
+_SINGULAR = {"subject": "subject", "subject_alt_names": "san"}
+
+
+def _value_verdicts(
+    section: str, rules: Mapping[str, ValueRule], pairs: Sequence[TypeValue]
+) -> Iterator[Verdict]:
+    """Check values one by one: denied first, then the whitelist."""
+    for index, (kind, value) in enumerate(pairs):
+        field = f"{section}[{index}].value"
+        rule = rules.get(kind)
+        if rule is None:
+            yield failed(
+                section,
+                f"policy.{_SINGULAR[section]}_type_not_allowed",
+                f"{section}[{index}].type",
+                kind,
+                f"{kind} is not allowed: the policy has no rule for it.",
+                f"Accepted: {listed(list(rules))}.",
+            )
+            continue
+        yield _value_verdict(section, rule, field, value)
+
+
+def _value_verdict(section: str, rule: ValueRule, field: str, value: str) -> Verdict:
+    """Check one value against the rule of its type."""
+    code = _SINGULAR[section]
+    name = f"{section}.{rule.kind}"
+    granted = (*rule.allowed, *rule.required)
+    for pattern in rule.denied:
+        if pattern.overlaps(value):
+            return failed(
+                f"{name}.denied",
+                f"policy.{code}_denied",
+                field,
+                value,
+                f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
+                f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
+            )
+    if rule.kind == "dns_name" and "*" in value and not rule.wildcards:
+        return failed(
+            f"{name}.wildcards",
+            "policy.wildcard_not_allowed",
+            field,
+            value,
+            f"The wildcard name {value!r:.100} is not allowed.",
+            'List the host names; or the rule needs "wildcards": "allowed".',
+        )
+    if granted and not _covered(granted, value):
+        return failed(
+            f"{name}.allowed",
+            f"policy.{code}_not_allowed",
+            field,
+            value,
+            f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
+            f"Accepted: {_texts(granted)}.",
+        )
+    return passed(f"{name}.allowed", field)
+
+
+def _covered(patterns: Iterable[Pattern], value: str) -> bool:
+    return any(pattern.covers(value) for pattern in patterns)
+
+
+def _texts(patterns: Iterable[Pattern]) -> str:
+    return listed([pattern.text for pattern in patterns])
+
+
+def _accepted(granted: Sequence[str], otherwise: str) -> str:
+    return f"Accepted: {listed(granted)}." if granted else f"{otherwise}."

@@ -1,0 +1,308 @@
+"""Which rules can no policy lift? What RFC 5280 and common sense ask of every certificate.
+
+A policy may be empty (everything goes); these still hold. They are reported in the same form
+as the rules of a policy, with codes that begin with ``rule.``.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache
+
+from publicsuffixlist import PublicSuffixList
+
+from apps.policies.rules import RESERVED_USAGES
+from apps.policies.verdicts import Verdict, failed, listed, passed
+from pki.algorithms import KeyAlgorithm
+from pki.findings import UnusableName
+from pki.names import canonical_san
+from pki.template import EXTENDED_KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES, Leaf
+
+MAX_NAMES = 100
+MAX_SUBJECT_ATTRIBUTES = 30
+
+_CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
+_SIGNING = frozenset({"digital_signature", "content_commitment"}) | _CA_USAGES
+# RFC 3279 section 2.3.1, RFC 5480 section 3, RFC 8410 section 5, RFC 9881 section 5.
+_RSA_USAGES = _SIGNING | {"key_encipherment", "data_encipherment"}
+_EC_USAGES = _SIGNING | {"key_agreement", "encipher_only", "decipher_only"}
+_AGREEMENT_MODES = frozenset({"encipher_only", "decipher_only"})
+
+_HOST_LIKE = re.compile(r"[^\s@/\\]+")
+# The full stop and what IDNA (UTS #46) maps to it.
+_DOTS = re.compile("[.\u3002\uff0e\uff61]")
+
+
+def usages_of(algorithm: KeyAlgorithm) -> frozenset[str]:
+    """Return the key usages that keys of an algorithm can serve."""
+    if algorithm.is_rsa:
+        return _RSA_USAGES
+    return _EC_USAGES if algorithm.value.startswith("ec-") else _SIGNING
+
+
+def looks_like_host(common_name: str) -> bool:
+    """Tell whether a common name would be taken for a host name or an address.
+
+    Generous on purpose: it decides which names must be listed as alternative names too.
+    """
+    if not _HOST_LIKE.fullmatch(common_name):
+        return False
+    if _DOTS.search(common_name) or common_name.startswith("*"):
+        return True
+    return common_name.lower() == "localhost" or _address(common_name) is not None
+
+
+def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
+    """Hold content against the rules that no policy can lift."""
+    return (
+        *_known_types(leaf),
+        *_names_present(leaf),
+        *_common_names_listed(leaf),
+        *_mailboxes_listed(leaf),
+        *_wildcards_bounded(leaf),
+        *_usages_fit(leaf),
+        *_extended_usages_granted(leaf),
+        *_basic_constraints(leaf),
+        *_validity(leaf),
+    )
+
+
+def _known_types(leaf: Leaf) -> Iterator[Verdict]:
+    """Refuse what the encoder does not know, and lists out of proportion."""
+    rule = "rule.known_types"
+    whole = True
+    for section, pairs, known, limit in (
+        ("subject", leaf.subject, SUBJECT_ATTRIBUTES, MAX_SUBJECT_ATTRIBUTES),
+        ("subject_alt_names", leaf.subject_alt_names, SAN_TYPES, MAX_NAMES),
+    ):
+        if len(pairs) > limit:
+            whole = False
+            reason = f"{section} has {len(pairs)} entries."
+            yield failed(
+                "rule.too_many",
+                "rule.too_many",
+                section,
+                str(len(pairs)),
+                reason,
+                f"At most {limit}.",
+            )
+        for index, (kind, _) in enumerate(pairs):
+            if kind not in known:
+                whole = False
+                field = f"{section}[{index}].type"
+                yield failed(
+                    rule,
+                    rule,
+                    field,
+                    kind,
+                    f"{kind!r:.50} is not supported.",
+                    f"One of: {listed(known)}.",
+                )
+    if whole:
+        yield passed(rule, "subject")
+
+
+def _names_present(leaf: Leaf) -> Iterator[Verdict]:
+    """RFC 5280 sections 4.1.2.6 and 4.2.1.6 (X-07); RFC 9525 knows no common names."""
+    rule = "rule.names_present"
+    if not leaf.subject and leaf.is_ca:
+        yield failed(rule, rule, "subject", "", "A CA needs a subject.", "Add a common_name.")
+    elif not leaf.subject and not leaf.subject_alt_names:
+        yield failed(
+            rule,
+            rule,
+            "subject",
+            "",
+            "The certificate would name nobody.",
+            "Add a subject or subject alternative names.",
+        )
+    elif not leaf.subject_alt_names and _serves(leaf) and "server_auth" in leaf.extended_key_usage:
+        yield failed(
+            rule,
+            "rule.server_without_name",
+            "subject_alt_names",
+            "",
+            "A server certificate needs a subject alternative name; clients ignore common names.",
+            "Add the host name as dns_name or the address as ip_address.",
+        )
+    else:
+        yield passed(rule, "subject_alt_names")
+
+
+def _serves(leaf: Leaf) -> bool:
+    """Tell whether TLS clients would accept the certificate for a server."""
+    usages = leaf.extended_key_usage
+    return not leaf.is_ca and ("server_auth" in usages or not usages)
+
+
+def _common_names_listed(leaf: Leaf) -> Iterator[Verdict]:
+    """A common name that passes for a host must be checked as one: among the SANs."""
+    rule = "rule.common_name_listed"
+    listed_names = {value.lower() for kind, value in leaf.subject_alt_names if kind in _HOST_KINDS}
+    for index, (attribute, value) in enumerate(leaf.subject):
+        if attribute != "common_name" or leaf.is_ca:
+            continue
+        field = f"subject[{index}].value"
+        if (
+            value in listed_names
+            or not looks_like_host(value)
+            or not listed_names.isdisjoint(_spellings(value))
+        ):
+            yield passed(rule, field)
+        elif _serves(leaf) or "*" in value:
+            yield failed(
+                rule,
+                rule,
+                field,
+                value,
+                f"The common name {value!r:.100} looks like a host but is no subject alternative name.",
+                "Add it as dns_name or ip_address, or drop the common name.",
+            )
+
+
+_HOST_KINDS = frozenset({"dns_name", "ip_address"})
+
+
+def _spellings(common_name: str) -> set[str]:
+    """Return a host as written and in canonical form: a common name may hold U-labels."""
+    found = {common_name.lower()}
+    for kind in _HOST_KINDS:
+        with suppress(UnusableName):
+            found.add(canonical_san(kind, common_name))
+    return found
+
+
+def _mailboxes_listed(leaf: Leaf) -> Iterator[Verdict]:
+    """RFC 5280 section 4.1.2.6: new certificates carry mail addresses as rfc822Name."""
+    rule = "rule.email_listed"
+    names = {value.lower() for kind, value in leaf.subject_alt_names if kind == "email"}
+    for index, (attribute, value) in enumerate(leaf.subject):
+        if attribute != "email_address":
+            continue
+        field = f"subject[{index}].value"
+        if value.lower() in names:
+            yield passed(rule, field)
+        else:
+            yield failed(
+                rule,
+                rule,
+                field,
+                value,
+                "The mail address of the subject is no subject alternative name.",
+                "Add it as a subject alternative name of type email, or drop email_address.",
+            )
+
+
+def _wildcards_bounded(leaf: Leaf) -> Iterator[Verdict]:
+    """No wildcard directly below a public suffix: it would cover other people's domains."""
+    rule = "rule.wildcard_below_public_suffix"
+    for index, (kind, value) in enumerate(leaf.subject_alt_names):
+        if kind != "dns_name" or "*" not in value:
+            continue
+        field = f"subject_alt_names[{index}].value"
+        base = value.removeprefix("*.")
+        if "*" in base or _is_public_suffix(base):
+            yield failed(
+                rule,
+                rule,
+                field,
+                value,
+                f"The wildcard {value!r:.100} covers a whole public suffix.",
+                "A wildcard needs a registered domain below it, like *.example.com.",
+            )
+        else:
+            yield passed(rule, field)
+
+
+def _usages_fit(leaf: Leaf) -> Iterator[Verdict]:
+    """Key usages that the key can serve, CA usages with cA only (X-12)."""
+    rule = "rule.key_usage_fits"
+    fitting = usages_of(leaf.key_algorithm)
+    if not leaf.is_ca:
+        fitting -= _CA_USAGES
+    whole = True
+    for usage in sorted(leaf.key_usage):
+        if usage in fitting:
+            continue
+        whole = False
+        if usage in _CA_USAGES:
+            reason = f"{usage} belongs to CA certificates."
+        else:
+            reason = f"{leaf.key_algorithm.label} keys cannot serve {usage}."
+        yield failed(
+            rule, rule, "key_usages", usage, reason, f"Possible: {listed(sorted(fitting))}."
+        )
+    if leaf.key_usage & _AGREEMENT_MODES and "key_agreement" not in leaf.key_usage:
+        whole = False
+        modes = listed(sorted(leaf.key_usage & _AGREEMENT_MODES))
+        reason = f"{modes} means something with key_agreement only."
+        yield failed(rule, rule, "key_usages", modes, reason, "Add key_agreement.")
+    if leaf.is_ca and "key_cert_sign" not in leaf.key_usage:
+        whole = False
+        reason = "A CA certificate needs the key usage key_cert_sign."
+        yield failed(rule, rule, "key_usages", "", reason, "Add key_cert_sign and crl_sign.")
+    if whole:
+        yield passed(rule, "key_usages")
+
+
+def _extended_usages_granted(leaf: Leaf) -> Iterator[Verdict]:
+    """Status and time-stamping belong to the authority itself; any-purpose is never granted."""
+    rule = "rule.extended_key_usage_granted"
+    whole = True
+    for usage in leaf.extended_key_usage:
+        if usage in RESERVED_USAGES or usage not in EXTENDED_KEY_USAGES:
+            whole = False
+            possible = [name for name in EXTENDED_KEY_USAGES if name not in RESERVED_USAGES]
+            yield failed(
+                rule,
+                rule,
+                "extended_key_usages",
+                usage,
+                f"The usage {usage!r:.50} is never granted through enrollment.",
+                f"Possible: {listed(possible)}.",
+            )
+    if whole:
+        yield passed(rule, "extended_key_usages")
+
+
+def _basic_constraints(leaf: Leaf) -> Iterator[Verdict]:
+    """A path length goes with cA (X-14)."""
+    rule, field = "rule.path_length_fits", "basic_constraints.path_length"
+    if leaf.path_length is None or (leaf.is_ca and leaf.path_length >= 0):
+        yield passed(rule, field)
+    else:
+        reason = "A path length goes with CA certificates and is 0 or more."
+        yield failed(rule, rule, field, str(leaf.path_length), reason, "Leave it out.")
+
+
+def _validity(leaf: Leaf) -> Iterator[Verdict]:
+    rule = "rule.validity_ordered"
+    if leaf.not_before < leaf.not_after:
+        yield passed(rule, "not_after")
+    else:
+        reason = "The certificate would end before it begins."
+        hint = f"Later than {leaf.not_before.isoformat()}."
+        yield failed(rule, rule, "not_after", leaf.not_after.isoformat(), reason, hint)
+
+
+def _is_public_suffix(name: str) -> bool:
+    """Tell whether registrars sell names below ``name``; unknown top-level labels count."""
+    return bool(_suffixes().is_public(name))
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    """Return the bundled list, read once: it takes a tenth of a second.
+
+    Only its ICANN part, as the Baseline Requirements (3.2.2.6) recommend: owners of private
+    suffixes such as ``github.io`` rightly hold wildcards below them.
+    """
+    return PublicSuffixList(only_icann=True)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None

@@ -1,0 +1,44 @@
+"""Which policies exist, and what do their versions say? Reads only."""
+
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from apps.errors import NotFound
+from apps.policies.models import Policy, PolicyVersion
+from apps.policies.rules import Rules, parse_rules
+
+_MAX_COMPILED = 512
+_compiled: dict[UUID, Rules] = {}
+
+
+def policies() -> QuerySet[Policy]:
+    """Return all policies with their current versions."""
+    return Policy.objects.select_related("current_version")
+
+
+def policy_by_name(name: str) -> Policy:
+    """Return a policy with its current version.
+
+    Raises:
+        NotFound: no policy of that name.
+    """
+    try:
+        return policies().get(name=name)
+    except Policy.DoesNotExist:
+        raise NotFound(f"There is no policy {name!r:.80}.") from None
+
+
+def rules_of(version: PolicyVersion) -> Rules:
+    """Return a version's rules, compiled once per process.
+
+    Versions never change and their identifiers are never used again, so an entry cannot
+    become stale.
+    """
+    found = _compiled.get(version.pk)
+    if found is None:
+        found = parse_rules(version.rules)
+        if len(_compiled) >= _MAX_COMPILED:
+            _compiled.clear()
+        _compiled[version.pk] = found
+    return found

@@ -1,0 +1,58 @@
+"""How did one rule turn out? What evaluation returns, rule by rule."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pki.findings import Violation
+
+_SHOWN_VALUE = 200
+_SHOWN_PATTERNS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One rule held against one field.
+
+    Attributes:
+        rule: identifier of the rule, e.g. ``subject_alt_names.dns_name.allowed``.
+        field: path of the field, e.g. ``subject_alt_names[2].value``.
+        passed: whether the rule is met.
+        violation: what is wrong; present exactly when not passed.
+    """
+
+    rule: str
+    field: str
+    passed: bool
+    violation: Violation | None = None
+
+
+def passed(rule: str, field: str) -> Verdict:
+    """Return the verdict of a rule that is met."""
+    return Verdict(rule, field, True)
+
+
+def failed(rule: str, code: str, field: str, value: str, reason: str, hint: str = "") -> Verdict:
+    """Return the verdict of a rule that is broken."""
+    return Verdict(rule, field, False, Violation(code, field, value[:_SHOWN_VALUE], reason, hint))
+
+
+def violations_of(verdicts: Iterable[Verdict]) -> tuple[Violation, ...]:
+    """Return what stands against issuing, in order.
+
+    A verdict that neither passed nor says why counts as broken: doubt refuses.
+    """
+    return tuple(
+        verdict.violation
+        or Violation(verdict.rule, verdict.field, "", f"The rule {verdict.rule} is not met.")
+        for verdict in verdicts
+        if not verdict.passed or verdict.violation is not None
+    )
+
+
+def listed(words: Sequence[str], nothing: str = "nothing") -> str:
+    """Return words for people to read, shortened when there are many."""
+    if not words:
+        return nothing
+    shown = ", ".join(words[:_SHOWN_PATTERNS])
+    more = len(words) - _SHOWN_PATTERNS
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,334 @@
+"""Which content results from a CSR, a wish and defaults? The third step of the pipeline.
+
+The requester's word comes first, then the CSR's, then the profile's defaults. Nothing here
+raises: what cannot be done is reported, and the content stays complete so that policy can
+report its own findings beside it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from apps.policies.durations import format_duration
+from apps.policies.fixed_rules import usages_of
+from apps.profiles.wishes import DEFAULT_TTL, Defaults, IssuerLimits, Shaped, Wish
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.csr import ParsedCSR
+from pki.findings import UnusableName, Violation
+from pki.names import canonical_san, subject_violations
+from pki.template import Leaf, TypeValue
+from pki.validity import DEFAULT_BACKDATE, NO_EXPIRY, validity_window
+
+_T = TypeVar("_T")
+
+MAX_BACKDATE = timedelta(hours=1)
+MAX_AHEAD = timedelta(days=30)
+MAX_TTL = timedelta(days=36_500)
+# Backdating takes at most this part of a short lifetime.
+_BACKDATE_PART = 12
+_ONE_SECOND = timedelta(seconds=1)
+
+# From the widest to the narrowest, as names are written (X.501).
+_BROAD_TO_NARROW = (
+    "domain_component",
+    "country",
+    "state",
+    "locality",
+    "postal_code",
+    "street_address",
+    "organization",
+    "organizational_unit",
+    "user_id",
+    "serial_number",
+    "email_address",
+)
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What was noticed on the way."""
+
+    violations: list[Violation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def wrong(self, code: str, path: str, value: object, reason: str, hint: str = "") -> None:
+        self.violations.append(Violation(f"request.{code}", path, str(value)[:200], reason, hint))
+
+
+def shape(
+    wish: Wish,
+    defaults: Defaults,
+    *,
+    csr: ParsedCSR | None,
+    public_key_der: bytes,
+    key_algorithm: KeyAlgorithm,
+    issuer: IssuerLimits,
+    now: datetime,
+) -> Shaped:
+    """Return the content that would be signed, with what stands against it.
+
+    Args:
+        wish: what the requester says beside the CSR.
+        defaults: the profile's; they fill what neither wish nor CSR say.
+        csr: the parsed request; it contributes names and asked-for usages.
+        public_key_der: SubjectPublicKeyInfo of the key to certify.
+        key_algorithm: algorithm of that key.
+        issuer: what the signer can do.
+        now: aware UTC, whole seconds; the same input gives the same content.
+    """
+    findings = _Findings()
+    if not wish.fill_in:
+        defaults = Defaults()
+    if csr is not None:
+        _refuse_contradictions(wish, csr, findings)
+    is_ca, path_length = _basic_constraints(wish, csr, defaults)
+    subject = _subject(wish, csr, defaults, findings)
+    asked = csr.extended_key_usage if csr is not None else None
+    extended = _first(wish.extended_key_usages, asked, defaults.extended_key_usages) or ()
+    names = _names(wish, csr, findings)
+    if not names and "server_auth" in extended and not is_ca:
+        names = _host_of(subject, findings)
+    not_before, not_after = _validity(wish, defaults, issuer, now, findings)
+    leaf = Leaf(
+        subject=subject,
+        subject_alt_names=names,
+        public_key_der=public_key_der,
+        key_algorithm=key_algorithm,
+        signature_algorithm=_signature_algorithm(wish, defaults, issuer, findings),
+        key_usage=_key_usage(wish, csr, defaults, key_algorithm, findings),
+        extended_key_usage=tuple(extended),
+        not_before=not_before,
+        not_after=not_after,
+        is_ca=is_ca,
+        path_length=path_length,
+    )
+    return Shaped(leaf, tuple(findings.violations), tuple(findings.notes))
+
+
+def _refuse_contradictions(wish: Wish, csr: ParsedCSR, findings: _Findings) -> None:
+    """Note each point on which wish and CSR say different things: neither is guessed at."""
+    for path, wished, asked in (
+        ("subject", _unordered(wish.subject), _unordered(csr.subject or None)),
+        ("subject_alt_names", _canonical_set(wish), _unordered(csr.subject_alt_names or None)),
+        ("key.algorithm", wish.key_algorithm, csr.key_algorithm),
+        ("key_usages", _unordered(wish.key_usages), _unordered(csr.key_usage)),
+        (
+            "extended_key_usages",
+            _unordered(wish.extended_key_usages),
+            _unordered(csr.extended_key_usage),
+        ),
+        ("basic_constraints.is_ca", wish.is_ca, csr.is_ca),
+        ("basic_constraints.path_length", wish.path_length, csr.path_length),
+    ):
+        if wished is not None and asked is not None and wished != asked:
+            findings.wrong(
+                "contradicts_csr",
+                path,
+                _readable(wished),
+                f"The CSR says something else: {_readable(asked)}.",
+                "Leave the field out, or make both the same.",
+            )
+
+
+def _basic_constraints(
+    wish: Wish, csr: ParsedCSR | None, defaults: Defaults
+) -> tuple[bool, int | None]:
+    is_ca = _first(wish.is_ca, csr.is_ca if csr is not None else None, defaults.is_ca)
+    path_length = _first(wish.path_length, csr.path_length if csr is not None else None)
+    if path_length is None and is_ca:
+        path_length = defaults.path_length
+    return bool(is_ca), path_length
+
+
+def _subject(
+    wish: Wish, csr: ParsedCSR | None, defaults: Defaults, findings: _Findings
+) -> tuple[TypeValue, ...]:
+    """Return the requester's attributes, completed by the defaults for those left out."""
+    asked: tuple[TypeValue, ...] = csr.subject if csr is not None else ()
+    if not asked and wish.subject:
+        asked = wish.subject
+        findings.violations += subject_violations(asked)
+    present = {kind for kind, _ in asked}
+    missing = [pair for pair in defaults.subject if pair[0] not in present]
+    wide = [pair for pair in missing if pair[0] != "common_name"]
+    wide.sort(key=lambda pair: _BROAD_TO_NARROW.index(pair[0]))
+    return (*wide, *asked, *(pair for pair in missing if pair[0] == "common_name"))
+
+
+def _names(wish: Wish, csr: ParsedCSR | None, findings: _Findings) -> tuple[TypeValue, ...]:
+    """Return the alternative names, canonical and each once; unusable ones are reported."""
+    if csr is not None and csr.subject_alt_names:
+        return csr.subject_alt_names
+    found: dict[TypeValue, None] = {}
+    for index, (kind, value) in enumerate(wish.subject_alt_names or ()):
+        try:
+            found[kind, canonical_san(kind, value, field=f"subject_alt_names[{index}].value")] = (
+                None
+            )
+        except UnusableName as error:
+            findings.violations += error.violations
+    return tuple(found)
+
+
+def _host_of(subject: Iterable[TypeValue], findings: _Findings) -> tuple[TypeValue, ...]:
+    """Return the common name as alternative name where it is a host: clients read only those."""
+    for attribute, value in subject:
+        if attribute != "common_name":
+            continue
+        for kind in ("ip_address", "dns_name"):
+            try:
+                name = (kind, canonical_san(kind, value))
+            except UnusableName:
+                continue
+            findings.notes.append(f"The common name {value} became a subject alternative name.")
+            return (name,)
+    return ()
+
+
+def _key_usage(
+    wish: Wish,
+    csr: ParsedCSR | None,
+    defaults: Defaults,
+    algorithm: KeyAlgorithm,
+    findings: _Findings,
+) -> frozenset[str]:
+    """Return the key usages; from CSR and defaults only those that the key can serve.
+
+    Many clients ask for key_encipherment whatever key they have. It is never dropped to
+    nothing: a certificate without key usages would be good for all of them.
+    """
+    if wish.key_usages is not None:
+        return frozenset(wish.key_usages)
+    asked = csr.key_usage if csr is not None else None
+    usages = asked if asked is not None else frozenset(defaults.key_usages or ())
+    served = usages & usages_of(algorithm)
+    if served == usages or not served:
+        return usages
+    dropped = ", ".join(sorted(usages - served))
+    findings.notes.append(f"Dropped {dropped}: {algorithm.label} keys cannot serve it.")
+    return served
+
+
+def _signature_algorithm(
+    wish: Wish, defaults: Defaults, issuer: IssuerLimits, findings: _Findings
+) -> SignatureAlgorithm:
+    chosen = _first(wish.signature_algorithm, defaults.signature_algorithm)
+    if chosen is None:
+        return issuer.default_signature_algorithm
+    if chosen in issuer.signature_algorithms:
+        return chosen
+    findings.wrong(
+        "signature_algorithm_not_of_issuer",
+        "signature_algorithm",
+        chosen.value,
+        "The issuer's key cannot make this signature.",
+        f"One of: {', '.join(issuer.signature_algorithms)}; or leave it out.",
+    )
+    return issuer.default_signature_algorithm
+
+
+def _validity(
+    wish: Wish, defaults: Defaults, issuer: IssuerLimits, now: datetime, findings: _Findings
+) -> tuple[datetime, datetime]:
+    """Return both ends, inclusive; cut to the issuer's own end (X-06)."""
+    ttl = _ttl(wish, defaults, findings)
+    # A part of a short lifetime, all of the usual five minutes of a long one.
+    backdate = min(DEFAULT_BACKDATE, timedelta(seconds=ttl // _ONE_SECOND // _BACKDATE_PART))
+    end = issuer.not_after
+    if end is not None and end <= now:
+        findings.wrong(
+            "issuer_expired",
+            "not_after",
+            end.isoformat(),
+            "The authority's own certificate has expired.",
+            "Renew the authority.",
+        )
+        end = None
+    if wish.not_before is None and wish.not_after is None:
+        not_before, not_after = validity_window(now, ttl, issuer_not_after=None, backdate=backdate)
+    else:
+        not_before, not_after = _dates(wish, ttl, now, backdate, findings)
+    if end is not None and not_after > end:
+        findings.notes.append(f"The end was cut to that of the authority, {end.isoformat()}.")
+        not_after = end
+    return not_before, not_after
+
+
+def _ttl(wish: Wish, defaults: Defaults, findings: _Findings) -> timedelta:
+    ttl = wish.ttl if wish.ttl is not None else defaults.ttl or DEFAULT_TTL
+    if wish.ttl is not None and (wish.not_before is not None or wish.not_after is not None):
+        findings.wrong(
+            "ttl_and_dates",
+            "ttl",
+            format_duration(ttl),
+            "A lifetime and dates cannot both be given.",
+            "Send either ttl, or not_before and not_after.",
+        )
+    if not _ONE_SECOND < ttl <= MAX_TTL:
+        findings.wrong(
+            "ttl_out_of_range",
+            "ttl",
+            format_duration(ttl),
+            "No certificate has such a lifetime.",
+            f"Two seconds to {format_duration(MAX_TTL)}.",
+        )
+        return DEFAULT_TTL
+    return ttl
+
+
+def _dates(
+    wish: Wish, ttl: timedelta, now: datetime, backdate: timedelta, findings: _Findings
+) -> tuple[datetime, datetime]:
+    """Return the dates asked for; what is left out follows from the default lifetime."""
+    not_before = (wish.not_before or now - backdate).replace(microsecond=0)
+    if not now - MAX_BACKDATE <= not_before <= now + MAX_AHEAD:
+        findings.wrong(
+            "not_before_out_of_range",
+            "not_before",
+            not_before.isoformat(),
+            "The start lies too far from now.",
+            f"From {MAX_BACKDATE // timedelta(hours=1)} hour ago to {MAX_AHEAD.days} days ahead.",
+        )
+        not_before = now - backdate
+    not_after = (wish.not_after or not_before + ttl - _ONE_SECOND).replace(microsecond=0)
+    if not now < not_after <= NO_EXPIRY:
+        findings.wrong(
+            "not_after_out_of_range",
+            "not_after",
+            not_after.isoformat(),
+            "The end is in the past.",
+            f"Later than {now.isoformat()}.",
+        )
+        not_after = not_before + ttl - _ONE_SECOND
+    return not_before, not_after
+
+
+def _first(*values: _T | None) -> _T | None:
+    """Return the first value that says something."""
+    return next((value for value in values if value is not None), None)
+
+
+def _unordered(values: Iterable[object] | None) -> frozenset[object] | None:
+    return None if values is None else frozenset(values)
+
+
+def _canonical_set(wish: Wish) -> frozenset[object] | None:
+    """Return the wished names in canonical form, unusable ones as they are."""
+    if wish.subject_alt_names is None:
+        return None
+    found: set[object] = set()
+    for kind, value in wish.subject_alt_names:
+        try:
+            found.add((kind, canonical_san(kind, value)))
+        except UnusableName:
+            found.add((kind, value))
+    return frozenset(found)
+
+
+def _readable(value: object) -> str:
+    """Return a value for people: pairs as ``type value``, sets in order."""
+    if isinstance(value, frozenset):
+        words = [" ".join(item) if isinstance(item, tuple) else str(item) for item in value]
+        return ", ".join(sorted(words)) or "nothing"
+    return str(value)

@@ -1,0 +1,93 @@
+"""What is wanted, what is filled in, what comes out? The values of the shaping step."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.findings import Violation
+from pki.template import Leaf, TypeValue
+
+DEFAULT_TTL = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a requester says beside (or instead of) a CSR; ``None`` means "nothing said".
+
+    Attributes:
+        subject: ordered (attribute, value) pairs.
+        subject_alt_names: ordered (type, value) pairs, not yet canonical.
+        key_algorithm: of the key to be made here.
+        signature_algorithm: what the issuer shall sign with.
+        key_usages: names from ``KEY_USAGES``; empty asks for none.
+        extended_key_usages: names from ``EXTENDED_KEY_USAGES``; empty asks for none.
+        ttl: lifetime counted inclusively; not together with the two dates.
+        not_before: aware, start of validity.
+        not_after: aware, last second of validity.
+        is_ca: basicConstraints cA.
+        path_length: pathLenConstraint.
+        fill_in: whether the profile's defaults fill what is left out; a renewal copies its
+            predecessor and says no.
+    """
+
+    subject: tuple[TypeValue, ...] | None = None
+    subject_alt_names: tuple[TypeValue, ...] | None = None
+    key_algorithm: KeyAlgorithm | None = None
+    signature_algorithm: SignatureAlgorithm | None = None
+    key_usages: tuple[str, ...] | None = None
+    extended_key_usages: tuple[str, ...] | None = None
+    ttl: timedelta | None = None
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    is_ca: bool | None = None
+    path_length: int | None = None
+    fill_in: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """A profile's defaults, read. ``document`` is the canonical JSON form, which is stored.
+
+    Attributes as in ``Wish``; ``ttl`` falls back to ``DEFAULT_TTL``.
+    """
+
+    ttl: timedelta | None = None
+    subject: tuple[TypeValue, ...] = ()
+    key_algorithm: KeyAlgorithm | None = None
+    signature_algorithm: SignatureAlgorithm | None = None
+    key_usages: tuple[str, ...] | None = None
+    extended_key_usages: tuple[str, ...] | None = None
+    is_ca: bool | None = None
+    path_length: int | None = None
+    document: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerLimits:
+    """What the issuer cannot exceed.
+
+    Attributes:
+        not_after: end of its own certificate; ``None`` when the leaf signs itself.
+        signature_algorithms: what its key can sign with.
+        default_signature_algorithm: what it signs with unless told otherwise.
+    """
+
+    not_after: datetime | None
+    signature_algorithms: tuple[SignatureAlgorithm, ...]
+    default_signature_algorithm: SignatureAlgorithm
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """Content for a certificate, and what stands against it already.
+
+    Attributes:
+        leaf: always present, so that policy can be held against it too.
+        violations: contradictions, unusable names and times.
+        notes: what was changed without harm, for people to read.
+    """
+
+    leaf: Leaf
+    violations: tuple[Violation, ...] = ()
+    notes: tuple[str, ...] = ()
