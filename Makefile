@@ -32,11 +32,13 @@ test-sqlite: ## Unit and protocol tests on SQLite
 
 test-postgres: ## The same on a throw-away PostgreSQL, with the race tests
 	@scripts/bootstrap dev
+	@scripts/install-test-tools
 	scripts/with-postgres .venv/bin/pytest tests/unit tests/protocol -n auto --create-db
 
 interop: ## The running server, judged by programs that nobody here wrote
 	@scripts/bootstrap dev
-	.venv/bin/pytest tests/interop
+	@scripts/install-test-tools
+	scripts/with-postgres .venv/bin/pytest tests/interop
 
 bench: ## Measure speed (needs a quiet machine)
 	@scripts/bootstrap dev

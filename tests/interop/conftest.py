@@ -25,7 +25,8 @@ _FIRST_CRL_S = 30
 @pytest.fixture(scope="session")
 def running_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The product as ``make run`` starts it, stopped by pid at the end."""
-    server = servers.start(tmp_path_factory.mktemp("home"))
+    home = tmp_path_factory.mktemp("product") / "home"
+    server = servers.start(home, servers.environment_for(home))
     try:
         yield server
     finally:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,13 @@ class Server:
     Attributes:
         home: its data directory (``SEALWRIGHT_HOME``).
         environment: what its processes see; ``manage`` uses the same.
-        log: everything it wrote.
+        console: what it printed for the person who started it (holds the demo token).
+        log: what it logged.
     """
 
     home: Path
     environment: dict[str, str]
+    console: Path
     log: Path
     process: subprocess.Popen[bytes] = field(repr=False)
 
@@ -99,56 +102,58 @@ class Server:
             raise
 
 
-def start(home: Path, **settings: str) -> Server:
-    """Prepare a data directory (unless it is one already) and serve from it."""
-    https_port, http_port = free_port(), free_port()
-    environment = {
+def environment_for(home: Path, **settings: str) -> dict[str, str]:
+    """Return what a server on ``home`` sees: free ports, the database under test, ``settings``."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("SEALWRIGHT_", "DJANGO_", "PYTEST_"))
     }
-    if "SEALWRIGHT_DATABASE_URL" in os.environ:
-        environment["SEALWRIGHT_DATABASE_URL"] = os.environ["SEALWRIGHT_DATABASE_URL"]
-    environment |= {
-        "SEALWRIGHT_HOME": str(home),
-        "SEALWRIGHT_HTTPS_PORT": str(https_port),
-        "SEALWRIGHT_HTTP_PORT": str(http_port),
-        "PYTHONUNBUFFERED": "1",
-    } | {f"SEALWRIGHT_{name}": value for name, value in settings.items()}
+    wanted = {
+        "HOME": str(home),
+        "HTTPS_PORT": str(free_port()),
+        "HTTP_PORT": str(free_port()),
+        "DATABASE_URL": os.environ.get("SEALWRIGHT_DATABASE_URL", ""),
+        "STATIC_ROOT": str(home / "static"),
+    } | settings
+    return inherited | {f"SEALWRIGHT_{name}": value for name, value in wanted.items()}
+
+
+def start(home: Path, environment: dict[str, str]) -> Server:
+    """Run what ``make run`` runs, on a new or a used data directory; wait until it is ready."""
     home.mkdir(parents=True, exist_ok=True)
-    manage(environment, "migrate", "--verbosity", "0")
-    manage(environment, "quickstart")
-    return serve(home, environment)
-
-
-def serve(home: Path, environment: dict[str, str]) -> Server:
-    """Start the supervisor on a prepared data directory and wait until it is ready."""
-    log = home / "server.log"
-    with log.open("ab") as sink:
+    console, log = home.parent / f"{home.name}.console", home.parent / f"{home.name}.log"
+    with console.open("wb") as printed, log.open("ab") as logged:
         process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve"],
+            [sys.executable, "-u", "manage.py", "up"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
+            stdout=printed,
+            stderr=logged,
             start_new_session=True,
         )
-    server = Server(home, environment, log, process)
+    server = Server(home, environment, console, log, process)
     deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            if (
-                call("GET", f"{server.facts['https_url']}/readyz", ca_file=server.root_pem).status
-                == 200
-            ):
-                return server
-        except OSError:
-            time.sleep(0.1)
+    while process.poll() is None and time.monotonic() < deadline:
+        if _ready(server):
+            return server
+        time.sleep(0.1)
     server.stop(signal.SIGKILL)
-    raise RuntimeError(f"the server did not become ready:\n{log.read_text()[-4000:]}")
+    raise RuntimeError(f"not ready:\n{console.read_text()}\n{log.read_text()[-4000:]}")
+
+
+def _ready(server: Server) -> bool:
+    """Tell whether ``/readyz`` says yes, over the certificate that quickstart told us to trust."""
+    facts = server.home / "quickstart.json"
+    if not facts.exists() or "https_url" not in facts.read_text():
+        return False
+    server.__dict__.pop("facts", None)  # still being completed
+    try:
+        url = f"{server.facts['https_url']}/readyz"
+        return call("GET", url, ca_file=server.root_pem).status == HTTPStatus.OK
+    except OSError:
+        return False
 
 
 def manage(environment: dict[str, str], *argv: str, **options: Any) -> str:
