@@ -170,7 +170,7 @@ def to_pkcs12(
         certificate_der: DER.
         chain_ders: issuers above it, DER, nearest first.
         password: UTF-8, not empty; Java opens the file with ASCII passwords only.
-        friendly_name: alias that keystores show.
+        friendly_name: alias that keystores show; may be empty.
 
     Raises:
         UnsupportedBundle: ML-DSA key, or a password that is empty or not UTF-8.
@@ -184,7 +184,7 @@ def to_pkcs12(
         raise _unusable("certificate.key_mismatch", "The certificate is of another key.")
     # The library types its parameter more narrowly than the union that key loading returns.
     pfx = pkcs12.serialize_key_and_certificates(
-        friendly_name.encode(),
+        friendly_name.encode() or None,
         key,  # type: ignore[arg-type]
         certificate,
         [_load(data) for data in chain_ders],

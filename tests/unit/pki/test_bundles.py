@@ -211,6 +211,11 @@ def test_pkcs12_takes_any_text_as_password(password):
     assert pkcs12.load_pkcs12(data, password.encode()).key is not None
 
 
+def test_pkcs12_without_a_name_carries_none():
+    data = bundles.to_pkcs12(issuer(P256).key, chain()[0], [], PASSWORD, "")
+    assert pkcs12.load_pkcs12(data, PASSWORD).cert.friendly_name is None
+
+
 def test_m06_pkcs12_refuses_ml_dsa_and_says_what_to_do():
     with pytest.raises(UnsupportedBundle, match="PKCS#8"):
         p12(KeyAlgorithm.ML_DSA_65)
