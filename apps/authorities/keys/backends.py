@@ -1,0 +1,28 @@
+"""Which key backends are there?"""
+
+from apps.authorities.keys.base import KeyBackend
+from apps.authorities.keys.software import SoftwareBackend
+
+_BACKENDS: dict[str, KeyBackend] = {}
+
+
+def register(backend: KeyBackend) -> None:
+    """Add a backend; the same name twice is a programming error."""
+    if backend.name in _BACKENDS:
+        raise ValueError(f"key backend {backend.name!r} is registered twice")
+    _BACKENDS[backend.name] = backend
+
+
+def backend_of(name: str) -> KeyBackend:
+    """Return the backend that a key row names.
+
+    Raises:
+        LookupError: no such backend is installed.
+    """
+    try:
+        return _BACKENDS[name]
+    except KeyError as error:
+        raise LookupError(f"key backend {name!r} is not installed") from error
+
+
+register(SoftwareBackend())

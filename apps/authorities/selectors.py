@@ -1,0 +1,110 @@
+"""Which authorities are there, what certifies them, and who uses them?"""
+
+import base64
+from collections.abc import Iterator
+from uuid import UUID
+
+from cryptography import x509
+from django.db.models import Prefetch, QuerySet
+
+from apps.authorities.models import (
+    CRL,
+    Authority,
+    AuthorityCertificate,
+    AuthorityState,
+    OcspResponder,
+)
+from apps.errors import NotFound
+from pki import chain
+
+# Longer hierarchies do not exist in the field; a loop in the data must not hang us.
+_MAX_DEPTH = 10
+
+
+def authorities() -> QuerySet[Authority]:
+    """Return every authority with key, parent and current certificate, by name.
+
+    ``authority.current_certificates`` is a list of at most one row.
+    """
+    current = AuthorityCertificate.objects.filter(is_current=True)
+    return Authority.objects.select_related("key", "parent").prefetch_related(
+        Prefetch("certificates", current, to_attr="current_certificates")
+    )
+
+
+def active_authorities() -> QuerySet[Authority]:
+    """Return the authorities that sign certificates now, by name."""
+    return authorities().filter(state=AuthorityState.ACTIVE)
+
+
+def authority_named(name: str) -> Authority:
+    """Return an authority with its key and parent.
+
+    Raises:
+        NotFound: no such authority.
+    """
+    found = Authority.objects.select_related("key", "parent").filter(name=name).first()
+    if found is None:
+        raise NotFound("No such authority.")
+    return found
+
+
+def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:
+    """Return the certificate that the authority signs under, ``None`` before its first."""
+    return AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True).first()
+
+
+def latest_crl(authority_id: UUID) -> CRL | None:
+    """Return the CRL published last, with its bytes."""
+    return CRL.objects.filter(authority_id=authority_id).order_by("-number").first()
+
+
+def latest_responder(authority_id: UUID) -> OcspResponder | None:
+    """Return the responder certificate made last, with its key."""
+    responders = OcspResponder.objects.filter(authority_id=authority_id)
+    return responders.select_related("key").order_by("-id").first()
+
+
+def chain_of(certificate: AuthorityCertificate) -> list[bytes]:
+    """Return an authority's certificate and those above it, root last (DER)."""
+    return list(_upwards(certificate))
+
+
+def chain_without_root(certificate_id: UUID) -> list[bytes]:
+    """Return what a server sends after its own certificate: the issuer first, no root (DER).
+
+    Args:
+        certificate_id: the ``AuthorityCertificate`` that issued the server's certificate.
+
+    Raises:
+        NotFound: no such certificate.
+    """
+    certificate = (
+        AuthorityCertificate.objects.select_related("authority").filter(pk=certificate_id).first()
+    )
+    if certificate is None:
+        raise NotFound("No such authority certificate.")
+    return [der for der in chain_of(certificate) if not _is_self_issued(der)]
+
+
+def _upwards(certificate: AuthorityCertificate | None) -> Iterator[bytes]:
+    """Walk up; an authority renews under the same key and name, so any of its rows will do."""
+    for _ in range(_MAX_DEPTH):
+        if certificate is None:
+            return
+        yield bytes(certificate.der)
+        for encoded in certificate.chain_der:
+            yield base64.b64decode(encoded)
+        parent_id = certificate.authority.parent_id
+        if parent_id is None:
+            return
+        certificate = (
+            AuthorityCertificate.objects.select_related("authority")
+            .filter(authority_id=parent_id, is_current=True)
+            .first()
+        )
+
+
+def _is_self_issued(der: bytes) -> bool:
+    certificate = x509.load_der_x509_certificate(der)
+    return chain.issuer_bytes(certificate) == chain.subject_bytes(certificate)

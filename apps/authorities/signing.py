@@ -1,0 +1,193 @@
+"""How does an authority put its name under a certificate?
+
+``issuer_of`` stands on the hot path: a process keeps what it has parsed, and one query by
+primary key tells whether that still holds.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from cryptography import x509
+from django.conf import settings
+
+from apps.authorities import selectors
+from apps.authorities.keys.backends import backend_of
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
+from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from pki import build, chain, keys, names
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.build import Issuer
+from pki.findings import PkiError
+from pki.template import Publication
+
+logger = logging.getLogger(__name__)
+
+# A parent that renews changes the chain without touching the child's rows.
+_CACHE_SECONDS = 60.0
+_CACHE_SIZE = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class IssuerHandle:
+    """An authority, ready to sign.
+
+    Attributes:
+        authority_id: primary key of the authority.
+        authority_certificate_id: the certificate it signs under.
+        name: of the authority.
+        issuer: what goes into the certificates it issues.
+        key: row of its key; ``key_id`` is its primary key.
+        key_algorithm: algorithm of that key.
+        certificate_der: its certificate.
+        chain_ders: certificates above it, root last; empty for a root.
+        ca_certificates: its certificate and those above it, parsed.
+        subject_text: its subject as people read it (RFC 4514).
+        not_after: end of its certificate, aware UTC.
+        state: of the authority.
+    """
+
+    authority_id: UUID
+    authority_certificate_id: UUID
+    name: str
+    issuer: Issuer
+    key: Key
+    key_algorithm: KeyAlgorithm
+    certificate_der: bytes
+    chain_ders: tuple[bytes, ...]
+    ca_certificates: tuple[x509.Certificate, ...]
+    subject_text: str
+    not_after: datetime
+    state: AuthorityState
+
+    @property
+    def key_id(self) -> UUID:
+        """Return the primary key of the key."""
+        return self.key.pk
+
+
+_handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}
+# What a handle depends on; anything else about an authority never changes.
+_STAMP_FIELDS = (
+    "pk",
+    "authority__state",
+    "authority__publish_crl_url",
+    "authority__crl_mirror_urls",
+    "authority__ocsp_enabled",
+)
+
+
+def issuer_of(authority_id: UUID) -> IssuerHandle:
+    """Return the authority, ready to sign certificates.
+
+    Raises:
+        InvalidTransition: it is disabled, or has no certificate installed.
+        NotFound: no such authority.
+    """
+    handle = status_issuer_of(authority_id)
+    if handle.state != AuthorityState.ACTIVE:
+        raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
+    return handle
+
+
+def status_issuer_of(authority_id: UUID) -> IssuerHandle:
+    """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
+
+    Raises:
+        InvalidTransition: it has no certificate installed.
+        NotFound: no such authority.
+    """
+    current = AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True)
+    row = current.values_list(*_STAMP_FIELDS).first()
+    if row is None:
+        raise _without_certificate(authority_id)
+    stamp = (*row[:3], tuple(row[3]), row[4])
+    cached = _handles.get(authority_id)
+    if cached is not None:
+        read_at, stamp_then, handle = cached
+        if stamp_then == stamp and time.monotonic() - read_at < _CACHE_SECONDS:
+            return handle
+    if len(_handles) >= _CACHE_SIZE:
+        _handles.clear()
+    handle = _read(row[0])
+    _handles[authority_id] = (time.monotonic(), stamp, handle)
+    return handle
+
+
+def sign_tbs(handle: IssuerHandle, tbs_der: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+    """Return the certificate for to-be-signed bytes that were linted and reserved before.
+
+    What comes back from the key backend is verified against the authority's own certificate
+    before anybody sees it (X-20).
+
+    Raises:
+        RuntimeError: called inside a transaction.
+        UpstreamRejected: the key backend refuses.
+        UpstreamUnavailable: it does not answer, or its signature does not verify.
+    """
+    signature = _signer_of(handle, signature_algorithm)(tbs_der)
+    der = build.assemble(tbs_der, signature_algorithm, signature)
+    try:
+        chain.verify_issued(x509.load_der_x509_certificate(der), handle.issuer.certificate)
+    except PkiError as error:
+        logger.error("key %s of authority %s signs wrongly: %s", handle.key_id, handle.name, error)  # noqa: TRY400 - the message says it all
+        raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error
+    return der
+
+
+def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+    """Return the authority's signature over something that is not a certificate, e.g. a CRL."""
+    signature = _signer_of(handle, signature_algorithm)(data)
+    if not keys.verify(handle.issuer.public_key, signature, data, signature_algorithm):
+        raise UpstreamUnavailable("The signature made by the authority's key is wrong.")
+    return signature
+
+
+def publication_of(authority: Authority) -> Publication:
+    """Return the public addresses that go into the certificates an authority issues."""
+    base, name = settings.SEALWRIGHT["PKI_URL"], authority.name
+    own = (f"{base}/pki/{name}/crl",) if authority.publish_crl_url else ()
+    return Publication(
+        crl_urls=(*own, *authority.crl_mirror_urls),
+        ocsp_urls=(f"{base}/ocsp/{name}",) if authority.ocsp_enabled else (),
+        ca_issuers_urls=(f"{base}/pki/{name}/ca.cer",),
+    )
+
+
+def _signer_of(handle: IssuerHandle, algorithm: SignatureAlgorithm) -> Callable[[bytes], bytes]:
+    backend = backend_of(handle.key.backend)
+    return lambda data: backend.sign(handle.key, data, algorithm)
+
+
+def _without_certificate(authority_id: UUID) -> InvalidTransition | NotFound:
+    name = Authority.objects.filter(pk=authority_id).values_list("name", flat=True).first()
+    if name is None:
+        return NotFound("No such authority.")
+    return InvalidTransition(f"The authority {name} has no certificate installed.")
+
+
+def _read(certificate_id: UUID) -> IssuerHandle:
+    row = AuthorityCertificate.objects.select_related("authority__key").get(pk=certificate_id)
+    authority, key = row.authority, row.authority.key
+    own, *above = selectors.chain_of(row)
+    certificates = tuple(x509.load_der_x509_certificate(der) for der in (own, *above))
+    public_key = certificates[0].public_key()
+    algorithm = KeyAlgorithm(key.algorithm)
+    return IssuerHandle(
+        authority_id=authority.pk,
+        authority_certificate_id=row.pk,
+        name=authority.name,
+        issuer=Issuer(certificates[0], public_key, algorithm, publication_of(authority)),
+        key=key,
+        key_algorithm=algorithm,
+        certificate_der=own,
+        chain_ders=tuple(above),
+        ca_certificates=certificates,
+        subject_text=names.rfc4514(names.subject_pairs(certificates[0].subject)),
+        not_after=row.not_after,
+        state=AuthorityState(authority.state),
+    )
