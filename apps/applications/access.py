@@ -88,6 +88,8 @@ def visible_application_ids(principal: Principal, permission: Permission) -> lis
     _require_scope(principal, permission)
     if _governs(principal, permission):
         return None
+    if principal.user_id is None:
+        return []
     rows = _user_rows(principal).filter(permission__codename=permission.value)
     group_rows = _group_rows(principal).filter(permission__codename=permission.value)
     if principal.application_id is not None:
@@ -124,6 +126,9 @@ def visible(
         _require_scope(principal, permission)
     if _governs(principal, permission):
         return rows
+    # NULL would match the rows of a group without people.
+    if principal.user_id is None:
+        return rows.none()
     if principal.application_id is not None:
         rows = rows.filter(**{path: principal.application_id})
     here = {"content_object_id": OuterRef(path), "permission__codename": permission.value}
