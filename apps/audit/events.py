@@ -45,6 +45,8 @@ class Event(StrEnum):
     ACCOUNT_CREATED = "account.created"
     ACCOUNT_UPDATED = "account.updated"
     ACCOUNT_DISABLED = "account.disabled"
+    GROUP_CREATED = "group.created"
+    GROUP_UPDATED = "group.updated"
     LOGIN_SUCCEEDED = "login.succeeded"
     LOGIN_FAILED = "login.failed"
     ACCESS_DENIED = "access.denied"

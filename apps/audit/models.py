@@ -24,6 +24,16 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         """Refuse: events are never changed."""
         raise TypeError("audit events are append-only")
 
+    def bulk_create(self, *args: Any, **kwargs: Any) -> list["AuditEvent"]:
+        """Insert, but refuse to overwrite rows that exist."""
+        if kwargs.get("update_conflicts"):
+            raise TypeError("audit events are append-only")
+        return super().bulk_create(*args, **kwargs)
+
+    def _raw_delete(self, using: str | None) -> NoReturn:  # noqa: ARG002 - Django's signature
+        """Refuse the way by which Django's own collector deletes fast."""
+        raise TypeError("audit events are append-only")
+
 
 class AuditEvent(models.Model):
     """One act: who did what to which object, and with which outcome.
@@ -53,6 +63,8 @@ class AuditEvent(models.Model):
         """Indexes serve the two questions asked most: this object's and this application's story."""
 
         ordering: ClassVar = ["-id"]
+        # Django's inner workings use the same guarded queryset as everyone else.
+        base_manager_name = "objects"
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-id"], name="audit_subject"),
             models.Index(fields=["application_id", "-id"], name="audit_application"),

@@ -1,0 +1,91 @@
+"""How is the audit log read? Page by page, by event, actor, application, object and date."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.apps import apps as installed
+from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch
+
+from apps.audit.models import AuditEvent
+from apps.site.display import admin_url, mono
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Fact, Section, facts
+
+
+class ApplicationFilter(admin.SimpleListFilter):
+    """Events of one application."""
+
+    title = "application"
+    parameter_name = "application"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the applications there are; the log itself only knows identifiers."""
+        rows: Any = installed.get_model("applications", "Application")._default_manager  # noqa: SLF001 - Django's documented Meta API
+        return [(str(row.pk), str(row)) for row in rows.all()[:200]]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> Any:
+        """Narrow the list."""
+        try:
+            return queryset.filter(application_id=UUID(self.value() or ""))
+        except ValueError:
+            return queryset
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(WindowAdmin):
+    """A window on an append-only log."""
+
+    list_display = ("created_at", "event_name", "actor_label", "subject_label", "ip")
+    list_display_links = ("created_at", "event_name")
+    list_filter = ("created_at", ApplicationFilter, "event")
+    search_fields = ("actor_label", "subject_label", "=actor", "=trace_id", "=subject_id")
+    search_help_text = "Actor, object, identifier or request identifier"
+    date_hierarchy = None
+    ordering = ("-id",)
+    empty_text = "Nothing has happened yet."
+
+    @admin.display(description="Event", ordering="event")
+    def event_name(self, event: AuditEvent) -> str:
+        """Return the name in fixed width."""
+        return mono(event.event)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Let links to one object's story through."""
+        return lookup in {"subject_type", "subject_id", "actor"} or super().lookup_allowed(
+            lookup, value, request
+        )
+
+    def sections(self, request: HttpRequest, obj: AuditEvent) -> list[Section]:
+        """Show every column."""
+        shown = facts(
+            "Event",
+            [
+                Fact("Event", obj.event, mono=True),
+                Fact("When", obj.created_at),
+                Fact("Actor", f"{obj.actor_label} ({obj.actor})"),
+                Fact("Object", obj.subject_label, _subject_url(obj)),
+                Fact("Object type", obj.subject_type),
+                Fact("Object identifier", obj.subject_id, mono=True),
+                Fact("Application", obj.application_id, mono=True),
+                Fact("Address", obj.ip, mono=True),
+                Fact("Request identifier", obj.trace_id, mono=True),
+            ],
+        )
+        text = json.dumps(obj.data, indent=2, ensure_ascii=False, default=str)
+        details = Section("Details", "admin/includes/text.html", {"text": text})
+        return [shown, details] if obj.data else [shown]
+
+
+def _subject_url(event: AuditEvent) -> str:
+    """Return where the object can be seen, empty when it is gone or has no page."""
+    try:
+        model = installed.get_model(event.subject_type)
+        found = model._default_manager.filter(pk=event.subject_id).first()  # noqa: SLF001 - Django's documented Meta API
+        return admin_url(found) if found is not None else ""
+    except (LookupError, ValueError, ValidationError, NoReverseMatch):
+        return ""
