@@ -12,6 +12,9 @@ from apps.audit.models import AuditEvent
 from apps.errors import NotFound
 from apps.principals import Principal
 
+# No account has this key: principals without an account own nothing.
+_NOBODY = 0
+
 applications_visible_to = access.applications_visible_to
 
 
@@ -40,7 +43,7 @@ def pairing_for(principal: Principal, application: str | UUID, profile: str | UU
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
     ).filter(_named("application__", application), _named("profile__", profile))
-    found = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
+    found: Pairing | None = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
     if found is None:
         raise NotFound
     return found
@@ -69,13 +72,13 @@ def members_of(principal: Principal, application: Application) -> QuerySet[Membe
 def machines_visible_to(principal: Principal) -> QuerySet[MachineIdentity]:
     """Return all machine identities to those who govern, and to a machine its own."""
     found = MachineIdentity.objects.select_related("user")
-    return found if principal.governs else found.filter(user_id=principal.user_id)
+    return found if principal.governs else found.filter(user__pk=principal.user_id or _NOBODY)
 
 
 def tokens_visible_to(principal: Principal) -> QuerySet[ApiToken]:
     """Return all tokens to those who govern, and to everyone else their own."""
-    found = ApiToken.objects.select_related("user", "application")
-    return found if principal.governs else found.filter(user_id=principal.user_id)
+    found: QuerySet[ApiToken] = ApiToken.objects.select_related("user", "application")
+    return found if principal.governs else found.filter(user__pk=principal.user_id or _NOBODY)
 
 
 def events_visible_to(

@@ -74,8 +74,8 @@ def principal_of(request: Request | HttpRequest) -> Principal:
     user: Any = getattr(request, "user", None)
     if user is None or not user.is_authenticated or not user.is_active:
         raise AuthenticationFailed
-    token = getattr(request, "auth", None)
-    confined = isinstance(token, ApiToken)
+    credential = getattr(request, "auth", None)
+    token = credential if isinstance(credential, ApiToken) else None
     kind, identifier, label = identity_of(user)
     return Principal(
         kind=kind,
@@ -84,8 +84,8 @@ def principal_of(request: Request | HttpRequest) -> Principal:
         user_id=user.pk,
         product_role=ProductRole(user.product_role),
         # Scopes that this version does not know allow nothing.
-        scopes=frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if confined else None,
-        application_id=token.application_id if confined else None,
+        scopes=frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if token else None,
+        application_id=token.application_id if token else None,
         ip=client_address(request),
         trace_id=trace.current(),
     )

@@ -51,7 +51,7 @@ def record(
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
     # A test case's own transaction is none that production would have.
-    if not [block for block in connection.atomic_blocks if not block._from_testcase]:  # noqa: SLF001 - Django's own marker
+    if all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise RuntimeError("audit.record must run in the transaction of the act")
     return AuditEvent.objects.create(
         event=event,

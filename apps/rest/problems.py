@@ -237,8 +237,9 @@ def _headers(error: Exception, kind: Kind) -> dict[str, str]:
         return {"WWW-Authenticate": getattr(error, "auth_header", None) or CHALLENGE}
     if isinstance(error, errors.RateLimited):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, drf.Throttled) and error.wait is not None:
-        return {"Retry-After": str(max(1, int(error.wait)))}
+    wait = getattr(error, "wait", None) if isinstance(error, drf.Throttled) else None
+    if wait is not None:
+        return {"Retry-After": str(max(1, int(wait)))}
     return {}
 
 

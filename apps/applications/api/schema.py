@@ -39,9 +39,10 @@ class ApplicationDetailSerializer(ApplicationSerializer):
     permissions = serializers.ListField(child=serializers.CharField(), read_only=True)
     profiles = PairingSerializer(many=True, read_only=True)
 
-    class Meta(ApplicationSerializer.Meta):
+    class Meta:
         """Read-only throughout."""
 
+        model = Application
         fields = (*ApplicationSerializer.Meta.fields, "permissions", "profiles")
         read_only_fields = fields
 

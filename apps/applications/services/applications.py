@@ -1,5 +1,7 @@
 """How are applications made, described and removed?"""
 
+from typing import Any
+
 from django.db import IntegrityError, models, transaction
 
 from apps.applications import access
@@ -91,8 +93,9 @@ def _users(application: Application) -> list[str]:
     for relation in Application._meta.related_objects:  # noqa: SLF001 - Django's documented Meta API
         if relation.on_delete is not models.PROTECT:
             continue
-        kind = relation.related_model._meta  # noqa: SLF001 - Django's documented Meta API
-        count = kind.default_manager.filter(**{relation.field.name: application}).count()
+        model: Any = relation.related_model
+        kind = model._meta  # noqa: SLF001 - Django's documented Meta API
+        count = model._base_manager.filter(**{relation.field.name: application}).count()  # noqa: SLF001 - sees all rows
         if count:
             name = kind.verbose_name if count == 1 else kind.verbose_name_plural
             found.append(f"{count} {name}")

@@ -180,7 +180,7 @@ def _derive(membership: Membership) -> None:
             )
             for row in rows
         )
-    else:
+    elif membership.group_id is not None:
         ApplicationGroupObjectPermission.objects.bulk_create(
             ApplicationGroupObjectPermission(
                 group_id=membership.group_id,

@@ -186,3 +186,13 @@ def test_guardian_agrees_with_our_reading(payments):
 
 def test_an_unknown_application_gives_nothing_to_members(payments):
     assert access.rights_in(member(payments, Role.ADMIN), uuid4()) == frozenset()
+
+
+def test_permissions_of_another_version_allow_nothing(payments):
+    from django.contrib.auth.models import Permission as PermissionRow
+
+    principal = member(payments, Role.AUDITOR)
+    PermissionRow.objects.filter(codename="view_audit").update(codename="view_future")
+    assert access.rights_in(principal, payments.pk) == PERMISSIONS_OF[Role.AUDITOR] - {
+        Permission.VIEW_AUDIT
+    }
