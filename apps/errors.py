@@ -164,6 +164,23 @@ class RateLimited(SealwrightError):
         super().__init__(detail or f"Too many requests; retry in {retry_after_s} s.")
 
 
+class IdempotencyMismatch(SealwrightError):
+    """The idempotency key was used before, with another body."""
+
+    code = "idempotency_key_reused"
+    default_detail = "This idempotency key was used with another body; choose a new key."
+
+
+class IdempotencyConflict(SealwrightError):
+    """The first call under this idempotency key still runs."""
+
+    code = "idempotency_in_progress"
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__("The first call with this idempotency key is still running.")
+
+
 class UpstreamUnavailable(SealwrightError):
     """A key backend or external CA did not answer; the act may be repeated."""
 

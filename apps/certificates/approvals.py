@@ -107,12 +107,12 @@ def release(principal: Principal, request: CertificateRequest) -> Issued:
 
 
 def _decide_again(request: CertificateRequest) -> Decision:
-    """Return today's decision on the content as it was approved, its validity starting now."""
+    """Return today's decision on the content as it was approved, its validity moved on by the wait."""
     leaf = Leaf.from_dict(request.leaf)
-    lifetime = leaf.not_after - leaf.not_before
     now = clock.now_s()
     if leaf.not_before <= now:
-        leaf = leaf.with_validity(now, now + lifetime)
+        waited = now - request.created_at.replace(microsecond=0)
+        leaf = leaf.with_validity(leaf.not_before + waited, leaf.not_after + waited)
     issuer = None
     if request.authority_id is not None:
         issuer = authority_signing.issuer_of(request.authority_id)

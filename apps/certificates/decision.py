@@ -38,6 +38,7 @@ class Decision:
         leaf: the content that would be signed; ``None`` when the CSR cannot be read.
         verdicts: every rule with its outcome.
         violations: all that stands against issuing; empty means "may be signed".
+        notes: what was adjusted on the way, e.g. a validity cut to the authority's end.
         csr: the parsed request; ``None`` for server-made keys.
         issuer: the signing authority; ``None`` for self-signed profiles.
         policy_version: the rules applied.
@@ -49,6 +50,7 @@ class Decision:
     csr: ParsedCSR | None
     issuer: IssuerHandle | None
     policy_version: PolicyVersion
+    notes: tuple[str, ...] = ()
 
     def with_key(self, public_key_der: bytes) -> "Decision":
         """Return the same decision for a freshly made key of the algorithm decided upon."""
@@ -95,6 +97,7 @@ def decide(pairing: Pairing, csr: bytes | None, wish: Wish) -> Decision:
         csr=parsed,
         issuer=issuer,
         policy_version=version,
+        notes=shaped.notes,
     )
 
 

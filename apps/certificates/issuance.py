@@ -5,16 +5,17 @@ Steps, as in docs/architecture.md: 3 shape and 4 evaluate (``decision``), 5 gate
 """
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from django.db import transaction
 
-from apps import clock
+from apps import clock, ids
 from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.certificates import approvals, key_material, signing
+from apps.certificates import approvals, key_material, signing, states
 from apps.certificates.decision import Decision, decide
 from apps.certificates.models import (
     Certificate,
@@ -23,7 +24,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.certificates.signing import Issued
-from apps.errors import AlreadyExists, BadCSR, PolicyViolation, Violation
+from apps.errors import AlreadyExists, BadCSR, InvalidTransition, PolicyViolation, Violation
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
 
@@ -41,6 +42,8 @@ class Enrollment:
         csr: PKCS#10 bytes, PEM or DER; ``None`` lets the server make the key.
         wish: what the requester says beside the CSR.
         replaces: the certificate that this one renews.
+        request_id: identifier of the request to be made, when its caller needs to know it
+            beforehand to find it again after a crash.
     """
 
     principal: Principal
@@ -49,6 +52,7 @@ class Enrollment:
     csr: bytes | None = None
     wish: Wish = field(default_factory=Wish)
     replaces: Certificate | None = None
+    request_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,27 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
     return signing.sign(request, intent, enrollment.principal)
 
 
+def outcome_of(request: CertificateRequest) -> Issued | Pending:
+    """Return what an earlier ``submit`` came to; an open one is the reconciler's to finish.
+
+    Raises:
+        PolicyViolation: it was refused.
+        InvalidTransition: it failed or was cancelled.
+    """
+    if request.state == RequestState.ISSUED:
+        certificate = Certificate.objects.select_related("application", "profile").get(
+            request=request
+        )
+        kept = key_material.of_certificate(certificate) if certificate.sealed_private_key else None
+        return Issued(request, certificate, kept)
+    if request.state == RequestState.REJECTED:
+        listed = [Violation(**item) for item in request.violations]
+        raise PolicyViolation(listed, request_id=str(request.pk))
+    if request.state in states.OPEN_STATES:
+        return Pending(request, approvals.RETRY_AFTER_S)
+    raise InvalidTransition(f"The request is {request.state}. {request.failure}".strip())
+
+
 def _authorise(enrollment: Enrollment) -> None:
     access.require(
         enrollment.principal, Permission.REQUEST_CERTIFICATES, enrollment.pairing.application
@@ -141,6 +166,7 @@ def _new_request(
     pairing = enrollment.pairing
     assert decision.leaf is not None
     return CertificateRequest(
+        id=enrollment.request_id or ids.uuid7(),
         application=pairing.application,
         profile=pairing.profile,
         profile_revision=pairing.profile.revision,

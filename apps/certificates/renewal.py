@@ -1,6 +1,8 @@
 """How is a certificate renewed? The same names through the same pipeline, linked to the old one."""
 
+from datetime import timedelta
 from enum import StrEnum
+from uuid import UUID
 
 from apps.applications import selectors as application_selectors
 from apps.certificates import issuance, key_material, signing
@@ -22,6 +24,9 @@ from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCSR
 from pki.template import Leaf
 
+# Both ends of a validity count (RFC 5280 section 4.1.2.5).
+_ONE_SECOND = timedelta(seconds=1)
+
 
 class KeySource(StrEnum):
     """Which key the renewed certificate certifies (RFC 3647: renew keeps it, rekey does not)."""
@@ -38,6 +43,7 @@ def renew(
     key_source: KeySource,
     csr_bytes: bytes | None = None,
     method: EnrollmentMethod = EnrollmentMethod.API,
+    request_id: UUID | None = None,
 ) -> Issued | Pending:
     """Issue a successor: same subject, names and usages, today's policy and profile.
 
@@ -47,6 +53,7 @@ def renew(
         key_source: ``new`` and ``reuse`` only where the key is kept here; ``csr`` brings one.
         csr_bytes: PKCS#10 for ``csr``; its names must be those of the certificate.
         method: the door.
+        request_id: as in ``Enrollment``.
 
     Raises:
         AlreadyExists: it has been renewed, or is being renewed right now.
@@ -79,6 +86,7 @@ def renew(
         csr=csr_bytes,
         wish=_same_again(leaf, new_key=csr_bytes is None),
         replaces=certificate,
+        request_id=request_id,
     )
     return issuance.submit(enrollment)
 
@@ -91,9 +99,10 @@ def _same_again(leaf: Leaf, *, new_key: bool) -> Wish:
         key_algorithm=leaf.key_algorithm if new_key else None,
         key_usages=tuple(sorted(leaf.key_usage)),
         extended_key_usages=leaf.extended_key_usage,
-        ttl=leaf.not_after - leaf.not_before,
+        ttl=leaf.not_after - leaf.not_before + _ONE_SECOND,
         is_ca=leaf.is_ca or None,
         path_length=leaf.path_length,
+        fill_in=False,
     )
 
 

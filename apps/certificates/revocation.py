@@ -79,8 +79,9 @@ def revoke(
             invalidity_date=invalidity_date,
         )
         held = reason == RevocationReason.CERTIFICATE_HOLD
+        if locked.state != CertificateState.HELD:
+            locked.revoked_at = now  # a hold that becomes final keeps its date
         locked.state = CertificateState.HELD if held else CertificateState.REVOKED
-        locked.revoked_at = now
         locked.revocation_reason = reason
         locked.save(update_fields=["state", "revoked_at", "revocation_reason"])
         record(

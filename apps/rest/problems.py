@@ -86,6 +86,10 @@ TABLE: dict[type[Exception], Kind] = {
         _S.UNPROCESSABLE_ENTITY, errors.UnsupportedFormat, "Unsupported format"
     ),
     errors.RateLimited: LIMITED,
+    errors.IdempotencyMismatch: _kind(
+        _S.UNPROCESSABLE_ENTITY, errors.IdempotencyMismatch, "Idempotency key reused"
+    ),
+    errors.IdempotencyConflict: _kind(_S.CONFLICT, errors.IdempotencyConflict, "Call in progress"),
     errors.UpstreamUnavailable: _kind(
         _S.SERVICE_UNAVAILABLE, errors.UpstreamUnavailable, "Service unavailable"
     ),
@@ -235,7 +239,7 @@ def _members(error: Exception) -> dict[str, Any]:
 def _headers(error: Exception, kind: Kind) -> dict[str, str]:
     if kind == UNAUTHENTICATED:
         return {"WWW-Authenticate": getattr(error, "auth_header", None) or CHALLENGE}
-    if isinstance(error, errors.RateLimited):
+    if isinstance(error, errors.RateLimited | errors.IdempotencyConflict):
         return {"Retry-After": str(error.retry_after_s)}
     wait = getattr(error, "wait", None) if isinstance(error, drf.Throttled) else None
     if wait is not None:

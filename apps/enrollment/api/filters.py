@@ -1,11 +1,6 @@
 """Which rows does a list show? Query parameters that narrow requests and certificates."""
 
-from typing import Any, TypeVar
-
-from django.db.models import Model, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter
-from rest_framework.request import Request
 
 from apps.certificates.models import (
     Certificate,
@@ -14,52 +9,7 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from apps.errors import Malformed, Violation
-from apps.rest.pagination import PAGING_PARAMETERS
-
-Row = TypeVar("Row", bound=Model)
-
-
-class StrictFilterSet(filters.FilterSet):
-    """A filter set that refuses parameters it does not know, naming each."""
-
-    @classmethod
-    def parameters(cls) -> list[OpenApiParameter]:
-        """Return the query parameters for the OpenAPI document."""
-        return [
-            OpenApiParameter(name, str, description=str(item.label or ""))
-            for name, item in cls.base_filters.items()
-        ]
-
-    @classmethod
-    def apply(cls, request: Request, rows: QuerySet[Row]) -> QuerySet[Row]:
-        """Return the narrowed rows.
-
-        Raises:
-            Malformed: unknown parameters or unusable values, all of them.
-        """
-        query: Any = request.query_params
-        violations = [
-            Violation(
-                "request.parameter_unknown",
-                name[:100],
-                "",
-                f"There is no parameter {name!r:.100}.",
-                f"Known: {', '.join(cls.base_filters)}.",
-            )
-            for name in query
-            if name not in cls.base_filters and name not in PAGING_PARAMETERS
-        ]
-        found = cls(data=query, queryset=rows, request=request)
-        if not found.is_valid():
-            violations += [
-                Violation("request.parameter_invalid", name, query.get(name, "")[:100], str(text))
-                for name, texts in found.errors.items()
-                for text in texts
-            ]
-        if violations:
-            raise Malformed(violations=violations)
-        return found.qs
+from apps.rest.filters import StrictFilterSet
 
 
 class CertificateFilter(StrictFilterSet):

@@ -108,6 +108,7 @@ def decision(result: Decision) -> dict[str, Any]:
             for verdict in result.verdicts
         ],
         "violations": [violation.as_dict() for violation in result.violations],
+        "notes": list(result.notes),
     }
 
 

@@ -212,6 +212,7 @@ class DecisionSchema(serializers.Serializer):
     certificate = ContentSchema(allow_null=True)
     rules = VerdictSchema(many=True)
     violations = ViolationSchema(many=True)
+    notes = serializers.ListField(child=serializers.CharField())
 
 
 class RevocationSchema(serializers.Serializer):

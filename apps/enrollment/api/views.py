@@ -13,9 +13,10 @@ from apps.applications import selectors as application_selectors
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
 from apps.certificates.issuance import Enrollment, Issued, Pending
-from apps.certificates.models import Certificate, EnrollmentMethod
+from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
+from apps.enrollment.api.idempotency import Attempt, once
 from apps.enrollment.api.schema import (
     CertificateDetailSchema,
     CertificatePageSchema,
@@ -58,7 +59,20 @@ def _page(request: Request, view: APIView, rows: Any, present_row: Any) -> Respo
     return paginator.get_paginated_response([present_row(row) for row in page or []])
 
 
-def _enrollment(request: Request, body: wire.RequestBody) -> Enrollment:
+def _made_before(attempt: Attempt) -> Issued | Pending | None:
+    """Return what a worker that died had made for this call, ``None`` when nothing."""
+    if not attempt.taken_over:
+        return None
+    found = CertificateRequest.objects.select_related(
+        "application", "profile", "policy_version__policy"
+    ).filter(pk=attempt.subject_id)
+    earlier = found.first()
+    return issuance.outcome_of(earlier) if earlier is not None else None
+
+
+def _enrollment(
+    request: Request, body: wire.RequestBody, request_id: UUID | None = None
+) -> Enrollment:
     principal = principal_of(request)
     pairing = application_selectors.pairing_for(principal, body.application, body.profile)
     if not pairing.api_enabled:
@@ -69,6 +83,7 @@ def _enrollment(request: Request, body: wire.RequestBody) -> Enrollment:
         method=EnrollmentMethod.API,
         csr=body.csr,
         wish=body.wish,
+        request_id=request_id,
     )
 
 
@@ -116,7 +131,15 @@ class CertificateRequestsView(APIView):
 
         201 carries the certificate; 202 means that somebody must approve first.
         """
-        return _answer(issuance.submit(_enrollment(request, wire.read_request(request.data))))
+
+        def work(attempt: Attempt) -> Response:
+            found = _made_before(attempt)
+            if found is not None:
+                return _answer(found)
+            body = wire.read_request(request.data)
+            return _answer(issuance.submit(_enrollment(request, body, attempt.subject_id)))
+
+        return once(request, work)
 
 
 class EvaluateView(APIView):
@@ -287,12 +310,16 @@ class RevokeView(APIView):
         """Revoke: OCSP says so at once, the CRL within a minute."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
-        reason, invalidity_date = wire.read_revocation(request.data)
-        revocation.revoke(
-            principal, found, revocation.parse_reason(reason), invalidity_date=invalidity_date
-        )
-        fresh = selectors.certificate_visible_to(principal, certificate_id)
-        return Response(present.certificate_detail(fresh))
+
+        def work(_attempt: Attempt) -> Response:
+            reason, invalidity_date = wire.read_revocation(request.data)
+            revocation.revoke(
+                principal, found, revocation.parse_reason(reason), invalidity_date=invalidity_date
+            )
+            fresh = selectors.certificate_visible_to(principal, certificate_id)
+            return Response(present.certificate_detail(fresh))
+
+        return once(request, work)
 
 
 class ReleaseView(APIView):
@@ -325,11 +352,19 @@ class RenewView(APIView):
         """Issue a successor with the same names under today's policy."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
-        source, csr = wire.read_renewal(request.data)
-        result = renewal.renew(
-            principal, found, key_source=renewal.KeySource(source), csr_bytes=csr
-        )
-        return _answer(result)
+
+        def work(attempt: Attempt) -> Response:
+            source, csr = wire.read_renewal(request.data)
+            result = _made_before(attempt) or renewal.renew(
+                principal,
+                found,
+                key_source=renewal.KeySource(source),
+                csr_bytes=csr,
+                request_id=attempt.subject_id,
+            )
+            return _answer(result)
+
+        return once(request, work)
 
 
 def _file(exported: export.ExportedFile) -> HttpResponse:

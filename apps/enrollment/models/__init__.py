@@ -1,0 +1,3 @@
+from apps.enrollment.models.idempotency import IdempotentCall
+
+__all__ = ["IdempotentCall"]
