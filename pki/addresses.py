@@ -108,6 +108,8 @@ def _check_host_text(value: str, shown: str) -> None:
         refuse("empty", shown, "The host name is empty.")
     if len(value) > MAX_NAME:
         refuse("too_long", shown, "The host name is longer than 253 characters.")
+    if any(unicodedata.category(character) in INVISIBLE for character in value):
+        refuse("invisible_character", shown, "The host name has invisible characters.")
     if _DOTS.search(value):
         refuse("separator", shown, "A character other than the full stop separates labels.")
     if value.endswith("."):

@@ -207,19 +207,20 @@ def _read_key(
     key = findings.attempt(request.public_key, _UNREADABLE_KEY)
     if key is None:
         return None
-    against = keys.check_public_key(key)
-    findings.violations += against
+    findings.violations += keys.check_public_key(key)
     if key_algorithm_of(key) is None:
         findings.fatal = True
-    if not _is_costly(key, against):
+    if _is_costly(key):
+        findings.fatal = True  # unproven, and its violations are listed already
+    else:
         _check_possession(request, findings)
     return key
 
 
-def _is_costly(key: PublicKeyTypes, against: Sequence[Violation]) -> bool:
+def _is_costly(key: PublicKeyTypes) -> bool:
     """Tell whether verifying with this key would cost more than a request is worth."""
     return isinstance(key, rsa.RSAPublicKey) and (
-        key.key_size > keys.MAX_RSA_BITS or any(v.code == "key.exponent" for v in against)
+        key.key_size > keys.MAX_RSA_BITS or key.public_numbers().e >= keys.MAX_EXPONENT
     )
 
 

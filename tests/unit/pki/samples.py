@@ -165,7 +165,7 @@ def raw_csr(
         der.encode(0x02, bytes([version])),
         name,
         spki or keys.public_key_to_der(key.public_key()),
-        der.encode(0xA0, *attributes),
+        der.encode(0xA0, *sorted(attributes)),
     )
     if signature is None:
         chosen = default_signature_algorithm(KeyAlgorithm.EC_P256)
