@@ -1,0 +1,82 @@
+"""A gunicorn with our worker and TLS settings around a five-line application."""
+
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def application(environ, start_response):
+    """Answer with the digest of the client's certificate, ``none`` without one."""
+    certificate = None
+    if hasattr(environ["gunicorn.socket"], "getpeercert"):
+        certificate = environ["gunicorn.socket"].getpeercert(True)
+    text = hashlib.sha256(certificate).hexdigest() if certificate else "none"
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
+    return [text.encode()]
+
+
+@contextmanager
+def running(folder: Path, *, tls: str = "") -> Iterator[int]:
+    """Run one worker with one thread and short deadlines; yield its port.
+
+    ``tls`` is the expression that makes the ``ContextSource``; empty serves plain HTTP.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    lines = f"""
+        from config import bounded
+        from pathlib import Path
+        bounded.REQUEST_S, bounded.READ_S, bounded.LINGER_S = 1.5, 0.5, 0.5
+        from config.listen import COMMON
+        globals().update(COMMON)
+        bind = "127.0.0.1:{port}"
+        workers, threads = 1, 1
+        wsgi_app = "tests.unit.config.listener:application"
+    """
+    if tls:
+        lines += f"""
+        from config.tls import ContextSource
+        certfile = {str(folder / "server.pem")!r}
+        source = {tls}
+        def ssl_context(config, factory):
+            return source.current()
+        """
+    settings = folder / "gunicorn_test.py"
+    settings.write_text(textwrap.dedent(lines))
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "-c", str(settings)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait(port, process)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in (folder / "log").read_text()
+
+
+def _wait(port: int, process: subprocess.Popen) -> None:
+    for _ in range(200):
+        assert process.poll() is None
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the listener did not start")
