@@ -12,7 +12,7 @@ _UNITS = {
     "mo": timedelta(days=30),
     "y": timedelta(days=365),
 }
-_DURATION = re.compile(r"([0-9]{1,9})(s|mo|m|h|d|w|y)")
+_DURATION = re.compile(r"([0-9]{1,10})(s|mo|m|h|d|w|y)")
 _CANONICAL_UNITS = ("d", "h", "m", "s")
 _LONGEST = timedelta(days=36_500)
 
