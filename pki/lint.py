@@ -87,6 +87,8 @@ def lint_certificate(
         specimen = _taken_apart(certificate, issuer)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         return (_broken("unreadable", "certificate", f"The certificate cannot be read: {error}"),)
+    if certificate.version != x509.Version.v3:
+        return (_broken("x01", "version", "The version is not 3."),)
     return tuple(violation for rule in _RULES for violation in rule(specimen))
 
 
@@ -113,9 +115,7 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 
 
 def _frame(it: _Specimen) -> Iterator[Violation]:
-    """X-01, X-02: version 3, no unique identifiers, a sane serial number."""
-    if it.certificate.version != x509.Version.v3 or it.fields[0].tag != der.CONTEXT_0:
-        yield _broken("x01", "version", "The version is not 3.")
+    """X-01, X-02: no unique identifiers, a sane serial number."""
     if any(field.tag != _EXTENSIONS_TAG for field in it.fields[7:]):
         yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
