@@ -8,3 +8,8 @@ urlpatterns = [
     path("livez", health.livez),
     path("", include("apps.authorities.urls")),
 ]
+
+handler400 = "apps.rest.problems.handler400"
+handler403 = "apps.rest.problems.handler403"
+handler404 = "apps.rest.problems.handler404"
+handler500 = "apps.rest.problems.handler500"
