@@ -6,17 +6,28 @@ second column, and inserts stay at one end of the index.
 """
 
 import os
+import threading
 import time
 import uuid
 
 _VERSION_7 = 0x7 << 76
 _VARIANT_RFC9562 = 0x2 << 62
+_COUNTER_BITS = 12
+_lock = threading.Lock()
+_last = 0
 
 
 def uuid7() -> uuid.UUID:
-    """Return a new UUIDv7: 48 bits of Unix milliseconds, then 74 random bits."""
-    unix_ms = time.time_ns() // 1_000_000
-    random = int.from_bytes(os.urandom(10), "big")
-    rand_a = (random >> 62) & 0xFFF
-    rand_b = random & 0x3FFF_FFFF_FFFF_FFFF
-    return uuid.UUID(int=(unix_ms << 80) | _VERSION_7 | (rand_a << 64) | _VARIANT_RFC9562 | rand_b)
+    """Return a new UUIDv7: 48 bits of Unix milliseconds, a 12-bit counter, 62 random bits.
+
+    The counter makes identifiers of one process rise strictly, also within a millisecond
+    and when the clock steps back (section 6.2, method 1).
+    """
+    global _last  # noqa: PLW0603 - one sequence per process is the point
+    with _lock:
+        now = (time.time_ns() // 1_000_000) << _COUNTER_BITS
+        _last = max(now, _last + 1)
+        moment = _last
+    unix_ms, counter = moment >> _COUNTER_BITS, moment & 0xFFF
+    random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
+    return uuid.UUID(int=(unix_ms << 80) | _VERSION_7 | (counter << 64) | _VARIANT_RFC9562 | random)

@@ -12,5 +12,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/", include("apps.enrollment.api.urls")),
+    path("api/v1/", include("apps.applications.api.urls")),
     path("", include("apps.authorities.urls")),
 ]
+
+handler400 = "apps.rest.problems.handler400"
+handler403 = "apps.rest.problems.handler403"
+handler404 = "apps.rest.problems.handler404"
+handler500 = "apps.rest.problems.handler500"
