@@ -8,3 +8,10 @@ class AuditConfig(AppConfig):
 
     name = "apps.audit"
     verbose_name = "Audit"
+
+    def ready(self) -> None:
+        """Put recent events on the front page."""
+        from apps import registry
+        from apps.audit import panels
+
+        registry.dashboard_panels.extend(panels.PANELS)

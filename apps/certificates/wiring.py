@@ -1,13 +1,13 @@
-"""What does this app contribute to the house? Jobs, sealed columns."""
+"""What does this app contribute to the house? Jobs, sealed columns, front page panels."""
 
 from datetime import timedelta
 
 from apps import registry
-from apps.certificates import sweeps
+from apps.certificates import panels, sweeps
 
 
 def register() -> None:
-    """Announce jobs and sealed columns; called once from ``AppConfig.ready``."""
+    """Announce jobs, sealed columns and panels; called once from ``AppConfig.ready``."""
     registry.register_jobs(
         [
             registry.JobKind("certificates.reconcile", sweeps.reconcile),
@@ -24,3 +24,4 @@ def register() -> None:
             registry.SealedField("certificates.Certificate", "sealed_private_key"),
         ]
     )
+    registry.dashboard_panels.extend(panels.PANELS)

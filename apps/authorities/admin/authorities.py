@@ -1,0 +1,330 @@
+"""How are authorities created, renewed, switched and published?"""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
+
+from apps.authorities import publication, selectors, services, signing
+from apps.authorities.admin import forms
+from apps.authorities.health import crl_badge
+from apps.authorities.models import Authority, AuthorityKind, AuthorityState
+from apps.errors import SealwrightError
+from apps.principals import Principal
+from apps.site.display import NOTHING, admin_url, badge, expiry_badge, link, state_badge
+from apps.site.forms import ServiceForm
+from apps.site.model_admin import GovernedAdmin
+from apps.site.pages import Confirmation, Download, Fact, ObjectAction, Section, facts
+from apps.site.principal import principal_of_user
+from pki import bundles, names
+from pki.describe import describe_certificate
+
+_Data = dict[str, Any]
+
+
+def _install(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
+    services.install_certificate(
+        principal, authority, certificate=data["certificate"], chain=data["chain"]
+    )
+    return f"The certificate of {authority} is installed; the authority is active."
+
+
+def _enable(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
+    services.enable_authority(principal, authority)
+    return f"{authority} signs certificates again."
+
+
+def _disable(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
+    services.disable_authority(principal, authority)
+    return f"{authority} signs no more certificates; CRL and OCSP go on."
+
+
+def _renew(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
+    services.renew_authority(principal, authority, data["lifetime_days"])
+    return f"{authority} has a new certificate for the same key."
+
+
+def _publish(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
+    principal.require_governance()
+    crl = publication.publish_crl(authority.pk)
+    return f"CRL {crl.number} with {crl.entry_count} entries is published."
+
+
+def _is(state: AuthorityState) -> Any:
+    return lambda authority: authority.state == state
+
+
+def _has_certificate(authority: Authority) -> bool:
+    return authority.state != AuthorityState.PENDING_CERTIFICATE
+
+
+def _signed_outside(authority: Authority) -> bool:
+    return authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None
+
+
+def _can_install(authority: Authority) -> bool:
+    return _signed_outside(authority) and authority.state != AuthorityState.DISABLED
+
+
+def _can_renew(authority: Authority) -> bool:
+    return not _signed_outside(authority) and authority.state != AuthorityState.DISABLED
+
+
+@admin.register(Authority)
+class AuthorityAdmin(GovernedAdmin):
+    """The certificate authorities that Sealwright runs."""
+
+    add_form = forms.RootForm
+    edit_form = forms.PublicationForm
+    removable = True
+    remove_note = (
+        "The private key is destroyed with it. An authority that has issued, or that profiles or "
+        "other authorities use, cannot be deleted; disable it instead."
+    )
+    list_display = (
+        "name",
+        "kind",
+        "state_shown",
+        "algorithm",
+        "parent_link",
+        "expires",
+        "crl_health",
+    )
+    list_filter = ("state", "kind", "key__algorithm")
+    search_fields = ("name",)
+    ordering = ("name",)
+    empty_text = "No authorities yet. Start with a root, then put an issuing intermediate under it."
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="install",
+            label="Install certificate…",
+            form=forms.InstallForm,
+            run=_install,
+            intro="Paste what the CA above made from this authority's CSR. "
+            "It must certify the same key.",
+            available=_can_install,
+        ),
+        ObjectAction(
+            name="publish-crl",
+            label="Publish CRL now",
+            form=Confirmation,
+            run=_publish,
+            intro="A new CRL with the next number is signed and published at once.",
+            available=_has_certificate,
+        ),
+        ObjectAction(
+            name="renew",
+            label="Renew…",
+            form=forms.RenewForm,
+            run=_renew,
+            intro="A new certificate for the same key and subject. "
+            "Certificates issued under the old one stay valid.",
+            available=_can_renew,
+        ),
+        ObjectAction(
+            name="disable",
+            label="Disable…",
+            form=Confirmation,
+            run=_disable,
+            danger=True,
+            intro="Nothing is issued under this authority until it is enabled again. Its CRL and "
+            "OCSP answers go on, and certificates already issued stay valid.",
+            available=_is(AuthorityState.ACTIVE),
+        ),
+        ObjectAction(
+            name="enable",
+            label="Enable",
+            form=Confirmation,
+            run=_enable,
+            intro="Profiles of this authority can issue again.",
+            available=_is(AuthorityState.DISABLED),
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add files to download."""
+        return [
+            self._route("<str:object_id>/download/<str:name>/", "download", self.download_view),
+            *super().get_urls(),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Authority]:
+        """Bring key, parent and current certificate along."""
+        return selectors.authorities()
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, authority: Authority) -> str:
+        """Return the state, coloured."""
+        return state_badge(authority)
+
+    @admin.display(description="Key", ordering="key__algorithm")
+    def algorithm(self, authority: Authority) -> str:
+        """Return the name of the key algorithm."""
+        return str(authority.key.get_algorithm_display())
+
+    @admin.display(description="Parent", ordering="parent__name")
+    def parent_link(self, authority: Authority) -> str:
+        """Return who signed it."""
+        return link(authority.parent)
+
+    @admin.display(description="Expires in")
+    def expires(self, authority: Any) -> str:
+        """Return how long its certificate lasts."""
+        rows = authority.current_certificates
+        return expiry_badge(rows[0].not_after) if rows else NOTHING
+
+    @admin.display(description="CRL")
+    def crl_health(self, authority: Authority) -> str:
+        """Return whether its CRL is current."""
+        return crl_badge(selectors.latest_crl(authority.pk))
+
+    def form_for_add(self, request: HttpRequest) -> type[ServiceForm]:
+        """Choose by the tab: a root or an intermediate."""
+        return forms.IntermediateForm if _wants_intermediate(request) else forms.RootForm
+
+    def add_context(self, request: HttpRequest) -> _Data:
+        """Offer the two kinds as tabs."""
+        chosen = _wants_intermediate(request)
+        tabs = [
+            {"label": "Root", "href": "?kind=root", "current": not chosen},
+            {"label": "Intermediate", "href": "?kind=intermediate", "current": chosen},
+        ]
+        return {"tabs": tabs, "tabs_label": "Kind"}
+
+    def create(self, request: HttpRequest, principal: Principal, data: _Data) -> Authority:
+        """Create the key, and the certificate as far as it can be made here."""
+        kind = AuthorityKind.INTERMEDIATE if _wants_intermediate(request) else AuthorityKind.ROOT
+        return services.create_authority(principal, forms.spec_of(data, kind))
+
+    def update(
+        self, request: HttpRequest, principal: Principal, obj: Authority, data: _Data
+    ) -> None:
+        """Change where status is published."""
+        services.update_authority(principal, obj, **data)
+
+    def remove(self, principal: Principal, obj: Authority) -> None:
+        """Delete an authority that has done nothing."""
+        services.delete_authority(principal, obj)
+
+    def downloads(self, obj: Authority) -> list[Download]:
+        """Offer the CSR while a certificate is awaited, certificate, chain and CRL after that."""
+
+        def file(name: str, label: str) -> Download:
+            return Download(
+                label, f"{admin_url(obj, 'change').removesuffix('change/')}download/{name}/"
+            )
+
+        csr = [file("csr.pem", "CSR")] if _signed_outside(obj) else []
+        if not _has_certificate(obj):
+            return csr
+        return [
+            *csr,
+            file("ca.pem", "PEM"),
+            file("ca.cer", "DER"),
+            file("chain.pem", "Chain"),
+            file("ca.crl", "CRL"),
+        ]
+
+    def download_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Serve one of the files."""
+        obj = self._object_or_404(request, object_id)
+        try:
+            content = _file(principal_of_user(request), obj, name)
+        except SealwrightError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(admin_url(obj))
+        response = HttpResponse(content, content_type="application/octet-stream")
+        response.headers["Content-Disposition"] = f'attachment; filename="{obj.name}-{name}"'
+        return response
+
+    def sections(self, request: HttpRequest, obj: Authority) -> list[Section]:
+        """Show what it is, its certificates over time, its CRLs, and the current one decoded."""
+        current = selectors.current_certificate(obj.pk)
+        shown = [facts("Authority", _facts(obj, current)), _certificates(obj), _crls(obj)]
+        if current is None:
+            return shown
+        der = bytes(current.der)
+        decoded = {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])}
+        return [*shown, Section("Certificate", "admin/includes/decoded.html", decoded)]
+
+
+def _wants_intermediate(request: HttpRequest) -> bool:
+    return request.GET.get("kind") == AuthorityKind.INTERMEDIATE
+
+
+def _file(principal: Principal, authority: Authority, name: str) -> bytes:
+    """Return the bytes of a download."""
+    if name == "csr.pem":
+        return services.authority_csr(principal, authority)
+    current = selectors.current_certificate(authority.pk)
+    if name == "ca.crl":
+        crl = selectors.latest_crl(authority.pk)
+        if crl is not None:
+            return bytes(crl.der)
+    elif current is not None and name == "ca.cer":
+        return bytes(current.der)
+    elif current is not None and name in {"ca.pem", "chain.pem"}:
+        ders = selectors.chain_of(current)
+        return bundles.to_pem(ders[:1] if name == "ca.pem" else ders).encode()
+    raise Http404("No such file.")
+
+
+def _facts(authority: Authority, current: Any) -> list[Fact]:
+    urls = signing.publication_of(authority)
+    constraints = authority.name_constraints or {}
+    path = authority.path_length
+    return [
+        Fact("Kind", authority.get_kind_display()),
+        Fact("State", state_badge(authority)),
+        Fact("Subject", names.rfc4514([(kind, value) for kind, value in authority.subject])),
+        Fact("Key", authority.key.get_algorithm_display()),
+        Fact("Key backend", authority.key.backend),
+        Fact("SPKI SHA-256", authority.key.spki_sha256, mono=True),
+        Fact("Parent", authority.parent, admin_url(authority.parent) if authority.parent else ""),
+        Fact("Path length", "no limit" if path is None else str(path)),
+        Fact("Permitted names", [": ".join(pair) for pair in constraints.get("permitted", [])]),
+        Fact("Excluded names", [": ".join(pair) for pair in constraints.get("excluded", [])]),
+        Fact("Expires", current.not_after if current else "no certificate yet"),
+        Fact("CRL URLs", list(urls.crl_urls), mono=True),
+        Fact("OCSP", list(urls.ocsp_urls), mono=True),
+        Fact("CA certificate", list(urls.ca_issuers_urls), mono=True),
+        Fact("Created", authority.created_at),
+    ]
+
+
+def _certificates(authority: Authority) -> Section:
+    rows = [
+        (
+            link(row, row.serial_number),
+            badge("current", "good") if row.is_current else badge("earlier"),
+            f"{row.not_before:%Y-%m-%d}",
+            f"{row.not_after:%Y-%m-%d}",
+        )
+        for row in authority.certificates.order_by("-id")
+    ]
+    head = ["Serial number", "State", "Not before", "Not after"]
+    empty = "No certificate yet. Download the CSR, have it signed, and install the answer."
+    return Section(
+        "Certificates", "admin/includes/table.html", {"head": head, "rows": rows, "empty": empty}
+    )
+
+
+def _crls(authority: Authority) -> Section:
+    newest = authority.crls.defer("der").order_by("-number")[:5]
+    rows = [
+        (
+            link(crl, f"#{crl.number}"),
+            f"{crl.this_update:%Y-%m-%d %H:%M}",
+            f"{crl.next_update:%Y-%m-%d %H:%M}",
+            str(crl.entry_count),
+        )
+        for crl in newest
+    ]
+    head = ["Number", "This update", "Next update", "Entries"]
+    return Section(
+        "Newest CRLs",
+        "admin/includes/table.html",
+        {"head": head, "rows": rows, "empty": "No CRL has been published yet."},
+    )

@@ -1,0 +1,106 @@
+"""How are an authority's certificates and CRLs read? Decoded; they never change."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+
+from apps.authorities.health import crl_badge
+from apps.authorities.models import CRL, AuthorityCertificate
+from apps.site.display import admin_url, badge, link
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Fact, Section, facts
+from pki import bundles
+from pki.describe import describe_certificate, describe_crl
+
+
+@admin.register(AuthorityCertificate)
+class AuthorityCertificateAdmin(WindowAdmin):
+    """Reached from the authority."""
+
+    list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
+    list_filter = ("authority", "is_current")
+    search_fields = ("=serial_number", "=fingerprint_sha256", "authority__name")
+    list_select_related = ("authority",)
+    ordering = ("-id",)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Stay out of the menu."""
+        return False
+
+    def sections(self, request: HttpRequest, obj: AuthorityCertificate) -> list[Section]:
+        """Show the certificate decoded."""
+        der = bytes(obj.der)
+        return [
+            facts(
+                "Belongs to",
+                [
+                    Fact("Authority", obj.authority, admin_url(obj.authority)),
+                    Fact("Current", "yes" if obj.is_current else "no"),
+                ],
+            ),
+            Section(
+                "Certificate",
+                "admin/includes/decoded.html",
+                {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])},
+            ),
+        ]
+
+
+@admin.register(CRL)
+class CRLAdmin(WindowAdmin):
+    """Every list ever published."""
+
+    list_display = (
+        "number_shown",
+        "authority_link",
+        "health",
+        "this_update",
+        "next_update",
+        "entry_count",
+    )
+    list_display_links = ("number_shown",)
+    list_filter = ("authority", "this_update")
+    search_fields = ("authority__name", "=number", "=sha256")
+    list_select_related = ("authority",)
+    ordering = ("-id",)
+    empty_text = "No CRL has been published yet. Each active authority publishes one by itself."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CRL]:
+        """Leave the bytes out of lists, they may be megabytes; tell which list is the newest."""
+        same = CRL.objects.filter(authority_id=OuterRef("authority_id")).order_by("-number")
+        newest = Subquery(same.values("number")[:1])
+        return super().get_queryset(request).defer("der").annotate(newest_number=newest)
+
+    @admin.display(description="Number", ordering="number")
+    def number_shown(self, crl: CRL) -> str:
+        """Return the number."""
+        return f"#{crl.number}"
+
+    @admin.display(description="Authority", ordering="authority__name")
+    def authority_link(self, crl: CRL) -> str:
+        """Return a link to the issuer."""
+        return link(crl.authority)
+
+    @admin.display(description="Health")
+    def health(self, crl: Any) -> str:
+        """Tell whether it is the newest, and how fresh."""
+        return badge("superseded") if crl.number != crl.newest_number else crl_badge(crl)
+
+    def sections(self, request: HttpRequest, obj: CRL) -> list[Section]:
+        """Show the list decoded."""
+        return [
+            facts(
+                "Published",
+                [
+                    Fact("Authority", obj.authority, admin_url(obj.authority)),
+                    Fact("Number", str(obj.number), mono=True),
+                    Fact("Size", f"{len(obj.der)} bytes"),
+                    Fact("SHA-256", obj.sha256, mono=True),
+                ],
+            ),
+            Section(
+                "CRL", "admin/includes/decoded.html", {"decoded": describe_crl(bytes(obj.der))}
+            ),
+        ]

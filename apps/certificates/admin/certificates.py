@@ -1,0 +1,318 @@
+"""How is the inventory read, and how is a certificate revoked, held or released by hand?"""
+
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
+
+from apps import clock
+from apps.certificates import export, revocation
+from apps.certificates.export import ExportFormat
+from apps.certificates.models import Certificate, CertificateState
+from apps.errors import NotFound, SealwrightError
+from apps.principals import Principal
+from apps.site.display import NOTHING, admin_url, expiry_badge, link, state_badge
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Confirmation, Download, Fact, ObjectAction, ObjectForm, Section, facts
+from apps.site.principal import principal_of_user
+from pki import bundles
+from pki.describe import describe_certificate
+from pki.reasons import RevocationReason
+
+_Data = dict[str, Any]
+_REASONS = [
+    (RevocationReason.UNSPECIFIED, "Unspecified"),
+    (RevocationReason.KEY_COMPROMISE, "Key compromise: somebody else may have the private key"),
+    (RevocationReason.CA_COMPROMISE, "CA compromise: the issuing authority was broken into"),
+    (RevocationReason.AFFILIATION_CHANGED, "Affiliation changed: the names no longer fit"),
+    (RevocationReason.SUPERSEDED, "Superseded: another certificate has taken its place"),
+    (RevocationReason.CESSATION_OF_OPERATION, "Cessation of operation: no longer needed"),
+    (
+        RevocationReason.PRIVILEGE_WITHDRAWN,
+        "Privilege withdrawn: the holder may not use it any more",
+    ),
+    (RevocationReason.AA_COMPROMISE, "Attribute authority compromise"),
+]
+_REASON_CHOICES = [(reason.value, text) for reason, text in _REASONS]
+_FILES = {
+    ExportFormat.PEM: "PEM",
+    ExportFormat.DER: "DER",
+    ExportFormat.CHAIN: "Chain",
+    ExportFormat.FULL_CHAIN: "Full chain",
+    ExportFormat.P7B: "P7B",
+}
+
+
+class RevokeForm(ObjectForm):
+    """Why, and since when."""
+
+    reason = forms.ChoiceField(
+        choices=_REASON_CHOICES, help_text="Goes into CRL and OCSP (RFC 5280)."
+    )
+    invalidity_date = forms.DateTimeField(
+        required=False,
+        help_text="Since when the key is believed to be unsafe, in UTC, such as 2026-11-23 14:00; "
+        "empty if unknown.",
+    )
+
+
+class BulkRevokeForm(RevokeForm):
+    """The same for several certificates."""
+
+
+def _revoke(_: HttpRequest, principal: Principal, certificate: Certificate, data: _Data) -> str:
+    revocation.revoke(
+        principal,
+        certificate,
+        RevocationReason(data["reason"]),
+        invalidity_date=data["invalidity_date"],
+    )
+    return f"{certificate} is revoked: OCSP says so now, the CRL within a minute."
+
+
+def _hold(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
+    revocation.revoke(principal, certificate, RevocationReason.CERTIFICATE_HOLD)
+    return f"{certificate} is on hold until it is released or revoked."
+
+
+def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
+    revocation.release(principal, certificate)
+    return f"{certificate} is good again; the next CRL no longer lists it."
+
+
+def _open(certificate: Certificate) -> bool:
+    return certificate.authority_id is not None and certificate.state in {
+        CertificateState.ACTIVE,
+        CertificateState.HELD,
+    }
+
+
+class ExpiryFilter(admin.SimpleListFilter):
+    """What expires soon."""
+
+    title = "expiry"
+    parameter_name = "expires"
+    _days: ClassVar = {"7": 7, "30": 30, "90": 90}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the spans."""
+        return [(key, f"Within {days} days") for key, days in self._days.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Certificate]) -> Any:
+        """Narrow the list to active certificates that end within the span."""
+        days = self._days.get(self.value() or "")
+        if days is None:
+            return queryset
+        until = clock.now() + timedelta(days=days)
+        return queryset.filter(state=CertificateState.ACTIVE, not_after__lte=until)
+
+
+@admin.register(Certificate)
+class CertificateAdmin(WindowAdmin):
+    """A window, not a door: shows everything, changes things only through services."""
+
+    list_display = (
+        "name",
+        "state_shown",
+        "expires",
+        "application",
+        "profile",
+        "serial",
+        "not_after",
+    )
+    list_display_links = ("name",)
+    list_filter = (
+        "state",
+        ExpiryFilter,
+        "source",
+        "application",
+        "profile",
+        "authority",
+        "key_algorithm",
+    )
+    search_fields = ("search_text", "=serial_number", "=fingerprint_sha256", "=spki_sha256")
+    search_help_text = "Names, serial number or fingerprint (hex)"
+    list_select_related = ("application", "profile")
+    ordering = ("-id",)
+    actions: ClassVar = ["revoke_chosen"]
+    empty_text = (
+        "No certificates yet. They appear here once an application has a profile and asks for one."
+    )
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="revoke",
+            label="Revoke…",
+            form=RevokeForm,
+            run=_revoke,
+            danger=True,
+            intro="This cannot be undone. Whoever checks will refuse the certificate: "
+            "OCSP at once, the CRL within a minute.",
+            available=_open,
+        ),
+        ObjectAction(
+            name="hold",
+            label="Put on hold…",
+            form=Confirmation,
+            run=_hold,
+            danger=True,
+            intro="Whoever checks will refuse the certificate until it is released.",
+            available=lambda certificate: (
+                _open(certificate) and certificate.state == CertificateState.ACTIVE
+            ),
+        ),
+        ObjectAction(
+            name="release",
+            label="Release",
+            form=Confirmation,
+            run=_release,
+            intro="The certificate is good again: for OCSP at once, in the CRL within a minute.",
+            available=lambda certificate: certificate.state == CertificateState.HELD,
+        ),
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add files to download."""
+        return [
+            self._route("<str:object_id>/download/<str:name>/", "download", self.download_view),
+            *super().get_urls(),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Certificate]:
+        """Leave sealed keys in the database: no page shows them."""
+        return super().get_queryset(request).defer("sealed_private_key")
+
+    @admin.display(description="Name", ordering="common_name")
+    def name(self, certificate: Certificate) -> str:
+        """Return how people know it."""
+        return str(certificate)
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, certificate: Certificate) -> str:
+        """Return the state, coloured."""
+        return state_badge(certificate)
+
+    @admin.display(description="Expires in", ordering="not_after")
+    def expires(self, certificate: Certificate) -> str:
+        """Return how long it lasts; nothing for what is revoked."""
+        return (
+            NOTHING
+            if certificate.state == CertificateState.REVOKED
+            else expiry_badge(certificate.not_after)
+        )
+
+    @admin.display(description="Serial number", ordering="serial_number")
+    def serial(self, certificate: Certificate) -> str:
+        """Return the start of the serial number."""
+        return f"{certificate.serial_number[:12]}…"
+
+    def downloads(self, obj: Certificate) -> list[Download]:
+        """Offer the forms without a key."""
+        base = admin_url(obj, "change").removesuffix("change/")
+        return [Download(label, f"{base}download/{form.value}/") for form, label in _FILES.items()]
+
+    def download_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
+        """Serve one of the forms; the audit log remembers it."""
+        obj = self._object_or_404(request, object_id)
+        if name not in {form.value for form in _FILES}:
+            raise Http404("No such form.")
+        try:
+            file = export.export_public(principal_of_user(request), obj, ExportFormat(name))
+        except NotFound as error:
+            raise Http404(error.detail) from error
+        except SealwrightError as error:
+            self.message_user(request, error.detail, messages.ERROR)
+            return HttpResponseRedirect(admin_url(obj))
+        response = HttpResponse(file.content, content_type=file.content_type)
+        response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+        return response
+
+    @admin.action(description="Revoke chosen certificates…", permissions=["view"])
+    def revoke_chosen(
+        self, request: HttpRequest, chosen: QuerySet[Certificate]
+    ) -> HttpResponse | None:
+        """Ask for the reason once, then revoke one by one: a refusal does not hide the others."""
+        confirmed = "confirmed" in request.POST
+        form = BulkRevokeForm(request.POST if confirmed else None)
+        if not (confirmed and form.is_valid()):
+            keys = [("_selected_action", str(row.pk)) for row in chosen]
+            return self._page(
+                request,
+                "admin/form_page.html",
+                title=f"Revoke {len(keys)} certificates",
+                form=form,
+                intro="This cannot be undone. Each is revoked for the same reason.",
+                danger=True,
+                submit_label="Revoke",
+                cancel_url=self._list_url(),
+                chosen=list(chosen),
+                hidden_values=[("action", "revoke_chosen"), ("confirmed", "yes"), *keys],
+            )
+        done = 0
+        for certificate in chosen:
+            try:
+                _revoke(request, principal_of_user(request), certificate, form.cleaned_data)
+                done += 1
+            except SealwrightError as error:
+                self.message_user(request, f"{certificate}: {error.detail}", messages.ERROR)
+        if done:
+            self.message_user(request, f"{done} certificates were revoked.", messages.SUCCESS)
+        return None
+
+    def sections(self, request: HttpRequest, obj: Certificate) -> list[Section]:
+        """Show its life here, then what it says, then who stands above it."""
+        der = bytes(obj.der)
+        decoded = {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])}
+        return [
+            facts("In Sealwright", _facts(obj)),
+            Section("Decoded", "admin/includes/decoded.html", decoded),
+            _chain(obj),
+        ]
+
+
+def _facts(certificate: Certificate) -> list[Fact]:
+    def to(label: str, other: Any) -> Fact:
+        return Fact(label, other, admin_url(other) if other is not None else "")
+
+    successor = Certificate.objects.filter(replaces=certificate).first()
+    version = certificate.policy_version
+    lines = [
+        Fact("State", state_badge(certificate)),
+        Fact("Expires in", expiry_badge(certificate.not_after)),
+        to("Application", certificate.application),
+        to("Profile", certificate.profile),
+        to("Policy version", version),
+        to("Authority", certificate.authority),
+        to("Request", certificate.request),
+        to("Replaces", certificate.replaces),
+        to("Replaced by", successor),
+        Fact("Came from", certificate.get_source_display()),
+        Fact("Names", [f"{kind}: {value}" for kind, value in certificate.subject_alt_names]),
+        Fact("Private key", "kept here, sealed" if _keeps_key(certificate) else "not kept here"),
+    ]
+    if certificate.revoked_at is not None:
+        lines.append(Fact("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
+        lines.append(Fact("Reason", certificate.revocation_reason))
+    return lines
+
+
+def _keeps_key(certificate: Certificate) -> bool:
+    return Certificate.objects.filter(pk=certificate.pk).exclude(sealed_private_key=b"").exists()
+
+
+def _chain(certificate: Certificate) -> Section:
+    rows = []
+    current = certificate.issuer_certificate
+    if current is not None:
+        authority: Any = current.authority
+        while authority is not None:
+            rows.append((link(authority), authority.get_kind_display(), state_badge(authority)))
+            authority = authority.parent
+    head = ["Authority", "Kind", "State"]
+    empty = "It was not issued by an authority here."
+    return Section(
+        "Chain", "admin/includes/table.html", {"head": head, "rows": rows, "empty": empty}
+    )

@@ -1,0 +1,167 @@
+"""How are requests read, and pending ones approved or denied?"""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.certificates import approvals
+from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.principals import Principal
+from apps.site.display import admin_url, state_badge
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Confirmation, Fact, ObjectAction, ObjectForm, Section, facts
+from pki import names
+from pki.describe import describe_csr
+
+_Data = dict[str, Any]
+
+
+class DenyForm(ObjectForm):
+    """Why not."""
+
+    comment = forms.CharField(
+        required=False,
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Shown to the requester.",
+    )
+
+
+def _approve(
+    _: HttpRequest, principal: Principal, request: CertificateRequest, _data: _Data
+) -> str:
+    issued = approvals.approve(principal, request)
+    return f"The request is approved; the certificate {issued.certificate} was issued."
+
+
+def _deny(_: HttpRequest, principal: Principal, request: CertificateRequest, data: _Data) -> str:
+    approvals.deny(principal, request, data["comment"])
+    return "The request is denied."
+
+
+def _pending(request: CertificateRequest) -> bool:
+    return request.state == RequestState.PENDING_APPROVAL
+
+
+@admin.register(CertificateRequest)
+class CertificateRequestAdmin(WindowAdmin):
+    """Every attempt to obtain a certificate, refused ones included."""
+
+    list_display = (
+        "wanted",
+        "state_shown",
+        "application",
+        "profile",
+        "requester",
+        "method",
+        "created_at",
+    )
+    list_display_links = ("wanted",)
+    list_filter = ("state", "method", "application", "profile", "created_at")
+    search_fields = (
+        "=id",
+        "requester_label",
+        "=requested_by",
+        "=serial_number",
+        "certificate__search_text",
+    )
+    search_help_text = "Requester, identifier, serial number or name in the certificate"
+    list_select_related = ("application", "profile")
+    ordering = ("-id",)
+    empty_text = "Nothing has been requested yet."
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="approve",
+            label="Approve…",
+            form=Confirmation,
+            run=_approve,
+            intro="The content below is signed, if today's policy still allows it. "
+            "Nobody approves a request of their own.",
+            available=_pending,
+        ),
+        ObjectAction(
+            name="deny",
+            label="Deny…",
+            form=DenyForm,
+            run=_deny,
+            danger=True,
+            intro="The request ends as rejected; the requester may ask again.",
+            available=_pending,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CertificateRequest]:
+        """Leave sealed keys in the database: no page shows them."""
+        return super().get_queryset(request).defer("sealed_private_key", "tbs_der")
+
+    @admin.display(description="Wanted")
+    def wanted(self, request: CertificateRequest) -> str:
+        """Return the first name asked for."""
+        leaf = request.leaf or {}
+        pairs = [*leaf.get("subject", []), *leaf.get("subject_alt_names", [])]
+        common = [value for kind, value in pairs if kind == "common_name"]
+        return next(iter(common or [value for _, value in pairs]), "(unreadable request)")
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, request: CertificateRequest) -> str:
+        """Return the state, coloured."""
+        return state_badge(request)
+
+    @admin.display(ordering="requester_label")
+    def requester(self, request: CertificateRequest) -> str:
+        """Return who asked."""
+        return request.requester_label or request.requested_by
+
+    def sections(self, request: HttpRequest, obj: CertificateRequest) -> list[Section]:
+        """Show its course, what stands against it, the content decided upon, and the CSR."""
+        certificate = Certificate.objects.filter(request=obj).first()
+        shown = [
+            facts(
+                "Request",
+                [
+                    Fact("State", state_badge(obj)),
+                    Fact("Application", obj.application, admin_url(obj.application)),
+                    Fact(
+                        "Profile",
+                        f"{obj.profile} (revision {obj.profile_revision})",
+                        admin_url(obj.profile),
+                    ),
+                    Fact("Policy version", obj.policy_version, admin_url(obj.policy_version)),
+                    Fact("Requested by", f"{obj.requester_label} ({obj.requested_by})"),
+                    Fact("Door", obj.get_method_display()),
+                    Fact("Certificate", certificate, admin_url(certificate) if certificate else ""),
+                    Fact("Replaces", obj.replaces, admin_url(obj.replaces) if obj.replaces else ""),
+                    Fact("Remark", obj.failure),
+                    Fact("Created", obj.created_at),
+                    Fact("Changed", obj.updated_at),
+                ],
+            ),
+            Section("Violations", "admin/includes/violations.html", {"violations": obj.violations}),
+        ]
+        if obj.leaf:
+            shown.append(facts("Content", _content(obj.leaf)))
+        csr = bytes(obj.csr_der)
+        if csr:
+            shown.append(
+                Section("CSR", "admin/includes/decoded.html", {"decoded": describe_csr(csr)})
+            )
+        return shown
+
+
+def _content(leaf: _Data) -> list[Fact]:
+    limit = leaf["path_length"]
+    return [
+        Fact("Subject", names.rfc4514([(kind, value) for kind, value in leaf["subject"]])),
+        Fact("Names", [f"{kind}: {value}" for kind, value in leaf["subject_alt_names"]]),
+        Fact("Key algorithm", leaf["key_algorithm"]),
+        Fact("Signature algorithm", leaf["signature_algorithm"]),
+        Fact("Key usage", leaf["key_usage"]),
+        Fact("Extended key usage", leaf["extended_key_usage"]),
+        Fact("Certificate authority", "yes" if leaf["is_ca"] else "no"),
+        Fact("Path length", "" if limit is None else str(limit)),
+        Fact("Not before", leaf["not_before"]),
+        Fact("Not after", leaf["not_after"]),
+    ]

@@ -1,0 +1,100 @@
+"""How do administrators watch background work, and give it a push?"""
+
+import json
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from apps.jobs import services
+from apps.jobs.models import OPEN_STATES, Job, JobState
+from apps.principals import Principal
+from apps.site.display import mono, state_badge
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+
+
+def _retry(_request: HttpRequest, principal: Principal, job: Job, _data: dict[str, Any]) -> str:
+    services.retry(principal, job)
+    return "The job is queued again; its attempts start from zero."
+
+
+def _cancel(_request: HttpRequest, principal: Principal, job: Job, _data: dict[str, Any]) -> str:
+    services.cancel(principal, job)
+    return "The job was cancelled."
+
+
+@admin.register(Job)
+class JobAdmin(WindowAdmin):
+    """Rows are written by the runner; people only retry or cancel."""
+
+    list_display = (
+        "kind_name",
+        "state_shown",
+        "attempts",
+        "next_attempt_at",
+        "created_at",
+        "outcome",
+    )
+    list_display_links = ("kind_name",)
+    list_filter = ("state", "kind", "created_at")
+    search_fields = ("kind", "=idempotency_key", "last_error")
+    ordering = ("-id",)
+    empty_text = "No background work has been asked for yet."
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="retry",
+            label="Retry now",
+            form=Confirmation,
+            run=_retry,
+            intro="The job starts afresh: attempts at zero, due now.",
+            available=lambda job: job.state not in {JobState.RUNNING, JobState.SUCCEEDED},
+        ),
+        ObjectAction(
+            name="cancel",
+            label="Cancel…",
+            form=Confirmation,
+            run=_cancel,
+            danger=True,
+            intro="The job is taken off the list. If an attempt is under way, its outcome is ignored.",
+            available=lambda job: job.state in OPEN_STATES,
+        ),
+    )
+
+    @admin.display(description="Kind", ordering="kind")
+    def kind_name(self, job: Job) -> str:
+        """Return the kind in fixed width."""
+        return mono(job.kind)
+
+    @admin.display(description="State", ordering="state")
+    def state_shown(self, job: Job) -> str:
+        """Return the state, coloured."""
+        return state_badge(job)
+
+    @admin.display(description="Outcome")
+    def outcome(self, job: Job) -> str:
+        """Return what there is to tell: progress, result or the last error."""
+        return (job.last_error or job.result or job.progress)[:120]
+
+    def sections(self, request: HttpRequest, obj: Job) -> list[Section]:
+        """Show every column."""
+        arguments = json.dumps(obj.arguments, indent=2, ensure_ascii=False)
+        return [
+            facts(
+                "Job",
+                [
+                    Fact("Kind", obj.kind, mono=True),
+                    Fact("State", obj.get_state_display()),
+                    Fact("Attempts", str(obj.attempts)),
+                    Fact("Next attempt", obj.next_attempt_at if obj.state in OPEN_STATES else ""),
+                    Fact("Leased until", obj.lease_until),
+                    Fact("Progress", obj.progress),
+                    Fact("Result", obj.result),
+                    Fact("Last error", obj.last_error),
+                    Fact("Idempotency key", obj.idempotency_key, mono=True),
+                    Fact("Created", obj.created_at),
+                    Fact("Finished", obj.finished_at),
+                ],
+            ),
+            Section("Arguments", "admin/includes/text.html", {"text": arguments}),
+        ]

@@ -1,0 +1,22 @@
+"""Does background work get done? Jobs that failed or keep failing, for the front page."""
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from apps.jobs import selectors
+from apps.registry import DashboardPanel
+
+_SHOWN = 8
+
+
+def _failing(_: HttpRequest) -> dict[str, Any]:
+    given_up = list(selectors.failed_jobs()[:_SHOWN])
+    retrying = list(selectors.open_jobs().filter(attempts__gt=0).exclude(last_error="")[:_SHOWN])
+    return {
+        "jobs": [*given_up, *retrying][:_SHOWN],
+        "lag": round(selectors.queue_lag().total_seconds()),
+    }
+
+
+PANELS = [DashboardPanel("jobs/failing_panel.html", _failing, order=50)]

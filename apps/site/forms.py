@@ -1,0 +1,120 @@
+"""How does a form speak to a service, and how does it show what the service refused?"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from django import forms
+
+from apps.errors import InUse, SealwrightError
+
+_ROOT = re.compile(r"^[a-z_]+")
+
+
+class ServiceForm(forms.Form):
+    """A plain form whose values go to a service; it never saves anything itself.
+
+    ``field_of`` maps the first part of a violation's field path to the form field that asks
+    for it, where the two are named differently; ``*`` stands for every other path.
+    """
+
+    required_css_class = "required"
+    field_of: ClassVar[dict[str, str]] = {}
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Run a service inside; what it refuses becomes errors of this form."""
+        try:
+            yield
+        except SealwrightError as error:
+            self.report(error)
+
+    def report(self, error: SealwrightError) -> None:
+        """Show a domain error, every violation at its field."""
+        violations = getattr(error, "violations", ())
+        if not violations:
+            self.add_error(None, _sentence(error))
+        for violation in violations:
+            where = self._field_for(violation.field)
+            text = f"{violation.field}: {violation.reason}" if violation.field else violation.reason
+            self.add_error(where, f"{text} {violation.hint}".strip())
+
+    def _field_for(self, path: str) -> str | None:
+        found = _ROOT.match(path)
+        root = found.group() if found else ""
+        if root in self.fields:
+            return root
+        name = self.field_of.get(root, self.field_of.get("*", ""))
+        return name if name in self.fields else None
+
+
+def _sentence(error: SealwrightError) -> str:
+    if isinstance(error, InUse):
+        return error.detail.removesuffix(".") + "."
+    return error.detail
+
+
+class JSONTextarea(forms.Textarea):
+    """A large monospaced field for a JSON document."""
+
+    def __init__(self, rows: int = 22) -> None:
+        super().__init__(
+            attrs={"rows": rows, "class": "vLargeTextField sw-json", "spellcheck": "false"}
+        )
+
+
+class DocumentField(forms.CharField):
+    """A JSON object typed by hand: its mistakes are told with line and column."""
+
+    def __init__(self, *, rows: int = 22, **options: Any) -> None:
+        super().__init__(widget=JSONTextarea(rows), strip=True, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text to show for a document."""
+        return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+    def to_python(self, value: Any) -> Any:
+        """Return the document, a ``dict``."""
+        text = super().to_python(value)
+        if text in self.empty_values:
+            return {}
+        try:
+            document = json.loads(text, object_pairs_hook=_without_duplicates)
+        except json.JSONDecodeError as error:
+            raise forms.ValidationError(
+                f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise forms.ValidationError(f"This JSON cannot be used: {error}.") from error
+        if not isinstance(document, dict):
+            raise forms.ValidationError("Write a JSON object: { ... }.")
+        return document
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(f"the name {twice[0]!r} appears twice in one object")
+    return found
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line; empty lines are dropped."""
+
+    def __init__(self, *, rows: int = 4, **options: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": rows, "class": "vLargeTextField sw-json"})
+        super().__init__(widget=widget, required=False, **options)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text to show for a list."""
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def to_python(self, value: Any) -> Any:
+        """Return the list of non-empty lines."""
+        return [
+            line.strip() for line in (super().to_python(value) or "").splitlines() if line.strip()
+        ]

@@ -1,0 +1,337 @@
+"""How does an admin page change anything? By asking a service, never by saving a row.
+
+Django's own add, change and delete views write rows inside a transaction of their own. Here
+that would pass by authorisation and audit, and would sign inside a transaction; so these
+views are replaced by ones that hand a principal and plain values to the services, and show
+what the services refuse.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, ClassVar, NoReturn
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from apps.errors import InUse, NotFound, SealwrightError
+from apps.principals import Principal
+from apps.site.display import admin_url
+from apps.site.forms import ServiceForm
+from apps.site.pages import Download, ObjectAction, ObjectForm, Section
+from apps.site.paginator import BoundedPaginator
+from apps.site.principal import principal_of_user
+
+
+class GovernedAdmin(admin.ModelAdmin):
+    """Base of every admin class: product administrators only, changes only through services.
+
+    A subclass names ``add_form`` with ``create``, ``edit_form`` with ``update``, and sets
+    ``removable`` with ``remove``, as far as the product has such services; what is not named
+    is read-only.
+    """
+
+    add_form: ClassVar[type[ServiceForm] | None] = None
+    edit_form: ClassVar[type[ObjectForm] | None] = None
+    removable: ClassVar[bool] = False
+    object_actions: ClassVar[Sequence[ObjectAction]] = ()
+    empty_text: ClassVar[str] = ""
+    remove_note: ClassVar[str] = "This cannot be undone."
+
+    actions: ClassVar[Any] = None
+    list_per_page = 50
+    show_full_result_count = False
+    paginator = BoundedPaginator
+
+    # --- who -----------------------------------------------------------------------------
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Product administrators see every app."""
+        return self.admin_site.has_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Product administrators read everything."""
+        return self.admin_site.has_permission(request)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Tell whether there is a service that makes such objects."""
+        return self.add_form is not None and self.admin_site.has_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether there is a service that changes such objects."""
+        return self.edit_form is not None and self.admin_site.has_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Tell whether there is a service that removes such objects."""
+        return self.removable and self.admin_site.has_permission(request)
+
+    # --- what a subclass provides ----------------------------------------------------------
+
+    def create(self, request: HttpRequest, principal: Principal, data: dict[str, Any]) -> Model:
+        """Call the service that makes an object from cleaned form data."""
+        raise NotImplementedError
+
+    def update(
+        self, request: HttpRequest, principal: Principal, obj: Any, data: dict[str, Any]
+    ) -> None:
+        """Call the service that changes ``obj``."""
+        raise NotImplementedError
+
+    def remove(self, principal: Principal, obj: Any) -> None:
+        """Call the service that removes ``obj``; raises ``InUse`` naming the dependants."""
+        raise NotImplementedError
+
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """Return what there is to read about ``obj``."""
+        return []
+
+    def downloads(self, obj: Any) -> list[Download]:
+        """Return the files offered for ``obj``."""
+        return []
+
+    def form_for_add(self, request: HttpRequest) -> type[ServiceForm]:
+        """Return the form of the add page."""
+        assert self.add_form is not None
+        return self.add_form
+
+    def add_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Return tabs, help and other additions to the add page."""
+        return {}
+
+    # --- pages -----------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add a page for each object action in front of Django's own."""
+        own = [
+            self._route(
+                f"<str:object_id>/{act.name}/", act.name, partial(self.action_view, act=act)
+            )
+            for act in self.object_actions
+        ]
+        return own + super().get_urls()
+
+    def _route(self, route: str, name: str, view: Callable[..., HttpResponse]) -> URLPattern:
+        full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        return path(route, self.admin_site.admin_view(view), name=full_name)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask for what a new object needs and hand it to ``create``."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = self.form_for_add(request)(
+            request.POST or None, initial=self.initial_of_add(request)
+        )
+        if request.method == "POST" and form.is_valid():
+            with form.reporting():
+                made = self.create(request, principal_of_user(request), form.cleaned_data)
+            if not form.errors:
+                self.message_user(
+                    request, f"The {self.opts.verbose_name} “{made}” was created.", messages.SUCCESS
+                )
+                return HttpResponseRedirect(admin_url(made))
+        return self._page(
+            request,
+            "admin/form_page.html",
+            title=f"Add {self.opts.verbose_name}",
+            form=form,
+            submit_label="Create",
+            cancel_url=self._list_url(),
+            **self.add_context(request),
+        )
+
+    def initial_of_add(self, request: HttpRequest) -> dict[str, Any]:
+        """Return what the add form starts with."""
+        return {}
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Show an object: what may be changed as a form, everything else to read."""
+        obj = self._object_or_404(request, object_id)
+        editable = self.has_change_permission(request, obj)
+        if request.method == "POST" and not editable:
+            raise PermissionDenied
+        form = self._edit_form_for(request, obj) if editable else None
+        if form is not None and request.method == "POST" and form.is_valid():
+            with form.reporting():
+                self.update(request, principal_of_user(request), obj, form.cleaned_data)
+            if not form.errors:
+                self.message_user(request, f"“{obj}” was saved.", messages.SUCCESS)
+                return HttpResponseRedirect(admin_url(obj))
+        return self._page(
+            request,
+            "admin/object_page.html",
+            title=str(obj),
+            obj=obj,
+            form=form,
+            sections=self.sections(request, obj),
+            object_actions=[
+                {"act": act, "url": admin_url(obj, act.name)}
+                for act in self.object_actions
+                if act.listed and act.available(obj)
+            ],
+            downloads=self.downloads(obj),
+            history_url=admin_url(obj, "history"),
+            delete_url=admin_url(obj, "delete") if self.has_delete_permission(request, obj) else "",
+        )
+
+    def _edit_form_for(self, request: HttpRequest, obj: Any) -> ObjectForm:
+        assert self.edit_form is not None
+        return self.edit_form(request.POST or None, obj=obj)
+
+    def action_view(
+        self, request: HttpRequest, object_id: str, *, act: ObjectAction
+    ) -> HttpResponse:
+        """Explain an act, take what it needs, and call its service."""
+        obj = self._object_or_404(request, object_id)
+        if not act.available(obj):
+            self.message_user(
+                request, f"“{act.label}” is not possible for “{obj}” as it is now.", messages.ERROR
+            )
+            return HttpResponseRedirect(admin_url(obj))
+        data = request.POST if request.method == "POST" else None
+        form = act.form(data, obj=obj, initial=request.GET.dict())
+        if request.method == "POST" and form.is_valid():
+            outcome: str | HttpResponse = ""
+            with form.reporting():
+                outcome = act.run(request, principal_of_user(request), obj, form.cleaned_data)
+            if isinstance(outcome, HttpResponse):
+                return outcome
+            if not form.errors:
+                self.message_user(request, outcome, messages.SUCCESS)
+                return HttpResponseRedirect(admin_url(obj))
+        return self._page(
+            request,
+            "admin/form_page.html",
+            title=act.label.rstrip("…"),
+            obj=obj,
+            form=form,
+            intro=act.intro,
+            danger=act.danger,
+            submit_label=act.label.rstrip("…"),
+            cancel_url=admin_url(obj),
+        )
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask before removing; when the service refuses, list who depends on the object."""
+        obj = self._object_or_404(request, object_id)
+        if not self.has_delete_permission(request, obj):
+            raise PermissionDenied
+        form, users = ServiceForm(request.POST if request.method == "POST" else None), ()
+        if request.method == "POST" and form.is_valid():
+            label = str(obj)
+            try:
+                self.remove(principal_of_user(request), obj)
+            except InUse as error:
+                users = error.users
+            except SealwrightError as error:
+                form.report(error)
+            else:
+                self.message_user(
+                    request,
+                    f"The {self.opts.verbose_name} “{label}” was deleted.",
+                    messages.SUCCESS,
+                )
+                return HttpResponseRedirect(self._list_url())
+        return self._page(
+            request,
+            "admin/form_page.html",
+            title=f"Delete {self.opts.verbose_name}",
+            obj=obj,
+            form=form,
+            intro=self.remove_note,
+            danger=True,
+            submit_label="Delete",
+            dependants=users,
+            cancel_url=admin_url(obj),
+        )
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Show the object's story in the audit log, which is the only one there is."""
+        obj = self._object_or_404(request, object_id)
+        query = urlencode({"subject_type": self.opts.label_lower, "subject_id": str(obj.pk)})
+        return HttpResponseRedirect(f"{reverse('admin:audit_auditevent_changelist')}?{query}")
+
+    # --- helpers ---------------------------------------------------------------------------
+
+    def _object_or_404(self, request: HttpRequest, object_id: str) -> Any:
+        obj = self.get_object(request, object_id)
+        if obj is None:
+            raise Http404(f"No {self.opts.verbose_name} with this identifier.")
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        return obj
+
+    def _list_url(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
+
+    def _page(
+        self, request: HttpRequest, template: str, *, obj: Any = None, **context: Any
+    ) -> TemplateResponse:
+        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        return TemplateResponse(
+            request,
+            template,
+            self.admin_site.each_context(request)
+            | {
+                "opts": self.opts,
+                "original": obj,
+                "object_url": admin_url(obj) if obj is not None else "",
+                "list_url": self._list_url(),
+                "media": self.media,
+            }
+            | context,
+        )
+
+    def refuse_file(self, request: HttpRequest, obj: Any, error: SealwrightError) -> HttpResponse:
+        """Answer a download that a service refuses: back to the object, with the reason."""
+        if isinstance(error, NotFound):
+            raise Http404(error.detail)
+        self.message_user(request, error.detail, messages.ERROR)
+        return HttpResponseRedirect(admin_url(obj))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Add what to say when there is nothing to list."""
+        return super().changelist_view(
+            request, {"empty_text": self.empty_text} | (extra_context or {})
+        )
+
+    # --- doors that stay shut ----------------------------------------------------------------
+
+    def save_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: rows are written by services."""
+        raise PermissionDenied
+
+    def delete_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: rows are removed by services."""
+        raise PermissionDenied
+
+    def delete_queryset(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refuse: rows are removed by services."""
+        raise PermissionDenied
+
+
+class WindowAdmin(GovernedAdmin):
+    """Issued and recorded objects: everything to see, nothing to type."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nothing is added by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing is changed by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nothing is deleted by hand."""
+        return False
