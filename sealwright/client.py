@@ -1,0 +1,239 @@
+"""How does a program talk to Sealwright? One method per API call, plain dictionaries back.
+
+client = Client("https://pki.example:8443", token, ca_file="root.pem")
+issued = client.request("demo", "tls-server", csr=csr_pem)
+print(issued["certificate"]["pem"])
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sealwright.errors import ApiError, ConnectionFailed, SealwrightClientError
+
+_TIMEOUT_S = 60.0
+_OPEN_STATES = frozenset({"pending_approval", "approved", "signing", "submitted"})
+_PAGE = 200
+_FIRST_ERROR = 400
+
+
+class Client:
+    """A session with one server, authenticated by a bearer token.
+
+    Args:
+        url: origin of the server, e.g. ``https://pki.example:8443``.
+        token: API token.
+        ca_file: PEM file to trust instead of the system's store.
+        timeout_s: for each call.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        *,
+        ca_file: str | Path | None = None,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._session = requests.Session()
+        # A netrc entry must not replace the token, nor a proxy variable see it.
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.headers["Accept"] = "application/json"
+        self._session.verify = str(ca_file) if ca_file else True
+
+    # --- requests ----------------------------------------------------------------------
+
+    def request(
+        self,
+        application: str,
+        profile: str,
+        *,
+        csr: str | None = None,
+        key_algorithm: str | None = None,
+        idempotency_key: str | None = None,
+        **wish: Any,
+    ) -> dict[str, Any]:
+        """Request a certificate from a CSR (PEM), or with a key made by the server.
+
+        Args:
+            application: name or id.
+            profile: name or id.
+            csr: PKCS#10 as PEM; without it the server makes the key.
+            key_algorithm: of the server's key; the profile's default unless given.
+            idempotency_key: makes a repeat safe; a random one unless given.
+            wish: further fields of the request body, e.g. ``ttl="30d"``.
+
+        Returns:
+            The request; ``certificate`` is ``None`` while it is pending.
+
+        Raises:
+            ApiError: refused; ``errors`` lists every broken rule.
+        """
+        body = self._request_body(application, profile, csr, key_algorithm, wish)
+        return self._repeatable("certificate-requests/", body, idempotency_key)
+
+    def evaluate(
+        self,
+        application: str,
+        profile: str,
+        *,
+        csr: str | None = None,
+        key_algorithm: str | None = None,
+        **wish: Any,
+    ) -> dict[str, Any]:
+        """Return every rule with its verdict and the certificate that would be issued."""
+        body = self._request_body(application, profile, csr, key_algorithm, wish)
+        return self._json("POST", "certificate-requests/evaluate/", json=body)
+
+    def read_request(self, request_id: str) -> dict[str, Any]:
+        """Return a request; once issued, its certificate is part of it."""
+        return self._json("GET", f"certificate-requests/{_path(request_id)}/")
+
+    def certificate_requests(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """Yield requests, newest first."""
+        return self._pages("certificate-requests/", filters)
+
+    def wait(
+        self, request_id: str, *, timeout_s: float = 3600.0, every_s: float = 5.0
+    ) -> dict[str, Any]:
+        """Ask until a pending request has ended, and return it.
+
+        Raises:
+            SealwrightClientError: it still waits after ``timeout_s`` seconds.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            found = self.read_request(request_id)
+            if found["state"] not in _OPEN_STATES:
+                return found
+            if time.monotonic() + every_s > end:
+                raise SealwrightClientError(f"The request is still {found['state']}.")
+            time.sleep(every_s)
+
+    # --- certificates --------------------------------------------------------------------
+
+    def certificates(self, **filters: str) -> Iterator[dict[str, Any]]:
+        """Yield certificates, newest first; filters as in the API, e.g. ``state="active"``."""
+        return self._pages("certificates/", filters)
+
+    def read_certificate(self, certificate_id: str) -> dict[str, Any]:
+        """Return a certificate with its PEM and chain."""
+        return self._json("GET", f"certificates/{_path(certificate_id)}/")
+
+    def download(self, certificate_id: str, form: str = "pem") -> bytes:
+        """Return a certificate as ``pem``, ``chain``, ``fullchain``, ``der`` or ``p7b``."""
+        path = f"certificates/{_path(certificate_id)}/download/"
+        return self._call("GET", path, params={"format": form}).content
+
+    def export(self, certificate_id: str, form: str = "pkcs12", *, password: str = "") -> bytes:
+        """Return the key kept by the server: ``pkcs12`` (needs a password) or ``private-key``."""
+        body = {"format": form} | ({"password": password} if password else {})
+        return self._call(
+            "POST", f"certificates/{_path(certificate_id)}/export/", json=body
+        ).content
+
+    def revoke(self, certificate_id: str, reason: str = "unspecified") -> dict[str, Any]:
+        """Revoke a certificate for a reason of RFC 5280, e.g. ``keyCompromise``."""
+        return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", {"reason": reason})
+
+    def release(self, certificate_id: str) -> dict[str, Any]:
+        """Take a certificate off hold."""
+        return self._json("POST", f"certificates/{_path(certificate_id)}/release/")
+
+    def renew(
+        self, certificate_id: str, *, key: str = "new", csr: str | None = None
+    ) -> dict[str, Any]:
+        """Issue a successor with the same names; ``key`` is ``new``, ``reuse`` or ``csr``."""
+        body = {"key": "csr", "csr": csr} if csr else {"key": key}
+        return self._repeatable(f"certificates/{_path(certificate_id)}/renew/", body)
+
+    # --- the rest --------------------------------------------------------------------------
+
+    def applications(self) -> Iterator[dict[str, Any]]:
+        """Yield the applications that the token may see."""
+        return self._pages("applications/", {})
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        """Return any other resource below ``/api/v1/``."""
+        return self._json("GET", path, params=parameters)
+
+    @staticmethod
+    def _request_body(
+        application: str,
+        profile: str,
+        csr: str | None,
+        key_algorithm: str | None,
+        wish: dict[str, Any],
+    ) -> dict[str, Any]:
+        body = {"application": application, "profile": profile, **wish}
+        if csr is not None:
+            body["csr"] = csr
+        else:
+            body["key"] = {"algorithm": key_algorithm} if key_algorithm else {}
+        return body
+
+    def _repeatable(
+        self, path: str, body: dict[str, Any], key: str | None = None
+    ) -> dict[str, Any]:
+        """POST with an idempotency key, once more if the connection broke on the way."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        try:
+            return self._json("POST", path, json=body, headers=headers)
+        except ConnectionFailed:
+            return self._json("POST", path, json=body, headers=headers)
+
+    def _pages(self, path: str, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
+        parameters: dict[str, Any] = {"limit": _PAGE, **filters}
+        url: str | None = path
+        while url:
+            page = self._json("GET", url, params=parameters)
+            yield from page["results"]
+            url, parameters = page["next"], {}
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        found = self._call(method, path, **options).json()
+        if not isinstance(found, dict):
+            raise SealwrightClientError("The server answered something unexpected.")
+        return found
+
+    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
+        url = path if path.startswith(self.url + "/") else f"{self.url}/api/v1/{path}"
+        try:
+            response = self._session.request(
+                method, url, timeout=self._timeout_s, allow_redirects=False, **options
+            )
+        except requests.RequestException as error:
+            raise ConnectionFailed(f"{self.url} cannot be reached: {error}") from error
+        if response.status_code >= _FIRST_ERROR:
+            raise _problem(response)
+        return response
+
+
+def _path(identifier: str) -> str:
+    """Return an identifier that cannot leave its place in a URL."""
+    return str(uuid.UUID(str(identifier)))
+
+
+def _problem(response: requests.Response) -> ApiError:
+    try:
+        document = response.json()
+    except ValueError:
+        document = {}
+    if not isinstance(document, dict):
+        document = {}
+    wait = response.headers.get("Retry-After", "")
+    return ApiError(
+        status=response.status_code,
+        code=str(document.get("code", "unknown")),
+        detail=str(document.get("detail", response.reason)),
+        errors=list(document.get("errors", [])),
+        retry_after_s=int(wait) if wait.isdecimal() else None,
+        document=document,
+    )

@@ -1,0 +1,41 @@
+"""What can go wrong between a client and the server?"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class SealwrightClientError(Exception):
+    """Root of everything that this package raises on purpose."""
+
+
+class ConnectionFailed(SealwrightClientError):
+    """The server could not be reached, or its certificate is not trusted."""
+
+
+@dataclass
+class ApiError(SealwrightClientError):
+    """The server refused; holds the problem document (RFC 9457).
+
+    Attributes:
+        status: HTTP status.
+        code: stable machine code, e.g. ``policy_violation``.
+        detail: one sentence.
+        errors: every broken rule: ``{"code", "field", "value", "reason", "hint"}``.
+        retry_after_s: when to come back, if the server says so.
+        document: the problem as received.
+    """
+
+    status: int
+    code: str
+    detail: str
+    errors: list[dict[str, str]] = field(default_factory=list)
+    retry_after_s: int | None = None
+    document: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        """Return the detail with every broken rule on a line of its own."""
+        lines = [f"{self.detail} ({self.code}, HTTP {self.status})"]
+        for item in self.errors:
+            hint = f" {item['hint']}" if item.get("hint") else ""
+            lines.append(f"  {item.get('field', '')}: {item.get('reason', '')}{hint}")
+        return "\n".join(lines)
