@@ -28,7 +28,22 @@ def test_duration_is_a_number_and_a_unit(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "90", "d", "-1d", "+1d", "1.5h", "1d12h", " 90d", "90d\n", "90 d", "90D", "٩d", "0s", "0d"],
+    [
+        "",
+        "90",
+        "d",
+        "-1d",
+        "+1d",
+        "1.5h",
+        "1d12h",
+        " 90d",
+        "90d\n",
+        "90 d",
+        "90D",
+        "٩d",
+        "0s",
+        "0d",
+    ],
 )
 def test_anything_else_is_refused(text):
     with pytest.raises(ValueError, match="duration"):

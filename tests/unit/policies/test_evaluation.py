@@ -149,7 +149,9 @@ def test_a_required_attribute_must_be_present_and_fit():
 
 def test_allowed_and_required_values_may_stand_side_by_side():
     document = {
-        "subject": [{"type": "organizational_unit", "required": ["Payments"], "allowed": ["Team *"]}]
+        "subject": [
+            {"type": "organizational_unit", "required": ["Payments"], "allowed": ["Team *"]}
+        ]
     }
     unit = "organizational_unit"
     assert against(document, leaf(subject=((unit, "Payments"), (unit, "Team A")))) == ()
@@ -355,9 +357,7 @@ def test_denied_beats_allowed(allowed, denied, names):
 
 def _fits(pattern: str, name: str) -> bool:
     want, have = pattern.split("."), name.split(".")
-    return len(want) == len(have) and all(
-        w in ("*", h) for w, h in zip(want, have, strict=True)
-    )
+    return len(want) == len(have) and all(w in ("*", h) for w, h in zip(want, have, strict=True))
 
 
 @given(
@@ -418,7 +418,7 @@ def test_names_that_cannot_be_read_are_denied_where_anything_is_denied(value):
         "www.example.com.",
         " www.example.com",
         "evilexample.com",
-        "www．example．com",
+        "www\uff0eexample\uff0ecom",
     ],
 )
 def test_ac05_anchoring_holds_against_line_ends_and_lookalikes(hostile):

@@ -52,7 +52,8 @@ def test_ac04_what_passes_for_a_host_is_recognised(common_name, host):
 
 
 @pytest.mark.parametrize(
-    "common_name", ["other.example.com", "10.0.0.1", "localhost", "*.example.com", "www.example.com\u3002x"]
+    "common_name",
+    ["other.example.com", "10.0.0.1", "localhost", "*.example.com", "www.example.com\u3002x"],
 )
 def test_ac04_a_host_in_the_common_name_must_be_listed(common_name):
     content = leaf(subject=(("common_name", common_name),))

@@ -178,7 +178,9 @@ def test_allowed_text_is_compared_with_regard_to_case():
     assert not TextPattern.compile("Acme*").covers("ACME GmbH")
 
 
-@pytest.mark.parametrize("respelt", ["ACME corp", "Acme  Corp", "Ａｃｍｅ Corp", " acme corp "])
+@pytest.mark.parametrize(
+    "respelt", ["ACME corp", "Acme  Corp", "\uff21\uff43\uff4d\uff45 Corp", " acme corp "]
+)
 def test_denied_text_is_compared_as_x520_does(respelt):
     assert TextPattern.compile("Acme Corp").overlaps(respelt)
     assert folded(respelt) == "acme corp"
@@ -257,7 +259,9 @@ def test_a_denied_address_stays_denied_inside_an_ipv6_address():
     assert AddressPattern.compile("10.0.0.0/8").overlaps("ten dot nought")
 
 
-@pytest.mark.parametrize("pattern", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0", "host", "10.0.0.*", "::1%eth0/64"])
+@pytest.mark.parametrize(
+    "pattern", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0", "host", "10.0.0.*", "::1%eth0/64"]
+)
 def test_network_patterns_that_mislead_are_refused(pattern):
     with pytest.raises(PatternError):
         compile_pattern("ip_address", pattern)
@@ -308,8 +312,7 @@ _KINDS = ["dns_name", "ip_address", "email", "uri", "common_name", "organization
 def test_hostile_patterns_and_values_only_ever_answer_or_are_refused(kind, pattern, value):
     try:
         compiled = compile_pattern(kind, pattern)
-    except PatternError as error:
-        assert error.reason
+    except PatternError:
         return
     assert compiled.covers(value) in (True, False)
     assert compiled.overlaps(value) or not compiled.covers(value)
@@ -322,6 +325,13 @@ def test_what_is_allowed_by_a_pattern_is_denied_by_the_same_pattern(kind, patter
         compiled = compile_pattern(kind, pattern)
     except PatternError:
         return
-    candidates = (pattern, pattern.replace("*", "a"), pattern.replace("*", ""), "a.b", "a@b", "10.0.0.1")
+    candidates = (
+        pattern,
+        pattern.replace("*", "a"),
+        pattern.replace("*", ""),
+        "a.b",
+        "a@b",
+        "10.0.0.1",
+    )
     for value in itertools.chain(candidates, ("https://a/b", "*.a.b")):
         assert compiled.overlaps(value) or not compiled.covers(value)

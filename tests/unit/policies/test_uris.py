@@ -63,7 +63,8 @@ def test_a_denied_uri_stays_denied_in_other_spelling(uri):
 
 
 @pytest.mark.parametrize(
-    "uri", ["https://good.example.com/admin", "https://evil.example.com/adm", "https://10.0.0.1/admin"]
+    "uri",
+    ["https://good.example.com/admin", "https://evil.example.com/adm", "https://10.0.0.1/admin"],
 )
 def test_a_denied_uri_denies_no_other(uri):
     assert not UriPattern.compile("https://evil.example.com/admin").overlaps(uri)

@@ -1,0 +1,430 @@
+"""Does shaping take the requester's word first, fill gaps, and report instead of raising?"""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.profiles.defaults import (
+    DEFAULT_TTL,
+    Defaults,
+    IssuerLimits,
+    Wish,
+    parse_defaults,
+    shape,
+)
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.csr import ParsedCSR
+from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES
+
+NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+ISSUER = IssuerLimits(
+    NOW + timedelta(days=3650),
+    (SignatureAlgorithm.ECDSA_SHA256, SignatureAlgorithm.ECDSA_SHA384),
+    SignatureAlgorithm.ECDSA_SHA256,
+)
+CSR = ParsedCSR(
+    der=b"csr",
+    public_key=None,
+    public_key_der=b"spki",
+    key_algorithm=KeyAlgorithm.EC_P256,
+    subject=(("common_name", "www.example.com"),),
+    subject_alt_names=(("dns_name", "www.example.com"),),
+)
+SERVER = parse_defaults({"ttl": "90d", "extended_key_usages": ["server_auth"]})
+
+
+def shaped(wish=None, defaults=SERVER, csr=CSR, issuer=ISSUER, key=KeyAlgorithm.EC_P256):
+    return shape(
+        wish or Wish(),
+        defaults,
+        csr=csr,
+        public_key_der=b"spki",
+        key_algorithm=key,
+        issuer=issuer,
+        now=NOW,
+    )
+
+
+def faults(outcome):
+    return [(violation.code, violation.field) for violation in outcome.violations]
+
+
+def bare(**changes):
+    return replace(CSR, **({"subject": (), "subject_alt_names": ()} | changes))
+
+
+# --- who has the word -------------------------------------------------------------------------
+
+
+def test_a_csr_contributes_key_and_names():
+    leaf = shaped().leaf
+    assert leaf.subject == CSR.subject
+    assert leaf.subject_alt_names == CSR.subject_alt_names
+    assert leaf.public_key_der == b"spki"
+    assert leaf.extended_key_usage == ("server_auth",)
+    assert leaf.signature_algorithm is SignatureAlgorithm.ECDSA_SHA256
+    assert not leaf.is_ca
+
+
+def test_a_wish_stands_alone_when_the_key_is_made_here():
+    wish = Wish(
+        subject=(("common_name", "a.example.com"),),
+        subject_alt_names=(("dns_name", "A.Example.COM"), ("ip_address", "2001:DB8::0:1")),
+        key_usages=("digital_signature",),
+        signature_algorithm=SignatureAlgorithm.ECDSA_SHA384,
+    )
+    leaf = shaped(wish, csr=None).leaf
+    assert leaf.subject_alt_names == (("dns_name", "a.example.com"), ("ip_address", "2001:db8::1"))
+    assert leaf.key_usage == {"digital_signature"}
+    assert leaf.signature_algorithm is SignatureAlgorithm.ECDSA_SHA384
+
+
+def test_a_wish_completes_a_csr_that_is_silent():
+    wish = Wish(
+        subject=(("common_name", "x.example.com"),),
+        subject_alt_names=(("dns_name", "x.example.com"),),
+    )
+    outcome = shaped(wish, csr=bare())
+    assert outcome.violations == ()
+    assert outcome.leaf.subject == wish.subject
+
+
+def test_the_same_said_twice_is_no_contradiction():
+    wish = Wish(
+        subject=CSR.subject,
+        subject_alt_names=(("dns_name", "WWW.example.com"),),
+        key_algorithm=KeyAlgorithm.EC_P256,
+    )
+    assert shaped(wish).violations == ()
+
+
+@pytest.mark.parametrize(
+    ("wish", "csr", "field"),
+    [
+        (Wish(subject=(("common_name", "evil"),)), CSR, "subject"),
+        (Wish(subject=()), CSR, "subject"),
+        (Wish(subject_alt_names=(("dns_name", "evil.example"),)), CSR, "subject_alt_names"),
+        (Wish(subject_alt_names=()), CSR, "subject_alt_names"),
+        (Wish(key_algorithm=KeyAlgorithm.RSA_2048), CSR, "key.algorithm"),
+        (
+            Wish(key_usages=("key_agreement",)),
+            replace(CSR, key_usage=frozenset({"digital_signature"})),
+            "key_usages",
+        ),
+        (
+            Wish(extended_key_usages=("client_auth",)),
+            replace(CSR, extended_key_usage=("server_auth",)),
+            "extended_key_usages",
+        ),
+        (Wish(is_ca=False), replace(CSR, is_ca=True), "basic_constraints.is_ca"),
+        (
+            Wish(is_ca=True, path_length=0),
+            replace(CSR, is_ca=True, path_length=1),
+            "basic_constraints.path_length",
+        ),
+    ],
+)
+def test_a_wish_that_contradicts_the_csr_is_refused(wish, csr, field):
+    assert ("request.contradicts_csr", field) in faults(shaped(wish, csr=csr))
+
+
+# --- defaults ---------------------------------------------------------------------------------
+
+
+def test_defaults_fill_only_the_attributes_left_out():
+    defaults = parse_defaults({"subject": {"organization": "Acme", "country": "DE"}})
+    csr = bare(subject=(("common_name", "www.example.com"), ("country", "FR")))
+    leaf = shaped(defaults=defaults, csr=csr).leaf
+    assert leaf.subject == (
+        ("organization", "Acme"),
+        ("common_name", "www.example.com"),
+        ("country", "FR"),
+    )
+
+
+def test_default_attributes_run_from_broad_to_narrow_and_the_common_name_comes_last():
+    defaults = parse_defaults(
+        {
+            "subject": {
+                "common_name": "fallback",
+                "organizational_unit": ["b", "a"],
+                "organization": "Acme",
+                "country": "DE",
+            }
+        }
+    )
+    assert shaped(defaults=defaults, csr=bare()).leaf.subject == (
+        ("country", "DE"),
+        ("organization", "Acme"),
+        ("organizational_unit", "b"),
+        ("organizational_unit", "a"),
+        ("common_name", "fallback"),
+    )
+
+
+def test_a_renewal_takes_nothing_from_defaults():
+    defaults = parse_defaults(
+        {
+            "subject": {"organization": "Acme"},
+            "key_usages": ["digital_signature"],
+            "basic_constraints": {"is_ca": True},
+        }
+    )
+    leaf = shaped(Wish(fill_in=False), defaults=defaults).leaf
+    assert leaf.subject == CSR.subject
+    assert leaf.key_usage == frozenset()
+    assert not leaf.is_ca
+
+
+def test_an_empty_list_asks_for_none_and_is_not_filled():
+    leaf = shaped(Wish(extended_key_usages=()), csr=bare()).leaf
+    assert leaf.extended_key_usage == ()
+
+
+def test_usages_asked_for_by_the_csr_come_before_defaults():
+    csr = replace(CSR, extended_key_usage=("client_auth",), key_usage=frozenset({"key_agreement"}))
+    leaf = shaped(csr=csr).leaf
+    assert leaf.extended_key_usage == ("client_auth",)
+    assert leaf.key_usage == {"key_agreement"}
+
+
+def test_ca_defaults_apply_with_their_path_length():
+    defaults = parse_defaults({"basic_constraints": {"is_ca": True, "path_length": 0}})
+    leaf = shaped(defaults=defaults).leaf
+    assert (leaf.is_ca, leaf.path_length) == (True, 0)
+    leaf = shaped(defaults=defaults, csr=replace(CSR, is_ca=False)).leaf
+    assert (leaf.is_ca, leaf.path_length) == (False, None)
+
+
+def test_pv26_a_ca_request_stays_visible_to_policy():
+    assert shaped(csr=replace(CSR, is_ca=True)).leaf.is_ca
+
+
+# --- key usages and keys ----------------------------------------------------------------------
+
+_BOTH = frozenset({"digital_signature", "key_encipherment"})
+
+
+@pytest.mark.parametrize(
+    "algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.ED25519, KeyAlgorithm.ML_DSA_44]
+)
+@pytest.mark.parametrize("source", ["csr", "defaults"])
+def test_usages_that_the_key_cannot_serve_are_dropped_and_noted(algorithm, source):
+    if source == "csr":
+        outcome = shaped(csr=replace(CSR, key_usage=_BOTH, key_algorithm=algorithm), key=algorithm)
+    else:
+        outcome = shaped(defaults=parse_defaults({"key_usages": sorted(_BOTH)}), key=algorithm)
+    assert outcome.leaf.key_usage == {"digital_signature"}
+    assert "key_encipherment" in outcome.notes[0]
+
+
+def test_rsa_keeps_key_encipherment():
+    defaults = parse_defaults({"key_usages": sorted(_BOTH)})
+    assert shaped(defaults=defaults, key=KeyAlgorithm.RSA_2048).leaf.key_usage == _BOTH
+
+
+def test_x17_usages_are_never_dropped_to_nothing():
+    csr = replace(CSR, key_usage=frozenset({"key_encipherment"}))
+    assert shaped(csr=csr).leaf.key_usage == {"key_encipherment"}
+
+
+def test_what_the_requester_says_outright_is_left_for_the_rules_to_refuse():
+    assert shaped(Wish(key_usages=tuple(_BOTH))).leaf.key_usage == _BOTH
+
+
+# --- names ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("common_name", "name"),
+    [
+        ("demo.example.com", ("dns_name", "demo.example.com")),
+        ("Demo.Example.com", ("dns_name", "demo.example.com")),
+        ("localhost", ("dns_name", "localhost")),
+        ("127.0.0.1", ("ip_address", "127.0.0.1")),
+        ("bücher.example", ("dns_name", "xn--bcher-kva.example")),
+    ],
+)
+def test_a_host_in_the_common_name_becomes_the_alternative_name(common_name, name):
+    outcome = shaped(csr=bare(subject=(("common_name", common_name),)))
+    assert outcome.leaf.subject_alt_names == (name,)
+    assert outcome.notes
+
+
+@pytest.mark.parametrize(
+    ("csr", "wish"),
+    [
+        (bare(subject=(("common_name", "My Server"),)), Wish()),
+        (
+            bare(subject=(("common_name", "demo.example.com"),)),
+            Wish(extended_key_usages=("client_auth",)),
+        ),
+        (bare(subject=(("organization", "demo.example.com"),)), Wish()),
+        (bare(subject=(("common_name", "demo.example.com"),)), Wish(is_ca=True)),
+    ],
+)
+def test_no_other_common_name_does(csr, wish):
+    assert shaped(wish, csr=csr).leaf.subject_alt_names == ()
+
+
+def test_names_given_are_not_added_to():
+    csr = replace(CSR, subject=(("common_name", "other.example.com"),))
+    assert shaped(csr=csr).leaf.subject_alt_names == CSR.subject_alt_names
+
+
+def test_repeated_names_appear_once_in_order():
+    names = (("dns_name", "b.example"), ("dns_name", "a.example"), ("dns_name", "B.example"))
+    leaf = shaped(Wish(subject_alt_names=names), csr=None).leaf
+    assert leaf.subject_alt_names == (("dns_name", "b.example"), ("dns_name", "a.example"))
+
+
+def test_ac04_unusable_names_are_reported_together():
+    wish = Wish(
+        subject=(("common_name", "a\x00b"), ("country", "DEU")),
+        subject_alt_names=(("dns_name", "a_b.example"), ("dns_name", "ok.example"), ("x", "y")),
+    )
+    outcome = shaped(wish, csr=None)
+    assert {field for _, field in faults(outcome)} == {
+        "subject[0].common_name",
+        "subject[1].country",
+        "subject_alt_names[0].value",
+        "subject_alt_names[2].value",
+    }
+    assert outcome.leaf.subject_alt_names == (("dns_name", "ok.example"),)
+
+
+# --- validity ---------------------------------------------------------------------------------
+
+
+def lifetime(leaf):
+    return leaf.not_after - leaf.not_before + SECOND
+
+
+def test_x06_the_lifetime_counts_both_ends_and_includes_backdating():
+    leaf = shaped(Wish(ttl=timedelta(days=30))).leaf
+    assert lifetime(leaf) == timedelta(days=30)
+    assert leaf.not_before == NOW - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("seconds", [2, 11, 60, 3600])
+def test_short_lifetimes_are_backdated_by_a_part_only(seconds):
+    leaf = shaped(Wish(ttl=timedelta(seconds=seconds))).leaf
+    assert lifetime(leaf) == timedelta(seconds=seconds)
+    assert leaf.not_after > NOW
+    assert NOW - leaf.not_before <= timedelta(seconds=seconds) / 12
+
+
+def test_the_profile_gives_the_lifetime_else_ninety_days():
+    assert lifetime(shaped(defaults=parse_defaults({"ttl": "7d"})).leaf) == timedelta(days=7)
+    assert lifetime(shaped(defaults=Defaults()).leaf) == DEFAULT_TTL == timedelta(days=90)
+
+
+def test_x06_the_end_is_cut_to_that_of_the_issuer_and_noted():
+    issuer = replace(ISSUER, not_after=NOW + timedelta(days=3))
+    outcome = shaped(issuer=issuer)
+    assert outcome.leaf.not_after == issuer.not_after
+    assert outcome.violations == ()
+    assert issuer.not_after.isoformat() in outcome.notes[-1]
+
+
+def test_a_self_signed_leaf_has_no_issuer_to_be_cut_to():
+    assert lifetime(shaped(issuer=replace(ISSUER, not_after=None)).leaf) == timedelta(days=90)
+
+
+def test_an_expired_issuer_is_reported():
+    outcome = shaped(issuer=replace(ISSUER, not_after=NOW))
+    assert faults(outcome) == [("request.issuer_expired", "not_after")]
+
+
+def test_dates_are_taken_as_given():
+    wish = Wish(not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=2))
+    leaf = shaped(wish).leaf
+    assert (leaf.not_before, leaf.not_after) == (wish.not_before, wish.not_after)
+
+
+def test_one_date_is_completed():
+    start = shaped(Wish(not_before=NOW + timedelta(days=1))).leaf
+    assert lifetime(start) == timedelta(days=90)
+    end = shaped(Wish(not_after=NOW + timedelta(days=1))).leaf
+    assert end.not_before == NOW - timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("wish", "fault"),
+    [
+        (
+            Wish(ttl=timedelta(days=1), not_after=NOW + timedelta(days=1)),
+            ("request.ttl_and_dates", "ttl"),
+        ),
+        (
+            Wish(ttl=timedelta(days=1), not_before=NOW),
+            ("request.ttl_and_dates", "ttl"),
+        ),
+        (Wish(ttl=timedelta(0)), ("request.ttl_out_of_range", "ttl")),
+        (Wish(ttl=timedelta(days=-1)), ("request.ttl_out_of_range", "ttl")),
+        (Wish(ttl=timedelta.max), ("request.ttl_out_of_range", "ttl")),
+        (
+            Wish(not_before=NOW - timedelta(hours=1, seconds=1)),
+            ("request.not_before_out_of_range", "not_before"),
+        ),
+        (
+            Wish(not_before=NOW + timedelta(days=30, seconds=1)),
+            ("request.not_before_out_of_range", "not_before"),
+        ),
+        (Wish(not_after=NOW), ("request.not_after_out_of_range", "not_after")),
+    ],
+)
+def test_times_that_cannot_be_are_reported(wish, fault):
+    outcome = shaped(wish)
+    assert fault in faults(outcome)
+    assert outcome.leaf.not_before < outcome.leaf.not_after
+
+
+# --- signatures -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wish", "defaults"),
+    [
+        (Wish(signature_algorithm=SignatureAlgorithm.ED25519), SERVER),
+        (Wish(), parse_defaults({"signature_algorithm": "rsa-sha256"})),
+    ],
+)
+def test_signatures_that_the_issuer_cannot_make_are_reported(wish, defaults):
+    outcome = shaped(wish, defaults=defaults)
+    assert faults(outcome) == [("request.signature_algorithm_not_of_issuer", "signature_algorithm")]
+    assert outcome.leaf.signature_algorithm is ISSUER.default_signature_algorithm
+
+
+# --- always an answer -------------------------------------------------------------------------
+
+_texts = st.text(max_size=20)
+_times = st.datetimes(timezones=st.just(UTC))
+_wishes = st.builds(
+    Wish,
+    subject=st.none()
+    | st.lists(st.tuples(st.sampled_from(SUBJECT_ATTRIBUTES), _texts), max_size=3).map(tuple),
+    subject_alt_names=st.none()
+    | st.lists(st.tuples(st.sampled_from((*SAN_TYPES, "upn")), _texts), max_size=3).map(tuple),
+    key_algorithm=st.none() | st.sampled_from(KeyAlgorithm),
+    signature_algorithm=st.none() | st.sampled_from(SignatureAlgorithm),
+    ttl=st.none() | st.timedeltas(),
+    not_before=st.none() | _times,
+    not_after=st.none() | _times,
+    is_ca=st.none() | st.booleans(),
+    path_length=st.none() | st.integers(-3, 3),
+    fill_in=st.booleans(),
+)
+
+
+@given(_wishes, st.sampled_from([None, CSR, bare()]), st.sampled_from([NOW, None]))
+def test_any_wish_is_answered_and_the_same_one_the_same_way(wish, csr, issuer_end):
+    issuer = replace(ISSUER, not_after=issuer_end)
+    first, second = (shaped(wish, csr=csr, issuer=issuer) for _ in range(2))
+    assert first == second
+    assert first.leaf.not_before < first.leaf.not_after
+    assert all(violation.reason for violation in first.violations)
