@@ -15,3 +15,5 @@ STORAGES = STORAGES | {
 }
 _SCRATCH = Path(tempfile.mkdtemp(prefix="sealwright-test-"))
 SEALWRIGHT = SEALWRIGHT | {"HOME": _SCRATCH, "KEK_FILE": _SCRATCH / "kek.json"}
+STATIC_ROOT = _SCRATCH / "static"
+STATIC_ROOT.mkdir()  # whitenoise warns of a missing one, and warnings are errors here
