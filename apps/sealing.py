@@ -168,7 +168,9 @@ def _wrapped(keyring: Keyring, data_key: bytes, context: str) -> bytes:
 def _unwrapped(keyring: Keyring, parts: _Parts, context: str) -> bytes:
     cipher = keyring.wrapping_key(parts.key_id)
     try:
-        return cipher.decrypt(parts.wrap_nonce, parts.wrapped, _wrap_bound_to(parts.key_id, context))
+        return cipher.decrypt(
+            parts.wrap_nonce, parts.wrapped, _wrap_bound_to(parts.key_id, context)
+        )
     except InvalidTag as error:
         raise CannotUnseal from error
 

@@ -118,7 +118,9 @@ def status_issuer_of(authority_id: UUID) -> IssuerHandle:
     return handle
 
 
-def sign_tbs(handle: IssuerHandle, tbs_der: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+def sign_tbs(
+    handle: IssuerHandle, tbs_der: bytes, signature_algorithm: SignatureAlgorithm
+) -> bytes:
     """Return the certificate for to-be-signed bytes that were linted and reserved before.
 
     What comes back from the key backend is verified against the authority's own certificate

@@ -1,0 +1,204 @@
+"""How does an authority get a certificate? Signed by itself or its parent, or from outside.
+
+As with every certificate: the serial number and a digest of the content are committed first,
+then the key is used outside any transaction, then the certificate is stored.
+"""
+
+import base64
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from django.db import transaction
+
+from apps import clock
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.authorities import ledger, publication, signing
+from apps.authorities.keys.backends import backend_of
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
+from apps.authorities.signing import IssuerHandle
+from apps.errors import InvalidInput, InvalidTransition, SealwrightError, UpstreamUnavailable
+from apps.principals import Principal
+from pki import build, chain, lint, serials
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
+from pki.build import CaCertificate
+from pki.findings import PkiError
+from pki.template import NameConstraints
+from pki.validity import validity_window
+
+logger = logging.getLogger(__name__)
+_SPECIMEN_SIGNATURE = bytes(64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan:
+    """A CA certificate about to be signed; ``issuer`` is ``None`` when it signs itself."""
+
+    content: CaCertificate
+    serial_number: int
+    tbs_der: bytes
+    issuer: IssuerHandle | None
+
+
+def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | None) -> Plan:
+    """Decide and lint the content of an authority's certificate, before any key is used.
+
+    Raises:
+        InvalidInput: what would be encoded breaks RFC 5280.
+    """
+    key_algorithm = KeyAlgorithm(authority.key.algorithm)
+    signer = issuer.key_algorithm if issuer else key_algorithm
+    not_before, not_after = validity_window(
+        clock.now_s(),
+        timedelta(days=lifetime_days),
+        issuer_not_after=issuer.not_after if issuer else None,
+    )
+    if issuer:
+        not_before = max(not_before, issuer.issuer.certificate.not_valid_before_utc)
+    content = CaCertificate(
+        subject=tuple((attribute, value) for attribute, value in authority.subject),
+        public_key_der=bytes(authority.key.public_key_der),
+        signature_algorithm=default_signature_algorithm(signer),
+        not_before=not_before,
+        not_after=not_after,
+        path_length=authority.path_length,
+        name_constraints=constraints_from(authority.name_constraints),
+    )
+    serial_number = serials.new_serial()
+    try:
+        tbs_der = build.ca_tbs(
+            content, serial_number=serial_number, issuer=issuer.issuer if issuer else None
+        )
+    except PkiError as error:
+        raise InvalidInput(error.violations) from error
+    specimen = _assembled(tbs_der, content.signature_algorithm, _SPECIMEN_SIGNATURE)
+    findings = lint.lint_certificate(specimen, issuer=issuer.issuer.certificate if issuer else None)
+    if findings:
+        raise InvalidInput(findings)
+    return Plan(content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer)
+
+
+def reserve(authority: Authority, planned: Plan) -> None:
+    """Put the intent on record, in the caller's transaction (commit 1)."""
+    ledger.reserve_serial(
+        planned.issuer.authority_id if planned.issuer else authority.pk,
+        serials.serial_hex(planned.serial_number),
+        hashlib.sha256(planned.tbs_der).hexdigest(),
+        planned.content.not_after,
+    )
+
+
+def certify(principal: Principal, authority: Authority, planned: Plan, event: Event) -> None:
+    """Sign what was reserved, make it the current certificate (commit 2), publish the first CRL.
+
+    Raises:
+        UpstreamUnavailable: the key backend does not answer; nothing has changed.
+    """
+    algorithm = planned.content.signature_algorithm
+    if planned.issuer is not None:
+        der = signing.sign_tbs(planned.issuer, planned.tbs_der, algorithm)
+    else:
+        der = _self_signed(authority, planned.tbs_der, algorithm)
+    install(principal, authority, der, event=event, above=())
+
+
+def install(
+    principal: Principal,
+    authority: Authority,
+    der: bytes,
+    *,
+    event: Event,
+    above: Sequence[x509.Certificate],
+) -> None:
+    """Make ``der`` the authority's current certificate; a pending authority becomes active.
+
+    Args:
+        principal: on whose behalf.
+        authority: changed in place.
+        der: certificate of its key, verified by the caller.
+        event: what this is in the audit log.
+        above: issuers outside this product, nearest first.
+    """
+    certificate = x509.load_der_x509_certificate(der)
+    with transaction.atomic():
+        locked = Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
+        if locked.state == AuthorityState.DISABLED:
+            raise InvalidTransition(f"The authority {locked.name} is disabled.")
+        AuthorityCertificate.objects.filter(authority=locked, is_current=True).update(
+            is_current=False
+        )
+        row = AuthorityCertificate.objects.create(
+            authority=locked,
+            der=der,
+            chain_der=[_base64(issuer) for issuer in above],
+            serial_number=serials.serial_hex(certificate.serial_number),
+            fingerprint_sha256=hashlib.sha256(der).hexdigest(),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+        )
+        locked.state = AuthorityState.ACTIVE
+        locked.path_length = authority.path_length
+        locked.name_constraints = authority.name_constraints
+        locked.save(update_fields=["state", "path_length", "name_constraints"])
+        record(
+            event,
+            principal=principal,
+            subject=locked,
+            serial_number=row.serial_number,
+            fingerprint_sha256=row.fingerprint_sha256,
+            not_after=row.not_after.isoformat(),
+        )
+    authority.refresh_from_db()
+    _publish_first_crl(authority)
+
+
+def constraints_from(document: dict[str, list[list[str]]]) -> NameConstraints:
+    """Return the value of ``Authority.name_constraints``."""
+    return NameConstraints(
+        permitted=tuple((kind, base) for kind, base in document.get("permitted", ())),
+        excluded=tuple((kind, base) for kind, base in document.get("excluded", ())),
+    )
+
+
+def constraints_document(constraints: NameConstraints) -> dict[str, list[list[str]]]:
+    """Return the JSON form of ``Authority.name_constraints``; empty without subtrees."""
+    if not constraints.permitted and not constraints.excluded:
+        return {}
+    return {
+        "permitted": [list(pair) for pair in constraints.permitted],
+        "excluded": [list(pair) for pair in constraints.excluded],
+    }
+
+
+def _publish_first_crl(authority: Authority) -> None:
+    """Publish at once what checkers will ask for; should that fail, the sweep does it."""
+    if authority.crls.exists():
+        return
+    try:
+        publication.publish_crl(authority.pk)
+    except SealwrightError as error:
+        logger.warning("first CRL of %s is left to the sweep: %s", authority.name, error)
+
+
+def _self_signed(authority: Authority, tbs_der: bytes, algorithm: SignatureAlgorithm) -> bytes:
+    key = authority.key
+    signature = backend_of(key.backend).sign(key, tbs_der, algorithm)
+    certificate = _assembled(tbs_der, algorithm, signature)
+    try:
+        chain.verify_issued(certificate, certificate)
+    except PkiError as error:
+        raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _assembled(tbs_der: bytes, algorithm: SignatureAlgorithm, signature: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(build.assemble(tbs_der, algorithm, signature))
+
+
+def _base64(certificate: x509.Certificate) -> str:
+    return base64.b64encode(certificate.public_bytes(Encoding.DER)).decode()

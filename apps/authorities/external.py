@@ -1,0 +1,195 @@
+"""How does an intermediate get its certificate from a CA outside this product?
+
+Its request goes out, a certificate and the chain above come back by hand. Nothing in them is
+believed before it is checked (RFC 5280 section 6.1); addresses inside are never fetched.
+"""
+
+import base64
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from apps.authorities import subtrees
+from apps.authorities.keys.backends import backend_of
+from apps.authorities.models import Authority, AuthorityKind
+from apps.errors import InvalidInput, InvalidTransition
+from pki import bundles, csr, der_guard, keys
+from pki import chain as pki_chain
+from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+from pki.constraints import is_self_issued, path_length_of
+from pki.findings import PkiError, Violation
+from pki.names import read_subject
+from pki.template import NameConstraints
+
+_MAX_BYTES = 256 * 1024
+_MAX_CERTIFICATE_BYTES = 64 * 1024
+_MAX_CERTIFICATES = 10
+_PEM_LINE = 64
+_BROKEN_DIGESTS = frozenset({"md5", "sha1"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Received:
+    """A certificate from outside that passed every check, and what it says."""
+
+    der: bytes
+    above: tuple[x509.Certificate, ...]
+    path_length: int | None
+    name_constraints: NameConstraints
+
+
+def require_outside_issuer(authority: Authority) -> None:
+    """Refuse authorities that this product certifies itself.
+
+    Raises:
+        InvalidTransition: a root, or a parent that is here.
+    """
+    if authority.kind == AuthorityKind.ROOT:
+        raise InvalidTransition("A root signs its own certificate: renew it instead.")
+    if authority.parent_id is not None:
+        raise InvalidTransition("Its parent is here: renew it instead.")
+
+
+def csr_pem(authority: Authority) -> bytes:
+    """Return a PKCS#10 request signed by the authority's key, PEM.
+
+    Raises:
+        RuntimeError: called inside a transaction.
+        UpstreamUnavailable: the key backend does not answer.
+    """
+    key = authority.key
+    algorithm = default_signature_algorithm(KeyAlgorithm(key.algorithm))
+    backend = backend_of(key.backend)
+    stand_in = keys.delegated_private_key(
+        keys.load_public_key(bytes(key.public_key_der)),
+        lambda data: backend.sign(key, data, algorithm),
+    )
+    request = csr.build_csr(
+        subject=tuple((attribute, value) for attribute, value in authority.subject),
+        subject_alt_names=(),
+        private_key=stand_in,
+        algorithm=algorithm,
+    )
+    text = base64.b64encode(request).decode()
+    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
+    label = "CERTIFICATE REQUEST"
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", "")).encode()
+
+
+def received(authority: Authority, certificate: bytes, chain: bytes, *, at: datetime) -> Received:
+    """Read and judge a certificate for the authority's key.
+
+    Args:
+        authority: whose key it must certify.
+        certificate: PEM or DER; PEM may hold the chain, too.
+        chain: PEM or DER, may be empty.
+        at: aware UTC; the whole path must be valid then.
+
+    Raises:
+        InvalidInput: everything that is wrong.
+    """
+    own, *more = _certificates(certificate, "certificate")
+    above = _certificates(chain, "chain") if chain.strip() else []
+    violations = list(_own_violations(authority, own))
+    if violations:
+        raise InvalidInput(violations)
+    try:
+        path = pki_chain.order_chain([own, *more, *above])
+    except PkiError as error:
+        raise InvalidInput(error.violations) from error
+    violations = list(_path_violations(own, path, at))
+    if violations:
+        raise InvalidInput(violations)
+    return Received(
+        der=own.public_bytes(Encoding.DER),
+        above=tuple(path[1:]),
+        path_length=path_length_of(own),
+        name_constraints=subtrees.constraints_of(own),
+    )
+
+
+def _certificates(data: bytes, field: str) -> list[x509.Certificate]:
+    if len(data) > _MAX_BYTES:
+        raise InvalidInput([_unreadable(field, f"More than {_MAX_BYTES} bytes were sent.")])
+    try:
+        if data.lstrip()[:1] == b"\x30":
+            ders = [data]
+        else:
+            ders = bundles.from_pem(data.decode("ascii", "replace"), _MAX_CERTIFICATES)
+        for der in ders:
+            der_guard.scan(der, max_bytes=_MAX_CERTIFICATE_BYTES)
+        return [x509.load_der_x509_certificate(der) for der in ders]
+    except PkiError as error:
+        raise InvalidInput(
+            [Violation(v.code, field, v.value, v.reason, v.hint) for v in error.violations]
+        ) from error
+    except ValueError as error:
+        raise InvalidInput([_unreadable(field, "This is not a certificate.")]) from error
+
+
+def _unreadable(field: str, reason: str) -> Violation:
+    return Violation("certificate.unreadable", field, "", reason, "PEM or DER.")
+
+
+def _own_violations(authority: Authority, own: x509.Certificate) -> Iterator[Violation]:
+    """Yield what makes this not the certificate of this authority."""
+    try:
+        public_key_der = keys.public_key_to_der(own.public_key())
+        extensions = own.extensions
+    except (ValueError, TypeError, x509.DuplicateExtension):
+        yield _unreadable("certificate", "Its key or its extensions cannot be read.")
+        return
+    if public_key_der != bytes(authority.key.public_key_der):
+        reason = "The certificate is for another key than this authority's."
+        yield _wrong("other_key", "public_key", reason, "The one issued for its request (CSR).")
+    subject, unreadable = read_subject(own.subject)
+    yield from unreadable
+    if not unreadable and [list(pair) for pair in subject] != authority.subject:
+        reason = "The subject is not the one that was asked for."
+        yield _wrong("other_subject", "subject", reason, "The subject of its request, in order.")
+    if is_self_issued(own):
+        yield _wrong("self_issued", "issuer", "The certificate is self-issued.", "")
+    digest = own.signature_hash_algorithm
+    if digest is not None and digest.name in _BROKEN_DIGESTS:
+        yield _wrong(
+            "weak_signature", "signature_algorithm", f"It is signed with {digest.name}.", ""
+        )
+    yield from _usage_violations(extensions)
+
+
+def _usage_violations(extensions: x509.Extensions) -> Iterator[Violation]:
+    try:
+        is_ca = extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        is_ca = False
+    if not is_ca:
+        yield _wrong(
+            "not_a_ca", "basic_constraints", "The certificate is not one of a CA.", "CA:TRUE"
+        )
+    try:
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+        may = usage.key_cert_sign and usage.crl_sign
+    except x509.ExtensionNotFound:
+        may = False
+    if not may:
+        reason = "The key may not sign both certificates and CRLs."
+        yield _wrong("key_usage", "key_usage", reason, "keyCertSign and cRLSign.")
+
+
+def _wrong(code: str, field: str, reason: str, hint: str) -> Violation:
+    return Violation(f"authority.{code}", f"certificate.{field}", "", reason, hint)
+
+
+def _path_violations(
+    own: x509.Certificate, path: Sequence[x509.Certificate], at: datetime
+) -> Iterator[Violation]:
+    if len(path) == 1:
+        reason = "The certificate of its issuer is missing."
+        yield Violation("authority.chain_missing", "chain", "", reason, "Add the chain above it.")
+    if path[0] != own:
+        reason = "The chain holds certificates that this one did not need."
+        yield Violation("authority.chain", "chain", "", reason, "Only the issuers above it.")
+    yield from pki_chain.verify_path(path, at=at)

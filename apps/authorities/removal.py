@@ -1,0 +1,117 @@
+"""When may an authority go, and what becomes of its key?"""
+
+import logging
+from datetime import datetime
+from itertools import islice
+
+from django.db import transaction
+from django.db.models import ProtectedError
+
+from apps import clock
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.authorities import ledger, publication
+from apps.authorities.keys.backends import backend_of
+from apps.authorities.models import (
+    CRL,
+    Authority,
+    AuthorityCertificate,
+    IssuedSerial,
+    Key,
+    OcspResponder,
+    RevokedSerial,
+)
+from apps.errors import InUse, SealwrightError
+from apps.principals import Principal
+from pki.reasons import RevocationReason
+
+logger = logging.getLogger(__name__)
+_NAMED = 20
+
+
+def remove(principal: Principal, authority: Authority) -> None:
+    """Remove an authority with its ledgers, and destroy its keys.
+
+    Raises:
+        InUse: something depends on it; everything in the way is named.
+    """
+    refusal = f"The authority {authority.name} is in use by"
+    with transaction.atomic():
+        locked = Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
+        users = _users(locked, clock.now())
+        if users:
+            raise InUse(refusal, users)
+        record(Event.AUTHORITY_DELETED, principal=principal, subject=locked)
+        _revoke_at_parent(locked)
+        # A savepoint: a refusal by the database must leave a transaction that can be left.
+        try:
+            with transaction.atomic():
+                for ledger_model in (OcspResponder, CRL, RevokedSerial, IssuedSerial):
+                    ledger_model.objects.filter(authority=locked).delete()
+                AuthorityCertificate.objects.filter(authority=locked).delete()
+                locked.delete()
+        except ProtectedError as error:
+            objects = islice(error.protected_objects, _NAMED)
+            raise InUse(refusal, [f"{o._meta.verbose_name} {o}" for o in objects]) from error  # noqa: SLF001 - Django's documented Meta API
+    retire_orphans(principal)
+
+
+def retire_orphans(principal: Principal) -> int:
+    """Destroy every key that no row of any kind refers to any more; return how many.
+
+    A key is committed together with what uses it, so one without a user will never have one.
+    """
+    unused = {f"{relation.name}__isnull": True for relation in Key._meta.related_objects}  # noqa: SLF001 - Django's documented Meta API
+    retired = 0
+    for key in Key.objects.filter(destroyed_at__isnull=True, **unused):
+        try:
+            backend_of(key.backend).destroy(key)
+        except SealwrightError as error:
+            logger.warning("key %s not destroyed yet: %s", key.pk, error)
+            continue
+        key.destroyed_at = clock.now()
+        with transaction.atomic():
+            key.save(update_fields=["sealed_private_key", "destroyed_at"])
+            record(Event.KEY_DESTROYED, principal=principal, subject=key)
+        retired += 1
+    return retired
+
+
+def _users(authority: Authority, now: datetime) -> list[str]:
+    """Name what depends on an authority, as far as this app knows."""
+    users = [f"authority {child.name}" for child in authority.children.order_by("name")]
+    own = [
+        *authority.certificates.values_list("serial_number", flat=True),
+        *authority.responders.values_list("serial_number", flat=True),
+    ]
+    revoked = RevokedSerial.objects.filter(authority=authority, released_at__isnull=True)
+    unexpired = (
+        IssuedSerial.objects.filter(authority=authority, not_after__gt=now)
+        .exclude(serial_number__in=own)
+        .exclude(serial_number__in=revoked.values("serial_number"))
+        .count()
+    )
+    if unexpired:
+        users.append(f"{unexpired} certificates that are neither expired nor revoked")
+    return users
+
+
+def _revoke_at_parent(authority: Authority) -> None:
+    """Have the parent revoke what it issued: nobody answers for that key any more."""
+    parent = authority.parent
+    if parent is None:
+        return
+    now = clock.now_s()
+    revoked = ledger.statuses_of(
+        parent.pk, authority.certificates.values_list("serial_number", flat=True)
+    )
+    for certificate in authority.certificates.filter(not_after__gt=now):
+        if revoked[certificate.serial_number].status == "good":
+            ledger.revoke_serial(
+                parent,
+                certificate.serial_number,
+                reason=RevocationReason.CESSATION_OF_OPERATION,
+                revoked_at=now,
+                not_after=certificate.not_after,
+            )
+    publication.request_crl(parent)

@@ -1,0 +1,334 @@
+"""What can be done with authorities? Create, certify, change, stop, renew and delete them.
+
+Every function asks for governance first and writes its audit event in the transaction of the
+act. Keys are made and used outside transactions.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from apps import clock
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.authorities import (
+    certification,
+    external,
+    removal,
+    selectors,
+    signing,
+    specification,
+)
+from apps.authorities.keys.rows import fresh_key
+from apps.authorities.models import Authority, AuthorityKind, AuthorityState, Key
+from apps.authorities.signing import IssuerHandle
+from apps.authorities.specification import AuthoritySpec
+from apps.errors import AlreadyExists, InvalidInput, InvalidTransition
+from apps.principals import Principal
+from pki.findings import Violation
+
+__all__ = [
+    "AuthoritySpec",
+    "authority_csr",
+    "create_authority",
+    "delete_authority",
+    "disable_authority",
+    "enable_authority",
+    "install_certificate",
+    "renew_authority",
+    "update_authority",
+]
+
+
+def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
+    """Make an authority with a fresh key.
+
+    A root signs itself, an intermediate with a parent is signed by it, both are active at
+    once and have a CRL; without a parent it waits for ``install_certificate``. Should the key
+    backend fail after the key was made, the authority stays pending and ``renew_authority``
+    finishes it.
+
+    Raises:
+        AccessDenied: only product administrators.
+        AlreadyExists: the name is taken.
+        InvalidInput: everything that is wrong with the description.
+        UpstreamUnavailable: the key backend does not answer.
+    """
+    principal.require_governance()
+    parent, refusals = _parent_of(spec)
+    spec, violations = specification.checked(spec, parent, clock.now_s())
+    if refusals or violations:
+        raise InvalidInput([*refusals, *violations])
+    taken = f"There is an authority named {spec.name}."
+    if Authority.objects.filter(name=spec.name).exists():
+        raise AlreadyExists(taken)
+    key = fresh_key(spec.key_algorithm)
+    authority = _row(spec, key)
+    planned = None
+    if spec.kind == AuthorityKind.ROOT or parent is not None:
+        planned = certification.plan(authority, lifetime_days=spec.lifetime_days, issuer=parent)
+    try:
+        with transaction.atomic():
+            key.save(force_insert=True)
+            authority.save(force_insert=True)
+            if planned is not None:
+                certification.reserve(authority, planned)
+            record(Event.KEY_GENERATED, principal=principal, subject=key, backend=key.backend)
+            record(
+                Event.AUTHORITY_CREATED,
+                principal=principal,
+                subject=authority,
+                kind=authority.kind,
+                certified_subject=authority.subject,
+                key_algorithm=key.algorithm,
+                parent=spec.parent.name if spec.parent else "",
+            )
+    except IntegrityError as error:
+        raise AlreadyExists(taken) from error
+    if planned is not None:
+        certification.certify(principal, authority, planned, Event.AUTHORITY_ACTIVATED)
+    return authority
+
+
+def authority_csr(principal: Principal, authority: Authority) -> bytes:
+    """Return the PKCS#10 request of an intermediate for a CA outside this product, PEM.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidTransition: its parent is here, or it is a root.
+    """
+    principal.require_governance()
+    external.require_outside_issuer(authority)
+    return external.csr_pem(authority)
+
+
+def install_certificate(
+    principal: Principal, authority: Authority, *, certificate: bytes, chain: bytes = b""
+) -> Authority:
+    """Install what a CA outside this product issued; the first one activates the authority.
+
+    Args:
+        principal: a product administrator.
+        authority: an intermediate without a parent here.
+        certificate: PEM or DER; a PEM file may hold the chain as well.
+        chain: issuers above, PEM or DER, in any order, with or without the root.
+
+    Raises:
+        AccessDenied: only product administrators.
+        AlreadyExists: this very certificate was installed before.
+        InvalidInput: everything that speaks against the certificate.
+        InvalidTransition: its parent is here, it is a root, or it is disabled.
+    """
+    principal.require_governance()
+    external.require_outside_issuer(authority)
+    received = external.received(authority, certificate, chain, at=clock.now_s())
+    first = authority.state == AuthorityState.PENDING_CERTIFICATE
+    authority.path_length = received.path_length
+    authority.name_constraints = certification.constraints_document(received.name_constraints)
+    event = Event.AUTHORITY_ACTIVATED if first else Event.AUTHORITY_RENEWED
+    try:
+        certification.install(principal, authority, received.der, event=event, above=received.above)
+    except IntegrityError as error:
+        raise AlreadyExists("This certificate has been installed before.") from error
+    return authority
+
+
+def update_authority(
+    principal: Principal,
+    authority: Authority,
+    *,
+    crl_mirror_urls: Sequence[str] | None = None,
+    publish_crl_url: bool | None = None,
+    crl_lifetime_hours: int | None = None,
+    ocsp_enabled: bool | None = None,
+) -> Authority:
+    """Change how an authority publishes; ``None`` leaves a field as it is.
+
+    Addresses in certificates that exist already do not change.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidInput: everything that is wrong with the new values.
+    """
+    principal.require_governance()
+    given: dict[str, Any] = {
+        "crl_mirror_urls": None
+        if crl_mirror_urls is None
+        else [u.strip() for u in crl_mirror_urls],
+        "publish_crl_url": publish_crl_url,
+        "crl_lifetime_hours": crl_lifetime_hours,
+        "ocsp_enabled": ocsp_enabled,
+    }
+    changes = {name: value for name, value in given.items() if value is not None}
+    violations = tuple(
+        specification.limit_violations(
+            crl_lifetime_hours=changes.get("crl_lifetime_hours", 1),
+            crl_mirror_urls=changes.get("crl_mirror_urls", ()),
+        )
+    )
+    if violations:
+        raise InvalidInput(violations)
+    with transaction.atomic():
+        locked = _locked(authority)
+        before = {name: getattr(locked, name) for name in changes}
+        changed = {name: value for name, value in changes.items() if value != before[name]}
+        for name, value in changed.items():
+            setattr(locked, name, value)
+        if changed:
+            locked.save(update_fields=list(changed))
+            record(
+                Event.AUTHORITY_UPDATED,
+                principal=principal,
+                subject=locked,
+                before={name: before[name] for name in changed},
+                after=changed,
+            )
+    authority.refresh_from_db()
+    return authority
+
+
+def disable_authority(principal: Principal, authority: Authority) -> Authority:
+    """Stop issuing; CRLs and OCSP answers go on.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidTransition: it is not active.
+    """
+    principal.require_governance()
+    return _moved(
+        principal,
+        authority,
+        AuthorityState.ACTIVE,
+        AuthorityState.DISABLED,
+        Event.AUTHORITY_DISABLED,
+    )
+
+
+def enable_authority(principal: Principal, authority: Authority) -> Authority:
+    """Let a disabled authority issue again.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidTransition: it is not disabled.
+    """
+    principal.require_governance()
+    return _moved(
+        principal,
+        authority,
+        AuthorityState.DISABLED,
+        AuthorityState.ACTIVE,
+        Event.AUTHORITY_ENABLED,
+    )
+
+
+def renew_authority(principal: Principal, authority: Authority, lifetime_days: int) -> Authority:
+    """Give an authority a new certificate for the same key, from itself or its parent.
+
+    Certificates issued so far keep verifying: name and key stay. Also finishes an authority
+    that was left pending because its key backend failed.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidInput: everything that is wrong with the new lifetime.
+        InvalidTransition: it is disabled, or its issuer is outside this product.
+        UpstreamUnavailable: the key backend does not answer.
+    """
+    principal.require_governance()
+    authority = selectors.authority_named(authority.name)
+    if authority.state == AuthorityState.DISABLED:
+        raise InvalidTransition(f"The authority {authority.name} is disabled.")
+    if authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None:
+        raise InvalidTransition(
+            "Its issuer is outside this product: install a new certificate instead."
+        )
+    parent = signing.issuer_of(authority.parent_id) if authority.parent_id else None
+    violations = list(specification.limit_violations(lifetime_days=lifetime_days))
+    if parent is not None:
+        violations += specification.parent_violations(
+            parent,
+            subject=tuple((attribute, value) for attribute, value in authority.subject),
+            path_length=authority.path_length,
+            constraints=certification.constraints_from(authority.name_constraints),
+        )
+        if not violations:
+            violations += specification.lifetime_violations(parent, lifetime_days, clock.now_s())
+    if violations:
+        raise InvalidInput(violations)
+    planned = certification.plan(authority, lifetime_days=lifetime_days, issuer=parent)
+    with transaction.atomic():
+        certification.reserve(authority, planned)
+    pending = authority.state == AuthorityState.PENDING_CERTIFICATE
+    event = Event.AUTHORITY_ACTIVATED if pending else Event.AUTHORITY_RENEWED
+    certification.certify(principal, authority, planned, event)
+    return authority
+
+
+def delete_authority(principal: Principal, authority: Authority) -> None:
+    """Remove an authority that nothing depends on, and destroy its key.
+
+    A certificate that a parent here issued to it is revoked.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InUse: names its children, profiles, certificates and unexpired serial numbers.
+    """
+    principal.require_governance()
+    removal.remove(principal, authority)
+
+
+def _parent_of(spec: AuthoritySpec) -> tuple[IssuerHandle | None, list[Violation]]:
+    """Return the parent ready to sign, or why it cannot."""
+    if spec.parent is None or spec.kind == AuthorityKind.ROOT:
+        return None, []
+    try:
+        parent = signing.issuer_of(spec.parent.pk)
+    except InvalidTransition as error:
+        name = spec.parent.name
+        return None, [
+            Violation("authority.parent_not_active", "parent", name, error.detail, "An active one.")
+        ]
+    if parent.not_after <= clock.now():
+        ended = f"The certificate of {parent.name} has expired."
+        return None, [
+            Violation("authority.parent_expired", "parent", parent.name, ended, "Renew it first.")
+        ]
+    return parent, []
+
+
+def _row(spec: AuthoritySpec, key: Key) -> Authority:
+    return Authority(
+        name=spec.name,
+        kind=AuthorityKind(spec.kind),
+        key=key,
+        parent=spec.parent,
+        subject=[list(pair) for pair in spec.subject],
+        path_length=spec.path_length,
+        name_constraints=certification.constraints_document(spec.name_constraints),
+        crl_mirror_urls=list(spec.crl_mirror_urls),
+        publish_crl_url=spec.publish_crl_url,
+        crl_lifetime_hours=spec.crl_lifetime_hours,
+        ocsp_enabled=spec.ocsp_enabled,
+    )
+
+
+def _locked(authority: Authority) -> Authority:
+    return Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
+
+
+def _moved(
+    principal: Principal,
+    authority: Authority,
+    before: AuthorityState,
+    after: AuthorityState,
+    event: Event,
+) -> Authority:
+    with transaction.atomic():
+        locked = _locked(authority)
+        if locked.state != before:
+            raise InvalidTransition(f"The authority {locked.name} is {locked.state}, not {before}.")
+        locked.state = after
+        locked.save(update_fields=["state"])
+        record(event, principal=principal, subject=locked)
+    authority.refresh_from_db()
+    return authority

@@ -1,0 +1,156 @@
+"""Which name constraints make sense, and does one subtree lie inside another?
+
+RFC 5280 section 4.2.1.10, X-15. Types are those of alternative names; bases are a host name
+(``dns_name``), a network (``ip_address``), a mailbox, host or ``.domain`` (``email``), a host
+or ``.domain`` (``uri``).
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterator, Sequence
+
+from cryptography import x509
+
+from pki.addresses import canonical_email, canonical_host
+from pki.findings import UnusableName, Violation
+from pki.names import san_pair
+from pki.template import SAN_TYPES, NameConstraints, TypeValue
+
+
+def canonical_constraints(
+    constraints: NameConstraints,
+) -> tuple[NameConstraints, tuple[Violation, ...]]:
+    """Return the constraints in the form that is stored and encoded, and what is wrong with them."""
+    violations: list[Violation] = []
+    kept: dict[str, list[TypeValue]] = {"permitted": [], "excluded": []}
+    for name, given in (("permitted", constraints.permitted), ("excluded", constraints.excluded)):
+        for position, (kind, base) in enumerate(given):
+            where = f"name_constraints.{name}[{position}]"
+            try:
+                kept[name].append((kind, _canonical_base(kind, base)))
+            except UnusableName as error:
+                violations += [
+                    Violation(found.code, where, base, found.reason, found.hint)
+                    for found in error.violations
+                ]
+            except ValueError as error:
+                violations.append(Violation("authority.subtree", where, base, f"{error}", _HINT))
+    return (
+        NameConstraints(
+            permitted=tuple(dict.fromkeys(kept["permitted"])),
+            excluded=tuple(dict.fromkeys(kept["excluded"])),
+        ),
+        tuple(violations),
+    )
+
+
+def fit_violations(
+    constraints: NameConstraints, ca_certificates: Sequence[x509.Certificate]
+) -> tuple[Violation, ...]:
+    """Return every permitted subtree that a CA certificate above does not allow.
+
+    Verifiers would take the intersection anyway; a wider subtree only promises names that no
+    one will accept.
+    """
+    return tuple(
+        Violation(
+            code="authority.subtree_outside_parent",
+            field=f"name_constraints.permitted[{position}]",
+            value=f"{kind}:{base}",
+            reason=f"{ca.subject.rfc4514_string()} does not allow these names.",
+            hint="Only names inside the permitted and outside the excluded subtrees above.",
+        )
+        for position, (kind, base) in enumerate(constraints.permitted)
+        for ca in ca_certificates
+        if not _allowed(kind, base, constraints_of(ca))
+    )
+
+
+def constraints_of(certificate: x509.Certificate) -> NameConstraints:
+    """Return the name constraints of a CA certificate, as far as their types are ours."""
+    try:
+        value = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return NameConstraints()
+    return NameConstraints(
+        permitted=tuple(_pairs(value.permitted_subtrees)),
+        excluded=tuple(_pairs(value.excluded_subtrees)),
+    )
+
+
+def subtree_within(kind: str, inner: str, outer: str) -> bool:
+    """Tell whether every name under ``inner`` is also under ``outer``; both canonical."""
+    return _WITHIN[kind](inner, outer)
+
+
+def _allowed(kind: str, base: str, above: NameConstraints) -> bool:
+    permitted = [outer for other, outer in above.permitted if other == kind]
+    if permitted and not any(subtree_within(kind, base, outer) for outer in permitted):
+        return False
+    return not any(
+        other == kind and subtree_within(kind, base, outer) for other, outer in above.excluded
+    )
+
+
+def _pairs(subtrees: Sequence[x509.GeneralName] | None) -> Iterator[TypeValue]:
+    for subtree in subtrees or ():
+        pair = san_pair(subtree)
+        if pair is not None:
+            yield pair[0], pair[1] if "@" in pair[1] else pair[1].lower()
+
+
+def _canonical_base(kind: str, base: str) -> str:
+    if kind not in SAN_TYPES:
+        raise ValueError("Names of this type cannot be constrained.")
+    return _CANONICAL[kind](base)
+
+
+def _canonical_network(base: str) -> str:
+    try:
+        return str(ipaddress.ip_network(base))
+    except ValueError as error:
+        raise ValueError("This is not a network, or bits are set behind its prefix.") from error
+
+
+def _canonical_mail_base(base: str) -> str:
+    return canonical_email(base) if "@" in base else _canonical_domain(base)
+
+
+def _canonical_domain(base: str) -> str:
+    """Return a host, or with a leading dot everything below a domain."""
+    return f".{canonical_host(base[1:], shown=base)}" if base[:1] == "." else canonical_host(base)
+
+
+def _dns_within(inner: str, outer: str) -> bool:
+    return inner == outer or inner.endswith(f".{outer.lstrip('.')}")
+
+
+def _ip_within(inner: str, outer: str) -> bool:
+    networks = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
+    if isinstance(networks[0], ipaddress.IPv4Network):
+        return isinstance(networks[1], ipaddress.IPv4Network) and networks[0].subnet_of(networks[1])
+    return isinstance(networks[1], ipaddress.IPv6Network) and networks[0].subnet_of(networks[1])
+
+
+def _host_within(inner: str, outer: str) -> bool:
+    if inner == outer:
+        return True
+    host = inner.rpartition("@")[2]
+    return host.endswith(outer) if outer.startswith(".") else "@" in inner and host == outer
+
+
+_CANONICAL: dict[str, Callable[[str], str]] = {
+    "dns_name": canonical_host,
+    "ip_address": _canonical_network,
+    "email": _canonical_mail_base,
+    "uri": _canonical_domain,
+}
+_WITHIN: dict[str, Callable[[str, str], bool]] = {
+    "dns_name": _dns_within,
+    "ip_address": _ip_within,
+    "email": _host_within,
+    "uri": _host_within,
+}
+_HINT = (
+    "dns_name: example.com; ip_address: 10.0.0.0/8; email: example.com, .example.com or a mailbox; "
+    "uri: host.example.com or .example.com."
+)
