@@ -14,7 +14,8 @@ def secret_key(home: Path) -> str:
     their own (``apps.sealing``).
     """
     path = home / "keys" / "secret_key"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)  # holds the database, too
+    path.parent.mkdir(exist_ok=True, mode=0o700)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -42,8 +42,11 @@ RENEW_BEFORE = LIFETIME / 3
 _ALGORITHM = KeyAlgorithm.EC_P256
 # Apart from the policies that teams edit: narrowing those must not stop our own renewal.
 _RULES = {
-    "subject": [{"type": "common_name"}],
-    "subject_alt_names": [{"type": "dns_name"}, {"type": "ip_address"}],
+    "subject": [{"type": "common_name", "allowed": ["*"]}],
+    "subject_alt_names": [
+        {"type": "dns_name", "allowed": ["**"]},
+        {"type": "ip_address", "allowed": ["*"]},
+    ],
     "key_usages": {"allowed": ["digital_signature"]},
     "extended_key_usages": {"required": ["server_auth"]},
     "validity": {"max": f"{LIFETIME.days}d"},
