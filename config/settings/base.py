@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "apps.applications",
     "apps.certificates",
     "apps.enrollment",
+    "apps.site.apps.SiteConfig",
     "apps.site.apps.SealwrightAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
