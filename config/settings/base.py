@@ -32,7 +32,9 @@ SEALWRIGHT: dict[str, Any] = {
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
-SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://localhost:{SEALWRIGHT['HTTP_PORT']}")
+# In certificates a host is a fully qualified name or an address (RFC 5280 section 4.2.1.6),
+# which "localhost" is not.
+SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://127.0.0.1:{SEALWRIGHT['HTTP_PORT']}")
 
 SECRET_KEY = env.text("SECRET_KEY")
 DEBUG = False
@@ -50,7 +52,6 @@ INSTALLED_APPS = [
     "apps.applications",
     "apps.certificates",
     "apps.enrollment",
-    "apps.site.apps.SiteConfig",
     "apps.site.apps.SealwrightAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -178,7 +179,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.rest.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.rest.pagination.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.rest.openapi.ProblemAwareSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "EXCEPTION_HANDLER": "apps.rest.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
@@ -240,6 +241,7 @@ STORAGES = {
 USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
+FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = SEALWRIGHT["MAX_BODY_BYTES"]
 LOGGING = {

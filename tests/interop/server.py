@@ -121,7 +121,6 @@ def environment_for(home: Path, **settings: str) -> dict[str, str]:
 
 def start(home: Path, environment: dict[str, str]) -> Server:
     """Run what ``make run`` runs, on a new or a used data directory; wait until it is ready."""
-    home.mkdir(parents=True, exist_ok=True)
     console, log = home.parent / f"{home.name}.console", home.parent / f"{home.name}.log"
     with console.open("wb") as printed, log.open("ab") as logged:
         process = subprocess.Popen(

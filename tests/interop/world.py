@@ -45,8 +45,8 @@ def main(algorithms: list[str]) -> None:
 
 
 ANY_KEY = {
-    "subject": [{"type": "common_name", "allowed": ["**.example.test"]}],
-    "subject_alt_names": [{"type": "dns_name", "allowed": ["**.example.test"]}],
+    "subject": [{"type": "common_name", "allowed": ["example.test", "**.example.test"]}],
+    "subject_alt_names": [{"type": "dns_name", "allowed": ["example.test", "**.example.test"]}],
     "extended_key_usages": {"allowed": ["server_auth", "client_auth"]},
     "validity": {"max": "90d"},
 }
