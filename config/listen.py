@@ -17,6 +17,9 @@ def address(port: int) -> str:
 COMMON: dict[str, Any] = {
     "worker_class": "config.bounded.BoundedThreadWorker",
     "threads": SEALWRIGHT["THREADS"],
+    # Importing the application takes a second; workers share it. Nothing in it opens a
+    # connection, starts a thread or reads a key before the first request.
+    "preload_app": True,
     # A worker that does not answer the arbiter for this long is replaced.
     "timeout": 60,
     "graceful_timeout": 15,
