@@ -68,11 +68,25 @@ class ReadinessCheck:
     check: Callable[[], str]
 
 
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """Who calls over REST; contributed by the app that keeps tokens and roles.
+
+    ``principal_of`` takes a request and returns its ``Principal``;
+    ``application_ids_in_sight`` takes a principal and returns the applications whose
+    enrollment settings it may see (``None`` means all).
+    """
+
+    principal_of: Callable[[Any], Any]
+    application_ids_in_sight: Callable[[Any], Any]
+
+
 job_kinds: dict[str, JobKind] = {}
 recurring: dict[str, Recurring] = {}
 sealed_fields: list[SealedField] = []
 dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
+callers: list[Callers] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:

@@ -17,9 +17,9 @@ from rest_framework.request import Request
 from apps import clock
 from apps.accounts.models import AccountKind, User
 from apps.applications.models import ApiToken
-from apps.errors import AuthenticationFailed
+from apps.errors import AuthenticationFailed, RateLimited
 from apps.principals import Principal, ProductRole, Scope
-from apps.rest import trace
+from apps.rest import throttle, trace
 
 _SCHEME = b"bearer"
 # Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.
@@ -44,19 +44,19 @@ class BearerAuthentication(TokenAuthentication):
             InvalidCredentials: malformed, unknown, expired or revoked token, disabled
                 owner, or a source address outside the token's networks; the answer does not
                 tell which.
+            RateLimited: the same, from an address that keeps trying.
         """
         parts = get_authorization_header(request).split()
         if not parts or parts[0].lower() != _SCHEME:
             return None
+        address = client_address(request)
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
-            raise InvalidCredentials(_INVALID)
+            raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
         token = ApiToken.objects.select_related("user").filter(pk=digest).first()
-        address = client_address(request)
         refusal = "unknown" if token is None else _refusal(token, address)
         if token is None or refusal:
-            _logger.warning("token refused: %s, %s, from %s", refusal, token or "-", address)
-            raise InvalidCredentials(_INVALID)
+            raise _refused(refusal, token, address)
         _note_use(token)
         return token.user, token
 
@@ -114,6 +114,15 @@ def client_address(request: Request | HttpRequest) -> str:
         return ""
     mapped = getattr(address, "ipv4_mapped", None)
     return str(mapped or address)
+
+
+def _refused(reason: str, token: ApiToken | None, address: str) -> Exception:
+    """Return the refusal to raise; beyond the limit it is neither explained nor logged."""
+    retry_after_s = throttle.note_failure(address)
+    if retry_after_s:
+        return RateLimited(retry_after_s)
+    _logger.warning("token refused: %s, %s, from %s", reason, token or "-", address)
+    return InvalidCredentials(_INVALID)
 
 
 def _refusal(token: ApiToken, address: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django_filters import rest_framework as filters
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
@@ -15,6 +15,25 @@ _Row = TypeVar("_Row", bound=Model)
 _MAX_VALUE = 100
 
 
+class SearchFilter(filters.CharFilter):
+    """Finds rows in which one of several columns holds the text, in whatever case."""
+
+    def __init__(self, *columns: str) -> None:
+        """Take the columns to look into."""
+        words = ", ".join(column.replace("__", " ").replace("_", " ") for column in columns)
+        super().__init__(label=f"part of: {words}")
+        self._columns = columns
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows that hold ``value``; all of them when there is none."""
+        if not value:
+            return rows
+        wanted = Q()
+        for column in self._columns:
+            wanted |= Q(**{f"{column}__icontains": value})
+        return rows.filter(wanted)
+
+
 class StrictFilterSet(filters.FilterSet):
     """A filter set that refuses parameters it does not know, naming each."""
 
@@ -22,7 +41,7 @@ class StrictFilterSet(filters.FilterSet):
     def parameters(cls) -> list[OpenApiParameter]:
         """Return the query parameters for the OpenAPI document."""
         return [
-            OpenApiParameter(name, str, description=str(item.label or ""))
+            OpenApiParameter(name, _schema_of(item), description=str(item.label or ""))
             for name, item in cls.base_filters.items()
         ]
 
@@ -58,7 +77,21 @@ class StrictFilterSet(filters.FilterSet):
             reason = f"There is no parameter '{shown}'."
             hint = f"Known: {', '.join(cls.base_filters)}."
             return Violation("request.parameter_unknown", shown, "", reason, hint)
+        if not values[-1] and name not in PAGING_PARAMETERS:
+            reason = f"The parameter '{shown}' is empty: leave it out instead."
+            return Violation("request.parameter_empty", shown, "", reason)
         if len(values) > 1:
             reason = f"The parameter '{shown}' is given more than once."
             return Violation("request.parameter_repeated", shown, "", reason)
         return None
+
+
+def _schema_of(item: filters.Filter) -> dict[str, Any]:
+    """Return what a parameter accepts, as JSON Schema."""
+    if isinstance(item, filters.ChoiceFilter):
+        return {"type": "string", "enum": [value for value, _ in item.extra["choices"]]}
+    if isinstance(item, filters.UUIDFilter):
+        return {"type": "string", "format": "uuid"}
+    if isinstance(item, filters.IsoDateTimeFilter):
+        return {"type": "string", "format": "date-time"}
+    return {"type": "string", "minLength": 1}

@@ -1,10 +1,12 @@
-"""How are long lists cut into pages? By key, newest first, without counting."""
+"""How are long lists sorted and cut into pages? By key, newest first unless asked, uncounted."""
 
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.signing import BadSignature, Signer
-from django.db.models import Model, QuerySet
+from django.db.models import Field, Model, Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,16 +17,30 @@ from pki.findings import Violation
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-PAGING_PARAMETERS = frozenset({"limit", "cursor"})
+PAGING_PARAMETERS = frozenset({"limit", "cursor", "sort"})
+NEWEST = "-created_at"
 _SALT = "apps.rest.pagination"
 
 
 class NewestFirst(BasePagination):
-    """Keyset paging by falling primary key: ``?limit=1..200&cursor=``.
+    """Keyset paging: ``?limit=1..200&cursor=&sort=``.
 
-    Identifiers rise with time, so a page costs the same at any depth, and rows that appear
-    meanwhile shift nothing. The cursor is signed: it comes from us or it is refused.
+    Without ``sort`` rows come by falling key: identifiers rise with time, so a page costs the
+    same at any depth, and rows that appear meanwhile shift nothing. A sorted list goes by
+    value and key, so that equal values neither repeat nor get lost between pages. The cursor
+    is signed and bound to its list and order: it comes from us or it is refused.
     """
+
+    def __init__(self, sorts: Mapping[str, str] | None = None, key: str = "pk") -> None:
+        """Take what the list may be sorted by.
+
+        Args:
+            sorts: public name to column; columns are never NULL. ``created_at`` is always
+                there, by the key.
+            key: unique column that rises with time.
+        """
+        self._key = key
+        self._sorts = {"created_at": key, **(sorts or {})}
 
     def paginate_queryset(
         self,
@@ -35,55 +51,47 @@ class NewestFirst(BasePagination):
         """Return one page of ``queryset``, a Django queryset in any order.
 
         Raises:
-            Malformed: ``limit`` is no number from 1 to 200, or the cursor is not one of ours.
+            Malformed: ``limit`` is no number from 1 to 200, the list cannot be sorted like
+                this, or the cursor is not one of this list in this order.
         """
         self._url = request.build_absolute_uri()
         limit = _limit(request.query_params.get("limit"))
-        rows = queryset.order_by("-pk")
+        sort = self._sort(request.query_params.get("sort", NEWEST))
+        column, down = self._sorts[sort.removeprefix("-")], sort.startswith("-")
+        columns = [column] if column == self._key else [column, self._key]
+        rows = queryset.order_by(*(f"-{name}" if down else name for name in columns))
+        signer = Signer(salt=f"{_SALT}.{queryset.model._meta.label_lower}.{sort}")  # noqa: SLF001 - Django's documented Meta API
         cursor = request.query_params.get("cursor")
         if cursor is not None:
-            rows = rows.filter(pk__lt=_last_key(queryset, cursor))
+            rows = rows.filter(_beyond(columns, _last(queryset, columns, signer, cursor), down))
         page = list(rows[: limit + 1])
-        self._next = _cursor(page[limit - 1]) if len(page) > limit else None
+        self._next = _cursor(page[limit - 1], columns, signer) if len(page) > limit else None
         return page[:limit]
+
+    def _sort(self, wanted: str) -> str:
+        if wanted.removeprefix("-") in self._sorts:
+            return wanted
+        names = ", ".join(f"{name}, -{name}" for name in self._sorts)
+        raise _refusal("sort", wanted, "The list cannot be sorted like this.", f"Use: {names}.")
 
     def get_paginated_response(self, data: Any) -> Response:
         """Wrap a page: ``{"results": [...], "next": URL or null}``."""
         following = replace_query_param(self._url, "cursor", self._next) if self._next else None
         return Response({"results": data, "next": following})
 
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """Describe the envelope for OpenAPI."""
-        return {
-            "type": "object",
-            "required": ["results", "next"],
-            "properties": {
-                "results": schema,
-                "next": {"type": ["string", "null"], "format": "uri"},
-            },
-        }
 
-    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:  # noqa: ARG002 - DRF's signature
-        """Describe the two query parameters for OpenAPI."""
-        return [
-            {
-                "name": "limit",
-                "in": "query",
-                "description": "rows per page",
-                "schema": {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MAX_LIMIT,
-                    "default": DEFAULT_LIMIT,
-                },
-            },
-            {
-                "name": "cursor",
-                "in": "query",
-                "description": "where to go on, taken from `next`",
-                "schema": {"type": "string"},
-            },
-        ]
+def page_of(
+    request: Request,
+    rows: QuerySet[Any],
+    present: Callable[[Any], dict[str, Any]],
+    *,
+    sorts: Mapping[str, str] | None = None,
+    key: str = "pk",
+) -> Response:
+    """Answer one page of ``rows``, each as ``present`` writes it; see ``NewestFirst``."""
+    paginator = NewestFirst(sorts, key)
+    page = paginator.paginate_queryset(rows, request)
+    return paginator.get_paginated_response([present(row) for row in page])
 
 
 def _limit(text: str | None) -> int:
@@ -97,19 +105,38 @@ def _limit(text: str | None) -> int:
     raise _refusal("limit", text, f"The limit must be a number from 1 to {MAX_LIMIT}.")
 
 
-def _cursor(row: Model) -> str:
-    # The label keeps a cursor of one list from being used in another.
-    return Signer(salt=f"{_SALT}.{row._meta.label_lower}").sign(str(row.pk))  # noqa: SLF001 - Django's documented Meta API
+def _beyond(columns: list[str], last: list[Any], down: bool) -> Q:
+    """Return the condition that rows come after ``last``; its first half can use an index."""
+    step = "lt" if down else "gt"
+    if len(columns) == 1:
+        return Q(**{f"{columns[0]}__{step}": last[0]})
+    column, key = columns
+    return Q(**{f"{column}__{step}e": last[0]}) & (
+        Q(**{f"{column}__{step}": last[0]}) | Q(**{f"{key}__{step}": last[1]})
+    )
 
 
-def _last_key(queryset: QuerySet[Any], cursor: str) -> Any:
-    meta = queryset.model._meta  # noqa: SLF001 - Django's documented Meta API
+def _cursor(row: Model, columns: list[str], signer: Signer) -> str:
+    values = [_field(type(row), name).value_to_string(row) for name in columns]
+    return signer.sign(json.dumps(values))
+
+
+def _last(queryset: QuerySet[Any], columns: list[str], signer: Signer, cursor: str) -> list[Any]:
     try:
-        key = Signer(salt=f"{_SALT}.{meta.label_lower}").unsign(cursor)
-        return meta.pk.to_python(key)
-    except (BadSignature, ValidationError) as exc:
+        values = json.loads(signer.unsign(cursor))
+        pairs = zip(columns, values, strict=True)
+        return [_field(queryset.model, name).to_python(value) for name, value in pairs]
+    except (BadSignature, ValidationError, ValueError) as exc:
         raise _refusal("cursor", cursor, "The cursor is not one that this list gave out.") from exc
 
 
-def _refusal(field: str, value: str, reason: str) -> Malformed:
-    return Malformed(violations=[Violation(f"page.{field}", field, value[:200], reason)])
+def _field(model: type[Model], name: str) -> "Field[Any, Any]":
+    meta = model._meta  # noqa: SLF001 - Django's documented Meta API
+    found = meta.pk if name == "pk" else meta.get_field(name)
+    if not isinstance(found, Field):
+        raise FieldDoesNotExist(name)
+    return found
+
+
+def _refusal(field: str, value: str, reason: str, hint: str = "") -> Malformed:
+    return Malformed(violations=[Violation(f"page.{field}", field, value[:200], reason, hint)])

@@ -29,6 +29,9 @@ SEALWRIGHT: dict[str, Any] = {
     "KEK": env.text("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
+    # Both per server process and with bursts of the same size; 0 switches a limit off.
+    "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
+    "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
@@ -176,6 +179,7 @@ CONTENT_SECURITY_POLICY = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.applications.tokens.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.rest.throttle.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.rest.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.rest.pagination.NewestFirst",

@@ -13,52 +13,24 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from apps.rest.naming import NamesField, SubjectField
+from apps.rest.schema import (
+    KEY_ALGORITHMS,
+    SIGNATURE_ALGORITHMS,
+    AttributeSchema,
+    NameSchema,
+    ViolationSchema,
+    page_schema,
+)
 from pki.reasons import RevocationReason
-from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES
-
-
-class ViolationSchema(serializers.Serializer):
-    """One broken rule."""
-
-    code = serializers.CharField()
-    field = serializers.CharField()
-    value = serializers.CharField()
-    reason = serializers.CharField()
-    hint = serializers.CharField()
-
-
-class ProblemSchema(serializers.Serializer):
-    """A problem document (RFC 9457)."""
-
-    type = serializers.CharField()
-    title = serializers.CharField()
-    status = serializers.IntegerField()
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    instance = serializers.CharField()
-    errors = ViolationSchema(many=True, required=False)
-
-
-class NameSchema(serializers.Serializer):
-    """A subject alternative name."""
-
-    type = serializers.ChoiceField(SAN_TYPES)
-    value = serializers.CharField()
-
-
-class AttributeSchema(serializers.Serializer):
-    """A subject attribute."""
-
-    type = serializers.ChoiceField(SUBJECT_ATTRIBUTES)
-    value = serializers.CharField()
+from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES
 
 
 class KeySpecSchema(serializers.Serializer):
     """The key that the server is to make."""
 
     algorithm = serializers.ChoiceField(
-        [a.value for a in KeyAlgorithm], required=False, help_text="default: the profile's"
+        KEY_ALGORITHMS, required=False, help_text="default: the profile's"
     )
 
 
@@ -66,7 +38,9 @@ class BasicConstraintsSchema(serializers.Serializer):
     """Whether the certificate is one of an authority."""
 
     is_ca = serializers.BooleanField()
-    path_length = serializers.IntegerField(min_value=0, allow_null=True, required=False)
+    path_length = serializers.IntegerField(
+        min_value=0, max_value=255, allow_null=True, required=False
+    )
 
 
 class RequestBodySchema(serializers.Serializer):
@@ -76,17 +50,13 @@ class RequestBodySchema(serializers.Serializer):
     profile = serializers.CharField(help_text="name or id; attached to the application")
     csr = serializers.CharField(required=False, help_text="PKCS#10 as PEM, or base64 of DER")
     key = KeySpecSchema(required=False)
-    subject = serializers.DictField(
-        child=serializers.CharField(), required=False, help_text="attribute to value or values"
-    )
-    subject_alt_names = NameSchema(many=True, required=False)
+    subject = SubjectField(required=False, help_text="attribute to value or values")
+    subject_alt_names = NamesField(required=False)
     key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES), required=False)
     extended_key_usages = serializers.ListField(
         child=serializers.ChoiceField(EXTENDED_KEY_USAGES), required=False
     )
-    signature_algorithm = serializers.ChoiceField(
-        [a.value for a in SignatureAlgorithm], required=False
-    )
+    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS, required=False)
     ttl = serializers.CharField(required=False, help_text="90d, 12h, 30m")
     not_before = serializers.DateTimeField(required=False)
     not_after = serializers.DateTimeField(required=False)
@@ -110,8 +80,8 @@ class CertificateRowSchema(serializers.Serializer):
     issuer = serializers.CharField(help_text="RFC 4514")
     common_name = serializers.CharField()
     subject_alt_names = NameSchema(many=True)
-    key_algorithm = serializers.ChoiceField([a.value for a in KeyAlgorithm])
-    signature_algorithm = serializers.ChoiceField([a.value for a in SignatureAlgorithm])
+    key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
+    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS)
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
     has_private_key = serializers.BooleanField()
@@ -131,11 +101,7 @@ class CertificateDetailSchema(CertificateRowSchema):
     chain_pem = serializers.CharField(help_text="issuers, nearest first, without the root")
 
 
-class CertificatePageSchema(serializers.Serializer):
-    """A page of certificates."""
-
-    results = CertificateRowSchema(many=True)
-    next = serializers.URLField(allow_null=True)
+CertificatePageSchema = page_schema(CertificateRowSchema)
 
 
 class ContentSchema(serializers.Serializer):
@@ -144,9 +110,9 @@ class ContentSchema(serializers.Serializer):
     subject = serializers.CharField()
     subject_attributes = AttributeSchema(many=True)
     subject_alt_names = NameSchema(many=True)
-    key_algorithm = serializers.ChoiceField([a.value for a in KeyAlgorithm])
+    key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
     spki_sha256 = serializers.CharField()
-    signature_algorithm = serializers.ChoiceField([a.value for a in SignatureAlgorithm])
+    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS)
     key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES))
     extended_key_usages = serializers.ListField(child=serializers.ChoiceField(EXTENDED_KEY_USAGES))
     basic_constraints = BasicConstraintsSchema()
@@ -178,11 +144,7 @@ class RequestDetailSchema(RequestRowSchema):
     certificate = CertificateDetailSchema(allow_null=True)
 
 
-class RequestPageSchema(serializers.Serializer):
-    """A page of requests."""
-
-    results = RequestRowSchema(many=True)
-    next = serializers.URLField(allow_null=True)
+RequestPageSchema = page_schema(RequestRowSchema)
 
 
 class OutcomeSchema(RequestRowSchema):

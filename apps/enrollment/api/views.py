@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,7 +24,6 @@ from apps.enrollment.api.schema import (
     DecisionSchema,
     ExportSchema,
     OutcomeSchema,
-    ProblemSchema,
     RenewalSchema,
     RequestBodySchema,
     RequestDetailSchema,
@@ -33,30 +32,8 @@ from apps.enrollment.api.schema import (
 )
 from apps.errors import AccessDenied
 from apps.principals import Principal
-from apps.rest.pagination import NewestFirst
-
-_PAGING = [
-    OpenApiParameter("limit", int, description="rows a page, 1 to 200"),
-    OpenApiParameter("cursor", str, description="taken from `next` of the page before"),
-]
-_PROBLEMS: dict[int, Any] = {
-    status: OpenApiResponse(ProblemSchema, description=text)
-    for status, text in {
-        400: "The body cannot be read; every unusable field is listed.",
-        401: "No valid token.",
-        403: "Visible, but the right is missing.",
-        404: "No such object, or another team's.",
-        409: "The object's state does not allow it.",
-        422: "A rule is broken; every broken rule is listed.",
-        429: "Too many requests.",
-    }.items()
-}
-
-
-def _page(request: Request, view: APIView, rows: Any, present_row: Any) -> Response:
-    paginator = NewestFirst()
-    page = paginator.paginate_queryset(rows, request, view=view)
-    return paginator.get_paginated_response([present_row(row) for row in page or []])
+from apps.rest.openapi import paging, problems
+from apps.rest.pagination import page_of
 
 
 def _made_before(attempt: Attempt) -> Issued | Pending | None:
@@ -111,20 +88,19 @@ class CertificateRequestsView(APIView):
 
     @extend_schema(
         operation_id="certificate_requests_list",
-        parameters=[*_PAGING, *RequestFilter.parameters()],
-        responses={200: RequestPageSchema} | {k: _PROBLEMS[k] for k in (400, 401)},
+        parameters=[*paging(), *RequestFilter.parameters()],
+        responses={200: RequestPageSchema},
     )
     def get(self, request: Request) -> Response:
         """List the requests of your applications, newest first."""
         principal = principal_of(request)
         rows = RequestFilter.apply(request, selectors.requests_visible_to(principal))
-        return _page(request, self, rows, present.request_row)
+        return page_of(request, rows, present.request_row)
 
     @extend_schema(
         operation_id="certificate_requests_create",
         request=RequestBodySchema,
-        responses={201: OutcomeSchema, 202: OutcomeSchema}
-        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422, 429)},
+        responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(409, 422),
     )
     def post(self, request: Request) -> Response:
         """Request a certificate from a CSR, or with a key made by the server.
@@ -148,7 +124,7 @@ class EvaluateView(APIView):
     @extend_schema(
         operation_id="certificate_requests_evaluate",
         request=RequestBodySchema,
-        responses={200: DecisionSchema} | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 429)},
+        responses={200: DecisionSchema} | problems(409),
     )
     def post(self, request: Request) -> Response:
         """Show every rule with its verdict and the certificate that would be issued."""
@@ -161,7 +137,7 @@ class CertificateRequestView(APIView):
 
     @extend_schema(
         operation_id="certificate_requests_read",
-        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (401, 404)},
+        responses={200: RequestDetailSchema},
     )
     def get(self, request: Request, request_id: UUID) -> Response:
         """Read a request; once it is issued the certificate is part of the answer."""
@@ -186,7 +162,7 @@ class ApproveView(RequestActionView):
     @extend_schema(
         operation_id="certificate_requests_approve",
         request=None,
-        responses={201: OutcomeSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409, 422)},
+        responses={201: OutcomeSchema} | problems(409, 422),
     )
     def post(self, request: Request, request_id: UUID) -> Response:
         """Release the request and sign it; nobody approves a request of their own."""
@@ -202,7 +178,7 @@ class DenyView(RequestActionView):
     @extend_schema(
         operation_id="certificate_requests_deny",
         request=CommentSchema,
-        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409)},
+        responses={200: RequestDetailSchema} | problems(409),
     )
     def post(self, request: Request, request_id: UUID) -> Response:
         """End the request as rejected, with a comment for its requester."""
@@ -219,7 +195,7 @@ class CancelView(RequestActionView):
     @extend_schema(
         operation_id="certificate_requests_cancel",
         request=None,
-        responses={200: RequestDetailSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409)},
+        responses={200: RequestDetailSchema} | problems(409),
     )
     def post(self, request: Request, request_id: UUID) -> Response:
         """Withdraw a request that is still pending."""
@@ -235,13 +211,13 @@ class CertificatesView(APIView):
 
     @extend_schema(
         operation_id="certificates_list",
-        parameters=[*_PAGING, *CertificateFilter.parameters()],
-        responses={200: CertificatePageSchema} | {k: _PROBLEMS[k] for k in (400, 401)},
+        parameters=[*paging(), *CertificateFilter.parameters()],
+        responses={200: CertificatePageSchema},
     )
     def get(self, request: Request) -> Response:
         """List the certificates of your applications, newest first."""
         rows = selectors.certificates_visible_to(principal_of(request)).defer("der")
-        return _page(request, self, CertificateFilter.apply(request, rows), present.certificate_row)
+        return page_of(request, CertificateFilter.apply(request, rows), present.certificate_row)
 
 
 class CertificateView(APIView):
@@ -249,7 +225,7 @@ class CertificateView(APIView):
 
     @extend_schema(
         operation_id="certificates_read",
-        responses={200: CertificateDetailSchema} | {k: _PROBLEMS[k] for k in (401, 404)},
+        responses={200: CertificateDetailSchema},
     )
     def get(self, request: Request, certificate_id: UUID) -> Response:
         """Read a certificate with its PEM and chain."""
@@ -265,9 +241,7 @@ class DownloadView(APIView):
         parameters=[OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])],
         responses={
             (200, "application/octet-stream"): bytes,
-            401: _PROBLEMS[401],
-            404: _PROBLEMS[404],
-            422: _PROBLEMS[422],
+            **problems(422),
         },
     )
     def get(self, request: Request, certificate_id: UUID) -> HttpResponse:
@@ -284,8 +258,7 @@ class ExportView(APIView):
     @extend_schema(
         operation_id="certificates_export",
         request=ExportSchema,
-        responses={(200, "application/octet-stream"): bytes}
-        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 422)},
+        responses={(200, "application/octet-stream"): bytes} | problems(422),
     )
     def post(self, request: Request, certificate_id: UUID) -> HttpResponse:
         """Export the key kept here: PKCS#12 under a password, or PKCS#8 PEM."""
@@ -303,8 +276,7 @@ class RevokeView(APIView):
     @extend_schema(
         operation_id="certificates_revoke",
         request=RevocationSchema,
-        responses={200: CertificateDetailSchema}
-        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422)},
+        responses={200: CertificateDetailSchema} | problems(409, 422),
     )
     def post(self, request: Request, certificate_id: UUID) -> Response:
         """Revoke: OCSP says so at once, the CRL within a minute."""
@@ -328,7 +300,7 @@ class ReleaseView(APIView):
     @extend_schema(
         operation_id="certificates_release",
         request=None,
-        responses={200: CertificateDetailSchema} | {k: _PROBLEMS[k] for k in (401, 403, 404, 409)},
+        responses={200: CertificateDetailSchema} | problems(409),
     )
     def post(self, request: Request, certificate_id: UUID) -> Response:
         """Take a certificate off hold."""
@@ -345,8 +317,7 @@ class RenewView(APIView):
     @extend_schema(
         operation_id="certificates_renew",
         request=RenewalSchema,
-        responses={201: OutcomeSchema, 202: OutcomeSchema}
-        | {k: _PROBLEMS[k] for k in (400, 401, 403, 404, 409, 422)},
+        responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(409, 422),
     )
     def post(self, request: Request, certificate_id: UUID) -> Response:
         """Issue a successor with the same names under today's policy."""

@@ -1,0 +1,64 @@
+"""Who calls, and which applications are theirs? Asked by endpoints of the layers below.
+
+Accounts, tokens and roles live in ``apps.applications``, above authorities, policies and
+profiles; it registers the answers (see ``apps.registry``).
+"""
+
+from uuid import UUID
+
+from rest_framework.request import Request
+
+from apps import registry
+from apps.errors import AccessDenied, NotFound
+from apps.principals import Principal, Scope
+
+
+def principal_of(request: Request) -> Principal:
+    """Return who sent the request.
+
+    Raises:
+        AuthenticationFailed: nobody is signed in.
+    """
+    principal: Principal = registry.callers[0].principal_of(request)
+    return principal
+
+
+def reader_of(request: Request) -> Principal:
+    """Return who sent the request, who must be allowed to read at all.
+
+    Raises:
+        AuthenticationFailed: nobody is signed in.
+        AccessDenied: the token lacks the scope ``read``.
+    """
+    principal = principal_of(request)
+    if not principal.has_scope(Scope.READ):
+        raise AccessDenied("The token lacks the scope 'read'.")
+    return principal
+
+
+def governor_of(request: Request) -> Principal:
+    """Return who sent the request, who must be allowed to govern.
+
+    Raises:
+        AuthenticationFailed: nobody is signed in.
+        AccessDenied: not a product administrator, or the token lacks the scope ``manage``.
+    """
+    principal = principal_of(request)
+    principal.require_governance()
+    return principal
+
+
+def require_sight_of_all(principal: Principal) -> None:
+    """Let only those who govern see an object that belongs to no application.
+
+    Raises:
+        NotFound: for everybody else it does not exist.
+    """
+    if not principal.governs:
+        raise NotFound
+
+
+def application_ids_in_sight(principal: Principal) -> list[UUID] | None:
+    """Return the applications whose enrollment settings the principal may see; ``None`` = all."""
+    found: list[UUID] | None = registry.callers[0].application_ids_in_sight(principal)
+    return found

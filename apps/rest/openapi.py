@@ -1,0 +1,83 @@
+"""How does the OpenAPI document come about? Problems and paging are described once, here."""
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from apps.rest.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from apps.rest.problems import CONTENT_TYPE
+from apps.rest.schema import ProblemSchema
+
+_PROBLEMS: dict[int, str] = {
+    400: "The request cannot be read; every unusable part is listed.",
+    401: "No valid token.",
+    403: "Visible, but the right is missing.",
+    404: "No such object, or another team's.",
+    409: "The state of the object, or of another one, does not allow it.",
+    422: "A rule is broken; every broken rule is listed.",
+    429: "Too many requests; Retry-After says when to come back.",
+    503: "A key backend or another service does not answer.",
+}
+# What any call can meet: unknown parameters, no token, a narrow one, the rate limit.
+_EVERYWHERE = (400, 401, 403, 429)
+_BY_ID = 404
+
+
+def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
+    """Return the problem answers of an operation for ``extend_schema``.
+
+    Args:
+        statuses: beyond those that every operation has (400, 401, 403, 429; 404 wherever the
+            path names an object).
+    """
+    return {(status, CONTENT_TYPE): _problem(status) for status in statuses}
+
+
+def paging(*sorts: str) -> list[OpenApiParameter]:
+    """Return the query parameters of a list that can be sorted by ``sorts`` and by age."""
+    names = ["created_at", *sorts]
+    return [
+        OpenApiParameter(
+            "limit",
+            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+            description="rows a page",
+        ),
+        OpenApiParameter(
+            "cursor",
+            {"type": "string", "minLength": 1},
+            description="taken from `next` of the page before",
+        ),
+        OpenApiParameter(
+            "sort",
+            {
+                "type": "string",
+                "enum": [order for name in names for order in (name, f"-{name}")],
+                "default": "-created_at",
+            },
+            description="order of the list; a minus sign means falling",
+        ),
+    ]
+
+
+class ProblemAwareSchema(AutoSchema):
+    """Adds to every operation the problems that any call can meet, in their own media type."""
+
+    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
+        """Name components after what they describe, without our suffix."""
+        name: str = super().get_serializer_name(serializer, direction)
+        return name.removesuffix("Schema")
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        bodies = super()._get_response_bodies(direction)
+        everywhere = (*_EVERYWHERE, _BY_ID) if "{" in self.path else _EVERYWHERE
+        for status in everywhere:
+            if str(status) not in bodies:
+                bodies[str(status)] = self._get_response_for_code(
+                    _problem(status), str(status), [CONTENT_TYPE], direction
+                )
+        return dict(sorted(bodies.items()))
+
+
+def _problem(status: int) -> OpenApiResponse:
+    return OpenApiResponse(ProblemSchema, description=_PROBLEMS[status])

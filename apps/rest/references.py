@@ -1,0 +1,34 @@
+"""Which object does a reference mean? An identifier or a name, in paths and in bodies alike."""
+
+import re
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from apps.errors import NotFound
+
+# Only this spelling is an identifier; everything else is a name.
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+
+
+def named(reference: str, path: str = "") -> Q:
+    """Return the condition that a row has this identifier or name.
+
+    Args:
+        reference: as somebody sent it.
+        path: relation that leads to the row, with its underscores, e.g. ``profile__``.
+    """
+    column = "pk" if _UUID.fullmatch(reference) else "name"
+    return Q(**{f"{path}{column}": reference})
+
+
+def one(rows: QuerySet[Any], reference: str) -> Any:
+    """Return the row that ``reference`` means, out of those in sight.
+
+    Raises:
+        NotFound: none of ``rows``; whether it exists elsewhere cannot be told.
+    """
+    found = rows.filter(named(reference)).first()
+    if found is None:
+        raise NotFound
+    return found

@@ -1,0 +1,94 @@
+"""Who calls too often? Token buckets per caller, and per address for those with bad tokens.
+
+Buckets live in the memory of each server process: a limit that asks a database or cache for
+every call would cost more than most calls. The limits are therefore per process.
+"""
+
+import math
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+_MAX_BUCKETS = 10_000
+
+
+@dataclass(slots=True)
+class _Bucket:
+    tokens: float
+    filled_at: float
+
+
+@dataclass(slots=True)
+class Buckets:
+    """Token buckets by key: as many calls at once as a minute allows, then evenly spread.
+
+    Attributes:
+        setting: name of the limit, calls a minute, in ``settings.SEALWRIGHT``; 0 = no limit.
+    """
+
+    setting: str
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
+
+    def take(self, key: str) -> float:
+        """Take one token; return 0, or the seconds until there is one when there is none.
+
+        The buckets least recently used are forgotten beyond 10 000: an attacker with many
+        addresses cannot fill the memory, and a forgotten bucket is merely a full one.
+        """
+        limit: int = settings.SEALWRIGHT[self.setting]
+        if limit == 0:
+            return 0.0
+        rate, now = limit / 60, time.monotonic()
+        with self._lock:
+            bucket = self._buckets.pop(key, None) or _Bucket(limit, now)
+            bucket.tokens = min(limit, bucket.tokens + (now - bucket.filled_at) * rate)
+            bucket.filled_at = now
+            self._buckets[key] = bucket
+            if len(self._buckets) > _MAX_BUCKETS:
+                self._buckets.popitem(last=False)
+            if bucket.tokens < 1:
+                return (1 - bucket.tokens) / rate
+            bucket.tokens -= 1
+            return 0.0
+
+    def clear(self) -> None:
+        """Fill every bucket again."""
+        with self._lock:
+            self._buckets.clear()
+
+
+calls = Buckets("API_RATE_PER_MINUTE")
+failures = Buckets("AUTH_FAILURES_PER_MINUTE")
+
+
+class CallerThrottle(BaseThrottle):
+    """Bounds what one account, person or machine, calls; the answer is 429 with Retry-After."""
+
+    _wait = 0.0
+
+    def allow_request(self, request: Request, view: Any) -> bool:  # noqa: ARG002 - DRF's signature
+        """Tell whether this call may go on."""
+        user = request.user
+        # Without an account there is no call: permissions were checked before.
+        self._wait = calls.take(str(user.pk)) if user is not None else 0.0
+        return self._wait == 0
+
+    def wait(self) -> float | None:
+        """Return the whole seconds until the next call may succeed."""
+        return math.ceil(self._wait)
+
+
+def note_failure(address: str) -> int:
+    """Count a bad token from ``address``; return 0, or after how many seconds to try again.
+
+    Valid tokens from the same address are not held up: behind one address may be many
+    callers, and one of them must not lock out the others.
+    """
+    return math.ceil(failures.take(address))
