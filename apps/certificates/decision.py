@@ -13,7 +13,7 @@ from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities import signing as authority_signing
 from apps.authorities.signing import IssuerHandle
-from apps.errors import BadCSR, Violation
+from apps.errors import BadCSR
 from apps.policies import evaluation
 from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import Verdict
@@ -24,7 +24,7 @@ from apps.profiles.models import IssuerType, Profile
 from pki import chain, keys
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.csr import ParsedCSR, parse_csr
-from pki.findings import UnusableCSR
+from pki.findings import UnusableCSR, Violation
 from pki.template import Leaf
 
 _FALLBACK_KEY = KeyAlgorithm.EC_P256

@@ -12,10 +12,10 @@ from apps.audit.record import record
 from apps.authorities import selectors as authority_selectors
 from apps.certificates import key_material
 from apps.certificates.models import Certificate
-from apps.errors import Malformed, UnsupportedFormat, Violation
+from apps.errors import Malformed, UnsupportedFormat
 from apps.principals import Principal
 from pki import bundles, keys
-from pki.findings import UnsupportedBundle
+from pki.findings import UnsupportedBundle, Violation
 
 
 class ExportFormat(StrEnum):

@@ -24,9 +24,10 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.certificates.signing import Issued
-from apps.errors import AlreadyExists, BadCSR, InvalidTransition, PolicyViolation, Violation
+from apps.errors import AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
+from pki.findings import Violation
 
 _MAX_STORED_CSR = 32 * 1024
 
@@ -156,7 +157,10 @@ def outcome_of(request: CertificateRequest) -> Issued | Pending:
 
 def _authorise(enrollment: Enrollment) -> None:
     access.require(
-        enrollment.principal, Permission.REQUEST_CERTIFICATES, enrollment.pairing.application
+        enrollment.principal,
+        Permission.REQUEST_CERTIFICATES,
+        enrollment.pairing.application,
+        pairing_id=enrollment.pairing.pk,
     )
 
 

@@ -9,19 +9,12 @@ from apps.certificates import issuance, key_material, signing
 from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
-from apps.errors import (
-    AlreadyExists,
-    BadCSR,
-    InvalidTransition,
-    Malformed,
-    PolicyViolation,
-    Violation,
-)
+from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, PolicyViolation
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
-from pki.findings import UnusableCSR
+from pki.findings import UnusableCSR, Violation
 from pki.template import Leaf
 
 # Both ends of a validity count (RFC 5280 section 4.1.2.5).

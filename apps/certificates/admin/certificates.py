@@ -6,14 +6,14 @@ from typing import Any, ClassVar
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from apps import clock
 from apps.certificates import export, revocation
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
-from apps.errors import NotFound, SealwrightError
+from apps.errors import SealwrightError
 from apps.principals import Principal
 from apps.site.display import NOTHING, admin_url, expiry_badge, link, state_badge
 from apps.site.model_admin import WindowAdmin
@@ -121,7 +121,6 @@ class CertificateAdmin(WindowAdmin):
         "expires",
         "application",
         "profile",
-        "serial",
         "not_after",
     )
     list_display_links = ("name",)
@@ -204,11 +203,6 @@ class CertificateAdmin(WindowAdmin):
             else expiry_badge(certificate.not_after)
         )
 
-    @admin.display(description="Serial number", ordering="serial_number")
-    def serial(self, certificate: Certificate) -> str:
-        """Return the start of the serial number."""
-        return f"{certificate.serial_number[:12]}…"
-
     def downloads(self, obj: Certificate) -> list[Download]:
         """Offer the forms without a key."""
         base = admin_url(obj, "change").removesuffix("change/")
@@ -221,11 +215,8 @@ class CertificateAdmin(WindowAdmin):
             raise Http404("No such form.")
         try:
             file = export.export_public(principal_of_user(request), obj, ExportFormat(name))
-        except NotFound as error:
-            raise Http404(error.detail) from error
         except SealwrightError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(admin_url(obj))
+            return self.refuse_file(request, obj, error)
         response = HttpResponse(file.content, content_type=file.content_type)
         response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
         return response
@@ -263,13 +254,13 @@ class CertificateAdmin(WindowAdmin):
         return None
 
     def sections(self, request: HttpRequest, obj: Certificate) -> list[Section]:
-        """Show its life here, then what it says, then who stands above it."""
+        """Show its life here, who stands above it, and what it says."""
         der = bytes(obj.der)
         decoded = {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])}
         return [
             facts("In Sealwright", _facts(obj)),
-            Section("Decoded", "admin/includes/decoded.html", decoded),
             _chain(obj),
+            Section("Decoded", "admin/includes/decoded.html", decoded),
         ]
 
 

@@ -115,6 +115,10 @@ class CertificateRequestAdmin(WindowAdmin):
         """Return who asked."""
         return request.requester_label or request.requested_by
 
+    def title_of(self, obj: CertificateRequest) -> str:
+        """Return the name asked for: an identifier tells nobody anything."""
+        return self.wanted(obj)
+
     def sections(self, request: HttpRequest, obj: CertificateRequest) -> list[Section]:
         """Show its course, what stands against it, the content decided upon, and the CSR."""
         certificate = Certificate.objects.filter(request=obj).first()
@@ -122,6 +126,7 @@ class CertificateRequestAdmin(WindowAdmin):
             facts(
                 "Request",
                 [
+                    Fact("Identifier", obj.pk, mono=True),
                     Fact("State", state_badge(obj)),
                     Fact("Application", obj.application, admin_url(obj.application)),
                     Fact(

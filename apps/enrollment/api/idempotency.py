@@ -22,7 +22,8 @@ from rest_framework.response import Response
 from apps import clock, sealing
 from apps.applications.tokens import principal_of
 from apps.enrollment.models import IdempotentCall
-from apps.errors import IdempotencyConflict, IdempotencyMismatch, Malformed, Violation
+from apps.errors import IdempotencyConflict, IdempotencyMismatch, Malformed
+from pki.findings import Violation
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

@@ -12,8 +12,9 @@ from rest_framework.views import APIView
 from apps.applications import selectors as application_selectors
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
-from apps.certificates.issuance import Enrollment, Issued, Pending
+from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
+from apps.certificates.signing import Issued
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
 from apps.enrollment.api.idempotency import Attempt, once
@@ -38,7 +39,7 @@ from apps.rest.pagination import page_of
 
 def _made_before(attempt: Attempt) -> Issued | Pending | None:
     """Return what a worker that died had made for this call, ``None`` when nothing."""
-    if not attempt.taken_over:
+    if not attempt.taken_over or attempt.subject_id is None:
         return None
     found = CertificateRequest.objects.select_related(
         "application", "profile", "policy_version__policy"
