@@ -1,6 +1,5 @@
 """How is the audit log read? Page by page, by event, actor, application, object and date."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch
 
 from apps.audit.models import AuditEvent
+from apps.site import documents
 from apps.site.display import admin_url, mono
 from apps.site.model_admin import WindowAdmin
 from apps.site.pages import Fact, Section, facts
@@ -76,7 +76,7 @@ class AuditEventAdmin(WindowAdmin):
                 Fact("Request identifier", obj.trace_id, mono=True),
             ],
         )
-        text = json.dumps(obj.data, indent=2, ensure_ascii=False, default=str)
+        text = documents.pretty(obj.data)
         details = Section("Details", "admin/includes/text.html", {"text": text})
         return [shown, details] if obj.data else [shown]
 

@@ -1,9 +1,15 @@
-"""What does this app contribute to the house? Jobs, a sealed column, a readiness check."""
+"""What does this app contribute to the house? Jobs, a sealed column, a check, a panel."""
 
 from datetime import timedelta
 
 from apps import registry
-from apps.authorities import checks, publication, responder, sealed_rows  # noqa: F401 - checks register themselves
+from apps.authorities import (  # noqa: F401 - checks register themselves
+    checks,
+    panels,
+    publication,
+    responder,
+    sealed_rows,
+)
 
 
 def register() -> None:
@@ -21,3 +27,4 @@ def register() -> None:
     )
     registry.sealed_fields.append(registry.SealedField("authorities.Key", "sealed_private_key"))
     registry.readiness_checks["keyring"] = registry.ReadinessCheck("keyring", sealed_rows.readiness)
+    registry.dashboard_panels.extend(panels.PANELS)

@@ -1,6 +1,5 @@
 """How do administrators watch background work, and give it a push?"""
 
-import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -9,6 +8,7 @@ from django.http import HttpRequest
 from apps.jobs import services
 from apps.jobs.models import OPEN_STATES, Job, JobState
 from apps.principals import Principal
+from apps.site import documents
 from apps.site.display import mono, state_badge
 from apps.site.model_admin import WindowAdmin
 from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
@@ -78,7 +78,7 @@ class JobAdmin(WindowAdmin):
 
     def sections(self, request: HttpRequest, obj: Job) -> list[Section]:
         """Show every column."""
-        arguments = json.dumps(obj.arguments, indent=2, ensure_ascii=False)
+        arguments = documents.pretty(obj.arguments)
         return [
             facts(
                 "Job",

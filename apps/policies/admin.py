@@ -12,6 +12,7 @@ from apps.policies import diff, services
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import PRESETS
 from apps.principals import Principal
+from apps.site import documents
 from apps.site.display import NOTHING, admin_url, badge, link
 from apps.site.forms import DocumentField, ServiceForm
 from apps.site.model_admin import GovernedAdmin, WindowAdmin
@@ -68,6 +69,7 @@ class PolicyAdmin(GovernedAdmin):
     add_form = NewPolicyForm
     edit_form = PolicyForm
     removable = True
+    settings_first = True
     remove_note = "A policy that profiles use, or that certificates refer to, cannot be deleted."
     list_display = ("name", "description", "version", "profiles_using", "created_at")
     search_fields = ("name", "description")
@@ -178,7 +180,7 @@ class PolicyVersionAdmin(WindowAdmin):
                 Fact("By", obj.created_by),
             ],
         )
-        rules = Section("Rules", "admin/includes/text.html", {"text": diff.pretty(obj.rules)})
+        rules = Section("Rules", "admin/includes/text.html", {"text": documents.pretty(obj.rules)})
         if not others:
             return [head, rules]
         shown = Section(

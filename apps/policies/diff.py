@@ -1,9 +1,10 @@
-"""What changed between two versions of a rule document? Pure: text in, marked lines out."""
+"""What changed between two versions of a rule document? Documents in, marked lines out."""
 
 import difflib
-import json
 from dataclasses import dataclass
 from typing import Any
+
+from apps.site.documents import pretty
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,6 @@ class Line:
 
 
 _KINDS = {"+": "added", "-": "removed", "@": "place", " ": "same"}
-
-
-def pretty(document: dict[str, Any]) -> str:
-    """Return a rule document as people read and edit it."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
 
 
 def between(old: dict[str, Any], new: dict[str, Any]) -> list[Line]:

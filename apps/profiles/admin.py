@@ -80,6 +80,7 @@ class ProfileAdmin(GovernedAdmin):
     add_form = NewProfileForm
     edit_form = ProfileForm
     removable = True
+    settings_first = True
     remove_note = "A profile that is attached to applications, or has issued, cannot be deleted."
     list_display = ("name", "description", "issuer", "policy_link", "applications", "revision")
     list_filter = ("issuer_type", "authority", "policy")

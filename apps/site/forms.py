@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from apps.errors import InUse, SealwrightError
+from apps.site import documents
 
 _ROOT = re.compile(r"^[a-z_]+")
 
@@ -73,7 +74,7 @@ class DocumentField(forms.CharField):
 
     def prepare_value(self, value: Any) -> Any:
         """Return the text to show for a document."""
-        return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        return value if isinstance(value, str) else documents.pretty(value)
 
     def to_python(self, value: Any) -> Any:
         """Return the document, a ``dict``."""

@@ -17,6 +17,7 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 
 from apps.errors import InUse, NotFound, SealwrightError
 from apps.principals import Principal
@@ -41,6 +42,7 @@ class GovernedAdmin(admin.ModelAdmin):
     object_actions: ClassVar[Sequence[ObjectAction]] = ()
     empty_text: ClassVar[str] = ""
     remove_note: ClassVar[str] = "This cannot be undone."
+    settings_first: ClassVar[bool] = False
 
     actions: ClassVar[Any] = None
     list_per_page = 50
@@ -88,6 +90,10 @@ class GovernedAdmin(admin.ModelAdmin):
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
         """Return what there is to read about ``obj``."""
         return []
+
+    def title_of(self, obj: Any) -> str:
+        """Return the heading of an object's page."""
+        return str(obj)
 
     def downloads(self, obj: Any) -> list[Download]:
         """Return the files offered for ``obj``."""
@@ -167,9 +173,10 @@ class GovernedAdmin(admin.ModelAdmin):
         return self._page(
             request,
             "admin/object_page.html",
-            title=str(obj),
+            title=self.title_of(obj),
             obj=obj,
             form=form,
+            settings_first=self.settings_first,
             sections=self.sections(request, obj),
             object_actions=[
                 {"act": act, "url": admin_url(obj, act.name)}
@@ -301,10 +308,9 @@ class GovernedAdmin(admin.ModelAdmin):
         return HttpResponseRedirect(admin_url(obj))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Add what to say when there is nothing to list."""
-        return super().changelist_view(
-            request, {"empty_text": self.empty_text} | (extra_context or {})
-        )
+        """Head the list by what it lists, and add what to say when there is nothing."""
+        context = {"title": capfirst(self.opts.verbose_name_plural), "empty_text": self.empty_text}
+        return super().changelist_view(request, context | (extra_context or {}))
 
     # --- doors that stay shut ----------------------------------------------------------------
 

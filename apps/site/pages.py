@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -46,6 +47,13 @@ class Fact:
     value: Any
     href: str = ""
     mono: bool = False
+
+    @property
+    def text(self) -> Any:
+        """Return the value as it is drawn; times to the second, in UTC."""
+        if isinstance(self.value, datetime):
+            return f"{self.value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        return self.value
 
     @property
     def lines(self) -> Sequence[Any]:

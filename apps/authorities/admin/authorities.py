@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import URLPattern
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, reverse
 
 from apps.authorities import publication, selectors, services, signing
 from apps.authorities.admin import forms
@@ -22,6 +22,13 @@ from pki import bundles, names
 from pki.describe import describe_certificate
 
 _Data = dict[str, Any]
+_PUBLIC_FILES = {
+    "certificate-pem": "PEM",
+    "certificate": "DER",
+    "chain-pem": "Chain",
+    "chain-p7b": "P7B",
+    "crl": "CRL",
+}
 
 
 def _install(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
@@ -144,11 +151,8 @@ class AuthorityAdmin(GovernedAdmin):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        """Add files to download."""
-        return [
-            self._route("<str:object_id>/download/<str:name>/", "download", self.download_view),
-            *super().get_urls(),
-        ]
+        """Add the CSR to download."""
+        return [self._route("<str:object_id>/csr/", "csr", self.csr_view), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Authority]:
         """Bring key, parent and current certificate along."""
@@ -210,33 +214,24 @@ class AuthorityAdmin(GovernedAdmin):
 
     def downloads(self, obj: Authority) -> list[Download]:
         """Offer the CSR while a certificate is awaited, certificate, chain and CRL after that."""
-
-        def file(name: str, label: str) -> Download:
-            return Download(
-                label, f"{admin_url(obj, 'change').removesuffix('change/')}download/{name}/"
-            )
-
-        csr = [file("csr.pem", "CSR")] if _signed_outside(obj) else []
+        csr = f"{admin_url(obj, 'change').removesuffix('change/')}csr/"
+        shown = [Download("CSR", csr)] if _signed_outside(obj) else []
         if not _has_certificate(obj):
-            return csr
-        return [
-            *csr,
-            file("ca.pem", "PEM"),
-            file("ca.cer", "DER"),
-            file("chain.pem", "Chain"),
-            file("ca.crl", "CRL"),
+            return shown
+        return shown + [
+            Download(label, reverse(f"authorities:{name}", args=[obj.name]))
+            for name, label in _PUBLIC_FILES.items()
         ]
 
-    def download_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """Serve one of the files."""
+    def csr_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Serve the CSR of an authority that is signed elsewhere."""
         obj = self._object_or_404(request, object_id)
         try:
-            content = _file(principal_of_user(request), obj, name)
+            content = services.authority_csr(principal_of_user(request), obj)
         except SealwrightError as error:
-            self.message_user(request, error.detail, messages.ERROR)
-            return HttpResponseRedirect(admin_url(obj))
-        response = HttpResponse(content, content_type="application/octet-stream")
-        response.headers["Content-Disposition"] = f'attachment; filename="{obj.name}-{name}"'
+            return self.refuse_file(request, obj, error)
+        response = HttpResponse(content, content_type="application/pkcs10")
+        response.headers["Content-Disposition"] = f'attachment; filename="{obj.name}.csr"'
         return response
 
     def sections(self, request: HttpRequest, obj: Authority) -> list[Section]:
@@ -252,23 +247,6 @@ class AuthorityAdmin(GovernedAdmin):
 
 def _wants_intermediate(request: HttpRequest) -> bool:
     return request.GET.get("kind") == AuthorityKind.INTERMEDIATE
-
-
-def _file(principal: Principal, authority: Authority, name: str) -> bytes:
-    """Return the bytes of a download."""
-    if name == "csr.pem":
-        return services.authority_csr(principal, authority)
-    current = selectors.current_certificate(authority.pk)
-    if name == "ca.crl":
-        crl = selectors.latest_crl(authority.pk)
-        if crl is not None:
-            return bytes(crl.der)
-    elif current is not None and name == "ca.cer":
-        return bytes(current.der)
-    elif current is not None and name in {"ca.pem", "chain.pem"}:
-        ders = selectors.chain_of(current)
-        return bundles.to_pem(ders[:1] if name == "ca.pem" else ders).encode()
-    raise Http404("No such file.")
 
 
 def _facts(authority: Authority, current: Any) -> list[Fact]:

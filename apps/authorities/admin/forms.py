@@ -88,9 +88,14 @@ class AuthorityForm(ServiceForm):
         rows=3, help_text="Names that must not appear below, written alike."
     )
     publish_crl_url = forms.BooleanField(
-        required=False, initial=True, help_text="Put the built-in CRL URL into certificates."
+        required=False,
+        label="Publish CRL URL",
+        initial=True,
+        help_text="Put the built-in CRL URL into certificates.",
     )
-    crl_mirror_urls = LinesField(rows=3, help_text="Up to four further http(s) URLs, one a line.")
+    crl_mirror_urls = LinesField(
+        rows=3, label="CRL mirror URLs", help_text="Up to four further http(s) URLs, one a line."
+    )
     crl_lifetime_hours = forms.IntegerField(min_value=1, initial=168, label="CRL lifetime in hours")
     ocsp_enabled = forms.BooleanField(required=False, initial=True, label="OCSP enabled")
 
@@ -172,9 +177,13 @@ class PublicationForm(ObjectForm):
     """What may change after creation: where and how long status is published."""
 
     publish_crl_url = forms.BooleanField(
-        required=False, help_text="Put the built-in CRL URL into certificates issued from now on."
+        required=False,
+        label="Publish CRL URL",
+        help_text="Put the built-in CRL URL into certificates issued from now on.",
     )
-    crl_mirror_urls = LinesField(rows=3, help_text="Up to four further http(s) URLs, one a line.")
+    crl_mirror_urls = LinesField(
+        rows=3, label="CRL mirror URLs", help_text="Up to four further http(s) URLs, one a line."
+    )
     crl_lifetime_hours = forms.IntegerField(min_value=1, label="CRL lifetime in hours")
     ocsp_enabled = forms.BooleanField(required=False, label="OCSP enabled")
 

@@ -233,7 +233,7 @@ class CertificateAdmin(WindowAdmin):
             return self._page(
                 request,
                 "admin/form_page.html",
-                title=f"Revoke {len(keys)} certificates",
+                title=f"Revoke certificates: {len(keys)} chosen",
                 form=form,
                 intro="This cannot be undone. Each is revoked for the same reason.",
                 danger=True,
@@ -248,9 +248,11 @@ class CertificateAdmin(WindowAdmin):
                 _revoke(request, principal_of_user(request), certificate, form.cleaned_data)
                 done += 1
             except SealwrightError as error:
-                self.message_user(request, f"{certificate}: {error.detail}", messages.ERROR)
+                self.message_user(
+                    request, f"Not revoked: {certificate}. {error.detail}", messages.ERROR
+                )
         if done:
-            self.message_user(request, f"{done} certificates were revoked.", messages.SUCCESS)
+            self.message_user(request, f"Revoked: {done} of {len(chosen)}.", messages.SUCCESS)
         return None
 
     def sections(self, request: HttpRequest, obj: Certificate) -> list[Section]:
