@@ -11,7 +11,8 @@ from uuid import UUID
 from django.db import connection
 
 from apps.authorities.models import Key
-from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from apps.errors import UpstreamRejected
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -48,6 +49,8 @@ class KeyBackend(ABC):
     def sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Return a signature over ``data``."""
         refuse_in_transaction()
+        if algorithm not in signature_algorithms_of(KeyAlgorithm(key.algorithm)):
+            raise UpstreamRejected(f"A key of type {key.algorithm} cannot sign {algorithm.value}.")
         return self._sign(key, data, algorithm)
 
     @abstractmethod
