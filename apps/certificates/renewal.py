@@ -10,6 +10,7 @@ from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, PolicyViolation
+from apps.policies import fixed_rules
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
 from pki import csr, keys, names
@@ -70,27 +71,28 @@ def renew(
         raise Malformed(violations=[_KEY_SOURCE_AND_CSR])
     if key_source == KeySource.REUSE:
         csr_bytes = _csr_of_kept_key(certificate, leaf)
-    elif csr_bytes is not None:
-        _require_same_names(csr_bytes, leaf)
+    algorithm = leaf.key_algorithm
+    if csr_bytes is not None and key_source == KeySource.CSR:
+        algorithm = _algorithm_of(csr_bytes, leaf)
     enrollment = Enrollment(
         principal=principal,
         pairing=pairing,
         method=method,
         csr=csr_bytes,
-        wish=_same_again(leaf, new_key=csr_bytes is None),
+        wish=_same_again(leaf, algorithm),
         replaces=certificate,
         request_id=request_id,
     )
     return issuance.submit(enrollment)
 
 
-def _same_again(leaf: Leaf, *, new_key: bool) -> Wish:
-    """Return the wish for the same content; a CSR may repeat the names, or leave them out."""
+def _same_again(leaf: Leaf, algorithm: KeyAlgorithm) -> Wish:
+    """Return the wish for the same content, less what a key of ``algorithm`` cannot serve."""
     return Wish(
         subject=leaf.subject,
         subject_alt_names=leaf.subject_alt_names,
-        key_algorithm=leaf.key_algorithm if new_key else None,
-        key_usages=tuple(sorted(leaf.key_usage)),
+        key_algorithm=algorithm,
+        key_usages=tuple(sorted(leaf.key_usage & fixed_rules.usages_of(algorithm))),
         extended_key_usages=leaf.extended_key_usage,
         ttl=leaf.not_after - leaf.not_before + _ONE_SECOND,
         is_ca=leaf.is_ca or None,
@@ -99,8 +101,13 @@ def _same_again(leaf: Leaf, *, new_key: bool) -> Wish:
     )
 
 
-def _require_same_names(csr_bytes: bytes, leaf: Leaf) -> None:
-    """Refuse a CSR that asks for a subject or for names other than those being renewed."""
+def _algorithm_of(csr_bytes: bytes, leaf: Leaf) -> KeyAlgorithm:
+    """Return the key algorithm of a CSR whose names, if any, are those being renewed.
+
+    Raises:
+        BadCSR: it cannot be read.
+        PolicyViolation: it asks for another subject or other names.
+    """
     try:
         parsed = csr.parse_csr(csr_bytes)
     except UnusableCSR as error:
@@ -113,6 +120,7 @@ def _require_same_names(csr_bytes: bytes, leaf: Leaf) -> None:
         found.append(_differs("subject_alt_names", " ".join(sorted(v for _, v in wanted))))
     if found:
         raise PolicyViolation(found)
+    return parsed.key_algorithm
 
 
 def _differs(field: str, value: str) -> Violation:
