@@ -2,8 +2,11 @@
 
 import os
 
+from django.conf import empty, settings
 from django.core.wsgi import get_wsgi_application
 
-# Not a default: the supervisor's own settings module is in the environment already.
+# Not a default: the settings of ``manage.py serve`` are in the environment already, and in
+# force where this process is a fork of it. They are read anew from here.
 os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings.public"
+settings._wrapped = empty  # noqa: SLF001 - what Django's own override_settings does
 application = get_wsgi_application()

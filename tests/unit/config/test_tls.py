@@ -2,6 +2,7 @@ import hashlib
 import http.client
 import socket
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,12 @@ def _trusting(authority: Authority) -> ssl.SSLContext:
 
 def _peer(port: int, context: ssl.SSLContext) -> tuple[bytes, str]:
     """Return what the server showed and what it saw of us."""
-    connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
-    connection.connect()
-    shown = connection.sock.getpeercert(True)
-    connection.request("GET", "/")
-    return shown, connection.getresponse().read().decode()
+    client = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+    with closing(client):
+        client.connect()
+        shown = client.sock.getpeercert(True)
+        client.request("GET", "/", headers={"Connection": "close"})
+        return shown, client.getresponse().read().decode()
 
 
 def test_context_is_kept_while_the_file_is_unchanged(tmp_path: Path, authority):

@@ -19,9 +19,13 @@ def test_enqueue_writes_the_job_and_pushes_its_identifier(work, pushed):
 
 
 def test_rolled_back_enqueue_leaves_neither_job_nor_task(work, pushed):
-    with pytest.raises(RuntimeError), transaction.atomic():
-        services.enqueue(KIND, {})
-        raise RuntimeError
+    def act_that_fails():
+        with transaction.atomic():
+            services.enqueue(KIND, {})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        act_that_fails()
     assert not Job.objects.exists()
     assert pushed() == []
 

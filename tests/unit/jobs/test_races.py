@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from apps.jobs import leases, runner, services
 from apps.jobs.models import Job, JobState
@@ -14,12 +14,6 @@ from .conftest import KIND
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 _THREADS = 12
-
-
-@pytest.fixture(autouse=True)
-def _needs_row_locks():
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer at a time: nothing can race")
 
 
 def at_once(act: Callable[[], object]) -> list[object]:

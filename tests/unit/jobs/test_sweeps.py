@@ -56,7 +56,7 @@ def test_recurring_job_that_is_still_open_is_left_alone(every_minute):
 
 
 def test_sweep_pushes_due_jobs_and_expired_leases_only(work, pushed):
-    due, abandoned, running, delayed, fresh = (
+    due, abandoned, running, _delayed, fresh = (
         services.enqueue(KIND, {}, delay=timedelta(hours=1)) for _ in range(5)
     )
     _age(due, next_attempt_at=timedelta(minutes=1))

@@ -10,15 +10,21 @@ from pathlib import Path
 
 import pytest
 
-from apps.site.supervisor import Program, Supervisor
+from apps.site.supervisor import Program
 
 ROOT = Path(__file__).resolve().parents[3]
-_SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
-_STUBBORN = [
-    sys.executable,
-    "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);print('up', flush=True); time.sleep(60)",
-]
+_SLEEP = "import time\ntime.sleep(60)\n"
+_STUBBORN = (
+    "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    "print('up', flush=True)\ntime.sleep(60)\n"
+)
+_BRIEF = "import time\ntime.sleep(1)\n"
+
+
+@pytest.fixture(autouse=True)
+def _scripts(tmp_path: Path) -> None:
+    for name, text in (("sleep", _SLEEP), ("stubborn", _STUBBORN), ("brief", _BRIEF)):
+        (tmp_path / f"{name}.py").write_text(text)
 
 
 def _script(tmp_path: Path, body: str) -> subprocess.Popen:
@@ -28,7 +34,6 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen:
         from pathlib import Path
         from apps.site.supervisor import Program, Supervisor
         logging.basicConfig()
-        SLEEP = {_SLEEP!r}
         FOLDER = Path({str(tmp_path)!r})
         def started(supervisor):
             for name, child in supervisor._children.items():
@@ -47,7 +52,7 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen:
 
 
 _TWO_SLEEPERS = """
-supervisor = Supervisor([Program("a", SLEEP), Program("b", SLEEP)], FOLDER)
+supervisor = Supervisor([Program("a", ["sleep.py"]), Program("b", ["sleep.py"])], FOLDER)
 supervisor.on_ready = lambda: started(supervisor)
 sys.exit(supervisor.run())
 """
@@ -90,29 +95,40 @@ def test_killed_supervisor_leaves_no_orphans(tmp_path):
     assert _gone(_pid(tmp_path / "b"))
 
 
-def test_program_that_ends_by_itself_takes_the_rest_down(tmp_path, caplog):
-    dying = Program("dying", [sys.executable, "-c", "import sys; sys.exit(7)"])
-    supervisor = Supervisor([Program("other", _SLEEP), dying], tmp_path)
-    assert supervisor.run() == 1
-    assert "dying ended by itself (exit status 7)" in caplog.text
-    assert supervisor._children["other"].returncode == -signal.SIGTERM
+def test_program_that_ends_by_itself_takes_the_rest_down(tmp_path):
+    (tmp_path / "dying.py").write_text("import sys\nsys.exit(7)\n")
+    body = """
+    other, dying = Program("other", ["sleep.py"]), Program("dying", ["dying.py"])
+    supervisor = Supervisor([other, dying], FOLDER)
+    status = supervisor.run()
+    print(supervisor._children["other"].exitcode)
+    sys.exit(status)
+    """
+    out, err = _script(tmp_path, body).communicate(timeout=15)
+    assert "dying ended by itself (exit status 7)" in err
+    assert out == f"{-signal.SIGTERM}\n"
 
 
 def test_program_that_cannot_be_started_takes_the_rest_down(tmp_path):
-    supervisor = Supervisor([Program("other", _SLEEP), Program("no", ["/nonexistent"])], tmp_path)
-    with pytest.raises(FileNotFoundError):
-        supervisor.run()
-    assert supervisor._children["other"].returncode is not None
+    body = """
+    missing = Program("missing", ["-m", "no_such_module_anywhere"])
+    sys.exit(Supervisor([Program("other", ["sleep.py"]), missing], FOLDER).run())
+    """
+    process = _script(tmp_path, body)
+    _, err = process.communicate(timeout=15)
+    assert process.returncode == 1
+    assert "missing ended by itself (exit status 1)" in err
+    assert "no_such_module_anywhere" in err
 
 
 def test_program_that_does_not_stop_is_killed_with_all_it_started(tmp_path):
-    (tmp_path / "stubborn.py").write_text(
+    (tmp_path / "parent.py").write_text(
         textwrap.dedent(
-            f"""
-            import signal, subprocess, time
+            """
+            import signal, subprocess, sys, time
             from pathlib import Path
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            child = subprocess.Popen({_STUBBORN!r})
+            child = subprocess.Popen([sys.executable, "stubborn.py"])
             Path("draft").write_text(str(child.pid))
             Path("draft").rename("grandchild")
             time.sleep(60)
@@ -120,8 +136,7 @@ def test_program_that_does_not_stop_is_killed_with_all_it_started(tmp_path):
         )
     )
     body = """
-    stubborn = Program("stubborn", [sys.executable, "stubborn.py"])
-    supervisor = Supervisor([stubborn], FOLDER, stop_within_s=0.5)
+    supervisor = Supervisor([Program("parent", ["parent.py"])], FOLDER, stop_within_s=0.5)
     supervisor.ready = lambda: (FOLDER / "grandchild").exists()
     supervisor.on_ready = lambda: started(supervisor)
     sys.exit(supervisor.run())
@@ -131,14 +146,13 @@ def test_program_that_does_not_stop_is_killed_with_all_it_started(tmp_path):
     process.terminate()
     _, err = process.communicate(timeout=15)
     assert process.returncode == 1
-    assert "stubborn did not stop in time" in err
+    assert "parent did not stop in time" in err
     assert _gone(_pid(tmp_path / "grandchild"))
 
 
 def test_second_signal_ends_the_patience(tmp_path):
-    body = f"""
-    stubborn = Program("stubborn", {_STUBBORN!r})
-    supervisor = Supervisor([stubborn], FOLDER, stop_within_s=60)
+    body = """
+    supervisor = Supervisor([Program("stubborn", ["stubborn.py"])], FOLDER, stop_within_s=60)
     sys.exit(supervisor.run())
     """
     process = _script(tmp_path, body)
@@ -151,12 +165,22 @@ def test_second_signal_ends_the_patience(tmp_path):
 
 
 def test_readiness_is_announced_once(tmp_path):
+    body = """
     answers = iter([False, True])
-    announced = []
-    supervisor = Supervisor(
-        [Program("brief", [sys.executable, "-c", "import time; time.sleep(1)"])], tmp_path
-    )
+    supervisor = Supervisor([Program("brief", ["brief.py"])], FOLDER)
     supervisor.ready = lambda: next(answers)
-    supervisor.on_ready = lambda: announced.append(1)
+    supervisor.on_ready = lambda: print("ready")
     supervisor.run()
-    assert announced == [1]
+    """
+    out, _ = _script(tmp_path, body).communicate(timeout=15)
+    assert out == "ready\n"
+
+
+def test_program_sees_its_own_command_line(tmp_path):
+    (tmp_path / "say.py").write_text("import sys\nprint(__name__, sys.argv, flush=True)\n")
+    body = """
+    Supervisor([Program("say", ["say.py", "--loud"])], FOLDER).run()
+    """
+    out, _ = _script(tmp_path, body).communicate(timeout=15)
+    assert out == "__main__ ['say.py', '--loud']\n"
+    assert Program("say", ["say.py", "--loud"]).command == [sys.executable, "say.py", "--loud"]

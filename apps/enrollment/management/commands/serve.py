@@ -5,7 +5,6 @@ import os
 import shlex
 import socket
 import ssl
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ class Command(BaseCommand):
             )
             self.stdout.flush()
 
-        # The parts open connections of their own; ours would only sit there.
+        # The parts are forks of this process: no connection may be shared with them.
         connections.close_all()
         supervisor = Supervisor(
             programs(),
@@ -71,11 +70,10 @@ class Command(BaseCommand):
 
 def programs() -> list[Program]:
     """Return the parts of a running Sealwright, as any supervisor could start them."""
-    python = sys.executable
     return [
-        Program("https", [python, "-m", "gunicorn", "-c", "python:config.gunicorn_https"]),
-        Program("public", [python, "-m", "gunicorn", "-c", "python:config.gunicorn_public"]),
-        Program("jobs", [python, "manage.py", "qcluster", "--skip-checks"]),
+        Program("https", ["-m", "gunicorn", "-c", "python:config.gunicorn_https"]),
+        Program("public", ["-m", "gunicorn", "-c", "python:config.gunicorn_public"]),
+        Program("jobs", ["manage.py", "qcluster", "--skip-checks"]),
     ]
 
 
