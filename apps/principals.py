@@ -42,6 +42,7 @@ class Principal:
         product_role: product-wide role.
         scopes: what the credential allows; ``None`` means everything its owner may do.
         application_id: the only application the credential may touch; ``None`` = all.
+        pairing_id: the only pairing it may request under; protocol accounts have one.
         ip: address the request came from, for the audit log.
         trace_id: identifier of the HTTP request, for the audit log.
     """
@@ -53,6 +54,7 @@ class Principal:
     product_role: ProductRole = ProductRole.MEMBER
     scopes: frozenset[Scope] | None = None
     application_id: UUID | None = None
+    pairing_id: UUID | None = None
     ip: str = ""
     trace_id: str = ""
 

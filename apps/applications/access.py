@@ -38,6 +38,10 @@ SCOPE_OF: dict[Permission, Scope] = {
     Permission.MANAGE_MEMBERS: Scope.MANAGE,
     Permission.VIEW_AUDIT: Scope.READ,
 }
+# Accounts of enrollment protocols: no user stands behind them, and what they may do ends with
+# the pair of application and profile at which they registered.
+PROTOCOLS = frozenset({"acme"})
+_PROTOCOL_RIGHTS = frozenset({Permission.REQUEST_CERTIFICATES, Permission.REVOKE_CERTIFICATES})
 _ALL = frozenset(Permission)
 _BY_NAME = {right.value: right for right in Permission}
 _NONE: frozenset[Permission] = frozenset()
@@ -55,8 +59,20 @@ def rights_in(principal: Principal, application_id: UUID | None) -> frozenset[Pe
     return frozenset(right for right in allowed if principal.has_scope(SCOPE_OF[right]))
 
 
-def require(principal: Principal, permission: Permission, application: Application | None) -> None:
+def require(
+    principal: Principal,
+    permission: Permission,
+    application: Application | None,
+    *,
+    pairing_id: UUID | None = None,
+) -> None:
     """Refuse unless the principal holds ``permission`` in ``application``.
+
+    Args:
+        principal: who asks.
+        permission: for what.
+        application: where; ``None`` for objects that belong to no application.
+        pairing_id: the pairing requested under, to which protocol accounts are confined.
 
     Raises:
         NotFound: the application is none of the principal's business; it answers exactly as
@@ -66,7 +82,10 @@ def require(principal: Principal, permission: Permission, application: Applicati
     """
     application_id = application.pk if application is not None else None
     allowed = _allowed_by_role(principal, application_id)
-    if Permission.VIEW not in allowed:
+    if principal.kind in PROTOCOLS:
+        if not allowed or pairing_id not in {None, principal.pairing_id}:
+            raise NotFound
+    elif Permission.VIEW not in allowed:
         raise NotFound
     missing = _missing(principal, permission, allowed)
     if missing:
@@ -148,6 +167,8 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
     """Return the rights of the role alone, before the token's scopes."""
     if principal.is_system:
         return _ALL
+    if principal.kind in PROTOCOLS:
+        return _rights_of_protocol_account(principal, application_id)
     fallback = GOVERNANCE_FALLBACK if principal.governs else _NONE
     if application_id is None or principal.application_id not in {None, application_id}:
         return fallback
@@ -167,6 +188,15 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
     return fallback | {_BY_NAME[name] for name in held.union(by_group) if name in _BY_NAME}
 
 
+def _rights_of_protocol_account(
+    principal: Principal, application_id: UUID | None
+) -> frozenset[Permission]:
+    """Return the rights of an ACME account and its like: request and revoke at home, no more."""
+    if principal.pairing_id is None or application_id is None:
+        return _NONE
+    return _PROTOCOL_RIGHTS if principal.application_id == application_id else _NONE
+
+
 def _missing(principal: Principal, permission: Permission, allowed: frozenset[Permission]) -> str:
     """Return what stands between the principal and ``permission``, empty when nothing does."""
     if permission not in allowed:
@@ -182,6 +212,8 @@ def _require_scope(principal: Principal, permission: Permission) -> None:
 
 
 def _governs(principal: Principal, permission: Permission) -> bool:
+    if principal.kind in PROTOCOLS:
+        return False
     return principal.is_system or (principal.governs and permission in GOVERNANCE_FALLBACK)
 
 
