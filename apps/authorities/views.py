@@ -113,7 +113,7 @@ def ocsp_post(request: HttpRequest, name: str) -> HttpResponse:
     """POST an OCSP request (RFC 6960 appendix A.1); every protocol error is an HTTP 200."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    if request.content_type.lower() != OCSP_REQUEST:
+    if (request.content_type or "").lower() != OCSP_REQUEST:
         return HttpResponse(
             f"Send the request as {OCSP_REQUEST}.\n", status=415, content_type="text/plain"
         )
