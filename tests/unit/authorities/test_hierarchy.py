@@ -2,11 +2,19 @@
 
 import pytest
 from cryptography import x509
+from django.db import transaction
 
 from apps.audit.models import AuditEvent
 from apps.authorities import selectors, services
+from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial, Key
-from apps.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidTransition
+from apps.errors import (
+    AccessDenied,
+    AlreadyExists,
+    InvalidInput,
+    InvalidTransition,
+    UpstreamUnavailable,
+)
 from pki import chain, lint
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints
@@ -244,3 +252,25 @@ def test_update_changes_what_is_given_and_records_it(sealwright):
 def test_an_unchanged_update_leaves_no_event(sealwright):
     services.update_authority(sealwright, make_root(), ocsp_enabled=True)
     assert not AuditEvent.objects.filter(event="authority.updated").exists()
+
+
+def test_an_authority_whose_key_failed_stays_pending_and_renewal_finishes_it(
+    sealwright, monkeypatch
+):
+    def unavailable(*_):
+        raise UpstreamUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SoftwareBackend, "_sign", unavailable)
+        with pytest.raises(UpstreamUnavailable):
+            services.create_authority(sealwright, spec())
+    authority = Authority.objects.get(name="new-ca")
+    assert authority.state == AuthorityState.PENDING_CERTIFICATE
+    assert IssuedSerial.objects.filter(authority=authority).count() == 1
+    assert services.renew_authority(sealwright, authority, 100).state == AuthorityState.ACTIVE
+    assert CRL.objects.filter(authority=authority).count() == 1
+
+
+def test_authorities_are_not_made_inside_a_transaction(sealwright):
+    with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
+        services.create_authority(sealwright, spec())
