@@ -17,7 +17,8 @@ _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "oracle": 1521}
 
 def is_ours(address: Address, port: int) -> bool:
     """Tell whether this address and port lead to one of our listeners or to our database."""
-    if (plain(address), port) in _databases():
+    address = plain(address)
+    if (address, port) in _databases():
         return True
     house = settings.SEALWRIGHT
     if port not in (house["HTTPS_PORT"], house["HTTP_PORT"]):
@@ -44,8 +45,8 @@ def _databases() -> frozenset[tuple[Address, int]]:
     for database in settings.DATABASES.values():
         host, engine = str(database.get("HOST") or ""), str(database["ENGINE"]).rpartition(".")[2]
         port = int(database.get("PORT") or _DEFAULT_PORTS.get(engine, 0))
-        if engine != "sqlite3" and not host.startswith("/"):
-            found |= {(address, port) for address in _addresses(host or "localhost")}
+        if engine != "sqlite3" and host and not host.startswith("/"):  # else a socket file
+            found |= {(address, port) for address in _addresses(host)}
     return frozenset(found)
 
 
