@@ -269,5 +269,9 @@ LOGGING = {
         },
     },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django.server": {"handlers": ["console"], "propagate": False}},
+    "loggers": {
+        "django.server": {"handlers": ["console"], "propagate": False},
+        # It tells of every task; what became of the work stands in our own rows.
+        "django-q": {"level": "WARNING"},
+    },
 }
