@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 # Where checks that need a data directory leave theirs; never the one that `make run` uses.
 SCRATCH := .cache/checks
 
-.PHONY: help run check test test-sqlite test-postgres interop bench fmt requirements clean
+.PHONY: help run check test test-sqlite test-postgres interop browser bench fmt requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ check: ## Style, types, layers, settings, migrations
 	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py check --deploy --fail-level WARNING
 	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py makemigrations --check --dry-run
 
-test: test-sqlite test-postgres interop ## All tests: on SQLite, on PostgreSQL, with real clients
+test: test-sqlite test-postgres interop browser ## All tests: on SQLite, on PostgreSQL, with real clients
 
 test-sqlite: ## Unit and protocol tests on SQLite
 	@scripts/bootstrap dev
@@ -39,6 +39,11 @@ interop: ## The running server, judged by programs that nobody here wrote
 	@scripts/bootstrap dev
 	@scripts/install-test-tools
 	scripts/with-postgres .venv/bin/pytest tests/interop
+
+browser: ## The admin in headless Chromium; pictures land in .cache/screenshots
+	@scripts/bootstrap dev
+	@scripts/install-test-tools
+	.venv/bin/pytest tests/browser
 
 bench: ## Measure speed (needs a quiet machine)
 	@scripts/bootstrap dev
