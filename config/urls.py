@@ -12,7 +12,12 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/v1/", include("apps.enrollment.api.urls")),
+    path("api/v1/", include("apps.authorities.api.urls")),
+    path("api/v1/", include("apps.policies.api.urls")),
+    path("api/v1/", include("apps.profiles.api.urls")),
     path("api/v1/", include("apps.applications.api.urls")),
+    path("api/v1/", include("apps.jobs.api.urls")),
+    path("acme/", include("apps.enrollment.acme.urls")),
     path("", include("apps.authorities.urls")),
 ]
 

@@ -1,14 +1,30 @@
-"""What does this app contribute to the house? The renewal of the web server's certificate."""
+"""What does this app contribute to the house? Jobs and sealed columns."""
 
 from datetime import timedelta
 
 from apps import registry
 from apps.enrollment import web_certificate
+from apps.enrollment.acme import housekeeping
+from apps.enrollment.api import idempotency
 
 
 def register() -> None:
     """Announce jobs; called once from ``AppConfig.ready``."""
     registry.register_jobs(
-        [registry.JobKind("web.renew_certificate", web_certificate.renew)],
-        [registry.Recurring("web.renew_certificate", timedelta(hours=1))],
+        [
+            registry.JobKind("web.renew_certificate", web_certificate.renew),
+            registry.JobKind("api.purge_idempotent_calls", idempotency.purge),
+            registry.JobKind("acme.sweep", housekeeping.sweep),
+        ],
+        [
+            registry.Recurring("web.renew_certificate", timedelta(hours=1)),
+            registry.Recurring("api.purge_idempotent_calls", timedelta(hours=6)),
+            registry.Recurring("acme.sweep", timedelta(minutes=10)),
+        ],
+    )
+    registry.sealed_fields.extend(
+        [
+            registry.SealedField("enrollment.IdempotentCall", "sealed_answer"),
+            registry.SealedField("enrollment.EabKey", "sealed_hmac_key"),
+        ]
     )

@@ -80,6 +80,8 @@ def shape(
     findings = _Findings()
     if not wish.fill_in:
         defaults = Defaults()
+    if wish.csr_key_only:
+        csr = None
     if csr is not None:
         _refuse_contradictions(wish, csr, findings)
     is_ca, path_length = _basic_constraints(wish, csr, defaults)
@@ -87,7 +89,7 @@ def shape(
     asked = csr.extended_key_usage if csr is not None else None
     extended = _first(wish.extended_key_usages, asked, defaults.extended_key_usages) or ()
     names = _names(wish, csr, findings)
-    if not names and "server_auth" in extended and not is_ca:
+    if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, findings)
     not_before, not_after = _validity(wish, defaults, issuer, now, findings)
     leaf = Leaf(
@@ -169,6 +171,13 @@ def _names(wish: Wish, csr: ParsedCSR | None, findings: _Findings) -> tuple[Type
         except UnusableName as error:
             findings.violations += error.violations
     return tuple(found)
+
+
+def _named_badly(csr: ParsedCSR | None) -> bool:
+    """Tell whether the CSR lists names of which none is usable: then none is made up."""
+    return csr is not None and any(
+        violation.field.startswith("subject_alt_names") for violation in csr.violations
+    )
 
 
 def _host_of(subject: Iterable[TypeValue], findings: _Findings) -> tuple[TypeValue, ...]:

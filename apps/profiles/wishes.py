@@ -27,6 +27,8 @@ class Wish:
         not_after: aware, last second of validity.
         is_ca: basicConstraints cA.
         path_length: pathLenConstraint.
+        csr_key_only: the CSR contributes its key and nothing else, for doors that have decided
+            the names by other means (ACME identifiers): no extension of a CSR gets through.
         fill_in: whether the profile's defaults fill what is left out; a renewal copies its
             predecessor and says no.
     """
@@ -42,6 +44,7 @@ class Wish:
     not_after: datetime | None = None
     is_ca: bool | None = None
     path_length: int | None = None
+    csr_key_only: bool = False
     fill_in: bool = True
 
 

@@ -1,0 +1,340 @@
+"""Who signed this request, at which endpoint? RFC 8555 sections 6.2 to 6.5.
+
+One joined query loads the account with what its endpoint demands; then the signature is
+verified, and only then the nonce is used up: nobody without a key can write to the database.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from apps.applications.models import Pairing
+from apps.applications.tokens import client_address
+from apps.enrollment.acme import jws, nonces
+from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.problems import Refusal, Type
+from apps.enrollment.acme.states import AccountStatus
+from apps.enrollment.models import AcmeAccount, AcmeEndpoint
+from apps.errors import AuthenticationFailed, Malformed, NotFound
+from apps.principals import Principal
+from apps.rest import trace
+
+PROTOCOL = "acme"
+_JOSE = "application/jose+json"
+
+
+class SignedBy(Enum):
+    """How a request may name its key (A-02)."""
+
+    ACCOUNT = "kid"
+    NEW_KEY = "jwk"
+    EITHER = "either"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """An endpoint as requests need it.
+
+    Attributes:
+        base: its URLs' common beginning, without a slash at the end.
+        stamp: changes whenever the pairing, its profile or its policy do.
+        the others: columns of ``AcmeEndpoint``, its pairing and its profile.
+    """
+
+    base: str
+    endpoint_id: UUID
+    pairing_id: UUID
+    application_id: UUID
+    application_name: str
+    profile_id: UUID
+    profile_name: str
+    enabled: bool
+    require_eab: bool
+    skip_validation: bool
+    challenge_types: tuple[str, ...]
+    order_lifetime_h: int
+    authz_lifetime_h: int
+    terms_of_service: str
+    limits: dict[str, Any]
+    stamp: tuple[Any, ...]
+
+    def url(self, *parts: str) -> str:
+        """Return the URL of something at this endpoint."""
+        return "/".join((self.base, *parts))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The account that signed, as requests need it.
+
+    Attributes:
+        bound: what its EAB key restricts it to; ``None`` without such a key.
+        the others: columns of ``AcmeAccount``.
+    """
+
+    id: UUID
+    url_id: str
+    status: str
+    jwk: dict[str, str]
+    thumbprint: str
+    contacts: tuple[str, ...]
+    bound: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A request whose signature, URL and nonce were checked.
+
+    Attributes:
+        door: where it came in.
+        jws: the outer JWS.
+        jwk: the key in its header, for requests that carry one.
+        account: who signed, for those that name an account.
+        ip: the peer's address.
+        url: as signed.
+    """
+
+    door: Door
+    jws: Jws
+    jwk: dict[str, Any] | None
+    account: Account | None
+    ip: str
+    url: str
+
+    def the_account(self) -> Account:
+        """Return the account of a request that was signed by one."""
+        assert self.account is not None
+        return self.account
+
+    def payload(self) -> dict[str, Any]:
+        """Return the JSON object in the payload.
+
+        Raises:
+            Malformed: it is none.
+        """
+        return self.jws.json()
+
+    def require_empty(self) -> None:
+        """Refuse anything but POST-as-GET (A-08).
+
+        Raises:
+            Malformed: the payload is not the empty text.
+        """
+        if self.jws.payload:
+            raise Malformed("This resource is read by POST-as-GET: the payload must be empty.")
+
+    def principal(self) -> Principal:
+        """Return who acts: the account, confined to its pair of application and profile."""
+        name = f"{self.door.application_name}/{self.door.profile_name}"
+        if self.account is None:
+            return _principal(self.door, "certificate-key", f"Key holder at {name}", self.ip)
+        label = f"ACME account {self.account.url_id} at {name}"
+        return _principal(self.door, str(self.account.id), label, self.ip)
+
+
+_DOOR = (
+    "pk",
+    "pairing_id",
+    "pairing__application_id",
+    "pairing__application__name",
+    "pairing__profile_id",
+    "pairing__profile__name",
+    "enabled",
+    "require_eab",
+    "skip_validation",
+    "challenge_types",
+    "order_lifetime_h",
+    "authz_lifetime_h",
+    "terms_of_service",
+    "limits",
+    # The stamp:
+    "pairing__requires_approval",
+    "pairing__profile__revision",
+    "pairing__profile__authority_id",
+    "pairing__profile__policy__current_version_id",
+)
+_ACCOUNT = ("pk", "url_id", "status", "jwk", "thumbprint", "contacts", "eab_key_id")
+_BOUND = ("eab_key__identifiers", "eab_key__networks")
+
+
+def authenticate(
+    request: HttpRequest, application: str, profile: str, signed_by: SignedBy
+) -> Signed:
+    """Check everything about a POST that does not depend on the resource.
+
+    Raises:
+        Malformed, BadAlgorithm, BadPublicKey, BadMessageSignature: the JWS is unusable.
+        Refusal: a bad nonce, a foreign URL, an unknown account.
+        AuthenticationFailed: a deactivated or revoked account.
+        NotFound: no such endpoint.
+    """
+    if request.content_type != _JOSE:
+        raise Refusal(Type.MALFORMED, f"Requests are sent as {_JOSE}.", status=415)
+    message = jws.parse(request.body)
+    url = f"{settings.SEALWRIGHT['PUBLIC_URL']}{request.get_full_path()}"
+    if message.text("url") != url:
+        raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {url}.")
+    by_account = _names_account(message, signed_by)
+    nonce = nonces.check(message.header.get("nonce"))
+    ip = client_address(request)
+    jwk, account = None, None
+    if by_account:
+        door, account = _account(message.text("kid"), application, profile, ip)
+        key = jws.load_key(account.jwk)
+    else:
+        door, jwk = door_named(application, profile), message.header["jwk"]
+        key = jws.load_key(jwk)
+    jws.verify(message, key)
+    nonces.consume(nonce)
+    if account is not None and account.status != AccountStatus.VALID:
+        raise AuthenticationFailed(f"The account is {account.status}.")
+    return Signed(door=door, jws=message, jwk=jwk, account=account, ip=ip, url=url)
+
+
+def door_named(application: str, profile: str) -> Door:
+    """Return an open endpoint by the names in its URL.
+
+    Raises:
+        NotFound: no such pair, no ACME there, or the door is closed.
+    """
+    row = (
+        AcmeEndpoint.objects.filter(
+            pairing__application__name=application, pairing__profile__name=profile
+        )
+        .values_list(*_DOOR)
+        .first()
+    )
+    return _open_door(row)
+
+
+_pairings: dict[UUID, tuple[tuple[Any, ...], Pairing]] = {}
+_MAX_PAIRINGS = 1024
+
+
+def pairing_of(door: Door) -> Pairing:
+    """Return the pairing with profile, policy and authority, as the pipeline wants it.
+
+    Kept by the process for as long as the door's own query finds everything unchanged.
+    """
+    stamp = (door.application_name, door.profile_name, *door.stamp)
+    kept = _pairings.get(door.pairing_id)
+    if kept is not None and kept[0] == stamp:
+        return kept[1]
+    if len(_pairings) >= _MAX_PAIRINGS:
+        _pairings.clear()
+    pairing = Pairing.objects.select_related(
+        "application", "profile__policy__current_version", "profile__authority"
+    ).get(pk=door.pairing_id)
+    _pairings[door.pairing_id] = (stamp, pairing)
+    return pairing
+
+
+def _names_account(message: Jws, signed_by: SignedBy) -> bool:
+    """Tell whether the request names an account, as it may here (A-02)."""
+    has_kid, has_jwk = "kid" in message.header, "jwk" in message.header
+    if has_kid == has_jwk:
+        raise Malformed("The protected header needs exactly one of 'kid' and 'jwk'.")
+    if signed_by is SignedBy.ACCOUNT and has_jwk:
+        raise Malformed("This resource takes requests signed by an account ('kid').")
+    if signed_by is SignedBy.NEW_KEY and has_kid:
+        raise Malformed("This resource takes requests that bring their key ('jwk').")
+    return has_kid
+
+
+_BY_ACCOUNT = (
+    tuple(f"endpoint__{name}" if name != "pk" else "endpoint_id" for name in _DOOR)
+    + _ACCOUNT
+    + _BOUND
+)
+
+
+def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, Account]:
+    """Return the account that a ``kid`` names, with its endpoint, by one query."""
+    base = _base(application, profile)
+    prefix = f"{base}/acct/"
+    if not kid.startswith(prefix):
+        raise _unknown_account()
+    row = (
+        AcmeAccount.objects.filter(
+            url_id=kid[len(prefix) :],
+            endpoint__pairing__application__name=application,
+            endpoint__pairing__profile__name=profile,
+        )
+        .values_list(*_BY_ACCOUNT)
+        .first()
+    )
+    if row is None:
+        raise _unknown_account()
+    door = _open_door(row[: len(_DOOR)])
+    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = row[len(_DOOR) :]
+    if networks and not inside(ip, networks):
+        raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
+    account = Account(
+        id=pk,
+        url_id=url_id,
+        status=status,
+        jwk=jwk,
+        thumbprint=thumbprint,
+        contacts=tuple(contacts),
+        bound=tuple(bound) if eab_key_id is not None else None,
+    )
+    return door, account
+
+
+def inside(ip: str, networks: list[str]) -> bool:
+    """Tell whether an address lies in one of the networks (CIDR)."""
+    if not ip:
+        return False
+    address = ipaddress.ip_address(ip)
+    return any(address in ipaddress.ip_network(network) for network in networks)
+
+
+def _open_door(row: tuple[Any, ...] | None) -> Door:
+    if row is None:
+        raise NotFound("There is no ACME endpoint here.")
+    door = Door(
+        base=_base(row[3], row[5]),
+        endpoint_id=row[0],
+        pairing_id=row[1],
+        application_id=row[2],
+        application_name=row[3],
+        profile_id=row[4],
+        profile_name=row[5],
+        enabled=row[6],
+        require_eab=row[7],
+        skip_validation=row[8],
+        challenge_types=tuple(row[9]),
+        order_lifetime_h=row[10],
+        authz_lifetime_h=row[11],
+        terms_of_service=row[12],
+        limits=row[13],
+        stamp=tuple(row[14:18]),
+    )
+    if not door.enabled:
+        raise NotFound("There is no ACME endpoint here.")
+    return door
+
+
+def _base(application: str, profile: str) -> str:
+    return f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{application}/{profile}"
+
+
+def _principal(door: Door, identifier: str, label: str, ip: str) -> Principal:
+    return Principal(
+        kind=PROTOCOL,
+        id=identifier,
+        label=label,
+        application_id=door.application_id,
+        pairing_id=door.pairing_id,
+        ip=ip,
+        trace_id=trace.current(),
+    )
+
+
+def _unknown_account() -> Refusal:
+    return Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "There is no such account at this endpoint.")

@@ -1,0 +1,402 @@
+"""May this account have certificates for this name? RFC 8555 sections 7.4.1, 7.5 and 8."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from apps import clock
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.enrollment.acme import limits, states
+from apps.enrollment.acme.auth import Account, Door, Signed
+from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
+from apps.enrollment.acme.problems import Type, document
+from apps.enrollment.acme.states import (
+    AUTHORIZATION,
+    CHALLENGE,
+    ORDER,
+    AuthorizationStatus,
+    ChallengeStatus,
+    ChallengeType,
+    OrderStatus,
+)
+from apps.enrollment.acme.wire import status_now
+from apps.enrollment.models import (
+    AcmeAuthorization,
+    AcmeChallenge,
+    AcmeOrder,
+    AcmeOrderAuthorization,
+)
+from apps.errors import Malformed, NotFound
+from apps.jobs.services import enqueue
+from apps.principals import Principal
+
+VALIDATE_JOB = "acme.validate"
+RETRY_AFTER_S = 3
+MAX_ATTEMPTS_KEPT = 20
+# An authorization about to expire is not handed out again.
+_REUSE_MARGIN = timedelta(minutes=10)
+# dns challenges prove a name and all below it; addresses have no name to put a record under.
+_FOR_WILDCARDS = (ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01)
+_FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The authorizations that an order needs, in the order of its identifiers.
+
+    Attributes:
+        all: each with its primary key, whether it is in the database yet or not.
+        new: those still to be inserted.
+        challenges: theirs.
+    """
+
+    all: list[AcmeAuthorization]
+    new: list[AcmeAuthorization]
+    challenges: list[AcmeChallenge]
+
+    def insert(self) -> None:
+        """Write the new rows, in the caller's transaction."""
+        if self.new:
+            AcmeAuthorization.objects.bulk_create(self.new)
+        if self.challenges:
+            AcmeChallenge.objects.bulk_create(self.challenges)
+
+
+def wanted(
+    door: Door, account: Account, identifiers: Sequence[Identifier], expires_at: datetime
+) -> Wanted:
+    """Return an authorization for each identifier: a valid one of this account, or a new one.
+
+    Raises:
+        Refusal: no challenge on offer can prove some of the identifiers.
+    """
+    known = _reusable(door, account, identifiers)
+    found = Wanted([], [], [])
+    impossible = []
+    for identifier in identifiers:
+        row = known.get((identifier.type, identifier.base, identifier.wildcard))
+        if row is None:
+            types = offered(door, identifier)
+            skipped = _needs_no_proof(door, account, identifier)
+            if not types and not skipped:
+                impossible.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, _NO_CHALLENGE))
+                continue
+            row = _new(door, account, identifier, expires_at, valid=skipped)
+            found.new.append(row)
+            if not skipped:
+                found.challenges.extend(AcmeChallenge(authorization=row, type=t) for t in types)
+        found.all.append(row)
+    if impossible:
+        raise refusal_of(impossible)
+    return found
+
+
+def offered(door: Door, identifier: Identifier) -> list[str]:
+    """Return the challenge types that can prove an identifier here (A-20, A-30)."""
+    if identifier.wildcard:
+        return [t for t in door.challenge_types if t in _FOR_WILDCARDS]
+    if identifier.type == "ip":
+        return [t for t in door.challenge_types if t in _FOR_ADDRESSES]
+    return list(door.challenge_types)
+
+
+def require_bound(account: Account, identifiers: Sequence[Identifier]) -> None:
+    """Refuse names outside of what the account's EAB key was given for.
+
+    Raises:
+        Refusal: rejectedIdentifier, naming each.
+    """
+    if not account.bound:
+        return
+    foreign = outside(identifiers, account.bound)
+    if foreign:
+        raise refusal_of([(i.as_dict(), Type.REJECTED_IDENTIFIER, _NOT_BOUND) for i in foreign])
+
+
+def preauthorize(signed: Signed) -> tuple[AcmeAuthorization, list[AcmeChallenge], bool]:
+    """Return an authorization before any order needs it, and whether it is new (7.4.1).
+
+    Raises:
+        Malformed, Refusal: no identifier, a wildcard, or one that is not for this account.
+        RateLimited: see ``limits``.
+    """
+    account = signed.the_account()
+    identifier = parse_one(signed.payload().get("identifier"))
+    if identifier.wildcard:
+        raise Malformed("Wildcards are authorized by orders only (RFC 8555 section 7.4.1).")
+    require_bound(account, [identifier])
+    limits.check_failures(signed.door, account.id)
+    ends = clock.now() + timedelta(hours=signed.door.order_lifetime_h)
+    found = wanted(signed.door, account, [identifier], ends)
+    if found.new:
+        with transaction.atomic():
+            found.insert()
+    row = found.all[0]
+    challenges = found.challenges or list(row.challenges.all())
+    return row, challenges, bool(found.new)
+
+
+def read(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
+    """Return an authorization of the account and its challenges.
+
+    Raises:
+        NotFound: no such authorization, or another account's.
+    """
+    row = AcmeAuthorization.objects.filter(
+        url_id=url_id, account_id=signed.the_account().id
+    ).first()
+    if row is None:
+        raise NotFound
+    return row, list(row.challenges.order_by("pk"))
+
+
+def update(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
+    """Give an authorization up: the only change that a client can make (7.5.2).
+
+    Open orders that counted on it become invalid; certificates stay.
+
+    Raises:
+        Malformed: any other payload.
+        NotFound: as ``read``.
+    """
+    if signed.payload().get("status") != AuthorizationStatus.DEACTIVATED:
+        raise Malformed("The only change to an authorization is the status 'deactivated'.")
+    found, challenges = read(signed, url_id)
+    with transaction.atomic():
+        row = AcmeAuthorization.objects.select_for_update().get(pk=found.pk)
+        if row.status != AuthorizationStatus.DEACTIVATED:
+            states.move(row, AuthorizationStatus.DEACTIVATED, AUTHORIZATION)
+            row.save(update_fields=["status"])
+            for order in _open_orders(row):
+                states.move(order, OrderStatus.INVALID, ORDER)
+                order.error = document(Type.UNAUTHORIZED, f"{row}: given up by the client.")
+                order.save(update_fields=["status", "error"])
+            _record(Event.ACME_AUTHORIZATION_DEACTIVATED, signed.principal(), row)
+    return row, challenges
+
+
+def read_challenge(signed: Signed, url_id: str) -> AcmeChallenge:
+    """Return a challenge of the account, its authorization loaded with it.
+
+    Raises:
+        NotFound: no such challenge, or another account's.
+    """
+    row = (
+        AcmeChallenge.objects.select_related("authorization")
+        .filter(url_id=url_id, authorization__account_id=signed.the_account().id)
+        .first()
+    )
+    if row is None:
+        raise NotFound
+    return row
+
+
+def respond(signed: Signed, url_id: str) -> AcmeChallenge:
+    """Start validating: the client says that its answer is in place (7.5.1).
+
+    A challenge that runs or is settled stays as it is (A-17), whatever the payload.
+
+    Returns:
+        The challenge as it is afterwards; its authorization is loaded with it.
+
+    Raises:
+        Malformed: the payload is no JSON object, or the authorization is over.
+        NotFound: no such challenge, or another account's.
+        RateLimited: too many validations of this account have failed.
+    """
+    account = signed.the_account()
+    signed.payload()
+    row = read_challenge(signed, url_id)
+    if row.status != ChallengeStatus.PENDING:
+        return row
+    status = status_now(row.authorization)
+    if status != AuthorizationStatus.PENDING:
+        raise Malformed(f"The authorization is {status}; nothing is left to prove.")
+    limits.check_failures(signed.door, account.id)
+    with transaction.atomic():
+        locked = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=row.pk)
+        if locked.status == ChallengeStatus.PENDING:
+            states.move(locked, ChallengeStatus.PROCESSING, CHALLENGE)
+            locked.started_at = clock.now()
+            locked.save(update_fields=["status", "started_at"])
+            enqueue(VALIDATE_JOB, {"challenge": str(row.pk)}, idempotency_key=str(row.pk))
+    locked.authorization = row.authorization
+    return locked
+
+
+def settle_challenge(
+    challenge_id: UUID,
+    *,
+    proven: bool,
+    problem: dict[str, Any] | None = None,
+    attempt: dict[str, Any] | None = None,
+    principal: Principal,
+) -> bool:
+    """Write down the outcome of a validation, for challenge, authorization and orders (8.2).
+
+    Rows are locked from the authorization down to its orders by primary key, so that
+    validations of several names of one order neither miss each other nor wait in a circle.
+
+    Args:
+        challenge_id: a challenge that is ``processing``.
+        proven: whether the client showed control.
+        problem: ACME problem document of a failure, from ``problems.document``.
+        attempt: what the last attempt did and saw, plain JSON.
+        principal: who validated, for the audit log.
+
+    Returns:
+        Whether this call settled it; ``False`` when it had been settled before.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        authorization = AcmeAuthorization.objects.select_for_update().get(challenges=challenge_id)
+        row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
+        if row.status != ChallengeStatus.PROCESSING:
+            return False
+        orders = _open_orders(authorization)
+        others = _statuses_beside(authorization, orders)
+        changed = states.settle(
+            row, authorization, [(o, others.get(o.pk, ())) for o in orders], proven=proven
+        )
+        row.settled_at = now
+        row.error = None if proven else problem
+        row.attempts = _kept(row.attempts, attempt)
+        row.save(update_fields=["status", "settled_at", "error", "attempts"])
+        if authorization in changed:
+            _save_outcome(authorization, now, proven=proven)
+        for order in orders:
+            if order in changed:
+                order.error = _order_error(authorization, problem) if not proven else None
+                order.save(update_fields=["status", "error"])
+        _record(
+            Event.ACME_IDENTIFIER_PROVEN if proven else Event.ACME_VALIDATION_FAILED,
+            principal,
+            authorization,
+            challenge=row.type,
+            problem=problem,
+            attempt=attempt,
+        )
+    return True
+
+
+def note_attempt(
+    challenge_id: UUID, *, attempt: dict[str, Any], problem: dict[str, Any] | None
+) -> None:
+    """Keep what an attempt saw that is going to be repeated; the client sees the error (A-23)."""
+    with transaction.atomic():
+        row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
+        if row.status != ChallengeStatus.PROCESSING:
+            return
+        row.error = problem
+        row.attempts = _kept(row.attempts, attempt)
+        row.save(update_fields=["error", "attempts"])
+
+
+def _reusable(
+    door: Door, account: Account, identifiers: Sequence[Identifier]
+) -> dict[tuple[str, str, bool], AcmeAuthorization]:
+    """Return valid authorizations of the same account, hence of the same endpoint (A-29)."""
+    if not door.authz_lifetime_h:
+        return {}
+    rows = AcmeAuthorization.objects.filter(
+        account_id=account.id,
+        identifier_value__in=[identifier.base for identifier in identifiers],
+        status=AuthorizationStatus.VALID,
+        expires_at__gt=clock.now() + _REUSE_MARGIN,
+    )
+    return {(row.identifier_type, row.identifier_value, row.wildcard): row for row in rows}
+
+
+def _needs_no_proof(door: Door, account: Account, identifier: Identifier) -> bool:
+    """Tell whether an administrator vouches for the name: by listing it with the EAB key."""
+    return (
+        door.skip_validation
+        and bool(account.bound)
+        and not outside([identifier], account.bound or ())
+    )
+
+
+def _new(
+    door: Door, account: Account, identifier: Identifier, expires_at: datetime, *, valid: bool
+) -> AcmeAuthorization:
+    if valid and door.authz_lifetime_h:
+        expires_at = clock.now() + timedelta(hours=door.authz_lifetime_h)
+    return AcmeAuthorization(
+        account_id=account.id,
+        identifier_type=identifier.type,
+        identifier_value=identifier.base,
+        wildcard=identifier.wildcard,
+        status=AuthorizationStatus.VALID if valid else AuthorizationStatus.PENDING,
+        expires_at=expires_at,
+    )
+
+
+def _open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
+    """Return the orders that still count on an authorization, locked in one global sequence."""
+    linked = AcmeOrderAuthorization.objects.filter(authorization=authorization)
+    return list(
+        AcmeOrder.objects.select_for_update()
+        .filter(
+            pk__in=linked.values("order_id"), status__in=[OrderStatus.PENDING, OrderStatus.READY]
+        )
+        .order_by("pk")
+    )
+
+
+def _statuses_beside(
+    authorization: AcmeAuthorization, orders: Iterable[AcmeOrder]
+) -> dict[UUID, list[str]]:
+    """Return the statuses of the other authorizations of each order."""
+    rows = (
+        AcmeOrderAuthorization.objects.filter(order__in=[order.pk for order in orders])
+        .exclude(authorization=authorization)
+        .values_list("order_id", "authorization__status")
+    )
+    found: dict[UUID, list[str]] = {}
+    for order_id, status in rows:
+        found.setdefault(order_id, []).append(status)
+    return found
+
+
+def _save_outcome(row: AcmeAuthorization, now: datetime, *, proven: bool) -> None:
+    if proven:
+        lifetime_h = row.account.endpoint.authz_lifetime_h
+        if lifetime_h:
+            row.expires_at = now + timedelta(hours=lifetime_h)
+    row.save(update_fields=["status", "expires_at"])
+
+
+def _order_error(row: AcmeAuthorization, problem: dict[str, Any] | None) -> dict[str, Any]:
+    """Return why an order failed, with the identifier to blame (RFC 8555 section 6.7.1)."""
+    blamed = problem or document(Type.SERVER_INTERNAL, "The validation failed.")
+    identifier = {"type": row.identifier_type, "value": str(row)}
+    detail = f"{row}: {blamed.get('detail', '')}"
+    return {"type": blamed["type"], "detail": detail} | {
+        "subproblems": [
+            {"type": blamed["type"], "detail": blamed.get("detail", "")}
+            | {"identifier": identifier}
+        ]
+    }
+
+
+def _kept(attempts: list[Any], attempt: dict[str, Any] | None) -> list[Any]:
+    return [*attempts, *([attempt] if attempt else [])][-MAX_ATTEMPTS_KEPT:]
+
+
+def _record(event: Event, principal: Principal, row: AcmeAuthorization, **data: Any) -> None:
+    record(
+        event,
+        principal=principal,
+        subject=row,
+        application_id=row.account.endpoint.pairing.application_id,
+        **data,
+    )
+
+
+_NO_CHALLENGE = "No challenge that this endpoint offers can prove it."
+_NOT_BOUND = "The account's external account binding key is not for this name."

@@ -1,0 +1,200 @@
+"""How does a ready order become a certificate? RFC 8555 section 7.4 (A-18, A-19).
+
+The certificate request takes the order's own primary key. So the database admits one request
+for an order, whatever many clients, processes or crashes do, and a request that outlived its
+process is found again without anybody having written down where.
+"""
+
+from django.db import IntegrityError
+
+from apps import clock
+from apps.certificates import issuance
+from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.models import Certificate, EnrollmentMethod
+from apps.certificates.signing import Issued, is_renewed_or_renewing
+from apps.enrollment.acme import jws, orders
+from apps.enrollment.acme.auth import Signed, pairing_of
+from apps.enrollment.acme.identifiers import Identifier
+from apps.enrollment.acme.problems import Refusal, Type, document
+from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
+from apps.enrollment.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
+from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
+from apps.profiles.defaults import Wish
+from pki.csr import ParsedCSR, parse_csr
+from pki.findings import UnusableCSR, UnusableName
+from pki.names import canonical_san
+from pki.template import TypeValue
+
+_NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
+_MAX_COMMON_NAME = 64
+
+
+def finalize(signed: Signed, url_id: str) -> AcmeOrder:
+    """Submit an order's CSR to the pipeline.
+
+    Returns:
+        The order: ``valid`` with its certificate, or ``processing`` while somebody has to
+        approve or the signature is still to be made.
+
+    Raises:
+        NotFound: no such order, or another account's.
+        Refusal: the order is not ready, or an authorization has run out.
+        BadCSR, PolicyViolation: the CSR is not for these names, or breaks the policy; the
+            order stays ready for a better one.
+        Malformed: the payload has no CSR.
+        UpstreamUnavailable: the key backend did not answer before anything was decided.
+    """
+    order = orders.read(signed, url_id)
+    if order.status != OrderStatus.READY:
+        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
+    text = signed.payload().get("csr")
+    if not isinstance(text, str):
+        raise Malformed("The payload has the base64url member csr.")
+    csr_der = jws.decode(text)
+    parsed = _parsed(csr_der)
+    identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
+    common_name = _require_names(parsed, identifiers)
+    _require_other_key(signed, parsed)
+    _require_profile(signed, order)
+    _require_authorizations(order)
+    enrollment = Enrollment(
+        principal=signed.principal(),
+        pairing=pairing_of(signed.door),
+        method=EnrollmentMethod.ACME,
+        csr=csr_der,
+        wish=Wish(
+            subject=(("common_name", common_name),) if common_name else None,
+            subject_alt_names=tuple(identifier.san for identifier in identifiers),
+            not_before=order.not_before,
+            not_after=order.not_after,
+            csr_key_only=True,
+        ),
+        replaces=_predecessor(order),
+        request_id=order.pk,
+    )
+    return _submit(order, enrollment)
+
+
+def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
+    try:
+        outcome = issuance.submit(enrollment)
+    except InvalidTransition as error:
+        raise orders.unavailable(error) from error
+    except (IntegrityError, AlreadyExists) as error:
+        # Somebody else finalizes the same order, or renewed the same certificate, right now.
+        if orders.follow(order).status == OrderStatus.READY:
+            raise
+        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.") from error
+    except UpstreamUnavailable:
+        # Reserved but not signed: the reconciler will, and the order follows.
+        if orders.follow(order).status == OrderStatus.READY:
+            raise
+        return order
+    if isinstance(outcome, Pending):
+        return orders.advance(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+    assert isinstance(outcome, Issued)
+    return orders.advance(
+        order,
+        OrderStatus.PROCESSING,
+        OrderStatus.VALID,
+        certificate_request_id=order.pk,
+        certificate_id=outcome.certificate.pk,
+    )
+
+
+def _parsed(csr_der: bytes) -> ParsedCSR:
+    if csr_der[:1] != b"\x30":
+        raise BadCSR("The CSR is base64url of DER, without PEM armour.")
+    try:
+        return parse_csr(csr_der)
+    except UnusableCSR as error:
+        raise BadCSR(violations=error.violations) from error
+
+
+def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> str:
+    """Refuse a CSR whose names, wherever they stand, are not exactly the order's (A-18).
+
+    Returns:
+        The common name to certify, in canonical form; empty when the CSR has none.
+
+    Raises:
+        BadCSR: other or fewer names, names of other types, other subject attributes, a
+            request for a CA certificate, or anything no profile could allow.
+    """
+    if parsed.violations:
+        raise BadCSR(violations=parsed.violations)
+    if parsed.is_ca:
+        raise BadCSR("The CSR asks for a CA certificate.")
+    names: set[TypeValue] = set(parsed.subject_alt_names)
+    foreign = sorted({kind for kind, _ in names} - set(_NAME_TYPES))
+    if foreign:
+        raise BadCSR(f"The CSR has names of types that no order covers: {', '.join(foreign)}.")
+    common_name = ""
+    for attribute, value in parsed.subject:
+        if attribute != "common_name":
+            raise BadCSR(f"The CSR's subject has {attribute}; only a common name is taken here.")
+        kind, common_name = _host(value)
+        names.add((kind, common_name))
+    wanted = {identifier.san for identifier in identifiers}
+    if names != wanted:
+        raise BadCSR(_difference(names, wanted))
+    return common_name if len(common_name) <= _MAX_COMMON_NAME else ""
+
+
+def _host(common_name: str) -> TypeValue:
+    """Return a common name as the alternative name that it would be."""
+    for kind in ("ip_address", "dns_name"):
+        try:
+            return kind, canonical_san(kind, common_name)
+        except UnusableName:
+            continue
+    raise BadCSR("The CSR's common name is neither a host name nor an address.")
+
+
+def _difference(names: set[TypeValue], wanted: set[TypeValue]) -> str:
+    extra = ", ".join(sorted(value for _, value in names - wanted))
+    missing = ", ".join(sorted(value for _, value in wanted - names))
+    found = [f"it adds {extra}"] if extra else []
+    found += [f"it lacks {missing}"] if missing else []
+    return f"The names of the CSR are not those of the order: {' and '.join(found)}."[:1000]
+
+
+def _require_other_key(signed: Signed, parsed: ParsedCSR) -> None:
+    """Refuse a certificate for any account's own key (RFC 8555 section 11.1)."""
+    thumbprint = jws.thumbprint_of(parsed.public_key)
+    if not thumbprint:
+        return
+    own = thumbprint == signed.the_account().thumbprint
+    if own or AcmeAccount.objects.filter(thumbprint=thumbprint).exists():
+        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
+
+
+def _require_profile(signed: Signed, order: AcmeOrder) -> None:
+    if order.profile and order.profile != signed.door.profile_name:
+        raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
+
+
+def _require_authorizations(order: AcmeOrder) -> None:
+    """Refuse, and end, an order of which an authorization was lost or ran out meanwhile."""
+    lost = (
+        AcmeOrderAuthorization.objects.filter(order_id=order.pk)
+        .exclude(
+            authorization__status=AuthorizationStatus.VALID,
+            authorization__expires_at__gt=clock.now(),
+        )
+        .values_list("authorization__identifier_value", flat=True)
+        .first()
+    )
+    if lost is not None:
+        detail = f"The authorization for {lost} is no longer valid."
+        orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
+        raise Refusal(Type.UNAUTHORIZED, detail)
+
+
+def _predecessor(order: AcmeOrder) -> Certificate | None:
+    """Return the certificate that this order renews, unless another door was faster."""
+    if order.replaces_certificate_id is None or is_renewed_or_renewing(
+        order.replaces_certificate_id
+    ):
+        return None
+    return order.replaces_certificate

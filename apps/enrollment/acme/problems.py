@@ -1,0 +1,166 @@
+"""How does each error sound over ACME? RFC 8555 section 6.7, from one table.
+
+Only types of the ACME registry are sent (A-24). Domain errors are translated by ``TABLE``;
+what only ACME knows (a used nonce, an order that is not ready) is raised as ``Refusal``.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from apps import errors
+from apps.enrollment.acme import jws
+from pki.findings import PkiError
+
+CONTENT_TYPE = "application/problem+json"
+_PREFIX = "urn:ietf:params:acme:error:"
+_RETRY_AFTER_S = 30
+_MAX_DETAIL = 2000
+_logger = logging.getLogger(__name__)
+
+
+class Type(StrEnum):
+    """Registered error types (RFC 8555 section 9.7.4, RFC 9773, draft-ietf-acme-profiles)."""
+
+    ACCOUNT_DOES_NOT_EXIST = "accountDoesNotExist"
+    ALREADY_REPLACED = "alreadyReplaced"
+    ALREADY_REVOKED = "alreadyRevoked"
+    BAD_CSR = "badCSR"
+    BAD_NONCE = "badNonce"
+    BAD_PUBLIC_KEY = "badPublicKey"
+    BAD_REVOCATION_REASON = "badRevocationReason"
+    BAD_SIGNATURE_ALGORITHM = "badSignatureAlgorithm"
+    CAA = "caa"
+    COMPOUND = "compound"
+    CONNECTION = "connection"
+    DNS = "dns"
+    EXTERNAL_ACCOUNT_REQUIRED = "externalAccountRequired"
+    INCORRECT_RESPONSE = "incorrectResponse"
+    INVALID_CONTACT = "invalidContact"
+    INVALID_PROFILE = "invalidProfile"
+    MALFORMED = "malformed"
+    ORDER_NOT_READY = "orderNotReady"
+    RATE_LIMITED = "rateLimited"
+    REJECTED_IDENTIFIER = "rejectedIdentifier"
+    SERVER_INTERNAL = "serverInternal"
+    TLS = "tls"
+    UNAUTHORIZED = "unauthorized"
+    UNSUPPORTED_CONTACT = "unsupportedContact"
+    UNSUPPORTED_IDENTIFIER = "unsupportedIdentifier"
+    USER_ACTION_REQUIRED = "userActionRequired"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One row of the table: type and HTTP status."""
+
+    type: Type
+    status: int
+
+
+TABLE: dict[type[Exception], Kind] = {
+    errors.SealwrightError: Kind(Type.SERVER_INTERNAL, 500),
+    errors.Malformed: Kind(Type.MALFORMED, 400),
+    errors.BadCSR: Kind(Type.BAD_CSR, 400),
+    errors.BadMessageSignature: Kind(Type.MALFORMED, 400),
+    errors.BadAlgorithm: Kind(Type.BAD_SIGNATURE_ALGORITHM, 400),
+    errors.BadPublicKey: Kind(Type.BAD_PUBLIC_KEY, 400),
+    # Raised by finalize only; names were held against policy when the order was made.
+    errors.PolicyViolation: Kind(Type.BAD_CSR, 400),
+    errors.InvalidInput: Kind(Type.MALFORMED, 400),
+    errors.AuthenticationFailed: Kind(Type.UNAUTHORIZED, 401),
+    errors.AccessDenied: Kind(Type.UNAUTHORIZED, 403),
+    errors.NotFound: Kind(Type.MALFORMED, 404),
+    errors.InUse: Kind(Type.MALFORMED, 409),
+    errors.AlreadyExists: Kind(Type.MALFORMED, 409),
+    errors.AlreadyRevoked: Kind(Type.ALREADY_REVOKED, 400),
+    errors.BadRevocationReason: Kind(Type.BAD_REVOCATION_REASON, 400),
+    errors.InvalidTransition: Kind(Type.MALFORMED, 409),
+    errors.UnsupportedFormat: Kind(Type.MALFORMED, 400),
+    errors.RateLimited: Kind(Type.RATE_LIMITED, 429),
+    errors.UpstreamUnavailable: Kind(Type.SERVER_INTERNAL, 503),
+    errors.UpstreamRejected: Kind(Type.SERVER_INTERNAL, 502),
+    PkiError: Kind(Type.MALFORMED, 400),
+}
+_STATUS: dict[Type, int] = {
+    Type.ALREADY_REPLACED: 409,
+    Type.EXTERNAL_ACCOUNT_REQUIRED: 403,
+    Type.ORDER_NOT_READY: 403,
+    Type.RATE_LIMITED: 429,
+    Type.REJECTED_IDENTIFIER: 403,
+    Type.SERVER_INTERNAL: 500,
+    Type.UNAUTHORIZED: 403,
+    Type.USER_ACTION_REQUIRED: 403,
+}
+_WITHHELD = "Something went wrong here; the server's log has it under this answer's X-Request-Id."
+
+
+class Refusal(Exception):
+    """A request that ACME itself refuses.
+
+    Attributes:
+        kind: the registered type.
+        detail: one sentence for people.
+        status: HTTP status, by default the one that goes with the type.
+        subproblems: (identifier, type, detail) of each identifier that is to blame.
+        headers: further HTTP headers.
+    """
+
+    def __init__(
+        self,
+        kind: Type,
+        detail: str,
+        *,
+        status: int | None = None,
+        subproblems: Sequence[tuple[Mapping[str, str], Type, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.kind = kind
+        self.detail = detail
+        self.status = status or _STATUS.get(kind, 400)
+        self.subproblems = tuple(subproblems)
+        self.headers = dict(headers or {})
+        super().__init__(detail)
+
+
+def document(kind: Type, detail: str, **members: Any) -> dict[str, Any]:
+    """Return a problem document as it is stored and sent inside objects."""
+    return {"type": f"{_PREFIX}{kind.value}", "detail": detail[:_MAX_DETAIL]} | members
+
+
+def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Return status, problem document and further headers for any error.
+
+    What is not in the table gives nothing away; its text goes to the log.
+    """
+    if isinstance(error, Refusal):
+        return error.status, _refused(error), error.headers
+    kind = next((TABLE[k] for k in type(error).__mro__ if k in TABLE), None)
+    if kind is None or (kind.type == Type.SERVER_INTERNAL and kind.status == 500):  # noqa: PLR2004 - internal error
+        _logger.error("unexpected %s", type(error).__name__, exc_info=error)
+        return 500, document(Type.SERVER_INTERNAL, _WITHHELD, status=500), {}
+    members: dict[str, Any] = {"status": kind.status}
+    if isinstance(error, errors.BadAlgorithm):
+        members["algorithms"] = list(jws.ALGORITHMS)
+    detail = str(getattr(error, "detail", error))
+    return kind.status, document(kind.type, detail, **members), _headers(error)
+
+
+def _refused(error: Refusal) -> dict[str, Any]:
+    members: dict[str, Any] = {"status": error.status}
+    if error.subproblems:
+        members["subproblems"] = [
+            document(kind, detail, identifier=dict(identifier))
+            for identifier, kind, detail in error.subproblems
+        ]
+    return document(error.kind, error.detail, **members)
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.RateLimited):
+        return {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, errors.UpstreamUnavailable):
+        return {"Retry-After": str(_RETRY_AFTER_S)}
+    return {}

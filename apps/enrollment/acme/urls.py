@@ -1,0 +1,26 @@
+"""Where is what? ``/acme/<application>/<profile>/...``, short and stable."""
+
+from django.urls import include, path
+
+from apps.enrollment.acme import views
+
+app_name = "acme"
+_resources = [
+    path("directory", views.directory),
+    path("new-nonce", views.new_nonce),
+    path("new-account", views.new_account),
+    path("new-order", views.new_order),
+    path("new-authz", views.new_authz),
+    path("revoke-cert", views.revoke_certificate),
+    path("key-change", views.change_key),
+    path("renewal-info/<str:certificate_id>", views.renewal_info),
+    path("acct/<str:url_id>", views.account),
+    path("acct/<str:url_id>/orders", views.account_orders),
+    path("order/<str:url_id>", views.order),
+    path("order/<str:url_id>/finalize", views.finalize_order),
+    path("authz/<str:url_id>", views.authorization),
+    path("chall/<str:url_id>", views.challenge),
+    path("cert/<str:url_id>", views.certificate),
+    path("cert/<str:url_id>/<int:number>", views.certificate),
+]
+urlpatterns = [path("<slug:application>/<slug:profile>/", include(_resources))]

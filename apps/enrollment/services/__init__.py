@@ -1,0 +1,1 @@
+"""How are the enrollment doors of a pairing opened, configured and closed?"""
