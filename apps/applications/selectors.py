@@ -18,14 +18,25 @@ _NOBODY = 0
 applications_visible_to = access.applications_visible_to
 
 
-def application_for(principal: Principal, reference: str | UUID) -> Application:
+def application_for(
+    principal: Principal, reference: str | UUID, *, scoped: bool = True
+) -> Application:
     """Return the application with this identifier or name.
+
+    Args:
+        principal: who asks.
+        reference: identifier or name.
+        scoped: whether the token needs the scope ``read``; ``False`` on the way to an act
+            that asks for its own scope.
 
     Raises:
         NotFound: no such application, or another team's.
         AccessDenied: the token lacks the scope ``read``.
     """
-    found = applications_visible_to(principal).filter(_named("", reference)).first()
+    rows = access.visible(
+        Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
+    )
+    found: Application | None = rows.filter(_named("", reference)).first()
     if found is None:
         raise NotFound
     return found
@@ -76,9 +87,16 @@ def machines_visible_to(principal: Principal) -> QuerySet[MachineIdentity]:
 
 
 def tokens_visible_to(principal: Principal) -> QuerySet[ApiToken]:
-    """Return all tokens to those who govern, and to everyone else their own."""
+    """Return all tokens to those who govern, and to everyone else their own.
+
+    A token that is confined to one application sees those confined to the same one.
+    """
     found: QuerySet[ApiToken] = ApiToken.objects.select_related("user", "application")
-    return found if principal.governs else found.filter(user__pk=principal.user_id or _NOBODY)
+    if principal.governs:
+        return found
+    if principal.application_id is not None:
+        found = found.filter(application_id=principal.application_id)
+    return found.filter(user__pk=principal.user_id or _NOBODY)
 
 
 def events_visible_to(

@@ -59,6 +59,21 @@ def latest_crl(authority_id: UUID) -> CRL | None:
     return CRL.objects.filter(authority_id=authority_id).order_by("-number").first()
 
 
+def crls_of(authority: Authority) -> QuerySet[CRL]:
+    """Return the CRLs of an authority without their bytes, which may be long; newest first."""
+    return CRL.objects.filter(authority=authority).defer("der").order_by("-id")
+
+
+def latest_crl_summary(authority_id: UUID) -> CRL | None:
+    """Return the CRL published last, without its bytes."""
+    return CRL.objects.filter(authority_id=authority_id).defer("der").order_by("-number").first()
+
+
+def certificates_of(authority: Authority) -> QuerySet[AuthorityCertificate]:
+    """Return an authority's certificates over time, newest first."""
+    return AuthorityCertificate.objects.filter(authority=authority).order_by("-id")
+
+
 def latest_responder(authority_id: UUID) -> OcspResponder | None:
     """Return the responder certificate made last, with its key."""
     responders = OcspResponder.objects.filter(authority_id=authority_id)

@@ -1,5 +1,6 @@
 """Which policies exist, and what do their versions say? Reads only."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -15,6 +16,14 @@ _compiled: dict[UUID, Rules] = {}
 def policies() -> QuerySet[Policy]:
     """Return all policies with their current versions."""
     return Policy.objects.select_related("current_version")
+
+
+def policies_used_by(application_ids: Collection[UUID] | None) -> QuerySet[Policy]:
+    """Return the policies behind the profiles of these applications; ``None`` means all."""
+    if application_ids is None:
+        return policies()
+    used = Policy.objects.filter(profiles__pairings__application_id__in=application_ids)
+    return policies().filter(pk__in=used.values("pk"))
 
 
 def policy_by_name(name: str) -> Policy:

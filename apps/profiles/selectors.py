@@ -1,5 +1,8 @@
 """Which profiles exist? Reads only."""
 
+from collections.abc import Collection
+from uuid import UUID
+
 from django.db.models import QuerySet
 
 from apps.errors import NotFound
@@ -9,6 +12,14 @@ from apps.profiles.models import Profile
 def profiles() -> QuerySet[Profile]:
     """Return all profiles with authority, policy and its current version."""
     return Profile.objects.select_related("authority", "policy__current_version")
+
+
+def profiles_attached_to(application_ids: Collection[UUID] | None) -> QuerySet[Profile]:
+    """Return the profiles attached to any of these applications; ``None`` means all."""
+    if application_ids is None:
+        return profiles()
+    attached = Profile.objects.filter(pairings__application_id__in=application_ids)
+    return profiles().filter(pk__in=attached.values("pk"))
 
 
 def profile_by_name(name: str) -> Profile:

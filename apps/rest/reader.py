@@ -82,6 +82,10 @@ class Reader:
             return None
         return self.checked_text(self.body[name], name, blank=blank, limit=limit)
 
+    def reference(self, name: str) -> str | None:
+        """Return the name or identifier of another object; ``null`` says that there is none."""
+        return None if self.body.get(name, "") is None else self.text(name)
+
     def checked_text(
         self, value: Any, path: str, *, blank: bool = False, limit: int = MAX_TEXT
     ) -> str | None:

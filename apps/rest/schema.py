@@ -9,9 +9,11 @@ from typing import Any
 from rest_framework import serializers
 
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES
 
 KEY_ALGORITHMS = [(algorithm.value, algorithm.value) for algorithm in KeyAlgorithm]
+REVOCATION_REASONS = [(reason.value, reason.value) for reason in RevocationReason]
 SIGNATURE_ALGORITHMS = [(algorithm.value, algorithm.value) for algorithm in SignatureAlgorithm]
 
 

@@ -209,6 +209,21 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    # Every body has a description of its own, so what it requires is true for PATCH as well.
+    "COMPONENT_SPLIT_PATCH": False,
+    # One name for each set of choices, wherever it is used.
+    "ENUM_NAME_OVERRIDES": {
+        "AuthorityKind": "apps.authorities.models.AuthorityKind",
+        "AuthorityState": "apps.authorities.models.AuthorityState",
+        "CertificateState": "apps.certificates.models.CertificateState",
+        "RequestState": "apps.certificates.models.RequestState",
+        "JobState": "apps.jobs.models.JobState",
+        "KeyAlgorithm": "apps.rest.schema.KEY_ALGORITHMS",
+        "MemberKind": "apps.applications.api.wire.MEMBER_KINDS",
+        "RevocationReason": "apps.rest.schema.REVOCATION_REASONS",
+        "SubjectAltNameType": "pki.template.SAN_TYPES",
+        "SubjectAttribute": "pki.template.SUBJECT_ATTRIBUTES",
+    },
 }
 
 # --- Jobs ------------------------------------------------------------------------------

@@ -1,23 +1,108 @@
-"""Which applications and events does a list show? Query parameters that narrow them."""
+"""Which rows does a list show? Query parameters that narrow it."""
+
+from typing import Any
 
 from django_filters import rest_framework as filters
 
-from apps.applications.models import Application
+from apps.accounts.models import AccountKind
+from apps.applications.models import ApiToken, Application, MachineIdentity, Membership, Pairing
+from apps.applications.roles import Role
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
-from apps.rest.filters import StrictFilterSet
+from apps.rest.filters import SearchFilter, StrictFilterSet
+
+_YES_NO = [("true", "true"), ("false", "false")]
 
 
 class ApplicationFilter(StrictFilterSet):
     """Narrows the list of applications."""
 
     name = filters.CharFilter("name", label="exact name")
+    search = SearchFilter("name", "description")
+    profile = filters.CharFilter("pairings__profile__name", label="name of an attached profile")
 
     class Meta:
         """The model behind the filters."""
 
         model = Application
         fields: tuple[str, ...] = ()
+
+
+class PairingFilter(StrictFilterSet):
+    """Narrows the list of attached profiles."""
+
+    search = SearchFilter("profile__name", "profile__description")
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = Pairing
+        fields: tuple[str, ...] = ()
+
+
+class MemberFilter(StrictFilterSet):
+    """Narrows the list of members."""
+
+    role = filters.ChoiceFilter(choices=[(role.value, role.value) for role in Role], label="role")
+    kind = filters.ChoiceFilter(
+        method="of_kind",
+        choices=[(kind, kind) for kind in ("user", "group", "machine_identity")],
+        label="kind of member",
+    )
+    search = SearchFilter("user__username", "group__name")
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = Membership
+        fields: tuple[str, ...] = ()
+
+    def of_kind(self, rows: Any, _name: str, value: str) -> Any:
+        """Narrow to people, machines or groups."""
+        if value == "group":
+            return rows.filter(group__isnull=False)
+        kind = AccountKind.PERSON if value == "user" else AccountKind.MACHINE
+        return rows.filter(user__kind=kind)
+
+
+class MachineIdentityFilter(StrictFilterSet):
+    """Narrows the list of machine identities."""
+
+    name = filters.CharFilter("name", label="exact name")
+    search = SearchFilter("name", "description")
+    is_active = filters.ChoiceFilter(method="active", choices=_YES_NO, label="may sign in")
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = MachineIdentity
+        fields: tuple[str, ...] = ()
+
+    def active(self, rows: Any, _name: str, value: str) -> Any:
+        """Narrow to enabled or disabled ones."""
+        return rows.filter(user__is_active=value == "true")
+
+
+class TokenFilter(StrictFilterSet):
+    """Narrows the list of tokens."""
+
+    search = SearchFilter("name")
+    machine_identity = filters.CharFilter(
+        "user__machine_identity__name", label="name of the machine identity that owns it"
+    )
+    user = filters.CharFilter("user__username", label="user name of the person that owns it")
+    application = filters.CharFilter("application__name", label="the only one it may touch")
+    revoked = filters.ChoiceFilter(method="ended", choices=_YES_NO, label="ended by hand")
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = ApiToken
+        fields: tuple[str, ...] = ()
+
+    def ended(self, rows: Any, _name: str, value: str) -> Any:
+        """Narrow to tokens that were, or were not, revoked."""
+        return rows.filter(revoked_at__isnull=value == "false")
 
 
 class AuditEventFilter(StrictFilterSet):
@@ -33,6 +118,7 @@ class AuditEventFilter(StrictFilterSet):
     subject_type = filters.CharFilter("subject_type", label="e.g. certificates.certificate")
     subject_id = filters.CharFilter("subject_id", label="identifier of the object acted upon")
     trace_id = filters.CharFilter("trace_id", label="identifier of the HTTP request")
+    search = SearchFilter("actor_label", "subject_label")
     since = filters.IsoDateTimeFilter("created_at", lookup_expr="gte", label="not before")
     until = filters.IsoDateTimeFilter("created_at", lookup_expr="lt", label="before")
 

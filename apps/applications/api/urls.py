@@ -1,11 +1,28 @@
-"""Which paths under ``/api/v1/`` tell about applications and their audit log."""
+"""Which paths under ``/api/v1/`` are about applications, machines, tokens and the audit log?"""
 
 from django.urls import path
 
-from apps.applications.api import views
+from apps.applications.api.views import applications, events, machines, members, profiles, tokens
+
+_APPLICATION = "applications/<slug:reference>/"
+_MACHINE = "machine-identities/<slug:reference>/"
+_TOKEN = "tokens/<uuid:token_id>/"  # noqa: S105 - a path, not a password
 
 urlpatterns = [
-    path("applications/", views.ApplicationsView.as_view()),
-    path("applications/<slug:reference>/", views.ApplicationView.as_view()),
-    path("audit-events/", views.AuditEventsView.as_view()),
+    path("applications/", applications.ApplicationsView.as_view()),
+    path(_APPLICATION, applications.ApplicationView.as_view()),
+    path(f"{_APPLICATION}members/", members.MembersView.as_view()),
+    path(f"{_APPLICATION}members/bulk/", members.BulkMembersView.as_view()),
+    path(f"{_APPLICATION}members/<uuid:member_id>/", members.MemberView.as_view()),
+    path(f"{_APPLICATION}profiles/", profiles.AttachedProfilesView.as_view()),
+    path(f"{_APPLICATION}profiles/<slug:profile>/", profiles.AttachedProfileView.as_view()),
+    path("machine-identities/", machines.MachineIdentitiesView.as_view()),
+    path(_MACHINE, machines.MachineIdentityView.as_view()),
+    path(f"{_MACHINE}disable/", machines.DisableMachineIdentityView.as_view()),
+    path(f"{_MACHINE}enable/", machines.EnableMachineIdentityView.as_view()),
+    path("tokens/", tokens.TokensView.as_view()),
+    path(_TOKEN, tokens.TokenView.as_view()),
+    path(f"{_TOKEN}revoke/", tokens.RevokeTokenView.as_view()),
+    path("audit-events/", events.AuditEventsView.as_view()),
+    path("audit-events/<int:event_id>/", events.AuditEventView.as_view()),
 ]

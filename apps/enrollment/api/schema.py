@@ -16,13 +16,13 @@ from apps.certificates.models import (
 from apps.rest.naming import NamesField, SubjectField
 from apps.rest.schema import (
     KEY_ALGORITHMS,
+    REVOCATION_REASONS,
     SIGNATURE_ALGORITHMS,
     AttributeSchema,
     NameSchema,
     ViolationSchema,
     page_schema,
 )
-from pki.reasons import RevocationReason
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES
 
 
@@ -88,9 +88,7 @@ class CertificateRowSchema(serializers.Serializer):
     replaces = serializers.UUIDField(allow_null=True)
     lineage = serializers.UUIDField()
     revoked_at = serializers.DateTimeField(allow_null=True)
-    revocation_reason = serializers.ChoiceField(
-        [r.value for r in RevocationReason], allow_null=True
-    )
+    revocation_reason = serializers.ChoiceField(REVOCATION_REASONS, allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -180,7 +178,7 @@ class DecisionSchema(serializers.Serializer):
 class RevocationSchema(serializers.Serializer):
     """Why a certificate is revoked."""
 
-    reason = serializers.ChoiceField([r.value for r in RevocationReason], default="unspecified")
+    reason = serializers.ChoiceField(REVOCATION_REASONS, default="unspecified")
     invalidity_date = serializers.DateTimeField(required=False)
 
 

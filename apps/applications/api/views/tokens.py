@@ -1,0 +1,110 @@
+"""The API of tokens: made with their text shown once, listed without it, revoked."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.applications import selectors, services
+from apps.applications.api import present, wire
+from apps.applications.api.filters import TokenFilter
+from apps.applications.api.schema import (
+    CreatedTokenSchema,
+    NewTokenSchema,
+    TokenPageSchema,
+    TokenSchema,
+)
+from apps.applications.models import ApiToken
+from apps.errors import NotFound
+from apps.principals import Principal
+from apps.rest.callers import principal_of, reader_of
+from apps.rest.openapi import paging, problems
+from apps.rest.pagination import page_of
+from apps.rest.reader import refuse_fields
+from apps.rest.references import one
+
+_SORTS = {"name": "name"}
+# The primary key is the digest, which stays inside; the public identifier rises with time, too.
+_KEY = "public_id"
+
+
+def _found(principal: Principal, token_id: UUID) -> ApiToken:
+    found = selectors.tokens_visible_to(principal).filter(public_id=token_id).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _owner(request: Request, principal: Principal, wanted: wire.NewToken) -> Any:
+    """Return the machine in sight that is to own the token, or the caller's own account."""
+    if wanted.machine_identity is None:
+        return request.user
+    return one(selectors.machines_visible_to(principal), wanted.machine_identity)
+
+
+class TokensView(APIView):
+    """The tokens in sight."""
+
+    @extend_schema(
+        operation_id="tokens_list",
+        parameters=[*paging(*_SORTS), *TokenFilter.parameters()],
+        responses=TokenPageSchema,
+    )
+    def get(self, request: Request) -> Response:
+        """List your tokens, without their texts; all tokens, if you govern."""
+        rows = TokenFilter.apply(request, selectors.tokens_visible_to(reader_of(request)))
+        return page_of(request, rows, present.token, sorts=_SORTS, key=_KEY)
+
+    @extend_schema(
+        operation_id="tokens_create",
+        request=NewTokenSchema,
+        responses={201: CreatedTokenSchema} | problems(404, 409, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Create a token for yourself or, if you govern, for a machine identity.
+
+        Its text is in this answer and nowhere else.
+        """
+        principal = principal_of(request)
+        wanted = wire.read_token(request.data)
+        application = (
+            selectors.application_for(principal, wanted.application, scoped=False)
+            if wanted.application is not None
+            else None
+        )
+        token, text = services.create_token(
+            principal, _owner(request, principal, wanted), application=application, **wanted.options
+        )
+        return Response(
+            present.token(token) | {"token": text},
+            status=201,
+            headers={
+                "Cache-Control": "no-store",
+                "Location": f"/api/v1/tokens/{token.public_id}/",
+            },
+        )
+
+
+class TokenView(APIView):
+    """One token."""
+
+    @extend_schema(operation_id="tokens_read", responses=TokenSchema)
+    def get(self, request: Request, token_id: UUID) -> Response:
+        """Read what may be shown of a token."""
+        return Response(present.token(_found(reader_of(request), token_id)))
+
+
+class RevokeTokenView(APIView):
+    """The end of a token."""
+
+    @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSchema)
+    def post(self, request: Request, token_id: UUID) -> Response:
+        """End a token now; harmless to repeat."""
+        principal = principal_of(request)
+        token = _found(principal, token_id)
+        refuse_fields(request.data)
+        services.revoke_token(principal, token)
+        return Response(present.token(token))

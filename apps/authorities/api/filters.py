@@ -1,0 +1,36 @@
+"""Which authorities does a list show? Query parameters that narrow it."""
+
+from django_filters import rest_framework as filters
+
+from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
+from apps.rest.filters import SearchFilter, StrictFilterSet
+from apps.rest.schema import KEY_ALGORITHMS
+
+
+class AuthorityFilter(StrictFilterSet):
+    """Narrows the list of authorities."""
+
+    name = filters.CharFilter("name", label="exact name")
+    search = SearchFilter("name", "subject")
+    kind = filters.ChoiceFilter(choices=AuthorityKind.choices, label="root or intermediate")
+    state = filters.ChoiceFilter(choices=AuthorityState.choices, label="state")
+    parent = filters.CharFilter("parent__name", label="name of the authority above")
+    key_algorithm = filters.ChoiceFilter(
+        "key__algorithm", choices=KEY_ALGORITHMS, label="algorithm of its key"
+    )
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = Authority
+        fields: tuple[str, ...] = ()
+
+
+class CrlFilter(StrictFilterSet):
+    """Lists of CRLs are only paged."""
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = CRL
+        fields: tuple[str, ...] = ()

@@ -1,0 +1,22 @@
+"""Which jobs does a list show? Query parameters that narrow it."""
+
+from django_filters import rest_framework as filters
+
+from apps.jobs.models import Job, JobState
+from apps.rest.filters import SearchFilter, StrictFilterSet
+
+
+class JobFilter(StrictFilterSet):
+    """Narrows the list of jobs."""
+
+    kind = filters.CharFilter("kind", label="kind of work, e.g. crl.publish")
+    state = filters.ChoiceFilter(choices=JobState.choices, label="state")
+    search = SearchFilter("kind", "result", "last_error")
+    since = filters.IsoDateTimeFilter("created_at", lookup_expr="gte", label="not before")
+    until = filters.IsoDateTimeFilter("created_at", lookup_expr="lt", label="before")
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = Job
+        fields: tuple[str, ...] = ()

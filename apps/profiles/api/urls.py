@@ -1,0 +1,10 @@
+"""Which paths under ``/api/v1/`` are about profiles?"""
+
+from django.urls import path
+
+from apps.profiles.api import views
+
+urlpatterns = [
+    path("profiles/", views.ProfilesView.as_view()),
+    path("profiles/<slug:reference>/", views.ProfileView.as_view()),
+]
