@@ -1,0 +1,146 @@
+"""Does the command line do what it says, against a real server on loopback?"""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs12
+from typer.testing import CliRunner, Result
+
+from apps.applications.models import Pairing
+from sealwright.cli import app
+from tests.factories.applications import Team, make_machine, make_team, make_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def team(keyring: None, transactional_db: None) -> Team:
+    return make_team("payments")
+
+
+@pytest.fixture
+def run(live_server, team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Run a command as a logged-in operator."""
+    monkeypatch.setenv("SEALWRIGHT_CLI_CONFIG", str(tmp_path / "config" / "login.json"))
+    for name in ("URL", "TOKEN", "CA_FILE"):
+        monkeypatch.delenv(f"SEALWRIGHT_CLI_{name}", raising=False)
+
+    def call(*arguments: object, status: int = 0, text: str | None = None) -> Result:
+        result = CliRunner().invoke(app, [str(a) for a in arguments], input=text)
+        assert result.exit_code == status, (result.output, result.exception)
+        return result
+
+    call("login", "--url", live_server.url, "--token", make_token(make_machine(team.application)))
+    return call
+
+
+@pytest.fixture
+def names(team: Team) -> list[str]:
+    return ["-a", team.application.name, "-p", team.profile.name]
+
+
+def test_login_is_stored_for_its_owner_only(run, tmp_path):
+    stored = tmp_path / "config" / "login.json"
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+    run("logout")
+    assert not stored.exists()
+    run("list", status=1)
+
+
+def test_a_wrong_token_is_not_stored(live_server, team, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEALWRIGHT_CLI_CONFIG", str(tmp_path / "login.json"))
+    result = CliRunner().invoke(app, ["login", "--url", live_server.url, "--token", "swt_wrong"])
+    assert result.exit_code == 4
+    assert not (tmp_path / "login.json").exists()
+
+
+def test_a_key_made_here_never_leaves_and_fits_the_certificate(run, names, tmp_path):
+    key_file, cert_file = tmp_path / "key.pem", tmp_path / "cert.pem"
+    run(
+        "request",
+        *names,
+        "--dns",
+        "www.example.com",
+        "--key-out",
+        key_file,
+        "--cert-out",
+        cert_file,
+    )
+
+    assert stat.S_IMODE(key_file.stat().st_mode) == 0o600
+    key = load_pem_private_key(key_file.read_bytes(), None)
+    chain = x509.load_pem_x509_certificates(cert_file.read_bytes())
+    assert chain[0].public_key() == key.public_key()
+    chain[0].verify_directly_issued_by(chain[1])
+
+
+def test_a_refused_request_leaves_no_key_behind(run, names, tmp_path):
+    result = run(
+        "request", *names, "--dns", "a_b.example.com", "--key-out", tmp_path / "key.pem", status=3
+    )
+    assert "a_b.example.com" in result.output or "subject_alt_names" in result.output
+    assert not (tmp_path / "key.pem").exists()
+
+
+def test_an_existing_key_is_never_overwritten(run, names, tmp_path):
+    key_file = tmp_path / "key.pem"
+    key_file.write_text("precious")
+    run("request", *names, "--dns", "www.example.com", "--key-out", key_file, status=1)
+    assert key_file.read_text() == "precious"
+
+
+def test_the_server_can_make_the_key_and_export_it(run, names, tmp_path):
+    made = run("request", *names, "--dns", "www.example.com", "--server-key", "--json").stdout
+    certificate = json.loads(made)["certificate"]["id"]
+    secret = tmp_path / "password"
+    secret.write_text("a good password\n")
+    bundle = tmp_path / "bundle.p12"
+    run("export", certificate, "--out", bundle, "--password-file", secret)
+    key, found, _ = pkcs12.load_key_and_certificates(bundle.read_bytes(), b"a good password")
+    assert found.public_key() == key.public_key()
+
+
+def test_evaluate_lists_the_rules_and_fails_when_one_is_broken(run, names):
+    assert "Would be issued" in run("evaluate", *names, "--dns", "www.example.com").output
+    refused = run("evaluate", *names, "--dns", "www.example.com", "--ttl", "900d", status=3)
+    assert "Would be refused" in refused.output
+
+
+def test_list_show_download_revoke_release_renew(run, names, tmp_path):
+    run("request", *names, "--dns", "www.example.com", "--server-key", "--json")
+    (row,) = json.loads(run("list", "--json", "--state", "active").stdout)
+    assert "www.example.com" in run("show", row["id"]).output
+    assert "BEGIN CERTIFICATE" in run("download", row["id"], "-f", "fullchain").stdout
+    renewed = json.loads(run("renew", row["id"], "--json").stdout)
+    assert renewed["certificate"]["replaces"] == row["id"]
+    run("revoke", row["id"], "--reason", "certificateHold", "--yes")
+    run("release", row["id"])
+    run("revoke", row["id"], "--reason", "superseded", text="y\n")
+    run("revoke", row["id"], "--yes", status=6)
+    assert json.loads(run("show", row["id"], "--json").stdout)["state"] == "revoked"
+
+
+def test_a_pending_request_says_so_and_can_be_watched(run, names, team):
+    Pairing.objects.filter(pk=team.pairing.pk).update(requires_approval=True)
+    pending = run("request", *names, "--dns", "www.example.com", "--server-key", "--json", status=8)
+    request_id = json.loads(pending.stdout)["id"]
+    run("watch", request_id, "--timeout", "0", status=1)
+
+
+def test_unknown_objects_and_unreachable_servers_have_their_own_codes(run, monkeypatch):
+    run("show", "00000000-0000-7000-8000-000000000000", status=5)
+    run("show", "not-a-uuid", status=1)
+    monkeypatch.setenv("SEALWRIGHT_CLI_URL", "http://127.0.0.1:1")
+    run("list", status=7)
+
+
+def test_applications_are_listed(run, team):
+    assert team.application.name in run("applications").output
+
+
+def test_text_from_the_server_cannot_steer_the_terminal(run, names):
+    result = run("request", *names, "--dns", "\x1b[31mx.example.com", "--server-key", status=3)
+    assert "\x1b[31mx" not in result.output
