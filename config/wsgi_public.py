@@ -2,8 +2,9 @@
 
 import os
 
-from django.conf import empty, settings
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
+from django.utils.functional import empty
 
 # Not a default: the settings of ``manage.py serve`` are in the environment already, and in
 # force where this process is a fork of it. They are read anew from here.

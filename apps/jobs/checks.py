@@ -15,7 +15,8 @@ def leases_end_before_redelivery(**_: Any) -> list[CheckMessage]:
     django-q2 starts its own lock when a task is fetched, not when it starts; what is redelivered
     while a lease holds is dropped, and the job then waits for the sweep.
     """
-    retry_s = settings.Q_CLUSTER["retry"]
+    engine: dict[str, Any] = settings.Q_CLUSTER
+    retry_s = engine["retry"]
     return [
         Error(
             f"The lease of job kind {kind.name!r} ({kind.lease}) is not shorter than "

@@ -9,7 +9,7 @@ from apps.jobs.leases import Lease
 from apps.jobs.models import Job
 
 _current: ContextVar[Lease | None] = ContextVar("job_lease", default=None)
-_LENGTH = Job._meta.get_field("progress").max_length
+_LENGTH = Job._meta.get_field("progress").max_length  # noqa: SLF001 - documented Meta API
 
 
 @contextmanager

@@ -14,7 +14,8 @@ def upsert(using: str) -> None:
     django-q2 does not keep names unique, so duplicates under our prefix go too. Schedules of
     other names are left alone.
     """
-    if Schedule._meta.db_table not in connections[using].introspection.table_names():
+    table = Schedule._meta.db_table  # noqa: SLF001 - documented Meta API
+    if table not in connections[using].introspection.table_names():
         return  # a partial migrate; the complete one comes back here
     with transaction.atomic(using=using):
         keep = []
