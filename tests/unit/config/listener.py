@@ -36,7 +36,7 @@ def running(folder: Path, *, tls: str = "") -> Iterator[int]:
     lines = f"""
         from config import bounded
         from pathlib import Path
-        bounded.REQUEST_S, bounded.READ_S, bounded.LINGER_S = 1.5, 0.5, 0.5
+        bounded.REQUEST_S, bounded.READ_S, bounded.LINGER_S = 3.0, 1.5, 0.5
         from config.listen import COMMON
         globals().update(COMMON)
         bind = "127.0.0.1:{port}"

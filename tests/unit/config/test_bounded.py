@@ -35,10 +35,10 @@ def test_trickling_client_is_dropped_at_the_deadline(tmp_path: Path):
             try:
                 for byte in _REQUEST:  # always one byte before the silence limit
                     slow.sendall(bytes([byte]))
-                    time.sleep(0.2)
+                    time.sleep(0.3)
             except OSError:
                 pass
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 10
         assert _ask(port).startswith(b"HTTP/1.1 200")
 
 
@@ -57,10 +57,10 @@ def test_connection_is_kept_for_the_next_request(tmp_path: Path):
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         client.connect()
         first = client.sock
-        for _ in range(3):
+        for _ in range(2):
             client.request("GET", "/")
             assert client.getresponse().read() == b"none"
-            time.sleep(0.7)  # longer than the silence limit inside a request
+            time.sleep(1.7)  # longer than the silence limit inside a request
         assert client.sock is first
         client.close()
 
