@@ -10,11 +10,36 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
 
+from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.site import documents
 from apps.site.display import admin_url, mono
 from apps.site.model_admin import WindowAdmin
 from apps.site.pages import Fact, Section, facts
+
+
+class EventFilter(admin.SimpleListFilter):
+    """Events of one kind, and within it a single event: the whole vocabulary is too long a list."""
+
+    title = "event"
+    parameter_name = "event"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the kinds, and the events of the kind that is chosen."""
+        chosen = (self.value() or "").partition(".")[0]
+        found = []
+        for kind in sorted({event.value.partition(".")[0] for event in Event}):
+            found.append((kind, kind))
+            if kind == chosen:
+                found += [(e.value, e.value) for e in Event if e.value.startswith(f"{kind}.")]
+        return found
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEvent]) -> Any:
+        """Narrow the list."""
+        value = self.value() or ""
+        if "." in value:
+            return queryset.filter(event=value)
+        return queryset.filter(event__startswith=f"{value}.") if value else queryset
 
 
 class ApplicationFilter(admin.SimpleListFilter):
@@ -42,7 +67,7 @@ class AuditEventAdmin(WindowAdmin):
 
     list_display = ("created_at", "event_name", "actor_label", "subject_label", "ip")
     list_display_links = ("created_at", "event_name")
-    list_filter = ("created_at", ApplicationFilter, "event")
+    list_filter = ("created_at", EventFilter, ApplicationFilter)
     search_fields = ("actor_label", "subject_label", "=actor", "=trace_id", "=subject_id")
     search_help_text = "Actor, object, identifier or request identifier"
     date_hierarchy = None
@@ -54,11 +79,15 @@ class AuditEventAdmin(WindowAdmin):
         """Return the name in fixed width."""
         return mono(event.event)
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+    def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
         """Let links to one object's story through."""
         return lookup in {"subject_type", "subject_id", "actor"} or super().lookup_allowed(
             lookup, value, request
         )
+
+    def trail_of(self, obj: AuditEvent) -> dict[str, str]:
+        """Return nothing: an event is the trail."""
+        return {}
 
     def sections(self, request: HttpRequest, obj: AuditEvent) -> list[Section]:
         """Show every column."""

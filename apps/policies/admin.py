@@ -81,7 +81,8 @@ class PolicyAdmin(GovernedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         """Count profiles along the way."""
-        return super().get_queryset(request).annotate(profile_count=Count("profiles"))
+        found: QuerySet[Policy] = super().get_queryset(request)
+        return found.annotate(profile_count=Count("profiles"))
 
     @admin.display
     def version(self, policy: Policy) -> str:

@@ -39,7 +39,8 @@ class ServiceForm(forms.Form):
             self.add_error(None, _sentence(error))
         for violation in violations:
             where = self._field_for(violation.field)
-            text = f"{violation.field}: {violation.reason}" if violation.field else violation.reason
+            named = violation.field and violation.field != where
+            text = f"{violation.field}: {violation.reason}" if named else violation.reason
             self.add_error(where, f"{text} {violation.hint}".strip())
 
     def _field_for(self, path: str) -> str | None:
@@ -78,8 +79,8 @@ class DocumentField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         """Return the document, a ``dict``."""
-        text = super().to_python(value)
-        if text in self.empty_values:
+        text = super().to_python(value) or ""
+        if not text:
             return {}
         try:
             document = json.loads(text, object_pairs_hook=_without_duplicates)

@@ -8,10 +8,10 @@ what the services refuse.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -23,12 +23,12 @@ from apps.errors import InUse, NotFound, SealwrightError
 from apps.principals import Principal
 from apps.site.display import admin_url
 from apps.site.forms import ServiceForm
+from apps.site.gate import ProductGate
 from apps.site.pages import Download, ObjectAction, ObjectForm, Section
-from apps.site.paginator import BoundedPaginator
 from apps.site.principal import principal_of_user
 
 
-class GovernedAdmin(admin.ModelAdmin):
+class GovernedAdmin(ProductGate):
     """Base of every admin class: product administrators only, changes only through services.
 
     A subclass names ``add_form`` with ``create``, ``edit_form`` with ``update``, and sets
@@ -36,40 +36,10 @@ class GovernedAdmin(admin.ModelAdmin):
     is read-only.
     """
 
-    add_form: ClassVar[type[ServiceForm] | None] = None
-    edit_form: ClassVar[type[ObjectForm] | None] = None
-    removable: ClassVar[bool] = False
     object_actions: ClassVar[Sequence[ObjectAction]] = ()
     empty_text: ClassVar[str] = ""
     remove_note: ClassVar[str] = "This cannot be undone."
     settings_first: ClassVar[bool] = False
-
-    actions: ClassVar[Any] = None
-    list_per_page = 50
-    show_full_result_count = False
-    paginator = BoundedPaginator
-
-    # --- who -----------------------------------------------------------------------------
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Product administrators see every app."""
-        return self.admin_site.has_permission(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Product administrators read everything."""
-        return self.admin_site.has_permission(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Tell whether there is a service that makes such objects."""
-        return self.add_form is not None and self.admin_site.has_permission(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether there is a service that changes such objects."""
-        return self.edit_form is not None and self.admin_site.has_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether there is a service that removes such objects."""
-        return self.removable and self.admin_site.has_permission(request)
 
     # --- what a subclass provides ----------------------------------------------------------
 
@@ -94,6 +64,10 @@ class GovernedAdmin(admin.ModelAdmin):
     def title_of(self, obj: Any) -> str:
         """Return the heading of an object's page."""
         return str(obj)
+
+    def trail_of(self, obj: Any) -> dict[str, str]:
+        """Return the filters under which the audit log tells the object's story."""
+        return {"subject_type": self.opts.label_lower, "subject_id": str(obj.pk)}
 
     def downloads(self, obj: Any) -> list[Download]:
         """Return the files offered for ``obj``."""
@@ -184,7 +158,7 @@ class GovernedAdmin(admin.ModelAdmin):
                 if act.listed and act.available(obj)
             ],
             downloads=self.downloads(obj),
-            history_url=admin_url(obj, "history"),
+            history_url=admin_url(obj, "history") if self.trail_of(obj) else "",
             delete_url=admin_url(obj, "delete") if self.has_delete_permission(request, obj) else "",
         )
 
@@ -232,7 +206,8 @@ class GovernedAdmin(admin.ModelAdmin):
         obj = self._object_or_404(request, object_id)
         if not self.has_delete_permission(request, obj):
             raise PermissionDenied
-        form, users = ServiceForm(request.POST if request.method == "POST" else None), ()
+        form = ServiceForm(request.POST if request.method == "POST" else None)
+        users: tuple[str, ...] = ()
         if request.method == "POST" and form.is_valid():
             label = str(obj)
             try:
@@ -265,8 +240,7 @@ class GovernedAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Show the object's story in the audit log, which is the only one there is."""
-        obj = self._object_or_404(request, object_id)
-        query = urlencode({"subject_type": self.opts.label_lower, "subject_id": str(obj.pk)})
+        query = urlencode(self.trail_of(self._object_or_404(request, object_id)))
         return HttpResponseRedirect(f"{reverse('admin:audit_auditevent_changelist')}?{query}")
 
     # --- helpers ---------------------------------------------------------------------------
@@ -285,7 +259,7 @@ class GovernedAdmin(admin.ModelAdmin):
     def _page(
         self, request: HttpRequest, template: str, *, obj: Any = None, **context: Any
     ) -> TemplateResponse:
-        request.current_app = self.admin_site.name  # type: ignore[attr-defined]
+        request.current_app = self.admin_site.name
         return TemplateResponse(
             request,
             template,
@@ -311,20 +285,6 @@ class GovernedAdmin(admin.ModelAdmin):
         """Head the list by what it lists, and add what to say when there is nothing."""
         context = {"title": capfirst(self.opts.verbose_name_plural), "empty_text": self.empty_text}
         return super().changelist_view(request, context | (extra_context or {}))
-
-    # --- doors that stay shut ----------------------------------------------------------------
-
-    def save_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: rows are written by services."""
-        raise PermissionDenied
-
-    def delete_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: rows are removed by services."""
-        raise PermissionDenied
-
-    def delete_queryset(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: rows are removed by services."""
-        raise PermissionDenied
 
 
 class WindowAdmin(GovernedAdmin):

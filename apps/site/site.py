@@ -6,7 +6,8 @@ from typing import Any
 from django.apps import apps as installed
 from django.contrib.admin import AdminSite
 from django.db.models.base import ModelBase
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 
 from apps import registry
 from apps.principals import ProductRole
@@ -51,7 +52,7 @@ class SealwrightAdminSite(AdminSite):
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """Show the registered panels above the list of objects."""
         panels = [
             {"template": panel.template, "context": panel.context(request)}

@@ -197,6 +197,10 @@ class ApiTokenAdmin(WindowAdmin):
             return None
         return self.get_queryset(request).filter(public_id=wanted).first()
 
+    def trail_of(self, obj: ApiToken) -> dict[str, str]:
+        """Return the story of the owner, to which the log writes what happens to tokens."""
+        return {"subject_type": "accounts.user", "subject_id": str(obj.user_id)}
+
     @admin.display(ordering="name")
     def token(self, token: ApiToken) -> str:
         """Return a link by public identifier."""

@@ -1,22 +1,23 @@
 """How are authorities created, renewed, switched and published?"""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 
-from apps.authorities import publication, selectors, services, signing
+from apps.authorities import selectors, services, signing
 from apps.authorities.admin import forms
+from apps.authorities.admin.acts import ACTS, has_certificate, signed_outside
 from apps.authorities.health import crl_badge
-from apps.authorities.models import Authority, AuthorityKind, AuthorityState
+from apps.authorities.models import Authority, AuthorityKind
 from apps.errors import SealwrightError
 from apps.principals import Principal
 from apps.site.display import NOTHING, admin_url, badge, expiry_badge, link, state_badge
 from apps.site.forms import ServiceForm
 from apps.site.model_admin import GovernedAdmin
-from apps.site.pages import Confirmation, Download, Fact, ObjectAction, Section, facts
+from apps.site.pages import Download, Fact, Section, facts
 from apps.site.principal import principal_of_user
 from pki import bundles, names
 from pki.describe import describe_certificate
@@ -29,54 +30,6 @@ _PUBLIC_FILES = {
     "chain-p7b": "P7B",
     "crl": "CRL",
 }
-
-
-def _install(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
-    services.install_certificate(
-        principal, authority, certificate=data["certificate"], chain=data["chain"]
-    )
-    return f"The certificate of {authority} is installed; the authority is active."
-
-
-def _enable(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
-    services.enable_authority(principal, authority)
-    return f"{authority} signs certificates again."
-
-
-def _disable(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
-    services.disable_authority(principal, authority)
-    return f"{authority} signs no more certificates; CRL and OCSP go on."
-
-
-def _renew(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
-    services.renew_authority(principal, authority, data["lifetime_days"])
-    return f"{authority} has a new certificate for the same key."
-
-
-def _publish(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
-    principal.require_governance()
-    crl = publication.publish_crl(authority.pk)
-    return f"CRL {crl.number} with {crl.entry_count} entries is published."
-
-
-def _is(state: AuthorityState) -> Any:
-    return lambda authority: authority.state == state
-
-
-def _has_certificate(authority: Authority) -> bool:
-    return authority.state != AuthorityState.PENDING_CERTIFICATE
-
-
-def _signed_outside(authority: Authority) -> bool:
-    return authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None
-
-
-def _can_install(authority: Authority) -> bool:
-    return _signed_outside(authority) and authority.state != AuthorityState.DISABLED
-
-
-def _can_renew(authority: Authority) -> bool:
-    return not _signed_outside(authority) and authority.state != AuthorityState.DISABLED
 
 
 @admin.register(Authority)
@@ -103,52 +56,7 @@ class AuthorityAdmin(GovernedAdmin):
     search_fields = ("name",)
     ordering = ("name",)
     empty_text = "No authorities yet. Start with a root, then put an issuing intermediate under it."
-    object_actions: ClassVar = (
-        ObjectAction(
-            name="install",
-            label="Install certificate…",
-            form=forms.InstallForm,
-            run=_install,
-            intro="Paste what the CA above made from this authority's CSR. "
-            "It must certify the same key.",
-            available=_can_install,
-        ),
-        ObjectAction(
-            name="publish-crl",
-            label="Publish CRL now",
-            form=Confirmation,
-            run=_publish,
-            intro="A new CRL with the next number is signed and published at once.",
-            available=_has_certificate,
-        ),
-        ObjectAction(
-            name="renew",
-            label="Renew…",
-            form=forms.RenewForm,
-            run=_renew,
-            intro="A new certificate for the same key and subject. "
-            "Certificates issued under the old one stay valid.",
-            available=_can_renew,
-        ),
-        ObjectAction(
-            name="disable",
-            label="Disable…",
-            form=Confirmation,
-            run=_disable,
-            danger=True,
-            intro="Nothing is issued under this authority until it is enabled again. Its CRL and "
-            "OCSP answers go on, and certificates already issued stay valid.",
-            available=_is(AuthorityState.ACTIVE),
-        ),
-        ObjectAction(
-            name="enable",
-            label="Enable",
-            form=Confirmation,
-            run=_enable,
-            intro="Profiles of this authority can issue again.",
-            available=_is(AuthorityState.DISABLED),
-        ),
-    )
+    object_actions = ACTS
 
     def get_urls(self) -> list[URLPattern]:
         """Add the CSR to download."""
@@ -215,8 +123,8 @@ class AuthorityAdmin(GovernedAdmin):
     def downloads(self, obj: Authority) -> list[Download]:
         """Offer the CSR while a certificate is awaited, certificate, chain and CRL after that."""
         csr = f"{admin_url(obj, 'change').removesuffix('change/')}csr/"
-        shown = [Download("CSR", csr)] if _signed_outside(obj) else []
-        if not _has_certificate(obj):
+        shown = [Download("CSR", csr)] if signed_outside(obj) else []
+        if not has_certificate(obj):
             return shown
         return shown + [
             Download(label, reverse(f"authorities:{name}", args=[obj.name]))

@@ -3,41 +3,24 @@
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
 
 from apps import clock
-from apps.certificates import export, revocation
+from apps.certificates import export
+from apps.certificates.admin.acts import ACTS, RevokeForm, revoke
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import SealwrightError
-from apps.principals import Principal
 from apps.site.display import NOTHING, admin_url, expiry_badge, link, state_badge
 from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Download, Fact, ObjectAction, ObjectForm, Section, facts
+from apps.site.pages import Download, Fact, Section, facts
 from apps.site.principal import principal_of_user
 from pki import bundles
 from pki.describe import describe_certificate
-from pki.reasons import RevocationReason
 
-_Data = dict[str, Any]
-_REASONS = [
-    (RevocationReason.UNSPECIFIED, "Unspecified"),
-    (RevocationReason.KEY_COMPROMISE, "Key compromise: somebody else may have the private key"),
-    (RevocationReason.CA_COMPROMISE, "CA compromise: the issuing authority was broken into"),
-    (RevocationReason.AFFILIATION_CHANGED, "Affiliation changed: the names no longer fit"),
-    (RevocationReason.SUPERSEDED, "Superseded: another certificate has taken its place"),
-    (RevocationReason.CESSATION_OF_OPERATION, "Cessation of operation: no longer needed"),
-    (
-        RevocationReason.PRIVILEGE_WITHDRAWN,
-        "Privilege withdrawn: the holder may not use it any more",
-    ),
-    (RevocationReason.AA_COMPROMISE, "Attribute authority compromise"),
-]
-_REASON_CHOICES = [(reason.value, text) for reason, text in _REASONS]
 _FILES = {
     ExportFormat.PEM: "PEM",
     ExportFormat.DER: "DER",
@@ -45,50 +28,6 @@ _FILES = {
     ExportFormat.FULL_CHAIN: "Full chain",
     ExportFormat.P7B: "P7B",
 }
-
-
-class RevokeForm(ObjectForm):
-    """Why, and since when."""
-
-    reason = forms.ChoiceField(
-        choices=_REASON_CHOICES, help_text="Goes into CRL and OCSP (RFC 5280)."
-    )
-    invalidity_date = forms.DateTimeField(
-        required=False,
-        help_text="Since when the key is believed to be unsafe, in UTC, such as 2026-11-23 14:00; "
-        "empty if unknown.",
-    )
-
-
-class BulkRevokeForm(RevokeForm):
-    """The same for several certificates."""
-
-
-def _revoke(_: HttpRequest, principal: Principal, certificate: Certificate, data: _Data) -> str:
-    revocation.revoke(
-        principal,
-        certificate,
-        RevocationReason(data["reason"]),
-        invalidity_date=data["invalidity_date"],
-    )
-    return f"{certificate} is revoked: OCSP says so now, the CRL within a minute."
-
-
-def _hold(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
-    revocation.revoke(principal, certificate, RevocationReason.CERTIFICATE_HOLD)
-    return f"{certificate} is on hold until it is released or revoked."
-
-
-def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
-    revocation.release(principal, certificate)
-    return f"{certificate} is good again; the next CRL no longer lists it."
-
-
-def _open(certificate: Certificate) -> bool:
-    return certificate.authority_id is not None and certificate.state in {
-        CertificateState.ACTIVE,
-        CertificateState.HELD,
-    }
 
 
 class ExpiryFilter(admin.SimpleListFilter):
@@ -137,41 +76,11 @@ class CertificateAdmin(WindowAdmin):
     search_help_text = "Names, serial number or fingerprint (hex)"
     list_select_related = ("application", "profile")
     ordering = ("-id",)
-    actions: ClassVar = ["revoke_chosen"]
+    actions: Any = ("revoke_chosen",)
     empty_text = (
         "No certificates yet. They appear here once an application has a profile and asks for one."
     )
-    object_actions: ClassVar = (
-        ObjectAction(
-            name="revoke",
-            label="Revoke…",
-            form=RevokeForm,
-            run=_revoke,
-            danger=True,
-            intro="This cannot be undone. Whoever checks will refuse the certificate: "
-            "OCSP at once, the CRL within a minute.",
-            available=_open,
-        ),
-        ObjectAction(
-            name="hold",
-            label="Put on hold…",
-            form=Confirmation,
-            run=_hold,
-            danger=True,
-            intro="Whoever checks will refuse the certificate until it is released.",
-            available=lambda certificate: (
-                _open(certificate) and certificate.state == CertificateState.ACTIVE
-            ),
-        ),
-        ObjectAction(
-            name="release",
-            label="Release",
-            form=Confirmation,
-            run=_release,
-            intro="The certificate is good again: for OCSP at once, in the CRL within a minute.",
-            available=lambda certificate: certificate.state == CertificateState.HELD,
-        ),
-    )
+    object_actions = ACTS
 
     def get_urls(self) -> list[URLPattern]:
         """Add files to download."""
@@ -197,11 +106,7 @@ class CertificateAdmin(WindowAdmin):
     @admin.display(description="Expires in", ordering="not_after")
     def expires(self, certificate: Certificate) -> str:
         """Return how long it lasts; nothing for what is revoked."""
-        return (
-            NOTHING
-            if certificate.state == CertificateState.REVOKED
-            else expiry_badge(certificate.not_after)
-        )
+        return _time_left(certificate)
 
     def downloads(self, obj: Certificate) -> list[Download]:
         """Offer the forms without a key."""
@@ -227,7 +132,7 @@ class CertificateAdmin(WindowAdmin):
     ) -> HttpResponse | None:
         """Ask for the reason once, then revoke one by one: a refusal does not hide the others."""
         confirmed = "confirmed" in request.POST
-        form = BulkRevokeForm(request.POST if confirmed else None)
+        form = RevokeForm(request.POST if confirmed else None)
         if not (confirmed and form.is_valid()):
             keys = [("_selected_action", str(row.pk)) for row in chosen]
             return self._page(
@@ -245,7 +150,7 @@ class CertificateAdmin(WindowAdmin):
         done = 0
         for certificate in chosen:
             try:
-                _revoke(request, principal_of_user(request), certificate, form.cleaned_data)
+                revoke(request, principal_of_user(request), certificate, form.cleaned_data)
                 done += 1
             except SealwrightError as error:
                 self.message_user(
@@ -274,7 +179,7 @@ def _facts(certificate: Certificate) -> list[Fact]:
     version = certificate.policy_version
     lines = [
         Fact("State", state_badge(certificate)),
-        Fact("Expires in", expiry_badge(certificate.not_after)),
+        Fact("Expires in", _time_left(certificate)),
         to("Application", certificate.application),
         to("Profile", certificate.profile),
         to("Policy version", version),
@@ -290,6 +195,12 @@ def _facts(certificate: Certificate) -> list[Fact]:
         lines.append(Fact("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
         lines.append(Fact("Reason", certificate.revocation_reason))
     return lines
+
+
+def _time_left(certificate: Certificate) -> str:
+    if certificate.state == CertificateState.REVOKED:
+        return NOTHING
+    return expiry_badge(certificate.not_after)
 
 
 def _keeps_key(certificate: Certificate) -> bool:

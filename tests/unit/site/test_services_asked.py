@@ -451,3 +451,12 @@ def test_the_front_page_of_an_empty_house_says_where_to_begin(as_ada):
 def test_changing_the_own_password_follows_the_same_rules(as_ada):
     """Django's own page stays: it asks for the old password."""
     assert as_ada.get(reverse("admin:password_change")).status_code == 200
+
+
+def test_events_are_found_kind_by_kind(as_ada, world):
+    listing = reverse("admin:audit_auditevent_changelist")
+    page = as_ada.get(listing, {"event": "certificate"})
+    assert {e.event.partition(".")[0] for e in page.context["cl"].result_list} == {"certificate"}
+    assert "certificate.revoked" in page.content.decode()
+    assert "policy.created" not in page.content.decode()
+    assert as_ada.get(listing, {"event": "no-such-kind"}).context["cl"].result_count == 0
