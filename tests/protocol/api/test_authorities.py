@@ -1,0 +1,220 @@
+"""What does the API do with authorities, and for whom?"""
+
+import pytest
+from cryptography import x509
+
+from apps.audit.models import AuditEvent
+from apps.authorities.models import Authority
+from tests.factories.authorities import make_issuing, make_root
+from tests.protocol.api.conftest import ABSENT, bare, code_of, fields_of
+
+pytestmark = pytest.mark.django_db
+
+ROOT = {
+    "name": "example-root",
+    "kind": "root",
+    "subject": {"common_name": "Example Root", "organizational_unit": ["a", "b"]},
+    "key_algorithm": "ec-p256",
+}
+ACTS = ["disable", "enable", "publish-crl"]
+
+
+def test_a_root_is_made_and_read_by_name_and_by_id(governor):
+    made = governor.post("authorities/", ROOT | {"path_length": 1})
+    assert made.status_code == 201, made.content
+    body = made.json()
+    assert made["Location"] == "/api/v1/authorities/example-root/"
+    assert (body["state"], body["kind"], body["path_length"]) == ("active", "root", 1)
+    assert body["subject_attributes"][1:] == [
+        {"type": "organizational_unit", "value": "a"},
+        {"type": "organizational_unit", "value": "b"},
+    ]
+    certificate = x509.load_pem_x509_certificate(body["pem"].encode())
+    assert f"{certificate.serial_number:x}" == body["serial_number"]
+    assert body["crl"]["entry_count"] == 0
+    for reference in (body["name"], body["id"]):
+        assert governor.get(f"authorities/{reference}/").json() == body
+
+
+def test_an_intermediate_is_signed_by_its_parent_named_or_by_id(governor):
+    root = make_root("top")
+    for index, parent in enumerate(("top", str(root.pk))):
+        wanted = ROOT | {"name": f"sub-{index}", "kind": "intermediate", "parent": parent}
+        body = governor.post("authorities/", wanted | {"lifetime_days": 100}).json()
+        assert (body["state"], body["parent"]) == ("active", "top")
+        assert body["chain_pem"] == governor.get("authorities/top/").json()["pem"]
+
+
+def test_an_absent_parent_is_404(governor):
+    for parent in ("nobody", ABSENT):
+        answer = governor.post("authorities/", ROOT | {"kind": "intermediate", "parent": parent})
+        assert code_of(answer, 404) == "not_found"
+    assert not Authority.objects.exists()
+
+
+def test_every_mistake_in_a_body_is_listed_at_once(governor):
+    answer = governor.post(
+        "authorities/",
+        {
+            "kind": "trunk",
+            "subject": {"colour": "red", "common_name": 5},
+            "lifetime_days": "long",
+            "ocsp_enabled": "yes",
+            "crl_mirror_urls": [1],
+            "name_constraints": {"permitted": [{"type": "dns_name"}], "other": []},
+            "state": "active",
+        },
+    )
+    assert code_of(answer, 400) == "malformed"
+    assert fields_of(answer) == {
+        "name",
+        "kind",
+        "key_algorithm",
+        "subject.colour",
+        "subject.common_name",
+        "lifetime_days",
+        "ocsp_enabled",
+        "crl_mirror_urls[0]",
+        "name_constraints.permitted[0]",
+        "other",
+        "state",
+    }
+
+
+def test_rules_broken_by_a_well_formed_body_are_422(governor):
+    answer = governor.post(
+        "authorities/",
+        ROOT | {"name": "No Slug", "lifetime_days": 0, "crl_mirror_urls": ["ftp://x/"]},
+    )
+    assert code_of(answer, 422) == "invalid_input"
+    assert {"name", "lifetime_days", "crl_mirror_urls[0]"} <= fields_of(answer)
+
+
+def test_a_taken_name_is_409(governor):
+    assert governor.post("authorities/", ROOT).status_code == 201
+    assert code_of(governor.post("authorities/", ROOT), 409) == "already_exists"
+
+
+def test_only_publishing_can_be_changed(governor):
+    make_root("top")
+    changed = governor.patch(
+        "authorities/top/", {"ocsp_enabled": False, "crl_mirror_urls": ["http://m.example/a.crl"]}
+    ).json()
+    assert changed["ocsp_enabled"] is False
+    assert changed["ocsp_urls"] == []
+    assert changed["crl_urls"][-1] == "http://m.example/a.crl"
+    before = Authority.objects.values().get()
+    fixed = ["id", "name", "kind", "state", "parent", "subject", "key", "path_length", "created_at"]
+    for field in fixed:
+        answer = governor.patch("authorities/top/", {field: "x"})
+        assert code_of(answer, 400) == "malformed"
+    assert Authority.objects.values().get() == before
+
+
+def test_null_is_no_way_to_leave_something_out(governor):
+    make_root("top")
+    answer = governor.patch("authorities/top/", {"ocsp_enabled": None, "crl_lifetime_hours": None})
+    assert fields_of(answer) == {"ocsp_enabled", "crl_lifetime_hours"}
+
+
+def test_disable_and_enable_and_neither_twice(governor):
+    make_root("top")
+    assert governor.post("authorities/top/disable/").json()["state"] == "disabled"
+    assert code_of(governor.post("authorities/top/disable/"), 409) == "invalid_transition"
+    assert governor.post("authorities/top/enable/").json()["state"] == "active"
+    assert code_of(governor.post("authorities/top/enable/"), 409) == "invalid_transition"
+
+
+def test_renewal_adds_a_certificate_for_the_same_key(governor):
+    make_root("top")
+    before = governor.get("authorities/top/").json()
+    after = governor.post("authorities/top/renew/", {"lifetime_days": 400}).json()
+    assert after["spki_sha256"] == before["spki_sha256"]
+    assert after["serial_number"] != before["serial_number"]
+    assert [row["is_current"] for row in after["certificates"]] == [True, False]
+    assert code_of(governor.post("authorities/top/renew/", {}), 400) == "malformed"
+    assert code_of(governor.post("authorities/top/renew/", {"lifetime_days": 0}), 422)
+
+
+def test_an_intermediate_is_certified_from_outside(governor):
+    wanted = ROOT | {"name": "waiting", "kind": "intermediate"}
+    assert governor.post("authorities/", wanted).json()["state"] == "pending-certificate"
+    csr = governor.get("authorities/waiting/csr/").json()["csr"]
+    assert x509.load_pem_x509_csr(csr.encode()).is_signature_valid
+    foreign = governor.post("authorities/", ROOT).json()["pem"]
+    answer = governor.post("authorities/waiting/install-certificate/", {"certificate": foreign})
+    assert code_of(answer, 422) == "invalid_input"
+    answer = governor.post("authorities/waiting/install-certificate/", {"certificate": "%%%"})
+    assert code_of(answer, 400) == "malformed"
+    assert code_of(governor.post("authorities/waiting/publish-crl/"), 409) == "invalid_transition"
+    assert code_of(governor.get("authorities/example-root/csr/"), 409) == "invalid_transition"
+
+
+def test_crls_are_published_and_listed_newest_first(governor):
+    make_root("top")
+    number = governor.post("authorities/top/publish-crl/").json()["crl_number"]
+    rows = governor.rows("authorities/top/crls/?limit=1")
+    assert rows[0]["crl_number"] == number
+    assert len(rows) == 2
+    assert governor.get("authorities/top/").json()["crl"] == rows[0]
+
+
+def test_deletion_names_what_stands_in_the_way(governor):
+    make_issuing("below", parent=make_root("top"))
+    answer = governor.delete("authorities/top/")
+    assert code_of(answer, 409) == "in_use"
+    assert "authority below" in answer.json()["users"]
+    for name in ("below", "top"):
+        assert governor.delete(f"authorities/{name}/").status_code == 204
+        assert code_of(governor.get(f"authorities/{name}/"), 404) == "not_found"
+
+
+def test_the_list_is_filtered_searched_and_sorted(governor):
+    root = make_root("zulu")
+    make_issuing("alpha", parent=root)
+    make_issuing("mike", parent=root)
+
+    def names(query: str) -> list[str]:
+        return [row["name"] for row in governor.rows(f"authorities/?{query}")]
+
+    assert names("") == ["mike", "alpha", "zulu"]
+    assert names("sort=created_at") == ["zulu", "alpha", "mike"]
+    assert names("sort=name&limit=1") == ["alpha", "mike", "zulu"]
+    assert names("sort=-name&limit=2") == ["zulu", "mike", "alpha"]
+    assert names("kind=root") == names("search=ZUL") == ["zulu"]
+    assert names("parent=zulu&state=active") == ["mike", "alpha"]
+    for query in ("sort=state", "kind=trunk", "colour=red", "name=", "limit=0", "cursor=x"):
+        assert code_of(governor.get(f"authorities/?{query}"), 400) == "malformed"
+
+
+def test_everybody_reads_and_only_administrators_act(stranger, reading_governor):
+    make_root("top")
+    for caller in (stranger, reading_governor):
+        assert caller.get("authorities/top/").json()["name"] == "top"
+        assert len(caller.rows("authorities/")) == 1
+        events, rows = AuditEvent.objects.count(), list(Authority.objects.values())
+        answers = [
+            caller.post("authorities/", ROOT),
+            caller.patch("authorities/top/", {"ocsp_enabled": False}),
+            caller.delete("authorities/top/"),
+            caller.post("authorities/top/renew/", {"lifetime_days": 9}),
+            caller.post("authorities/top/install-certificate/", {"certificate": "x"}),
+            caller.get("authorities/top/csr/"),
+            *(caller.post(f"authorities/top/{act}/") for act in ACTS),
+        ]
+        assert {code_of(answer, 403) for answer in answers} == {"access_denied"}
+        assert (AuditEvent.objects.count(), list(Authority.objects.values())) == (events, rows)
+
+
+@pytest.mark.parametrize("act", ["", "csr/", "crls/"])
+def test_absent_authorities_answer_alike_by_name_and_by_id(governor, act):
+    by_name, by_id = (governor.get(f"authorities/{r}/{act}") for r in ("nobody", ABSENT))
+    assert code_of(by_name, 404) == "not_found"
+    assert bare(by_name) == bare(by_id)
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_acts_without_arguments_refuse_arguments(governor, act):
+    make_root("top")
+    answer = governor.post(f"authorities/top/{act}/", {"force": True})
+    assert fields_of(answer) == {"force"}
