@@ -16,7 +16,7 @@ from apps.principals import Principal, ProductRole
 if TYPE_CHECKING:
     from tests.factories.applications import Team
 
-_LOOPBACK = ["127.0.0.1", "::1"]
+_LOOPBACK = ["127.0.0.0/8", "::1"]
 
 
 @pytest.hookimpl(trylast=True)

@@ -159,7 +159,7 @@ def test_x14_nothing_below_a_path_length_of_zero_however_deep(sealwright):
     assert ("certificate.path_length", "path_length") in found
 
 
-def test_a_child_does_not_outlive_its_parent(sealwright):
+def test_a_child_does_not_outlive_its_parent(sealwright, frozen_clock):
     root = make_root(lifetime_days=100)
     child = {"kind": AuthorityKind.INTERMEDIATE, "parent": root, "path_length": 0}
     assert ("authority.outlives_parent", "lifetime_days") in refused(
