@@ -156,9 +156,23 @@ LOGIN_URL = "admin:login"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-SECURE_HSTS_SECONDS = env.integer("HSTS_SECONDS", 365 * 86400, low=0, high=2 * 365 * 86400)
+# Browsers apply it to every port of the host: on localhost it would break other programs.
+SECURE_HSTS_SECONDS = env.integer(
+    "HSTS_SECONDS",
+    0 if host_of(SEALWRIGHT["PUBLIC_URL"]) == "localhost" else 365 * 86400,
+    low=0,
+    high=2 * 365 * 86400,
+)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = False
 SECURE_SSL_REDIRECT = False
+SILENCED_SYSTEM_CHECKS = [
+    "security.W005",  # subdomains of our host name may be other people's servers
+    "security.W008",  # nothing to redirect: the plain listener serves other paths on purpose
+    "security.W021",  # preload lists are for public sites
+]
+# We speak for this host alone, not for its subdomains (W005, W021); the TLS listener has no
+# plain twin to redirect from, and the public listener is plain on purpose (W008).
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
