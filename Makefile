@@ -21,7 +21,8 @@ check: ## Style, types, layers, settings, migrations
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py check --deploy --fail-level WARNING
+	SEALWRIGHT_HOME=$(SCRATCH) SEALWRIGHT_PUBLIC_URL=https://sealwright.example \
+	  $(PYTHON) manage.py check --deploy --fail-level WARNING
 	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py makemigrations --check --dry-run
 
 test: test-sqlite test-postgres interop browser ## All tests: on SQLite, on PostgreSQL, with real clients
