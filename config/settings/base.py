@@ -170,9 +170,6 @@ SILENCED_SYSTEM_CHECKS = [
     "security.W008",  # nothing to redirect: the plain listener serves other paths on purpose
     "security.W021",  # preload lists are for public sites
 ]
-# We speak for this host alone, not for its subdomains (W005, W021); the TLS listener has no
-# plain twin to redirect from, and the public listener is plain on purpose (W008).
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W008", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
