@@ -37,12 +37,14 @@ class Answer:
         headers: names in lower case.
         body: at most ``Purpose.max_bytes`` bytes.
         hops: the way there, the last of them this answer.
+        cut: the body went on.
     """
 
     status: int
     headers: dict[str, str]
     body: bytes
-    hops: tuple[Hop, ...]
+    hops: tuple[Hop, ...] = ()
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,12 +267,13 @@ def _exchange(
         raise EgressFailed("protocol", "The server did not speak HTTP.") from error
     except (OSError, ValueError) as error:
         raise EgressFailed("refused", "The server closed the connection.") from error
-    if len(body) > purpose.max_bytes:
+    cut = len(body) > purpose.max_bytes
+    if cut and not purpose.truncate:
         raise EgressFailed("too_large", f"The answer is larger than {purpose.max_bytes} bytes.")
     if cut_short and request.method != "HEAD":
         raise EgressFailed("protocol", "The answer ended early.")
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, body, ())
+    return Answer(response.status, headers, body[: purpose.max_bytes], cut=cut)
 
 
 def _head(request: _Request) -> bytes:

@@ -70,6 +70,7 @@ class Purpose:
         read_timeout_s: for each wait for bytes.
         total_s: for everything together, name look-up and redirects included.
         max_bytes: of a body.
+        truncate: cut longer bodies and say so, in place of refusing them.
         max_redirects: hops, each of them judged anew; 0 hands redirects to the caller.
         allow_downgrade: a redirect may lead from https to http; only domain validation does.
         verify_tls: check the peer's certificate; only domain validation turns it off.
@@ -87,6 +88,7 @@ class Purpose:
     read_timeout_s: float = 10.0
     total_s: float = 30.0
     max_bytes: int = 64 * 1024
+    truncate: bool = False
     max_redirects: int = 0
     allow_downgrade: bool = False
     verify_tls: bool = True

@@ -5,11 +5,13 @@ from datetime import timedelta
 from apps import registry
 from apps.enrollment import web_certificate
 from apps.enrollment.acme import housekeeping
+from apps.enrollment.acme import wiring as acme
 from apps.enrollment.api import idempotency
 
 
 def register() -> None:
     """Announce jobs; called once from ``AppConfig.ready``."""
+    acme.register()
     registry.register_jobs(
         [
             registry.JobKind("web.renew_certificate", web_certificate.renew),

@@ -208,6 +208,19 @@ def web_server(context: ssl.SSLContext | None = None) -> Iterator[WebServer]:
 
 
 @contextmanager
+def greeting_server(greeting: bytes) -> Iterator[int]:
+    """Say the same to everybody at once, as mail and shell servers do; yields the port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.sendall(greeting)
+
+    tcp = _TCPServer((LOOPBACK, 0), Handler)
+    with _serving(tcp):
+        yield tcp.server_address[1]
+
+
+@contextmanager
 def silent_server() -> Iterator[int]:
     """Accept connections and never say a word; yields the port."""
     with socket.create_server((LOOPBACK, 0)) as listener:

@@ -1,0 +1,138 @@
+"""When is a challenge validated, how often, and what is done with the outcome?
+
+The request that answers a challenge tries once, briefly (``try_now``), because most clients
+are ready; what that does not settle goes to the worker (``run``). Nothing here holds a
+transaction while it talks to the network.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+
+from apps import principals
+from apps.egress import Deadline, EgressError
+from apps.enrollment.acme import authorizations
+from apps.enrollment.acme.problems import Type
+from apps.enrollment.acme.states import ChallengeType
+from apps.enrollment.acme.validation import caa, dns_01, http_01, targets, tls_alpn_01
+from apps.enrollment.acme.validation.outcomes import Outcome, unreachable
+from apps.enrollment.acme.validation.targets import TOTAL_S, Target
+from apps.jobs.services import enqueue
+
+Validator = Callable[[Target, Deadline], Outcome]
+
+JOB = authorizations.VALIDATE_JOB
+# Clients poll for about a minute and a half: the verdict must come well within.
+PAUSES_S: tuple[float, ...] = (0, 2, 6)
+LEASE = timedelta(minutes=3)
+# While the request itself still tries, the job waits; the sweep brings it if the request dies.
+HEAD_START = timedelta(seconds=30)
+_INLINE_S = 1.5
+_VALIDATORS: dict[str, Validator] = {
+    ChallengeType.HTTP_01: http_01.validate,
+    ChallengeType.DNS_01: dns_01.validate,
+    ChallengeType.DNS_ACCOUNT_01: dns_01.validate,
+    ChallengeType.TLS_ALPN_01: tls_alpn_01.validate,
+}
+_ADDRESS_TYPES = frozenset({ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01})
+_WILDCARD_TYPES = frozenset({ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01})
+# Slow servers may hold up this many requests of a process, and no more.
+_inline_slots = threading.BoundedSemaphore(2)
+
+
+def attempt(
+    challenge_id: UUID, budget_s: float = TOTAL_S, *, last: bool = False, by: str = "worker"
+) -> bool:
+    """Validate once and write the outcome down.
+
+    Args:
+        challenge_id: a challenge that is ``processing``; any other is left alone.
+        budget_s: for everything, CAA included.
+        last: settle whatever happens.
+        by: who tried, for the record.
+
+    Returns:
+        Whether the challenge is settled now, by this attempt or an earlier one.
+    """
+    target = targets.load(challenge_id)
+    if target is None:
+        return True
+    outcome = validate(target, Deadline(budget_s))
+    record = outcome.record(target, by=by)
+    if outcome.proven or last or not outcome.again:
+        authorizations.settle_challenge(
+            challenge_id,
+            proven=outcome.proven,
+            problem=outcome.problem(),
+            attempt=record,
+            principal=principals.system("validation"),
+        )
+        return True
+    authorizations.note_attempt(challenge_id, attempt=record, problem=outcome.problem())
+    return False
+
+
+def try_now(challenge_id: UUID) -> bool:
+    """Validate within the request that answered the challenge, after its commit.
+
+    Returns:
+        Whether it is settled. If not, the worker has been told; never raises for what
+        servers out there do.
+    """
+    budget_s = float(settings.SEALWRIGHT.get("ACME_INLINE_VALIDATION_S", _INLINE_S))
+    settled = False
+    if budget_s > 0 and _inline_slots.acquire(blocking=False):
+        try:
+            settled = attempt(challenge_id, budget_s, by="request")
+        finally:
+            _inline_slots.release()
+    if not settled:
+        enqueue(JOB, {"challenge": str(challenge_id)}, idempotency_key=str(challenge_id))
+    return settled
+
+
+def run(challenge: str) -> str:
+    """Validate in the worker: a few times, then for good. Harmless to run twice.
+
+    What the network does ends in a verdict here; only our own failures raise, and bring the
+    job back later.
+    """
+    for number, pause_s in enumerate(PAUSES_S, start=1):
+        time.sleep(pause_s)
+        if attempt(UUID(challenge), last=number == len(PAUSES_S)):
+            return f"settled at attempt {number}"
+    raise AssertionError("the last attempt settles")  # pragma: no cover
+
+
+def validate(target: Target, deadline: Deadline) -> Outcome:
+    """Run the challenge's validator, then ask CAA; touches no database."""
+    validator = _VALIDATORS.get(target.challenge_type)
+    if validator is None or not _fits(target):
+        return Outcome(
+            proven=False,
+            kind=Type.MALFORMED,
+            detail=f"{target.challenge_type} cannot prove this identifier.",
+            again=False,
+        )
+    try:
+        outcome = validator(target, deadline)
+        if not outcome.proven:
+            return outcome
+        allowed = caa.check(target, deadline)
+    except EgressError as error:  # the time ran out between two steps
+        return unreachable(error)
+    return replace(
+        allowed, hops=(*outcome.hops, *allowed.hops), seen=(*outcome.seen, *allowed.seen)
+    )
+
+
+def _fits(target: Target) -> bool:
+    """Tell whether the type may prove the identifier at all, whatever was offered (A-20, A-30)."""
+    if target.identifier_type == "ip":
+        return target.challenge_type in _ADDRESS_TYPES and not target.wildcard
+    return not target.wildcard or target.challenge_type in _WILDCARD_TYPES

@@ -1,0 +1,156 @@
+"""Does the domain let us issue? CAA records: RFC 8659, and RFC 8657 for account and method.
+
+``permits`` is pure; ``check`` climbs the tree. A failed look-up never permits: only an answer
+that says there are no records does.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apps.egress import Deadline, EgressError, Hop, query
+from apps.enrollment.acme.problems import Type
+from apps.enrollment.acme.validation.outcomes import Outcome, escaped, unreachable
+from apps.enrollment.acme.validation.targets import Target
+
+_CRITICAL = 0x80
+_ISSUE, _ISSUE_WILD = "issue", "issuewild"
+# RFC 8659, RFC 9495, CA/Browser Forum contact properties, RFC 8657 has parameters only.
+_KNOWN = frozenset({_ISSUE, _ISSUE_WILD, "iodef", "issuemail", "contactemail", "contactphone"})
+_DOMAIN = re.compile(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
+)
+_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
+_VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
+_METHODS = re.compile(r"[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """One CAA record: flags, tag in lower case, value as text."""
+
+    flags: int
+    tag: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Who wants to issue.
+
+    Attributes:
+        identities: the names by which records can allow us.
+        account_url: of the client's account.
+        method: validation method, such as ``dns-01``.
+        wildcard: whether the name is a wildcard.
+    """
+
+    identities: tuple[str, ...]
+    account_url: str
+    method: str
+    wildcard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    """An issue or issuewild value that is well-formed."""
+
+    domain: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+def check(target: Target, deadline: Deadline) -> Outcome:
+    """Find the record set that governs the name and judge it; addresses have none."""
+    proven = Outcome(proven=True)
+    if target.caa_identities is None or target.identifier_type != "dns":
+        return proven
+    asker = Asker(
+        identities=target.caa_identities,
+        account_url=target.account_url,
+        method=target.challenge_type,
+        wildcard=target.wildcard,
+    )
+    labels = target.identifier.split(".")
+    hops: list[Hop] = []
+    for start in range(len(labels)):
+        name = ".".join(labels[start:])
+        try:
+            found = query(target.dns_purpose(deadline), name, "CAA", deadline=deadline)
+        except EgressError as error:
+            return unreachable(error, otherwise=Type.DNS).at(*hops)
+        hops.append(Hop(f"dns:{name}?type=CAA", "", f"{len(found.values)} records"))
+        if found.values:
+            records = [_property(item) for item in found.values]
+            reason = permits(records, asker)
+            seen = tuple(f"{item.flags} {item.tag} {escaped(item.value)}" for item in records)
+            return Outcome(
+                proven=not reason,
+                kind=Type.CAA,
+                detail=f"{name}: {reason}" if reason else "",
+                again=False,
+                hops=tuple(hops),
+                seen=seen,
+            )
+    return proven.at(*hops)
+
+
+def permits(records: Sequence[Property], asker: Asker) -> str:
+    """Return why a record set forbids issuing; empty when it does not."""
+    unknown = [r.tag for r in records if r.flags & _CRITICAL and r.tag not in _KNOWN]
+    if unknown:
+        return f"CAA has the critical property {escaped(unknown[0], 40)!r}, which is unknown here."
+    # RFC 8659 section 4.3: issuewild alone governs wildcards where there is any.
+    wild = [r for r in records if r.tag == _ISSUE_WILD] if asker.wildcard else []
+    relevant = wild or [r for r in records if r.tag == _ISSUE]
+    if not relevant:
+        return ""
+    grants = [grant for r in relevant if (grant := _parsed(r.value)) is not None]
+    ours = {identity.lower().rstrip(".") for identity in asker.identities}
+    named = [grant for grant in grants if grant.domain in ours]
+    if not named:
+        return "CAA does not name this authority."
+    if not any(_satisfied(grant, asker) for grant in named):
+        return "CAA names this authority, but not for this account or validation method."
+    return ""
+
+
+def _satisfied(grant: _Grant, asker: Asker) -> bool:
+    """Judge the parameters of RFC 8657; each may stand once, others bind nobody."""
+    for name, allowed in (
+        ("accounturi", lambda value: value == asker.account_url),
+        (
+            "validationmethods",
+            lambda value: bool(_METHODS.fullmatch(value)) and asker.method in value.split(","),
+        ),
+    ):
+        values = [value for tag, value in grant.parameters if tag == name]
+        if len(values) > 1 or (values and not allowed(values[0])):
+            return False
+    return True
+
+
+def _parsed(value: str) -> _Grant | None:
+    """Read an issue-value (RFC 8659 section 4.2); ``None`` allows nobody: empty or malformed."""
+    domain, _, rest = value.strip(" \t").partition(";")
+    domain = domain.strip(" \t")
+    if not _DOMAIN.fullmatch(domain):
+        return None
+    parameters = []
+    for part in rest.split(";") if rest.strip(" \t") else ():
+        tag, equals, text = part.strip(" \t").partition("=")
+        tag, text = tag.strip(" \t"), text.strip(" \t")
+        if not equals or not _TAG.fullmatch(tag) or not _VALUE.fullmatch(text):
+            return None
+        parameters.append((tag.lower(), text))
+    return _Grant(domain.lower(), tuple(parameters))
+
+
+def _property(item: object) -> Property:
+    """Take a dnspython CAA record apart."""
+    tag: bytes = item.tag  # type: ignore[attr-defined]
+    value: bytes = item.value  # type: ignore[attr-defined]
+    return Property(
+        item.flags,  # type: ignore[attr-defined]
+        tag.decode("latin-1").lower(),
+        value.decode("latin-1"),
+    )

@@ -1,0 +1,159 @@
+"""What is to be proven, how, and from where may it be fetched?"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import TypedDict
+from uuid import UUID
+
+from django.conf import settings
+
+from apps.egress import Deadline, Network, Purpose
+from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus
+from apps.enrollment.models import AcmeChallenge, AcmeEndpoint
+
+TOTAL_S = 10.0
+_CONNECT_S = 5.0
+_WEB_PORTS = frozenset({80, 443})
+
+
+class _Bounds(TypedDict):
+    allow_private: bool
+    allowed_networks: tuple[Network, ...]
+    resolvers: tuple[str, ...]
+    connect_timeout_s: float
+    read_timeout_s: float
+    total_s: float
+    verify_tls: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One challenge, with all that a validator needs to know.
+
+    Attributes:
+        challenge_id: primary key.
+        challenge_type: such as ``http-01``.
+        token: of the challenge.
+        thumbprint: of the account's key (RFC 7638).
+        identifier_type: ``dns`` or ``ip``.
+        identifier: canonical, without ``*.``.
+        wildcard: whether the certificate is to stand for every name below.
+        account_url: as the client knows it.
+        http_port: where http-01 begins.
+        tls_port: where tls-alpn-01 connects.
+        resolvers: name servers; empty for the system's.
+        allowed_networks: what may be reached beyond the default.
+        caa_identities: our names in CAA records; ``None`` when the records are not asked for.
+    """
+
+    challenge_id: UUID
+    challenge_type: str
+    token: str
+    thumbprint: str
+    identifier_type: str
+    identifier: str
+    wildcard: bool = False
+    account_url: str = ""
+    http_port: int = 80
+    tls_port: int = 443
+    resolvers: tuple[str, ...] = ()
+    allowed_networks: tuple[Network, ...] = ()
+    caa_identities: tuple[str, ...] | None = None
+
+    @property
+    def key_authorization(self) -> bytes:
+        """Return what only the holder of the account's key can know (RFC 8555 section 8.1)."""
+        return f"{self.token}.{self.thumbprint}".encode("ascii")
+
+    @property
+    def digest(self) -> bytes:
+        """Return the SHA-256 of the key authorization."""
+        return hashlib.sha256(self.key_authorization).digest()
+
+    @property
+    def digest_text(self) -> bytes:
+        """Return the digest as TXT records carry it: base64url without padding."""
+        return urlsafe_b64encode(self.digest).rstrip(b"=")
+
+    def web_purpose(self, deadline: Deadline) -> Purpose:
+        """Return what http-01 may do: ten redirects, no certificate checks (A-21).
+
+        The first hop goes to the endpoint's port; further ones there or to the usual ones.
+        """
+        return Purpose(
+            name="acme.http-01",
+            ports=_WEB_PORTS | {self.http_port, self.tls_port},
+            schemes=frozenset({"http", "https"}),
+            max_bytes=128,
+            truncate=True,
+            max_redirects=10,
+            allow_downgrade=True,
+            **self._bounds(deadline),
+        )
+
+    def tls_purpose(self, deadline: Deadline) -> Purpose:
+        """Return what tls-alpn-01 may do: one handshake."""
+        return Purpose(
+            name="acme.tls-alpn-01", ports=frozenset({self.tls_port}), **self._bounds(deadline)
+        )
+
+    def dns_purpose(self, deadline: Deadline) -> Purpose:
+        """Return what dns-01 and CAA may do: ask name servers, connect nowhere."""
+        return Purpose(name="acme.dns", ports=frozenset(), **self._bounds(deadline))
+
+    def _bounds(self, deadline: Deadline) -> _Bounds:
+        left_s = deadline.left_s(TOTAL_S)
+        return {
+            "allow_private": True,  # an internal CA's clients live there (SECURITY PV-31)
+            "allowed_networks": self.allowed_networks,
+            "resolvers": self.resolvers,
+            "connect_timeout_s": min(_CONNECT_S, left_s),
+            "read_timeout_s": left_s,
+            "total_s": left_s,
+            "verify_tls": False,
+        }
+
+
+def load(challenge_id: UUID) -> Target | None:
+    """Return what a challenge is to prove; ``None`` when there is nothing left to prove."""
+    row = (
+        AcmeChallenge.objects.select_related(
+            "authorization__account__endpoint__pairing__application",
+            "authorization__account__endpoint__pairing__profile",
+        )
+        .filter(
+            pk=challenge_id,
+            status=ChallengeStatus.PROCESSING.value,
+            authorization__status=AuthorizationStatus.PENDING.value,
+        )
+        .first()
+    )
+    if row is None:
+        return None
+    authorization = row.authorization
+    account = authorization.account
+    endpoint = account.endpoint
+    return Target(
+        challenge_id=row.pk,
+        challenge_type=row.type,
+        token=row.token,
+        thumbprint=account.thumbprint,
+        identifier_type=authorization.identifier_type,
+        identifier=authorization.identifier_value,
+        wildcard=authorization.wildcard,
+        account_url=f"{_base(endpoint)}/acct/{account.url_id}",
+        http_port=endpoint.http_port,
+        tls_port=endpoint.tls_port,
+        resolvers=tuple(endpoint.resolvers),
+        allowed_networks=tuple(ip_network(text) for text in endpoint.allowed_networks),
+        caa_identities=tuple(endpoint.caa_identities) if endpoint.check_caa else None,
+    )
+
+
+def _base(endpoint: AcmeEndpoint) -> str:
+    """Return the endpoint's public URL, as ``auth`` compares it with what clients signed."""
+    pairing = endpoint.pairing
+    names = f"{pairing.application.name}/{pairing.profile.name}"
+    return f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{names}"
