@@ -7,7 +7,7 @@ protocol (``apps/rest/problems.py`` for REST). Nothing here knows HTTP.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from pki.findings import Violation
+from pki.findings import Violation as Violation  # noqa: PLC0414 - re-exported, as errors carry it
 
 
 class SealwrightError(Exception):

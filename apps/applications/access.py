@@ -45,6 +45,7 @@ _PROTOCOL_RIGHTS = frozenset({Permission.REQUEST_CERTIFICATES, Permission.REVOKE
 _ALL = frozenset(Permission)
 _BY_NAME = {right.value: right for right in Permission}
 _NONE: frozenset[Permission] = frozenset()
+_NOBODY = 0  # no account has this primary key
 
 
 def rights_in(principal: Principal, application_id: UUID | None) -> frozenset[Permission]:
@@ -218,7 +219,8 @@ def _governs(principal: Principal, permission: Permission) -> bool:
 
 
 def _user_rows(principal: Principal) -> QuerySet[Any]:
-    return ApplicationUserObjectPermission.objects.filter(user_id=principal.user_id)
+    owner = principal.user_id if principal.user_id is not None else _NOBODY
+    return ApplicationUserObjectPermission.objects.filter(user_id=owner)
 
 
 def _group_rows(principal: Principal) -> QuerySet[Any]:

@@ -24,7 +24,7 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         """Refuse: events are never changed."""
         raise TypeError("audit events are append-only")
 
-    def bulk_create(self, *args: Any, **kwargs: Any) -> list["AuditEvent"]:
+    def bulk_create(self, *args: Any, **kwargs: Any) -> Any:
         """Insert, but refuse to overwrite rows that exist."""
         if kwargs.get("update_conflicts"):
             raise TypeError("audit events are append-only")

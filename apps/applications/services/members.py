@@ -196,7 +196,7 @@ def _clear(membership: Membership) -> None:
         ApplicationUserObjectPermission.objects.filter(
             user_id=membership.user_id, content_object_id=membership.application_id
         ).delete()
-    else:
+    elif membership.group_id is not None:
         ApplicationGroupObjectPermission.objects.filter(
             group_id=membership.group_id, content_object_id=membership.application_id
         ).delete()
