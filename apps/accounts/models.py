@@ -16,7 +16,7 @@ class AccountKind(models.TextChoices):
     MACHINE = "machine", "Machine identity"
 
 
-class User(AbstractUser):
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox ships no types
     """One principal known to Django: guardian, audit and throttles treat all callers alike."""
 
     kind = models.CharField(

@@ -14,7 +14,7 @@ from apps.applications.roles import Permission, Role
 from apps.profiles.models import Profile
 
 
-class Application(models.Model):
+class Application(models.Model):  # type: ignore[django-manager-missing]  # knox ships no types
     """A service or workload whose team requests certificates: the isolation boundary."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
