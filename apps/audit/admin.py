@@ -65,14 +65,29 @@ class ApplicationFilter(admin.SimpleListFilter):
 class AuditEventAdmin(WindowAdmin):
     """A window on an append-only log."""
 
-    list_display = ("created_at", "event_name", "actor_label", "subject_label", "ip")
-    list_display_links = ("created_at", "event_name")
+    list_display = ("when", "event_name", "subject", "actor_name", "ip")
+    list_display_links = ("when", "event_name")
     list_filter = ("created_at", EventFilter, ApplicationFilter)
     search_fields = ("actor_label", "subject_label", "=actor", "=trace_id", "=subject_id")
     search_help_text = "Actor, object, identifier or request identifier"
     date_hierarchy = None
     ordering = ("-id",)
     empty_text = "Nothing has happened yet."
+
+    @admin.display(description="When (UTC)", ordering="created_at")
+    def when(self, event: AuditEvent) -> str:
+        """Return the time to the second."""
+        return f"{event.created_at:%Y-%m-%d %H:%M:%S}"
+
+    @admin.display(description="Object", ordering="subject_label")
+    def subject(self, event: AuditEvent) -> str:
+        """Return what was acted upon."""
+        return event.subject_label
+
+    @admin.display(description="Actor", ordering="actor_label")
+    def actor_name(self, event: AuditEvent) -> str:
+        """Return who acted."""
+        return event.actor_label
 
     @admin.display(description="Event", ordering="event")
     def event_name(self, event: AuditEvent) -> str:

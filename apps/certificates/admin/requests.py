@@ -78,7 +78,7 @@ class CertificateRequestAdmin(WindowAdmin):
             label="Approve…",
             form=Confirmation,
             run=_approve,
-            intro="The content below is signed, if today's policy still allows it. "
+            intro="The content shown on the request's page is signed, if today's policy still allows it. "
             "Nobody approves a request of their own.",
             available=_pending,
         ),
