@@ -38,6 +38,7 @@ from apps.principals import Principal
 VALIDATE_JOB = "acme.validate"
 RETRY_AFTER_S = 3
 MAX_ATTEMPTS_KEPT = 20
+_HEAD_START = timedelta(seconds=30)
 # An authorization about to expire is not handed out again.
 _REUSE_MARGIN = timedelta(minutes=10)
 # dns challenges prove a name and all below it; addresses have no name to put a record under.
@@ -199,7 +200,8 @@ def read_challenge(signed: Signed, url_id: str) -> AcmeChallenge:
 def respond(signed: Signed, url_id: str) -> AcmeChallenge:
     """Start validating: the client says that its answer is in place (7.5.1).
 
-    A challenge that runs or is settled stays as it is (A-17), whatever the payload.
+    A challenge that runs or is settled stays as it is (A-17), whatever the payload. The caller
+    goes on with ``validation.attempts.try_now``; the job is there in case it does not get to it.
 
     Returns:
         The challenge as it is afterwards; its authorization is loaded with it.
@@ -224,7 +226,12 @@ def respond(signed: Signed, url_id: str) -> AcmeChallenge:
             states.move(locked, ChallengeStatus.PROCESSING, CHALLENGE)
             locked.started_at = clock.now()
             locked.save(update_fields=["status", "started_at"])
-            enqueue(VALIDATE_JOB, {"challenge": str(row.pk)}, idempotency_key=str(row.pk))
+            enqueue(
+                VALIDATE_JOB,
+                {"challenge": str(row.pk)},
+                idempotency_key=str(row.pk),
+                delay=_HEAD_START,
+            )
     locked.authorization = row.authorization
     return locked
 

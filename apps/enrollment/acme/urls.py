@@ -22,5 +22,7 @@ _resources = [
     path("chall/<str:url_id>", views.challenge),
     path("cert/<str:url_id>", views.certificate),
     path("cert/<str:url_id>/<int:number>", views.certificate),
+    path("", views.nothing),
+    path("<path:rest>", views.nothing),
 ]
 urlpatterns = [path("<slug:application>/<slug:profile>/", include(_resources))]

@@ -30,7 +30,9 @@ from apps.enrollment.acme import (
 from apps.enrollment.acme.auth import Door, Signed, SignedBy, authenticate, door_named
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import ChallengeStatus, OrderStatus
+from apps.enrollment.acme.validation import attempts
 from apps.enrollment.models import AcmeEndpoint, AcmeOrder
+from apps.errors import NotFound
 
 _Handler = Callable[..., HttpResponse]
 _JSON = "application/json"
@@ -224,6 +226,9 @@ def challenge(signed: Signed, url_id: str) -> HttpResponse:
     """Show a challenge, or validate it (7.5.1)."""
     step = authorizations.respond if signed.jws.payload else authorizations.read_challenge
     row = step(signed, url_id)
+    if signed.jws.payload and row.status == ChallengeStatus.PROCESSING:
+        attempts.try_now(row.pk)
+        row.refresh_from_db(fields=["status", "settled_at", "error"])
     response = _json(wire.challenge(signed.door, row))
     _link(response, signed.door.url("authz", row.authorization.url_id), "up")
     if row.status == ChallengeStatus.PROCESSING:
@@ -248,6 +253,13 @@ def revoke_certificate(signed: Signed) -> HttpResponse:
     """Revoke a certificate (7.6)."""
     revocation.revoke(signed)
     return HttpResponse(status=200)
+
+
+@csrf_exempt
+def nothing(_request: HttpRequest, application: str, profile: str, rest: str = "") -> HttpResponse:
+    """Answer any other path as ACME clients expect it."""
+    del rest
+    return _finished(_problem(NotFound("There is no such resource.")), application, profile)
 
 
 def _order(door: Door, row: AcmeOrder) -> HttpResponse:

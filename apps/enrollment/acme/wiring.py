@@ -1,6 +1,5 @@
 """What background work does the ACME door bring along?"""
 
-
 from apps import registry
 from apps.enrollment.acme.validation import attempts
 

@@ -99,19 +99,27 @@ class Acme:
             return self.nonces.pop()
         return self.http.head(_path(self.directory["newNonce"]))["Replay-Nonce"]
 
-    def header(self, url: str, *, jwk: bool = False, **changes: Any) -> dict[str, Any]:
+    def header(self, to: str, /, *, by_jwk: bool = False, **changes: Any) -> dict[str, Any]:
         """Return a protected header; a change to None removes a member."""
-        header: dict[str, Any] = {"alg": algorithm_of(self.key), "url": url}
+        header: dict[str, Any] = {"alg": algorithm_of(self.key), "url": to}
         if "nonce" not in changes:
             header["nonce"] = self.nonce()
-        header |= {"jwk": jwk_of(self.key)} if jwk or not self.kid else {"kid": self.kid}
+        header |= {"jwk": jwk_of(self.key)} if by_jwk or not self.kid else {"kid": self.kid}
         return {k: v for k, v in (header | changes).items() if v is not None}
 
     def post(
-        self, url: str, payload: Any = EMPTY, *, jwk: bool = False, key: Any = None, **changes: Any
+        self,
+        to: str,
+        payload: Any = EMPTY,
+        /,
+        *,
+        by_jwk: bool = False,
+        key: Any = None,
+        **changes: Any,
     ) -> Any:
-        body = jws(key or self.key, self.header(url, jwk=jwk, **changes), payload)
-        return self.send(url, body)
+        """Send a signed request; ``changes`` replace members of the protected header."""
+        body = jws(key or self.key, self.header(to, by_jwk=by_jwk, **changes), payload)
+        return self.send(to, body)
 
     def send(self, url: str, body: Any, content_type: str = JOSE) -> Any:
         data = body if isinstance(body, bytes | str) else json.dumps(body)
@@ -129,7 +137,7 @@ class Acme:
     def register(self, **payload: Any) -> Any:
         if self.eab is not None and "externalAccountBinding" not in payload:
             payload["externalAccountBinding"] = self.binding()
-        response = self.post(self.directory["newAccount"], payload, jwk=True)
+        response = self.post(self.directory["newAccount"], payload, by_jwk=True)
         if response.status_code in (200, 201):
             self.kid = response["Location"]
         return response

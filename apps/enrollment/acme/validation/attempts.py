@@ -1,7 +1,8 @@
 """When is a challenge validated, how often, and what is done with the outcome?
 
 The request that answers a challenge tries once, briefly (``try_now``), because most clients
-are ready; what that does not settle goes to the worker (``run``). Nothing here holds a
+are ready; what that does not settle goes to the worker (``run``). A client that answers again
+while the worker tries gets another try at once (RFC 8555 section 8.2). Nothing here holds a
 transaction while it talks to the network.
 """
 
@@ -22,7 +23,7 @@ from apps.enrollment.acme.states import ChallengeType
 from apps.enrollment.acme.validation import caa, dns_01, http_01, targets, tls_alpn_01
 from apps.enrollment.acme.validation.outcomes import Outcome, unreachable
 from apps.enrollment.acme.validation.targets import TOTAL_S, Target
-from apps.jobs.services import enqueue
+from apps.jobs.services import enqueue, withdraw
 
 Validator = Callable[[Target, Deadline], Outcome]
 
@@ -30,9 +31,6 @@ JOB = authorizations.VALIDATE_JOB
 # Clients poll for about a minute and a half: the verdict must come well within.
 PAUSES_S: tuple[float, ...] = (0, 2, 6)
 LEASE = timedelta(minutes=3)
-# While the request itself still tries, the job waits; the sweep brings it if the request dies.
-HEAD_START = timedelta(seconds=30)
-_INLINE_S = 1.5
 _VALIDATORS: dict[str, Validator] = {
     ChallengeType.HTTP_01: http_01.validate,
     ChallengeType.DNS_01: dns_01.validate,
@@ -84,14 +82,16 @@ def try_now(challenge_id: UUID) -> bool:
         Whether it is settled. If not, the worker has been told; never raises for what
         servers out there do.
     """
-    budget_s = float(settings.SEALWRIGHT.get("ACME_INLINE_VALIDATION_S", _INLINE_S))
+    budget_s = settings.SEALWRIGHT["ACME_INLINE_VALIDATION_MS"] / 1000
     settled = False
     if budget_s > 0 and _inline_slots.acquire(blocking=False):
         try:
             settled = attempt(challenge_id, budget_s, by="request")
         finally:
             _inline_slots.release()
-    if not settled:
+    if settled:
+        withdraw(JOB, str(challenge_id))
+    else:
         enqueue(JOB, {"challenge": str(challenge_id)}, idempotency_key=str(challenge_id))
     return settled
 
