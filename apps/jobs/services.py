@@ -91,6 +91,18 @@ def _inserted(job: Job) -> Job | None:
     return job
 
 
+def withdraw(kind: str, idempotency_key: str) -> bool:
+    """Take back a job that has become needless before any worker began on it.
+
+    Returns:
+        Whether there was one; a job that runs is left to end.
+    """
+    waiting = Job.objects.filter(
+        kind=kind, idempotency_key=idempotency_key, state=JobState.QUEUED, attempts=0
+    )
+    return bool(waiting.delete()[0])
+
+
 def cancel(principal: Principal, job: Job) -> Job:
     """Take an open job off the list; the outcome of an attempt under way is ignored.
 

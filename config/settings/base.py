@@ -32,6 +32,8 @@ SEALWRIGHT: dict[str, Any] = {
     # Both per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # How long a request may wait for the client's proof before the worker takes over; 0 = never.
+    "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")

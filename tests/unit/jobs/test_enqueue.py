@@ -41,6 +41,16 @@ def test_open_job_with_the_same_key_is_returned(work):
     assert services.enqueue(KIND, {}, idempotency_key="b2") != first
 
 
+def test_needless_job_is_withdrawn_unless_a_worker_began_on_it(work):
+    services.enqueue(KIND, {}, idempotency_key="a1")
+    other = services.enqueue(KIND, {}, idempotency_key="b2")
+    assert services.withdraw(KIND, "a1")
+    assert not services.withdraw(KIND, "a1")
+    leases.claim(other.pk)
+    assert not services.withdraw(KIND, "b2")
+    assert Job.objects.get() == other
+
+
 def test_without_a_key_every_call_is_a_job_of_its_own(work):
     assert services.enqueue(KIND, {}) != services.enqueue(KIND, {})
 

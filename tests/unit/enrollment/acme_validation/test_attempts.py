@@ -244,15 +244,21 @@ def test_job_kind_is_registered_and_runs(challenge, answer):
     assert statuses(row)[0] == "valid"
 
 
-def test_request_settles_what_is_ready_without_the_worker(challenge, answer):
+@pytest.fixture
+def inline(settings):
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACME_INLINE_VALIDATION_MS": 1500}
+
+
+def test_request_settles_what_is_ready_without_the_worker(challenge, answer, inline):
     row = challenge()
     answer(row)
+    attempts.enqueue(attempts.JOB, {}, idempotency_key=str(row.pk), delay=timedelta(seconds=30))
     assert attempts.try_now(row.pk)
     assert statuses(row)[0] == "valid"
     assert not Job.objects.filter(kind="acme.validate").exists()
 
 
-def test_request_hands_over_to_the_worker_what_is_not_ready(challenge):
+def test_request_hands_over_to_the_worker_what_is_not_ready(challenge, inline):
     row = challenge()
     assert not attempts.try_now(row.pk)
     assert Job.objects.get(kind="acme.validate").arguments == {"challenge": str(row.pk)}
@@ -260,7 +266,7 @@ def test_request_hands_over_to_the_worker_what_is_not_ready(challenge):
     assert row.attempts[0]["by"] == "request"
 
 
-def test_slow_servers_hold_up_few_requests(challenge, answer, monkeypatch):
+def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
     row = challenge()
     answer(row)
     assert attempts._inline_slots.acquire(blocking=False)
@@ -274,8 +280,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, monkeypatch):
     assert statuses(row)[0] == "processing"
 
 
-def test_inline_validation_can_be_turned_off(challenge, answer, web, settings):
-    settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACME_INLINE_VALIDATION_S": 0}
+def test_inline_validation_can_be_turned_off(challenge, answer, web):
     row = challenge()
     answer(row)
     assert not attempts.try_now(row.pk)
