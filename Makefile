@@ -15,12 +15,13 @@ run: ## Install what is missing, set up, and serve until Ctrl-C
 	@scripts/bootstrap
 	@exec $(PYTHON) manage.py up
 
-check: ## Style, types, layers, settings, migrations
+check: ## Style, types, layers, documents, settings, migrations
 	@scripts/bootstrap dev
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/mkdocs build --quiet --strict
 	SEALWRIGHT_HOME=$(SCRATCH) SEALWRIGHT_PUBLIC_URL=https://sealwright.example \
 	  $(PYTHON) manage.py check --deploy --fail-level WARNING
 	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py makemigrations --check --dry-run

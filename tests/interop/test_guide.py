@@ -1,0 +1,55 @@
+"""Do the commands of the user guide work as they stand?"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.interop.test_docs import ROOT, shell_blocks
+
+
+def followed(page: str, server, folder: Path) -> str:
+    """Run every shell block of a page from a folder that looks like the project's."""
+    (folder / "var").symlink_to(server.home)
+    (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    done = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail"],
+        input=shell_blocks(ROOT / "docs" / page),
+        cwd=folder,
+        env=server.environment
+        | {"TMPDIR": str(folder), "HOME": str(folder), "PATH": os.environ["PATH"]},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_every_command_of_the_api_page(running_server, tmp_path):
+    said = followed("api.md", running_server, tmp_path)
+
+    assert "name.host_characters" in said, "the refusal lists what is wrong"
+    assert "policy.validity_too_long" in said
+    assert "one certificate, answered twice" in said
+
+
+def test_every_command_of_the_command_line_page(running_server, tmp_path):
+    said = followed("cli.md", running_server, tmp_path)
+
+    assert "Would be issued" in said
+    (folder,) = {path.parent for path in tmp_path.rglob("kept.json")}
+    for name in ("www.key", "www.pem", "own.pem", "kept.pem", "kept.p12", "next.key", "next.pem"):
+        assert (folder / name).stat().st_size, name
+    made = json.loads((folder / "kept.json").read_text())
+    assert said.count(made["certificate"]["subject"]) >= 3
+    assert "revoked" in said
+
+
+@pytest.mark.parametrize("page", ["concepts.md", "roles.md", "api.md", "cli.md"])
+def test_pages_are_linked_from_the_index(page):
+    assert f"]({page})" in (ROOT / "docs" / "index.md").read_text()
