@@ -68,6 +68,7 @@ class NameServer:
     records: dict[tuple[str, str], object] = field(default_factory=dict)
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     silent: bool = False
+    garble: Callable[[bytes], bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -93,7 +94,7 @@ class NameServer:
             response.answer.clear()
             response.flags |= dns.flags.TC
             out = response.to_wire()
-        return out
+        return self.garble(out) if self.garble else out
 
     def _fill(self, response: dns.message.Message, text: str, kind: str) -> None:
         found = self.records.get((text, kind))
