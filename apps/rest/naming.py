@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.rest.reader import MAX_LIST, MAX_TEXT, Reader
+from apps.rest.reader import MAX_TEXT, Reader
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
@@ -22,7 +22,7 @@ _TYPED = {
         "type": "object",
         "properties": {
             attribute: {
-                "oneOf": [_TEXT, {"type": "array", "items": _TEXT, "maxItems": MAX_LIST}],
+                "oneOf": [_TEXT, {"type": "array", "items": _TEXT}],
             }
             for attribute in SUBJECT_ATTRIBUTES
         },
@@ -33,12 +33,12 @@ class SubjectField(serializers.DictField):
     """``{"common_name": "a", "organizational_unit": ["x", "y"]}``, in the order given."""
 
 
-@extend_schema_field({"type": "array", "items": _TYPED, "maxItems": MAX_LIST})
+@extend_schema_field({"type": "array", "items": _TYPED})
 class TypedNamesField(serializers.ListField):
     """``[{"type": "dns_name", "value": "a.example"}]``."""
 
 
-@extend_schema_field({"type": "array", "items": {"anyOf": [_TYPED, _TEXT]}, "maxItems": MAX_LIST})
+@extend_schema_field({"type": "array", "items": {"anyOf": [_TYPED, _TEXT]}})
 class NamesField(serializers.ListField):
     """Like ``TypedNamesField``; a plain text stands for a name whose type is plain to see."""
 

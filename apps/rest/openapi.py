@@ -15,6 +15,7 @@ _PROBLEMS: dict[int, str] = {
     403: "Visible, but the right is missing.",
     404: "No such object, or another team's.",
     409: "The state of the object, or of another one, does not allow it.",
+    413: "The body is too large.",
     422: "A rule is broken; every broken rule is listed.",
     429: "Too many requests; Retry-After says when to come back.",
     503: "A key backend or another service does not answer.",
@@ -22,6 +23,7 @@ _PROBLEMS: dict[int, str] = {
 # What any call can meet: unknown parameters, no token, a narrow one, the rate limit.
 _EVERYWHERE = (400, 401, 403, 429)
 _BY_ID = 404
+_WITH_BODY = 413
 
 
 def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
@@ -29,7 +31,7 @@ def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
 
     Args:
         statuses: beyond those that every operation has (400, 401, 403, 429; 404 wherever the
-            path names an object).
+            path names an object, 413 with bodies).
     """
     return {(status, CONTENT_TYPE): _problem(status) for status in statuses}
 
@@ -70,8 +72,12 @@ class ProblemAwareSchema(AutoSchema):
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        everywhere = (*_EVERYWHERE, _BY_ID) if "{" in self.path else _EVERYWHERE
-        for status in everywhere:
+        expected = set(_EVERYWHERE)
+        if "{" in self.path:
+            expected.add(_BY_ID)
+        if self.method in {"POST", "PATCH"}:
+            expected.add(_WITH_BODY)
+        for status in expected:
             if str(status) not in bodies:
                 bodies[str(status)] = self._get_response_for_code(
                     _problem(status), str(status), [CONTENT_TYPE], direction

@@ -146,7 +146,7 @@ class NewTokenSchema(serializers.Serializer[Any]):
     """A token to be made."""
 
     name = serializers.CharField(max_length=100)
-    scopes = serializers.ListField(child=serializers.ChoiceField(_SCOPES), max_length=1000)
+    scopes = serializers.ListField(child=serializers.ChoiceField(_SCOPES))
     machine_identity = serializers.CharField(
         required=False,
         allow_null=True,

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.authorities.api.wire import MAX_MIRRORS_SENT, MAX_PEM_TEXT
+from apps.authorities.api.wire import MAX_MIRRORS_SENT
 from apps.authorities.models import AuthorityKind, AuthorityState
 from apps.rest.naming import SubjectField, TypedNamesField
 from apps.rest.schema import KEY_ALGORITHMS, AttributeSchema, page_schema
@@ -146,12 +146,8 @@ class LifetimeSchema(serializers.Serializer[Any]):
 class InstallationSchema(serializers.Serializer[Any]):
     """What a CA outside this product issued."""
 
-    certificate = serializers.CharField(
-        max_length=MAX_PEM_TEXT, help_text="PEM (may hold the chain) or base64 of DER"
-    )
-    chain = serializers.CharField(
-        required=False, max_length=MAX_PEM_TEXT, help_text="issuers above, in any order"
-    )
+    certificate = serializers.CharField(help_text="PEM (may hold the chain) or base64 of DER")
+    chain = serializers.CharField(required=False, help_text="issuers above, in any order")
 
 
 class CsrSchema(serializers.Serializer[Any]):

@@ -101,7 +101,7 @@ class CertificateRequestsView(APIView):
     @extend_schema(
         operation_id="certificate_requests_create",
         request=RequestBodySchema,
-        responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(409, 422),
+        responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(404, 409, 422),
     )
     def post(self, request: Request) -> Response:
         """Request a certificate from a CSR, or with a key made by the server.
@@ -125,7 +125,7 @@ class EvaluateView(APIView):
     @extend_schema(
         operation_id="certificate_requests_evaluate",
         request=RequestBodySchema,
-        responses={200: DecisionSchema} | problems(409),
+        responses={200: DecisionSchema} | problems(404, 409),
     )
     def post(self, request: Request) -> Response:
         """Show every rule with its verdict and the certificate that would be issued."""
