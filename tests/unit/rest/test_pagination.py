@@ -81,3 +81,41 @@ def test_a_cursor_of_another_list_is_refused(applications):
 def test_paging_costs_one_query_and_no_count(applications, django_assert_num_queries):
     with django_assert_num_queries(1):
         page({"limit": "2"})
+
+
+def sorted_pages(sort: str, limit: str, **options) -> list[str]:
+    seen, query = [], {"sort": sort, "limit": limit}
+    while True:
+        paginator = NewestFirst({"description": "description", "name": "name"}, **options)
+        request = Request(APIRequestFactory().get("/api/v1/x/", query))
+        seen += [
+            row.name for row in paginator.paginate_queryset(Application.objects.all(), request)
+        ]
+        following = paginator.get_paginated_response([]).data["next"]
+        if following is None:
+            return seen
+        query["cursor"] = cursor_of(following)
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "3", "200"])
+def test_equal_values_neither_repeat_nor_get_lost_between_pages(limit):
+    for number, description in enumerate("bbabbca"):
+        Application.objects.create(
+            id=UUID(int=number), name=f"app-{number}", description=description
+        )
+    up = ["app-2", "app-6", "app-0", "app-1", "app-3", "app-4", "app-5"]
+    assert sorted_pages("description", limit) == up
+    assert sorted_pages("-description", limit) == up[::-1]
+    assert sorted_pages("created_at", limit) == [f"app-{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("sort", ["", "-", "colour", "--name", "pk", "id", "+name", "name,id"])
+def test_other_orders_are_refused(sort):
+    with pytest.raises(Malformed):
+        page({"sort": sort})
+
+
+def test_a_cursor_of_another_order_is_refused(applications):
+    _, following = page({"limit": "1", "sort": "created_at"})
+    with pytest.raises(Malformed):
+        page({"sort": "-created_at", "cursor": cursor_of(following)})
