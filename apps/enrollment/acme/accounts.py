@@ -56,6 +56,19 @@ def register(signed: Signed) -> Registration:
         return Registration(found, created=False)
     if payload.get("onlyReturnExisting") is True:
         raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "No account has this key.")
+    try:
+        return Registration(_make(signed, payload, thumbprint), created=True)
+    except (IntegrityError, Refusal):
+        # The same key registered twice at the same time: both get the same account, also when
+        # the first of them has used the binding up.
+        found = _by_thumbprint(signed, thumbprint)
+        if found is None:
+            raise
+    return Registration(found, created=False)
+
+
+def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
+    assert signed.jwk is not None
     contacts = read_contacts(payload.get("contact"))
     _require_terms(signed, payload)
     limits.check_account(signed.door, signed.ip)
@@ -70,27 +83,20 @@ def register(signed: Signed) -> Registration:
         created_ip=signed.ip or None,
     )
     account = _as_account(row, tuple(key.identifiers) if key is not None else None)
-    try:
-        with transaction.atomic():
-            if key is not None:
-                eab.use(key)
-            row.save(force_insert=True)
-            record(
-                Event.ACME_ACCOUNT_CREATED,
-                principal=replace(signed, account=account).principal(),
-                subject=row,
-                application_id=signed.door.application_id,
-                thumbprint=thumbprint,
-                contacts=list(contacts),
-                eab_kid=key.kid if key is not None else "",
-            )
-    except IntegrityError:
-        # The same key registered twice at the same time; both get the same account.
-        found = _by_thumbprint(signed, thumbprint)
-        if found is None:
-            raise
-        return Registration(found, created=False)
-    return Registration(account, created=True)
+    with transaction.atomic():
+        if key is not None:
+            eab.use(key)
+        row.save(force_insert=True)
+        record(
+            Event.ACME_ACCOUNT_CREATED,
+            principal=replace(signed, account=account).principal(),
+            subject=row,
+            application_id=signed.door.application_id,
+            thumbprint=thumbprint,
+            contacts=list(contacts),
+            eab_kid=key.kid if key is not None else "",
+        )
+    return account
 
 
 def update(signed: Signed) -> Account:

@@ -46,6 +46,12 @@ def parse(document: Mapping[str, Any]) -> dict[str, int]:
     return dict(document)
 
 
+def describe(door: Door) -> str:
+    """Return the limits of an endpoint for people: where ``Link: rel="help"`` leads."""
+    lines = [f"{name.replace('_', ' ')}: {_limit(door, name) or 'unlimited'}" for name in DEFAULTS]
+    return "\n".join(["Limits of this ACME endpoint, per hour:", "", *lines, ""])
+
+
 def check_account(door: Door, ip: str) -> None:
     """Refuse yet another account from one address.
 

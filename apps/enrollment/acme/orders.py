@@ -26,6 +26,8 @@ from apps.profiles.defaults import Wish
 
 RETRY_AFTER_S = 5
 APPROVAL_RETRY_AFTER_S = 60
+# An order has no more than this many edges before it.
+_RACES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,25 +115,29 @@ def follow(order: AcmeOrder) -> AcmeOrder:
 
 
 def advance(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
-    """Take an order along edges of its table, unless somebody else has moved it meanwhile.
+    """Take an order along edges of its table, from wherever on the way it stands by now.
+
+    Readers and finalizers move the same order by what they see of its request; each sets only
+    the columns of the farthest point it knows, so whoever comes last completes the row.
 
     Args:
         order: as the caller read it; shows the row's true state afterwards.
-        path: statuses in turn; one that it already has is passed over.
-        changes: further columns to set in the same statement.
+        path: statuses in turn; those that it has passed already are left out.
+        changes: columns that go with the last of them.
     """
-    before = order.status
-    for to in path:
-        if order.status != to:
+    for _ in range(_RACES):
+        before = order.status
+        for to in path[path.index(before) + 1 :] if before in path else path:
             move(order, to, ORDER)
-    moved = AcmeOrder.objects.filter(pk=order.pk, status=before).update(
-        status=order.status, **changes
-    )
-    if moved:
-        for name, value in changes.items():
-            setattr(order, name, value)
-    else:
+        if AcmeOrder.objects.filter(pk=order.pk, status=before).update(
+            status=order.status, **changes
+        ):
+            for name, value in changes.items():
+                setattr(order, name, value)
+            return order
         order.refresh_from_db()
+        if not ORDER[order.status] or order.status == path[-1]:
+            return order
     return order
 
 

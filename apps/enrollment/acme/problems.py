@@ -80,6 +80,9 @@ TABLE: dict[type[Exception], Kind] = {
     errors.InvalidTransition: Kind(Type.MALFORMED, 409),
     errors.UnsupportedFormat: Kind(Type.MALFORMED, 400),
     errors.RateLimited: Kind(Type.RATE_LIMITED, 429),
+    # A header of the REST API; no ACME request gets so far.
+    errors.IdempotencyConflict: Kind(Type.MALFORMED, 409),
+    errors.IdempotencyMismatch: Kind(Type.MALFORMED, 422),
     errors.UpstreamUnavailable: Kind(Type.SERVER_INTERNAL, 503),
     errors.UpstreamRejected: Kind(Type.SERVER_INTERNAL, 502),
     PkiError: Kind(Type.MALFORMED, 400),

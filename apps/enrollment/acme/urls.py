@@ -7,6 +7,7 @@ from apps.enrollment.acme import views
 app_name = "acme"
 _resources = [
     path("directory", views.directory),
+    path("limits", views.limits_page),
     path("new-nonce", views.new_nonce),
     path("new-account", views.new_account),
     path("new-order", views.new_order),

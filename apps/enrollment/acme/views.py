@@ -7,6 +7,7 @@ included, carries a fresh nonce.
 import functools
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from apps.enrollment.acme import (
     certificates,
     finalize,
     key_change,
+    limits,
     nonces,
     orders,
     problems,
@@ -36,7 +38,7 @@ from apps.errors import NotFound
 
 _Handler = Callable[..., HttpResponse]
 _JSON = "application/json"
-_CREATED = 201
+_CREATED = HTTPStatus.CREATED
 _DIRECTORY_MAX_AGE_S = 300
 
 
@@ -128,6 +130,13 @@ def new_nonce(request: HttpRequest, application: str, profile: str) -> HttpRespo
     """Answer with a nonce in the header (7.2)."""
     response = HttpResponse(status=200 if request.method == "HEAD" else 204)
     return _finished(response, application, profile)
+
+
+@_public("GET", "HEAD")
+def limits_page(_request: HttpRequest, application: str, profile: str) -> HttpResponse:
+    """Tell people the limits; every rateLimited answer links here (A-25)."""
+    text = limits.describe(door_named(application, profile))
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
 
 
 @_public("GET", "HEAD")
@@ -298,7 +307,10 @@ def _finished(response: HttpResponse, application: str, profile: str) -> HttpRes
     base = settings.SEALWRIGHT["PUBLIC_URL"]
     response.headers["Replay-Nonce"] = nonces.issue()
     response.headers["Cache-Control"] = "no-store"
-    _link(response, f"{base}/acme/{application}/{profile}/directory", "index")
+    here = f"{base}/acme/{application}/{profile}"
+    _link(response, f"{here}/directory", "index")
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        _link(response, f"{here}/limits", "help")
     return response
 
 

@@ -196,3 +196,64 @@ def test_permissions_of_another_version_allow_nothing(payments):
     assert access.rights_in(principal, payments.pk) == PERMISSIONS_OF[Role.AUDITOR] - {
         Permission.VIEW_AUDIT
     }
+
+
+def protocol_account(application, **changes):
+    account = Principal(
+        kind="acme",
+        id="1",
+        label="ACME account x",
+        application_id=application.pk,
+        pairing_id=uuid4(),
+    )
+    return replace(account, **changes)
+
+
+def test_a_protocol_account_requests_and_revokes_at_home_and_nothing_else(payments):
+    account = protocol_account(payments)
+    allowed = {Permission.REQUEST_CERTIFICATES, Permission.REVOKE_CERTIFICATES}
+    assert access.rights_in(account, payments.pk) == allowed
+    for permission in Permission:
+        if permission in allowed:
+            access.require(account, permission, payments)
+            access.require(account, permission, payments, pairing_id=account.pairing_id)
+        else:
+            with pytest.raises(AccessDenied):
+                access.require(account, permission, payments)
+
+
+@pytest.mark.parametrize("permission", list(Permission))
+def test_a_protocol_account_finds_nothing_elsewhere(payments, billing, permission):
+    account = protocol_account(payments)
+    for application in (billing, None):
+        with pytest.raises(NotFound):
+            access.require(account, permission, application)
+        assert not access.rights_in(account, application.pk if application else None)
+
+
+def test_a_protocol_account_is_confined_to_its_pairing(payments):
+    account = protocol_account(payments)
+    with pytest.raises(NotFound):
+        access.require(account, Permission.REQUEST_CERTIFICATES, payments, pairing_id=uuid4())
+    for unconfined in (
+        replace(account, pairing_id=None),
+        replace(account, application_id=None),
+    ):
+        with pytest.raises(NotFound):
+            access.require(unconfined, Permission.REQUEST_CERTIFICATES, payments)
+
+
+def test_a_protocol_account_never_governs_whatever_else_it_claims(payments, governor):
+    account = protocol_account(
+        payments, product_role=governor.product_role, user_id=governor.user_id
+    )
+    with pytest.raises(AccessDenied):
+        access.require(account, Permission.VIEW, payments)
+    unconfined = replace(account, application_id=None)
+    assert access.visible_application_ids(unconfined, Permission.VIEW) == []
+    assert not access.applications_visible_to(protocol_account(payments)).exists()
+
+
+def test_people_are_not_confined_by_a_pairing(payments):
+    somebody = member(payments, Role.OPERATOR)
+    access.require(somebody, Permission.REQUEST_CERTIFICATES, payments, pairing_id=uuid4())

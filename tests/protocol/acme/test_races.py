@@ -1,0 +1,148 @@
+"""Do the invariants hold when many act at once? On PostgreSQL."""
+
+import threading
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from django.db import connections
+from django.test import Client
+
+from apps import principals
+from apps.authorities.models import IssuedSerial
+from apps.certificates.models import Certificate, CertificateRequest
+from apps.enrollment.acme import authorizations
+from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
+from tests.factories.keys import make_csr
+from tests.protocol.acme.client import Acme, dns, jwk_of, kind
+from tests.protocol.acme.conftest import make_eab, url_of
+from tests.protocol.acme.test_renewal_info import id_of
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+THREADS = 12
+
+
+def together(act, count=THREADS):
+    barrier = threading.Barrier(count)
+    results = []
+
+    def run(number):
+        try:
+            barrier.wait()
+            results.append(act(number))
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(results) == count
+    return results
+
+
+def twin(client):
+    """Return the same account with connections of its own."""
+    return Acme(Client(), client.directory_url, key=client.key, kid=client.kid, eab=client.eab)
+
+
+def test_anc2_a_double_finalize_gives_one_certificate(trusted):
+    order = trusted.order("www.example.com").json()
+    twins = [twin(trusted) for _ in range(THREADS)]
+    csrs = [make_csr("www.example.com", number=n % 4) for n in range(THREADS)]
+    before = IssuedSerial.objects.count()
+
+    results = together(lambda n: twins[n].finalize(order, csrs[n]))
+
+    won = [answer for answer in results if answer.status_code == 200]
+    lost = [answer for answer in results if answer.status_code != 200]
+    assert len(won) == 1
+    assert {kind(answer) for answer in lost} == {"orderNotReady"}
+    assert Certificate.objects.count() == 1
+    assert CertificateRequest.objects.count() == 1
+    assert IssuedSerial.objects.count() == before + 1
+    assert AcmeOrder.objects.get().certificate == Certificate.objects.get()
+
+
+def test_a14_a_single_use_key_makes_one_account(team, endpoint):
+    eab = make_eab(team, endpoint)
+    clients = [Acme(Client(), url_of(endpoint), eab=eab) for _ in range(THREADS)]
+    results = together(lambda n: clients[n].register().status_code)
+    assert sorted(results) == [201] + [403] * (THREADS - 1)
+    assert AcmeAccount.objects.count() == 1
+    assert EabKey.objects.get().used_count == 1
+
+
+@pytest.mark.parametrize("reusable", [True, False])
+def test_a11_one_key_registered_at_once_is_one_account(team, endpoint, reusable):
+    eab = make_eab(team, endpoint, reusable=reusable)
+    key = ec.generate_private_key(ec.SECP256R1())
+    clients = [Acme(Client(), url_of(endpoint), key=key, eab=eab) for _ in range(THREADS)]
+    results = together(lambda n: clients[n].register())
+    assert sorted(answer.status_code for answer in results) == [200] * (THREADS - 1) + [201]
+    assert len({answer["Location"] for answer in results}) == 1
+
+
+def test_a17_names_proven_at_once_make_the_order_ready(client):
+    names = [f"h{n}.example.com" for n in range(THREADS)]
+    order = client.order(*names)
+    for url in order.json()["authorizations"]:
+        client.post(client.post(url).json()["challenges"][0]["url"], {})
+    running = list(AcmeChallenge.objects.filter(status="processing").values_list("pk", flat=True))
+    assert len(running) == THREADS
+    validator = principals.system("acme-validation")
+
+    results = together(
+        lambda n: authorizations.settle_challenge(running[n], proven=True, principal=validator)
+    )
+
+    assert results == [True] * THREADS
+    assert AcmeOrder.objects.get().status == "ready"
+
+
+def test_a17_one_outcome_wins(client):
+    order = client.order("www.example.com").json()
+    client.post(client.post(order["authorizations"][0]).json()["challenges"][0]["url"], {})
+    pk = AcmeChallenge.objects.get(status="processing").pk
+    validator = principals.system("acme-validation")
+
+    results = together(
+        lambda n: authorizations.settle_challenge(pk, proven=n % 2 == 0, principal=validator)
+    )
+
+    assert sum(results) == 1
+    challenge = AcmeChallenge.objects.get(pk=pk)
+    assert challenge.authorization.status == challenge.status
+    assert (
+        AcmeOrder.objects.get().status == {"valid": "ready", "invalid": "invalid"}[challenge.status]
+    )
+
+
+def test_a32_one_order_replaces_a_certificate(trusted):
+    trusted.issue("www.example.com")
+    text = id_of(Certificate.objects.get())
+    twins = [twin(trusted) for _ in range(THREADS)]
+    results = together(lambda n: twins[n].order("www.example.com", replaces=text).status_code)
+    assert sorted(results) == [201] + [409] * (THREADS - 1)
+
+
+def test_a15_one_new_key_wins(client):
+    from tests.protocol.acme.test_key_change import inner
+
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(THREADS)]
+    twins = [twin(client) for _ in range(THREADS)]
+    url = client.directory["keyChange"]
+    results = together(lambda n: twins[n].post(url, inner(twins[n], keys[n])).status_code)
+    assert results.count(200) == 1
+    stored = AcmeAccount.objects.get().jwk
+    assert stored in [jwk_of(key) for key in keys]
+
+
+def test_a16_parallel_orders_of_one_account_are_apart(trusted):
+    twins = [twin(trusted) for _ in range(THREADS)]
+    body = [dns("www.example.com")]
+    results = together(
+        lambda n: twins[n].post(twins[n].directory["newOrder"], {"identifiers": body})
+    )
+    assert {answer.status_code for answer in results} == {201}
+    assert AcmeOrder.objects.count() == THREADS
