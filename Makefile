@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 # Where checks that need a data directory leave theirs; never the one that `make run` uses.
 SCRATCH := .cache/checks
 
-.PHONY: help run check test test-sqlite test-postgres interop browser bench fmt requirements clean
+.PHONY: help run check test test-sqlite test-postgres interop browser bench openapi fmt requirements clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,8 @@ check: ## Style, types, layers, documents, settings, migrations
 	SEALWRIGHT_HOME=$(SCRATCH) SEALWRIGHT_PUBLIC_URL=https://sealwright.example \
 	  $(PYTHON) manage.py check --deploy --fail-level WARNING
 	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py makemigrations --check --dry-run
+	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py spectacular --fail-on-warn --validate \
+	  | diff -u docs/openapi.yaml - # differs? run `make openapi`
 
 test: test-sqlite test-postgres interop browser ## All tests: on SQLite, on PostgreSQL, with real clients
 
@@ -50,6 +52,11 @@ browser: ## The admin in headless Chromium; pictures land in .cache/screenshots
 bench: ## Measure speed (needs a quiet machine)
 	@scripts/bootstrap dev
 	$(PYTHON) -m bench
+
+openapi: ## Describe the API anew in docs/openapi.yaml
+	@scripts/bootstrap dev
+	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py spectacular --fail-on-warn --validate \
+	  --file docs/openapi.yaml
 
 fmt: ## Put the code into its standard form
 	@scripts/bootstrap dev

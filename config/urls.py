@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.rest import health
 
@@ -13,6 +13,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),
     path("api/v1/", include("apps.enrollment.api.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
     path("api/v1/", include("apps.policies.api.urls")),
