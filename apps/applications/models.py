@@ -156,6 +156,7 @@ class ApiToken(AbstractAuthToken):
     class Meta:
         """Newest first."""
 
+        verbose_name = "API token"
         ordering: ClassVar = ["-created"]
 
     def __str__(self) -> str:

@@ -15,6 +15,7 @@ def followed(page: str, server, folder: Path) -> str:
     """Run every shell block of a page from a folder that looks like the project's."""
     (folder / "var").symlink_to(server.home)
     (folder / ".venv").symlink_to(Path(sys.executable).parents[1])
+    (folder / "manage.py").symlink_to(ROOT / "manage.py")
     done = subprocess.run(
         ["bash", "-eu", "-o", "pipefail"],
         input=shell_blocks(ROOT / "docs" / page),
@@ -33,6 +34,7 @@ def followed(page: str, server, folder: Path) -> str:
 def test_every_command_of_the_api_page(running_server, tmp_path):
     said = followed("api.md", running_server, tmp_path)
 
+    assert '"name": "quickstart-issuing"' in said
     assert "name.host_characters" in said, "the refusal lists what is wrong"
     assert "policy.validity_too_long" in said
     assert "one certificate, answered twice" in said
