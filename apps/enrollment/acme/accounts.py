@@ -10,6 +10,7 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import eab, jws, limits
 from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import (
     ACCOUNT,
@@ -26,6 +27,12 @@ _MAX_CONTACT = 320
 # Lenient on purpose: what is no address bounces; header fields and lists are another matter.
 _ADDRESS = re.compile(r"[^\s@,;<>?%&]+@[^\s@,;<>?%&]+")
 ORDERS_PER_PAGE = 50
+
+_WITH_KEY = PreparedRows(
+    AcmeAccount,
+    lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).order_by(),
+    values=1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +203,8 @@ def read_contacts(listed: object) -> tuple[str, ...]:
 
 
 def _by_thumbprint(signed: Signed, thumbprint: str) -> Account | None:
-    row = AcmeAccount.objects.filter(
-        endpoint_id=signed.door.endpoint_id, thumbprint=thumbprint
-    ).first()
+    here = (r for r in _WITH_KEY.all(thumbprint) if r.endpoint_id == signed.door.endpoint_id)
+    row = next(here, None)
     if row is None:
         return None
     if row.status != AccountStatus.VALID:

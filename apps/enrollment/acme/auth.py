@@ -17,6 +17,7 @@ from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
 from apps.enrollment.acme import jws, nonces
 from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import AccountStatus
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint
@@ -202,14 +203,7 @@ def door_named(application: str, profile: str) -> Door:
     Raises:
         NotFound: no such pair, no ACME there, or the door is closed.
     """
-    row = (
-        AcmeEndpoint.objects.filter(
-            pairing__application__name=application, pairing__profile__name=profile
-        )
-        .values_list(*_DOOR)
-        .first()
-    )
-    return _open_door(row)
+    return _open_door(_DOOR_QUERY.first(application, profile))
 
 
 _pairings: dict[UUID, tuple[tuple[Any, ...], Pairing]] = {}
@@ -252,6 +246,29 @@ _BY_ACCOUNT = (
     + _BOUND
 )
 
+_DOOR_QUERY = Prepared(
+    lambda application, profile: (
+        AcmeEndpoint.objects.filter(
+            pairing__application__name=application, pairing__profile__name=profile
+        )
+        .order_by()
+        .values_list(*_DOOR)
+    ),
+    values=2,
+)
+_ACCOUNT_QUERY = Prepared(
+    lambda url_id, application, profile: (
+        AcmeAccount.objects.filter(
+            url_id=url_id,
+            endpoint__pairing__application__name=application,
+            endpoint__pairing__profile__name=profile,
+        )
+        .order_by()
+        .values_list(*_BY_ACCOUNT)
+    ),
+    values=3,
+)
+
 
 def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, Account]:
     """Return the account that a ``kid`` names, with its endpoint, by one query."""
@@ -259,15 +276,7 @@ def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, A
     prefix = f"{base}/acct/"
     if not kid.startswith(prefix):
         raise _unknown_account()
-    row = (
-        AcmeAccount.objects.filter(
-            url_id=kid[len(prefix) :],
-            endpoint__pairing__application__name=application,
-            endpoint__pairing__profile__name=profile,
-        )
-        .values_list(*_BY_ACCOUNT)
-        .first()
-    )
+    row = _ACCOUNT_QUERY.first(kid[len(prefix) :], application, profile)
     if row is None:
         raise _unknown_account()
     door = _open_door(row[: len(_DOOR)])

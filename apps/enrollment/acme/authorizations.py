@@ -14,6 +14,7 @@ from apps.audit.record import record
 from apps.enrollment.acme import limits, states
 from apps.enrollment.acme.auth import Account, Door, Signed
 from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
+from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (
     AUTHORIZATION,
@@ -44,6 +45,25 @@ _REUSE_MARGIN = timedelta(minutes=10)
 # dns challenges prove a name and all below it; addresses have no name to put a record under.
 _FOR_WILDCARDS = (ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01)
 _FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
+
+_BY_URL = PreparedRows(
+    AcmeAuthorization,
+    lambda url_id: AcmeAuthorization.objects.filter(url_id=url_id).order_by(),
+    values=1,
+)
+_BY_CHALLENGE = PreparedRows(
+    AcmeAuthorization,
+    lambda url_id: AcmeAuthorization.objects.filter(challenges__url_id=url_id).order_by(),
+    values=1,
+)
+_CHALLENGE_BY_URL = PreparedRows(
+    AcmeChallenge, lambda url_id: AcmeChallenge.objects.filter(url_id=url_id), values=1
+)
+_CHALLENGES_OF = PreparedRows(
+    AcmeChallenge,
+    lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
+    values=1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +168,10 @@ def read(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChall
     Raises:
         NotFound: no such authorization, or another account's.
     """
-    row = AcmeAuthorization.objects.filter(
-        url_id=url_id, account_id=signed.the_account().id
-    ).first()
-    if row is None:
+    row = _BY_URL.first(url_id)
+    if row is None or row.account_id != signed.the_account().id:
         raise NotFound
-    return row, list(row.challenges.order_by("pk"))
+    return row, _CHALLENGES_OF.all(url_id)
 
 
 def update(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
@@ -187,13 +205,10 @@ def read_challenge(signed: Signed, url_id: str) -> AcmeChallenge:
     Raises:
         NotFound: no such challenge, or another account's.
     """
-    row = (
-        AcmeChallenge.objects.select_related("authorization")
-        .filter(url_id=url_id, authorization__account_id=signed.the_account().id)
-        .first()
-    )
-    if row is None:
+    row, authorization = _CHALLENGE_BY_URL.first(url_id), _BY_CHALLENGE.first(url_id)
+    if row is None or authorization is None or authorization.account_id != signed.the_account().id:
         raise NotFound
+    row.authorization = authorization
     return row
 
 
@@ -261,7 +276,11 @@ def settle_challenge(
     """
     now = clock.now()
     with transaction.atomic():
-        authorization = AcmeAuthorization.objects.select_for_update().get(challenges=challenge_id)
+        authorization = (
+            AcmeAuthorization.objects.select_for_update(of=("self",))
+            .select_related("account__endpoint__pairing")
+            .get(challenges=challenge_id)
+        )
         row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
         if row.status != ChallengeStatus.PROCESSING:
             return False

@@ -8,6 +8,7 @@ from uuid import UUID
 from apps.authorities import selectors as authority_selectors
 from apps.authorities.models import AuthorityCertificate
 from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.models import AcmeOrder
 from apps.errors import NotFound
 from pki import bundles
@@ -15,6 +16,15 @@ from pki import bundles
 CONTENT_TYPE = "application/pem-certificate-chain"
 _CACHE_SECONDS = 60.0
 _CACHE_SIZE = 256
+
+_QUERY = Prepared(
+    lambda url_id: (
+        AcmeOrder.objects.filter(url_id=url_id, certificate__isnull=False)
+        .order_by()
+        .values_list("account_id", "certificate__der", "certificate__issuer_certificate_id")
+    ),
+    values=1,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +55,13 @@ def download(signed: Signed, url_id: str, number: int) -> Download:
     Raises:
         NotFound: no such order, another account's, not valid yet, or no such chain.
     """
-    row = (
-        AcmeOrder.objects.filter(url_id=url_id, account_id=signed.the_account().id)
-        .exclude(certificate=None)
-        .values_list("certificate__der", "certificate__issuer_certificate_id")
-        .first()
-    )
-    if row is None:
+    row = _QUERY.first(url_id)
+    if row is None or row[0] != signed.the_account().id:
         raise NotFound
-    chains = _chains_above(row[1])
+    chains = _chains_above(row[2])
     if not 0 <= number < len(chains):
         raise NotFound
-    leaf = bundles.to_pem([bytes(row[0])])
+    leaf = bundles.to_pem([bytes(row[1])])
     return Download(
         pem=leaf + chains[number],
         alternates=tuple(other for other in range(len(chains)) if other != number),

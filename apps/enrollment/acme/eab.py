@@ -7,6 +7,7 @@ from django.db.models import F, Q
 from apps import clock, sealing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Signed, inside
+from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.models import EabKey
 from apps.errors import BadMessageSignature, Malformed
@@ -15,6 +16,8 @@ KEY_BYTES = 32
 _MEMBER = "externalAccountBinding"
 # Stands in for an unknown key, so that an answer takes as long whether a kid exists or not.
 _NOBODY = b"\0" * KEY_BYTES
+
+_BY_KID = PreparedRows(EabKey, lambda kid: EabKey.objects.filter(kid=kid).order_by(), values=1)
 
 
 def bound_key(signed: Signed, payload: dict[str, Any]) -> EabKey | None:
@@ -48,7 +51,9 @@ def bound_key(signed: Signed, payload: dict[str, Any]) -> EabKey | None:
         raise Malformed(f"The {_MEMBER} has no nonce.")
     if inner.text("url") != signed.url:
         raise _not_bound("its url is not that of the request")
-    key = EabKey.objects.filter(endpoint_id=signed.door.endpoint_id, kid=inner.text("kid")).first()
+    key = _BY_KID.first(inner.text("kid"))
+    if key is not None and key.endpoint_id != signed.door.endpoint_id:
+        key = None
     _verify(inner, key)
     assert key is not None
     if not _same_key(inner, signed):

@@ -15,6 +15,7 @@ from apps.certificates.signing import Issued, is_renewed_or_renewing
 from apps.enrollment.acme import jws, orders
 from apps.enrollment.acme.auth import Signed, pairing_of
 from apps.enrollment.acme.identifiers import Identifier
+from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
@@ -27,6 +28,17 @@ from pki.template import TypeValue
 
 _NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 _MAX_COMMON_NAME = 64
+
+_ACCOUNT_WITH = Prepared(
+    lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).values_list("pk")[:1],
+    values=1,
+)
+_AUTHORIZATIONS_OF = Prepared(
+    lambda url_id: AcmeOrderAuthorization.objects.filter(order__url_id=url_id).values_list(
+        "authorization__identifier_value", "authorization__status", "authorization__expires_at"
+    ),
+    values=1,
+)
 
 
 def finalize(signed: Signed, url_id: str) -> AcmeOrder:
@@ -165,7 +177,7 @@ def _require_other_key(signed: Signed, parsed: ParsedCSR) -> None:
     if not thumbprint:
         return
     own = thumbprint == signed.the_account().thumbprint
-    if own or AcmeAccount.objects.filter(thumbprint=thumbprint).exists():
+    if own or _ACCOUNT_WITH.first(thumbprint) is not None:
         raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
 
 
@@ -176,17 +188,14 @@ def _require_profile(signed: Signed, order: AcmeOrder) -> None:
 
 def _require_authorizations(order: AcmeOrder) -> None:
     """Refuse, and end, an order of which an authorization was lost or ran out meanwhile."""
-    lost = (
-        AcmeOrderAuthorization.objects.filter(order_id=order.pk)
-        .exclude(
-            authorization__status=AuthorizationStatus.VALID,
-            authorization__expires_at__gt=clock.now(),
-        )
-        .values_list("authorization__identifier_value", flat=True)
-        .first()
-    )
-    if lost is not None:
-        detail = f"The authorization for {lost} is no longer valid."
+    now = clock.now()
+    lost = [
+        name
+        for name, status, expires_at in _AUTHORIZATIONS_OF.all(order.url_id)
+        if status != AuthorizationStatus.VALID or expires_at <= now
+    ]
+    if lost:
+        detail = f"The authorization for {lost[0]} is no longer valid."
         orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
         raise Refusal(Type.UNAUTHORIZED, detail)
 

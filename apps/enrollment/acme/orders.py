@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Subquery
 
 from apps import clock
 from apps.certificates import decision as decisions
@@ -17,6 +18,7 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.enrollment.acme import ari, authorizations, limits
 from apps.enrollment.acme.auth import Account, Signed, pairing_of
 from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
+from apps.enrollment.acme.prepared import Prepared, PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
 from apps.enrollment.acme.wire import read_time
@@ -28,6 +30,22 @@ RETRY_AFTER_S = 5
 APPROVAL_RETRY_AFTER_S = 60
 # An order has no more than this many edges before it.
 _RACES = 3
+
+_BY_URL = PreparedRows(
+    AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), values=1
+)
+
+# The request has the order's own primary key, see ``finalize``.
+_REQUEST_OF = Prepared(
+    lambda url_id: (
+        CertificateRequest.objects.filter(
+            pk=Subquery(AcmeOrder.objects.filter(url_id=url_id).order_by().values("pk"))
+        )
+        .order_by()
+        .values_list("state", "failure", "violations", "certificate__pk")
+    ),
+    values=1,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +109,8 @@ def read(signed: Signed, url_id: str) -> AcmeOrder:
     Raises:
         NotFound: no such order, or another account's.
     """
-    order = AcmeOrder.objects.filter(url_id=url_id, account_id=signed.the_account().id).first()
-    if order is None:
+    order = _BY_URL.first(url_id)
+    if order is None or order.account_id != signed.the_account().id:
         raise NotFound
     return follow(order)
 
@@ -100,12 +118,7 @@ def read(signed: Signed, url_id: str) -> AcmeOrder:
 def follow(order: AcmeOrder) -> AcmeOrder:
     """Move an order to where its certificate request, or the clock, says it is."""
     if order.status in (OrderStatus.READY, OrderStatus.PROCESSING):
-        # The request has the order's own primary key, see ``finalize``.
-        found = (
-            CertificateRequest.objects.filter(pk=order.pk)
-            .values_list("state", "failure", "violations", "certificate__pk")
-            .first()
-        )
+        found = _REQUEST_OF.first(order.url_id)
         if found is not None:
             _follow_request(order, *found)
     open_still = order.status in (OrderStatus.PENDING, OrderStatus.READY)

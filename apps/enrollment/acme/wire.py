@@ -48,7 +48,6 @@ def account(door: Door, row: Account) -> dict[str, Any]:
     return {
         "status": row.status,
         "contact": list(row.contacts),
-        "termsOfServiceAgreed": True,
         "orders": door.url("acct", row.url_id, "orders"),
     }
 
