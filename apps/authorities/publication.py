@@ -24,6 +24,7 @@ from apps.authorities.models import CRL, Authority, AuthorityCertificate, Revoke
 from apps.authorities.signing import IssuerHandle
 from apps.errors import SealwrightError, UpstreamUnavailable
 from apps.jobs import services as jobs
+from apps.principals import Principal
 from pki import crl as pki_crl
 from pki.algorithms import default_signature_algorithm
 from pki.crl import RevokedEntry
@@ -36,6 +37,7 @@ logger = logging.getLogger(__name__)
 PUBLISH_JOB = "crl.publish"
 SWEEP_JOB = "crl.sweep"
 _RACES = 5
+_SCHEDULE = principals.system("publication")
 # A revocation may commit later than it is dated; the sweep looks back this far for such.
 _LOOKBACK = timedelta(minutes=10)
 _BATCH = 2000
@@ -51,8 +53,12 @@ class CrlRefused(SealwrightError):
         super().__init__("; ".join(v.reason for v in self.violations))
 
 
-def publish_crl(authority_id: UUID) -> CRL:
+def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
     """Make and publish the authority's next CRL, whatever its state; disabled ones do, too.
+
+    Args:
+        authority_id: whose CRL.
+        principal: who asked, for the audit log; ``None`` for the schedule.
 
     Raises:
         CrlRefused: the gate found that the new CRL must not replace the published one.
@@ -65,7 +71,7 @@ def publish_crl(authority_id: UUID) -> CRL:
         previous = selectors.latest_crl(authority_id)
         crl = _built(handle, previous)
         _pass_gate(handle, previous, crl)
-        if _stored(crl, previous):
+        if _stored(crl, previous, principal or _SCHEDULE):
             return crl
     raise UpstreamUnavailable(f"Others keep publishing CRLs of {handle.name}.")
 
@@ -191,7 +197,7 @@ def _pass_gate(handle: IssuerHandle, previous: CRL | None, crl: CRL) -> None:
     authority = Authority.objects.get(pk=handle.authority_id)
     record_sampled(
         Event.CRL_REFUSED,
-        principal=principals.system("publication"),
+        principal=_SCHEDULE,
         subject=authority,
         violations=[violation.as_dict() for violation in violations],
     )
@@ -218,7 +224,7 @@ def _removable(authority_id: UUID, previous: CRL | None, serials: set[int]) -> s
     return found
 
 
-def _stored(crl: CRL, previous: CRL | None) -> bool:
+def _stored(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
     """Store the CRL unless another one came first; then it was built from old knowledge."""
     with transaction.atomic():
         authority = Authority.objects.select_for_update(of=("self",)).get(pk=crl.authority_id)
@@ -230,7 +236,7 @@ def _stored(crl: CRL, previous: CRL | None) -> bool:
         crl.save(force_insert=True)
         record(
             Event.CRL_PUBLISHED,
-            principal=principals.system("publication"),
+            principal=principal,
             subject=authority,
             number=crl.number,
             entries=crl.entry_count,

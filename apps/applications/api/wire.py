@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.applications.roles import Role
 from apps.principals import Scope
-from apps.rest.reader import reader_of
+from apps.rest.reader import Reader, reader_of
 
 MAX_BULK = 200
 MAX_NETWORKS = 50
@@ -58,14 +58,15 @@ def read_member(body: Any) -> NewMember:
             member is named.
     """
     reader = reader_of(body, {"role", *MEMBER_KINDS})
-    role = reader.choice("role", _ROLES, required=True)
+    role = _role(reader)
     named = [kind for kind in MEMBER_KINDS if kind in reader.body]
     reference = reader.text(named[0]) if named else None
     if len(named) != 1:
         hint, code = f"Exactly one of: {', '.join(MEMBER_KINDS)}.", "request.one_member"
         reader.wrong("user", "", "Name exactly one member.", hint, code=code)
     reader.finish()
-    return NewMember(Role(role), named[0], reference or "")
+    assert role is not None
+    return NewMember(role, named[0], reference or "")
 
 
 def read_bulk(body: Any) -> tuple[Role, tuple[str, ...]]:
@@ -75,12 +76,13 @@ def read_bulk(body: Any) -> tuple[Role, tuple[str, ...]]:
         Malformed: lists every missing, unknown or unusable field.
     """
     reader = reader_of(body, {"role", "names"})
-    role = reader.choice("role", _ROLES, required=True)
+    role = _role(reader)
     names = reader.texts("names", limit=MAX_BULK)
     if "names" not in reader.body:
         reader.wrong("names", "", "names is missing.", code="request.field_missing")
     reader.finish()
-    return Role(role), names or ()
+    assert role is not None
+    return role, names or ()
 
 
 def read_role(body: Any) -> Role:
@@ -90,9 +92,15 @@ def read_role(body: Any) -> Role:
         Malformed: lists every missing, unknown or unusable field.
     """
     reader = reader_of(body, {"role"})
-    role = reader.choice("role", _ROLES, required=True)
+    role = _role(reader)
     reader.finish()
-    return Role(role)
+    assert role is not None
+    return role
+
+
+def _role(reader: Reader) -> Role | None:
+    value = reader.choice("role", _ROLES, required=True)
+    return Role(value) if value is not None else None
 
 
 def read_pairing(body: Any) -> tuple[str, dict[str, bool]]:

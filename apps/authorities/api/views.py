@@ -1,7 +1,6 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
 from dataclasses import replace
-from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
@@ -204,7 +203,6 @@ class PublishCrlView(APIView):
     )
     def post(self, request: Request, reference: str) -> Response:
         """Publish a new CRL at once, instead of when it is due."""
-        authority, _principal = _found(reference), governor_of(request)
+        authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
-        published: Any = publication.publish_crl(authority.pk)
-        return Response(present.crl(published))
+        return Response(present.crl(publication.publish_crl(authority.pk, principal)))

@@ -36,6 +36,8 @@ from apps.principals import Principal
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 
+_SORTS = {"not_after": "not_after"}
+
 
 def _made_before(attempt: Attempt) -> Issued | Pending | None:
     """Return what a worker that died had made for this call, ``None`` when nothing."""
@@ -212,13 +214,18 @@ class CertificatesView(APIView):
 
     @extend_schema(
         operation_id="certificates_list",
-        parameters=[*paging(), *CertificateFilter.parameters()],
+        parameters=[*paging(*_SORTS), *CertificateFilter.parameters()],
         responses={200: CertificatePageSchema},
     )
     def get(self, request: Request) -> Response:
         """List the certificates of your applications, newest first."""
         rows = selectors.certificates_visible_to(principal_of(request)).defer("der")
-        return page_of(request, CertificateFilter.apply(request, rows), present.certificate_row)
+        return page_of(
+            request,
+            CertificateFilter.apply(request, rows),
+            present.certificate_row,
+            sorts=_SORTS,
+        )
 
 
 class CertificateView(APIView):

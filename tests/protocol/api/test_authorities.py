@@ -153,6 +153,7 @@ def test_an_intermediate_is_certified_from_outside(governor):
 def test_crls_are_published_and_listed_newest_first(governor):
     make_root("top")
     number = governor.post("authorities/top/publish-crl/").json()["crl_number"]
+    assert AuditEvent.objects.filter(event="crl.published").latest("id").actor_label == "gwen"
     rows = governor.rows("authorities/top/crls/?limit=1")
     assert rows[0]["crl_number"] == number
     assert len(rows) == 2
