@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps as django_apps
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Count, F, Func, Value
 
 from apps import registry, sealing
@@ -133,9 +133,22 @@ def _broken_samples() -> Iterator[str]:
 
 
 def _sealed_columns() -> Iterator[tuple[type[models.Model], str, models.QuerySet[Any]]]:
+    """Yield the columns that the database has: a start asks before its migrations have run."""
+    with connection.cursor() as cursor:
+        introspection = connection.introspection
+        tables = introspection.table_names(cursor)
+        columns = {
+            table: {column.name for column in introspection.get_table_description(cursor, table)}
+            for table in {_table_of(sealed) for sealed in registry.sealed_fields} & set(tables)
+        }
     for sealed in registry.sealed_fields:
-        model = _model_of(sealed)
-        yield model, sealed.field, _rows(model, sealed.field)
+        if sealed.field in columns.get(_table_of(sealed), ()):
+            model = _model_of(sealed)
+            yield model, sealed.field, _rows(model, sealed.field)
+
+
+def _table_of(sealed: SealedField) -> str:
+    return _model_of(sealed)._meta.db_table  # noqa: SLF001 - Django's documented Meta API
 
 
 def _model_of(sealed: SealedField) -> type[models.Model]:

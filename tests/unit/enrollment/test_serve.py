@@ -9,6 +9,8 @@ from django.core.management import CommandError, call_command
 
 from apps.enrollment.management.commands import serve
 
+pytestmark = pytest.mark.django_db
+
 
 @pytest.fixture(autouse=True)
 def home(settings, tmp_path: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.enrollment import quickstart
+from apps.enrollment.start import require_keyring
 from apps.site.preparation import prepare
 
 # One command line, ready for any POSIX shell: the key stays with whoever runs it. It begins
@@ -24,6 +25,7 @@ class Command(BaseCommand):
     help = "Set up a working installation (idempotent) and show how to get a first certificate."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_keyring()
         done = prepare()
         outcome = quickstart.run()
         done += outcome.done

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from apps.enrollment.start import require_keyring
 from apps.site.supervisor import Program, Supervisor
 
 _PROBE_S = 0.5
@@ -41,6 +42,7 @@ class Command(BaseCommand):
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
         began = time.monotonic()
+        require_keyring()
         _require_certificate()
         for port in ("HTTPS_PORT", "HTTP_PORT"):
             _require_free(port)

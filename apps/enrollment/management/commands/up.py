@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django_q.tasks import async_task
 
+from apps.enrollment.start import require_keyring
 from apps.jobs import schedules
 
 
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     help = "Migrate if needed, quickstart, then serve until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        require_keyring()
         if _migrations_wait():
             self.stdout.write("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
