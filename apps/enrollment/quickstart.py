@@ -33,6 +33,9 @@ from apps.authorities import services as authority_services
 from apps.authorities.models import CRL, Authority, AuthorityKind
 from apps.authorities.services import AuthoritySpec
 from apps.enrollment import private_files, web_certificate
+from apps.enrollment.models import AcmeEndpoint, EabKey
+from apps.enrollment.selectors import acme as acme_selectors
+from apps.enrollment.services import acme as acme_services
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
@@ -47,6 +50,9 @@ ROOT, ISSUING = "quickstart-root", "quickstart-issuing"
 APPLICATION, MACHINE, TOKEN = "demo", "demo-operator", "quickstart"
 # Profile and policy name -> preset.
 PROFILES = {"tls-server": "tls-server", "mtls-client": "tls-client"}
+ACME_PROFILE, EAB_NAME = "tls-server", "quickstart"
+# Trials run on this machine, where names lead to loopback; elsewhere it is never validated.
+_ACME_NETWORKS = ["127.0.0.0/8", "::1/128"]
 _ROOT_DAYS, _ISSUING_DAYS = 3650, 1825
 _TOKEN_SCOPES = (Scope.READ, Scope.REQUEST, Scope.REVOKE, Scope.EXPORT_KEY)
 _RENEW_TOKEN_BEFORE = timedelta(days=7)
@@ -78,11 +84,14 @@ def root_file() -> Path:
     return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "root.pem"
 
 
+_SYSTEM = principals.system("quickstart")
+
+
 def run() -> Outcome:
     """Make or complete the first installation, and keep its certificate and token fresh."""
     with _alone():
         sealing.ensure_keyring()
-        principal = principals.system("quickstart")
+        principal = _SYSTEM
         outcome = Outcome(_read())
         if not AuditEvent.objects.filter(event=Event.SETTINGS_INITIALISED).exists():
             _found(principal, outcome)
@@ -126,6 +135,7 @@ def _refresh(principal: Principal, outcome: Outcome) -> None:
     )
     facts.setdefault("admin", {"username": ADMINISTRATOR, "password": None})
     _token(principal, outcome)
+    _acme(principal, outcome)
     _write(facts)
     if Pairing.objects.filter(profile__name=web_certificate.PROFILE).exists():
         issued = web_certificate.ensure(principal)
@@ -232,6 +242,53 @@ def _token(principal: Principal, outcome: Outcome) -> None:
         principal, machine, name=TOKEN, scopes=_TOKEN_SCOPES, application=application
     )
     outcome.done.append(f"token for {MACHINE}")
+
+
+def _acme(principal: Principal, outcome: Outcome) -> None:
+    """Open the ACME door of the demo once, and keep a key in the facts that lets clients in."""
+    pairing = Pairing.objects.filter(
+        application__name=APPLICATION, profile__name=ACME_PROFILE
+    ).first()
+    endpoint = AcmeEndpoint.objects.filter(pairing=pairing).first() if pairing else None
+    if endpoint is None and pairing is not None and not _had_acme(pairing.application):
+        endpoint = acme_services.enable_acme(
+            principal, pairing, allowed_networks=list(_ACME_NETWORKS)
+        )
+        outcome.done.append(f"ACME for {pairing}")
+    if endpoint is None:
+        outcome.facts.pop("acme", None)
+        return
+    known = outcome.facts.get("acme") or {}
+    outcome.facts["acme"] = {
+        "directory_url": acme_selectors.directory_url(endpoint),
+        "eab": _eab(principal, outcome, endpoint, known.get("eab")),
+    }
+
+
+def _eab(
+    principal: Principal, outcome: Outcome, endpoint: AcmeEndpoint, known: dict[str, str] | None
+) -> dict[str, str] | None:
+    """Return kid and secret of the demo's key, which any number of accounts may use.
+
+    A secret that got lost is replaced; a key that was revoked stays revoked.
+    """
+    key = EabKey.objects.filter(endpoint=endpoint, name=EAB_NAME).first()
+    if key is None:
+        key = acme_services.create_eab_key(principal, endpoint, name=EAB_NAME, reusable=True)
+        outcome.done.append("EAB key for ACME")
+        return {"kid": key.kid, "hmac_key": acme_services.reveal_eab_key(principal, key)}
+    if key.revoked_at is not None:
+        return None
+    if known and known.get("kid") == key.kid and known.get("hmac_key"):
+        return known
+    outcome.done.append("new secret of the EAB key for ACME")
+    return {"kid": key.kid, "hmac_key": acme_services.rotate_eab_key(principal, key)}
+
+
+def _had_acme(application: Application) -> bool:
+    return AuditEvent.objects.filter(
+        application_id=application.pk, event=Event.ACME_ENDPOINT_CREATED, actor=_SYSTEM.actor
+    ).exists()
 
 
 def _works(token: object) -> bool:

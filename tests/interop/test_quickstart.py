@@ -32,9 +32,16 @@ def test_quickstart_file_is_private_and_complete(running_server):
     path = running_server.home / "quickstart.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     facts = json.loads(path.read_text())
-    assert {"https_url", "http_url", "ca_file", "admin", "application", "profiles", "token"} <= set(
-        facts
-    )
+    assert {
+        "https_url",
+        "http_url",
+        "ca_file",
+        "admin",
+        "application",
+        "profiles",
+        "token",
+        "acme",
+    } <= set(facts)
     assert set(facts["admin"]) == {"username", "password"}
     assert facts["application"] == "demo"
     assert facts["profiles"] == ["tls-server", "mtls-client"]
@@ -97,7 +104,11 @@ def test_data_directory_and_files_with_keys_are_private(running_server):
 def test_no_secret_of_quickstart_lies_open(running_server):
     """Only quickstart.json itself may hold token and password."""
     facts = running_server.facts
-    secrets = {facts["token"].encode(), facts["admin"]["password"].encode()}
+    secrets = {
+        facts["token"].encode(),
+        facts["admin"]["password"].encode(),
+        facts["acme"]["eab"]["hmac_key"].encode(),
+    }
     for path in running_server.home.rglob("*"):
         if path.is_file() and path.name != "quickstart.json":
             content = path.read_bytes()

@@ -15,7 +15,10 @@ from apps.audit.models import AuditEvent
 from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
 from apps.enrollment import quickstart
+from apps.enrollment.acme import eab, jws
 from apps.enrollment.management.commands import quickstart as command
+from apps.enrollment.models import AcmeEndpoint, EabKey
+from apps.enrollment.services import acme as acme_services
 from apps.profiles.models import Profile
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +44,7 @@ def test_first_run_writes_the_facts_as_documented(home):
         "application",
         "profiles",
         "token",
+        "acme",
     }
     assert facts["application"] == "demo"
     assert facts["profiles"] == ["tls-server", "mtls-client"]
@@ -120,9 +124,54 @@ def test_lost_facts_get_a_new_token_but_no_new_password(home):
 def test_facts_of_other_doors_are_kept(home):
     quickstart.run()
     path = home / "quickstart.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"acme": {"directory": "x"}}))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"est": {"directory": "x"}}))
     quickstart.run()
-    assert json.loads(path.read_text())["acme"] == {"directory": "x"}
+    assert json.loads(path.read_text())["est"] == {"directory": "x"}
+
+
+def test_acme_of_the_demo_is_ready_and_validates(home):
+    acme = quickstart.run().facts["acme"]
+    assert acme["directory_url"].endswith("/acme/demo/tls-server/directory")
+    assert set(acme["eab"]) == {"kid", "hmac_key"}
+    endpoint = AcmeEndpoint.objects.get()
+    assert endpoint.enabled
+    assert endpoint.require_eab
+    assert not endpoint.skip_validation
+    key = endpoint.eab_keys.get()
+    assert key.kid == acme["eab"]["kid"]
+    assert key.reusable, "trials can be repeated"
+    assert jws.encode(eab.hmac_key_of(key)) == acme["eab"]["hmac_key"]
+
+
+def test_acme_that_was_removed_stays_removed(home):
+    quickstart.run()
+    AcmeEndpoint.objects.all().delete()
+    _rewrite(home, without="acme")
+    facts = quickstart.run().facts
+    assert "acme" not in facts, "somebody removed it; it does not come back"
+    assert not AcmeEndpoint.objects.exists()
+
+
+def test_lost_eab_secret_is_replaced_and_its_kid_stays(home):
+    before = quickstart.run().facts["acme"]["eab"]
+    _rewrite(home, without="acme")
+    after = quickstart.run().facts["acme"]["eab"]
+    assert after["kid"] == before["kid"]
+    assert after["hmac_key"] != before["hmac_key"]
+
+
+def test_revoked_eab_key_stays_revoked(home):
+    quickstart.run()
+    acme_services.revoke_eab_key(principals.system("tests"), EabKey.objects.get())
+    assert quickstart.run().facts["acme"]["eab"] is None
+    assert EabKey.objects.count() == 1
+
+
+def _rewrite(home: Path, *, without: str) -> None:
+    path = home / "quickstart.json"
+    facts = json.loads(path.read_text())
+    del facts[without]
+    path.write_text(json.dumps(facts))
 
 
 def test_existing_administrator_is_left_alone(home, admin):
@@ -135,6 +184,7 @@ def test_secrets_reach_neither_audit_nor_inventory(home):
     written = json.dumps(list(AuditEvent.objects.values("data", "subject_label")), default=str)
     assert facts["token"] not in written
     assert facts["admin"]["password"] not in written
+    assert facts["acme"]["eab"]["hmac_key"] not in written
     assert bytes(Certificate.objects.get().sealed_private_key) == b""
 
 
@@ -149,3 +199,12 @@ def test_guide_shows_one_curl_command_and_no_password(home, capsys, monkeypatch)
     assert logical[0].startswith("curl ")
     assert logical[0].endswith('}"')
     assert facts["token"] in logical[0]
+
+
+def test_guide_shows_a_certbot_line_for_the_demo(home):
+    facts = quickstart.run().facts
+    guide = command.guide(facts)
+    assert "certbot certonly" in guide
+    assert f"--eab-kid {facts['acme']['eab']['kid']}" in guide
+    facts["acme"]["eab"] = None
+    assert "certbot certonly" not in command.guide(facts)

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from apps.enrollment import quickstart
+from apps.enrollment.acme import snippets
 from apps.enrollment.start import require_keyring
 from apps.site.preparation import prepare
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
 def guide(facts: quickstart.Facts) -> str:
     """Return where things are, and the command that obtains a certificate.
 
-    It shows the demo token (which may only request for the demo application) but no password.
+    It shows the demo's token and EAB key (which are good for the demo only) but no password.
     """
     user = facts["admin"]["username"]
     lines = [
@@ -52,7 +53,26 @@ def guide(facts: quickstart.Facts) -> str:
             "A first certificate (writes its key to demo.key):",
             _first_certificate(facts),
         ]
+    acme = facts.get("acme") or {}
+    if acme.get("eab"):
+        lines += [
+            "",
+            "By ACME, for a name that leads to this machine (certbot answers on port 80; more",
+            "clients in docs/acme.md):",
+            "",
+            _first_by_acme(facts),
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _first_by_acme(facts: quickstart.Facts) -> str:
+    return snippets.certbot(
+        snippets.Setting(
+            directory_url=facts["acme"]["directory_url"],
+            ca_file=facts["ca_file"],
+            **facts["acme"]["eab"],
+        )
+    )
 
 
 def _first_certificate(facts: quickstart.Facts) -> str:
