@@ -160,8 +160,14 @@ def order_after(authorizations: Iterable[str]) -> str:
 
 
 def new_url_id() -> str:
-    """Return 128 random bits as 22 characters of base64url."""
-    return secrets.token_urlsafe(16)
+    """Return 128 random bits as 22 characters of base64url.
+
+    Never with a hyphen in front: clients take EAB key identifiers on their command lines,
+    where such a word would be an option.
+    """
+    while (text := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return text
 
 
 def edges(table: Table) -> set[tuple[Any, Any]]:

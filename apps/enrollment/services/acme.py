@@ -278,7 +278,9 @@ def _locked(key: EabKey) -> EabKey:
 
 
 def _seal_new_secret(key: EabKey) -> str:
-    secret = secrets.token_bytes(eab.KEY_BYTES)
+    # A hyphen in front would make the secret an option on a client's command line.
+    while jws.encode(secret := secrets.token_bytes(eab.KEY_BYTES)).startswith("-"):
+        pass
     context = sealing.field_context(key, "sealed_hmac_key")
     key.sealed_hmac_key = sealing.seal(secret, context=context)
     return jws.encode(secret)
