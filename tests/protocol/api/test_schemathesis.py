@@ -5,13 +5,16 @@ the answers: no fault (5xx), no status, media type or body that the document doe
 broken data accepted, no operation open without a token.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 import yaml
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
 from schemathesis.checks import CHECKS
 from schemathesis.core.parameters import ParameterLocation
@@ -72,7 +75,21 @@ class World:
 
 
 @pytest.fixture
-def world(db: None, keyring: None) -> World:
+def one_connection() -> Iterator[None]:
+    """Keep requests from closing the connection, and with it the test's transaction.
+
+    Django's own test client does the same; these requests come through plain WSGI.
+    """
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in signals:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def world(db: None, keyring: None, one_connection: None) -> World:
     return World()
 
 
