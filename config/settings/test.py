@@ -1,5 +1,7 @@
 """Settings of the test suite: real code paths, cheap passwords, data in a scratch folder."""
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +16,7 @@ STORAGES = STORAGES | {
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
 }
 _SCRATCH = Path(tempfile.mkdtemp(prefix="sealwright-test-"))
+atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
 SEALWRIGHT = SEALWRIGHT | {
     "HOME": _SCRATCH,
     "KEK_FILE": _SCRATCH / "kek.json",
