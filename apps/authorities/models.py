@@ -57,7 +57,9 @@ class Authority(models.Model):
     """A certificate authority that Sealwright runs."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
-    name = models.SlugField(max_length=64, unique=True, help_text="used in public URLs; never changes")
+    name = models.SlugField(
+        max_length=64, unique=True, help_text="used in public URLs; never changes"
+    )
     kind = models.CharField(max_length=15, choices=AuthorityKind.choices)
     state = models.CharField(
         max_length=20, choices=AuthorityState.choices, default=AuthorityState.PENDING_CERTIFICATE
@@ -107,7 +109,9 @@ class AuthorityCertificate(models.Model):
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
     der = models.BinaryField()
     chain_der = models.JSONField(
-        default=list, blank=True, help_text="base64 DER of issuers outside this product, nearest first"
+        default=list,
+        blank=True,
+        help_text="base64 DER of issuers outside this product, nearest first",
     )
     serial_number = models.CharField(max_length=40, help_text="lower-case hex")
     fingerprint_sha256 = models.CharField(max_length=64, unique=True)
@@ -122,7 +126,9 @@ class AuthorityCertificate(models.Model):
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
             models.UniqueConstraint(
-                fields=["authority"], condition=Q(is_current=True), name="authority_one_current_cert"
+                fields=["authority"],
+                condition=Q(is_current=True),
+                name="authority_one_current_cert",
             ),
         ]
 
@@ -156,7 +162,9 @@ class IssuedSerial(models.Model):
     """A serial number that an authority has used, written before anything is signed."""
 
     id = models.BigAutoField(primary_key=True)
-    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="issued_serials")
+    authority = models.ForeignKey(
+        Authority, on_delete=models.PROTECT, related_name="issued_serials"
+    )
     serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
     tbs_sha256 = models.CharField(max_length=64, help_text="digest of what is to be signed")
     not_after = models.DateTimeField()
@@ -184,14 +192,18 @@ class RevokedSerial(models.Model):
     """
 
     id = models.BigAutoField(primary_key=True)
-    authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="revoked_serials")
+    authority = models.ForeignKey(
+        Authority, on_delete=models.PROTECT, related_name="revoked_serials"
+    )
     serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
     reason = models.CharField(
         max_length=25, choices=[(reason.value, reason.value) for reason in RevocationReason]
     )
     revoked_at = models.DateTimeField()
     invalidity_date = models.DateTimeField(null=True, blank=True)
-    not_after = models.DateTimeField(help_text="end of the certificate; entries outlive it by one CRL")
+    not_after = models.DateTimeField(
+        help_text="end of the certificate; entries outlive it by one CRL"
+    )
     released_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -67,7 +67,11 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     authority = _row(spec, key)
     planned = None
     if spec.kind == AuthorityKind.ROOT or parent is not None:
-        planned = certification.plan(authority, lifetime_days=spec.lifetime_days, issuer=parent)
+        planned = certification.plan(
+            authority,
+            lifetime_days=spec.lifetime_days or specification.DEFAULT_LIFETIME_DAYS,
+            issuer=parent,
+        )
     try:
         with transaction.atomic():
             key.save(force_insert=True)

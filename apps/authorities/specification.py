@@ -17,6 +17,7 @@ from pki.template import NameConstraints, TypeValue
 from pki.validity import validity_window
 
 MAX_LIFETIME_DAYS = 36_500
+DEFAULT_LIFETIME_DAYS = 3650
 MAX_PATH_LENGTH = 32
 MAX_MIRRORS = 4
 # C-02: no CRL is trusted for more than a year.
@@ -35,7 +36,8 @@ class AuthoritySpec:
         kind: root or intermediate.
         subject: ordered (attribute, value) pairs, not empty.
         key_algorithm: of the key to be made.
-        lifetime_days: of its certificate; unused without a parent to sign it.
+        lifetime_days: of its certificate; ``None`` for ten years, or until the parent's end
+            when that comes first. Unused without a parent to sign it.
         path_length: how many CAs may stand below; ``None`` for no limit.
         name_constraints: subtrees for everything below.
         crl_mirror_urls: up to four further addresses of its CRL, in order.
@@ -49,7 +51,7 @@ class AuthoritySpec:
     kind: AuthorityKind
     subject: tuple[TypeValue, ...]
     key_algorithm: KeyAlgorithm
-    lifetime_days: int = 3650
+    lifetime_days: int | None = None
     path_length: int | None = None
     name_constraints: NameConstraints = UNCONSTRAINED
     crl_mirror_urls: tuple[str, ...] = ()
@@ -81,7 +83,7 @@ def checked(
         *_identity_violations(spec),
         *found,
         *limit_violations(
-            lifetime_days=spec.lifetime_days,
+            lifetime_days=spec.lifetime_days if spec.lifetime_days is not None else 1,
             path_length=spec.path_length,
             crl_lifetime_hours=spec.crl_lifetime_hours,
             crl_mirror_urls=spec.crl_mirror_urls,
@@ -91,7 +93,7 @@ def checked(
         violations += parent_violations(
             parent, subject=spec.subject, path_length=spec.path_length, constraints=constraints
         )
-        if 0 < spec.lifetime_days <= MAX_LIFETIME_DAYS:
+        if spec.lifetime_days is not None and 0 < spec.lifetime_days <= MAX_LIFETIME_DAYS:
             violations += lifetime_violations(parent, spec.lifetime_days, now)
     return spec, tuple(violations)
 

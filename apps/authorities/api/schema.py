@@ -62,7 +62,9 @@ class NewAuthoritySchema(AuthorityChangesSchema):
     kind = serializers.ChoiceField(AuthorityKind.choices)
     subject = SubjectField()
     key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
-    lifetime_days = serializers.IntegerField(required=False, help_text="default 3650")
+    lifetime_days = serializers.IntegerField(
+        required=False, help_text="default: ten years, or until the parent's end"
+    )
     path_length = serializers.IntegerField(
         required=False, allow_null=True, help_text="CAs that may stand below; null = no limit"
     )

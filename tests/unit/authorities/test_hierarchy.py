@@ -8,6 +8,7 @@ from apps.audit.models import AuditEvent
 from apps.authorities import selectors, services
 from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial, Key
+from apps.authorities.services import AuthoritySpec
 from apps.errors import (
     AccessDenied,
     AlreadyExists,
@@ -274,3 +275,18 @@ def test_an_authority_whose_key_failed_stays_pending_and_renewal_finishes_it(
 def test_authorities_are_not_made_inside_a_transaction(sealwright):
     with transaction.atomic(), pytest.raises(RuntimeError, match="transaction"):
         services.create_authority(sealwright, spec())
+
+
+def test_x06_without_a_wish_a_child_lives_ten_years_or_until_its_parents_end(sealwright):
+    parent = make_root("short", lifetime_days=400)
+    child = services.create_authority(
+        sealwright,
+        AuthoritySpec(
+            name="child",
+            kind=AuthorityKind.INTERMEDIATE,
+            subject=(("common_name", "Child CA"),),
+            key_algorithm=KeyAlgorithm.EC_P256,
+            parent=parent,
+        ),
+    )
+    assert certificate_of(child).not_valid_after_utc == certificate_of(parent).not_valid_after_utc
