@@ -95,7 +95,7 @@ def world(db: None, keyring: None, one_connection: None) -> World:
 
 @schema.parametrize()
 @settings(
-    max_examples=6,
+    max_examples=4,
     derandomize=True,
     database=None,
     deadline=None,
