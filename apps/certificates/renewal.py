@@ -4,7 +4,9 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
+from apps.applications import access
 from apps.applications import selectors as application_selectors
+from apps.applications.roles import Permission
 from apps.certificates import issuance, key_material, signing
 from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
@@ -56,6 +58,8 @@ def renew(
     """
     if certificate.application is None or certificate.profile is None:
         raise InvalidTransition("The certificate belongs to no application; it cannot be renewed.")
+    # First of all: what follows tells about the certificate, and may use its key.
+    access.require(principal, Permission.REQUEST_CERTIFICATES, certificate.application)
     if certificate.state in {CertificateState.REVOKED, CertificateState.HELD}:
         raise InvalidTransition("A revoked certificate is not renewed; request a new one.")
     if signing.is_renewed_or_renewing(certificate.pk):

@@ -45,10 +45,18 @@ class Attempt:
     taken_over: bool = False
 
 
-def once(request: Request, work: Callable[[Attempt], Response]) -> Response:
+def once(
+    request: Request, work: Callable[[Attempt], Response], *, may_ask: Callable[[], None]
+) -> Response:
     """Run ``work`` at most once per Idempotency-Key, or just run it when there is none.
 
     Only answers below 400 are kept; after an error the key is free for another try.
+
+    Args:
+        request: may carry the key.
+        work: does it, and asks for the rights that it needs.
+        may_ask: asks for the same rights, before what an earlier call made is given out: this
+            call may come with a narrower token of the same account, or after its role is gone.
 
     Raises:
         Malformed: the key is not 1 to 255 visible ASCII characters.
@@ -61,6 +69,8 @@ def once(request: Request, work: Callable[[Attempt], Response]) -> Response:
     if not _FORM.fullmatch(key):
         raise Malformed(violations=[_BAD_KEY])
     call, attempt = _claim(request, key)
+    if attempt is None or attempt.taken_over:
+        may_ask()
     if attempt is None:
         return _replayed(call)
     try:

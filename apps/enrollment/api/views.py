@@ -9,7 +9,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from apps.applications import access
 from apps.applications import selectors as application_selectors
+from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
 from apps.certificates.issuance import Enrollment, Pending
@@ -118,7 +120,14 @@ class CertificateRequestsView(APIView):
             body = wire.read_request(request.data)
             return _answer(issuance.submit(_enrollment(request, body, attempt.subject_id)))
 
-        return once(request, work)
+        def may_ask() -> None:
+            principal, body = principal_of(request), wire.read_request(request.data)
+            application = application_selectors.application_for(
+                principal, body.application, scoped=False
+            )
+            access.require(principal, Permission.REQUEST_CERTIFICATES, application)
+
+        return once(request, work, may_ask=may_ask)
 
 
 class EvaluateView(APIView):
@@ -299,7 +308,10 @@ class RevokeView(APIView):
             fresh = selectors.certificate_visible_to(principal, certificate_id)
             return Response(present.certificate_detail(fresh))
 
-        return once(request, work)
+        def may_ask() -> None:
+            access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
+
+        return once(request, work, may_ask=may_ask)
 
 
 class ReleaseView(APIView):
@@ -343,7 +355,10 @@ class RenewView(APIView):
             )
             return _answer(result)
 
-        return once(request, work)
+        def may_ask() -> None:
+            access.require(principal, Permission.REQUEST_CERTIFICATES, found.application)
+
+        return once(request, work, may_ask=may_ask)
 
 
 def _file(exported: export.ExportedFile) -> HttpResponse:
