@@ -13,6 +13,7 @@ from apps.enrollment.models import EabKey
 from apps.errors import BadMessageSignature, Malformed
 
 KEY_BYTES = 32
+STATES = ("usable", "used", "expired", "revoked")
 _MEMBER = "externalAccountBinding"
 # Stands in for an unknown key, so that an answer takes as long whether a kid exists or not.
 _NOBODY = b"\0" * KEY_BYTES
@@ -79,6 +80,15 @@ def use(key: EabKey) -> None:
     )
     if not usable.update(used_count=F("used_count") + 1, last_used_at=now):
         raise _not_bound("the key has been used")
+
+
+def state_of(key: EabKey) -> str:
+    """Return one of ``STATES``: whether a key still lets clients register, and if not why."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= clock.now():
+        return "expired"
+    return "used" if key.used_count and not key.reusable else "usable"
 
 
 def hmac_key_of(key: EabKey) -> bytes:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.enrollment.api import views
+from apps.enrollment.api import acme_urls, views
 
 urlpatterns = [
     path("certificate-requests/", views.CertificateRequestsView.as_view()),
@@ -18,4 +18,5 @@ urlpatterns = [
     path("certificates/<uuid:certificate_id>/revoke/", views.RevokeView.as_view()),
     path("certificates/<uuid:certificate_id>/release/", views.ReleaseView.as_view()),
     path("certificates/<uuid:certificate_id>/renew/", views.RenewView.as_view()),
+    *acme_urls.urlpatterns,
 ]

@@ -37,6 +37,7 @@ from apps.errors import AccessDenied
 from apps.principals import Principal
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
+from apps.rest.reader import refuse_fields
 
 _SORTS = {"not_after": "not_after"}
 
@@ -179,6 +180,7 @@ class ApproveView(RequestActionView):
     def post(self, request: Request, request_id: UUID) -> Response:
         """Release the request and sign it; nobody approves a request of their own."""
         principal, found = self._found(request, request_id)
+        refuse_fields(request.data)
         result = approvals.approve(principal, found)
         # The key belongs to whoever asked, not to whoever approved.
         return _answer(Issued(result.request, result.certificate))
@@ -212,6 +214,7 @@ class CancelView(RequestActionView):
     def post(self, request: Request, request_id: UUID) -> Response:
         """Withdraw a request that is still pending."""
         principal, found = self._found(request, request_id)
+        refuse_fields(request.data)
         approvals.cancel(principal, found)
         return Response(
             present.request_detail(selectors.request_visible_to(principal, request_id), None)
@@ -326,6 +329,7 @@ class ReleaseView(APIView):
         """Take a certificate off hold."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
+        refuse_fields(request.data)
         revocation.release(principal, found)
         fresh = selectors.certificate_visible_to(principal, certificate_id)
         return Response(present.certificate_detail(fresh))

@@ -138,6 +138,16 @@ def with_challenges(rows: QuerySet[AcmeOrder]) -> QuerySet[AcmeOrder]:
     return rows.prefetch_related(Prefetch("authorizations", found))
 
 
+def failing_clients_of(principal: Principal, application: Application) -> list[FailingClient]:
+    """Return the failing clients of an application.
+
+    Raises:
+        NotFound, AccessDenied: the right to see the enrollment settings is missing.
+    """
+    _require(principal, application)
+    return failing_clients(application=application)
+
+
 def failing_clients(
     *, endpoint: AcmeEndpoint | None = None, application: Application | None = None
 ) -> list[FailingClient]:

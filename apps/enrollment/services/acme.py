@@ -338,7 +338,27 @@ def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
         if url and (not url.startswith(("https://", "http://")) or any(c in url for c in ' <>"')):
             wrong.append(_violation(name, url, "This is not an http(s) URL."))
     wrong += _network_violations("allowed_networks", endpoint.allowed_networks)
+    wrong += [
+        _violation(f"resolvers[{index}]", text, "This is not address or address:port.")
+        for index, text in enumerate(endpoint.resolvers)
+        if not _is_server(text)
+    ]
     return wrong
+
+
+def _is_server(text: str) -> bool:
+    """Tell whether a text is an address, or an address and a port (``[::1]:53`` for IPv6)."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if colon and (bracketed or ":" not in host):
+        if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= _MAX_PORT):
+            return False
+        text = host[1:-1] if bracketed else host
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _network_violations(name: str, networks: Sequence[str]) -> list[Violation]:

@@ -21,6 +21,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from apps.applications import services
 from apps.applications.roles import Role
+from apps.enrollment.services import acme
 from apps.jobs.models import Job
 from apps.principals import ProductRole, system
 from tests.factories.accounts import make_person
@@ -47,6 +48,7 @@ class World:
         member = services.add_member(
             system("tests"), team.application, user=person, role=Role.ADMIN
         )
+        acme.enable_acme(system("tests"), team.pairing)
         job = Job.objects.create(kind="crl.publish", state="failed")
         self.token = token_of(person)
         self.named = {
