@@ -178,11 +178,13 @@ def _leaves_before(previous: CRL | None) -> datetime | None:
     """Return before which notAfter an entry may leave the CRL (C-07, RFC 5280 section 3.3).
 
     An entry that expired a whole CRL lifetime before the previous CRL has been on a regularly
-    scheduled one after its expiry: those come at half of the lifetime.
+    scheduled one after its expiry: those come at half of the lifetime. A CRL dated ahead of now
+    (the clock was put back) does not tell what has expired; entries it lost come back.
     """
     if previous is None:
         return None
-    return previous.this_update - (previous.next_update - previous.this_update)
+    published = min(previous.this_update, clock.now_s())
+    return published - (previous.next_update - previous.this_update)
 
 
 def _pass_gate(handle: IssuerHandle, previous: CRL | None, crl: CRL) -> None:

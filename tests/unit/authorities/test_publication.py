@@ -97,6 +97,15 @@ def test_c07_entries_outlive_the_certificate_by_a_crl_lifetime(root, frozen_cloc
         assert ("a1" in listed(crl)) is expected, clock.now()
 
 
+def test_c07_entries_lost_while_the_clock_was_ahead_come_back(root, frozen_clock):
+    revoke(root, "a1", days=30)
+    frozen_clock.shift(timedelta(days=60))
+    publication.publish_crl(root.pk)
+    assert listed(publication.publish_crl(root.pk)) == set()
+    frozen_clock.shift(timedelta(days=-60))
+    assert listed(publication.publish_crl(root.pk)) == {"a1"}
+
+
 def test_c09_a_ledger_that_lost_a_revocation_publishes_nothing(root, frozen_clock):
     revoke(root, "a1")
     published = publication.publish_crl(root.pk)
