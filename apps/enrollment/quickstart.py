@@ -30,7 +30,7 @@ from apps.audit.models import AuditEvent
 from apps.audit.record import record
 from apps.authorities import publication
 from apps.authorities import services as authority_services
-from apps.authorities.models import CRL, Authority, AuthorityKind
+from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.authorities.services import AuthoritySpec
 from apps.enrollment import private_files, web_certificate
 from apps.enrollment.models import AcmeEndpoint, EabKey
@@ -166,6 +166,9 @@ def _authority(principal: Principal, outcome: Outcome, spec: AuthoritySpec) -> A
     if authority is None:
         authority = authority_services.create_authority(principal, spec)
         outcome.done.append(f"authority {spec.name}")
+    elif authority.state == AuthorityState.PENDING_CERTIFICATE:
+        # An earlier start ended between the intent and the signature.
+        authority = authority_services.renew_authority(principal, authority, spec.lifetime_days)
     if not CRL.objects.filter(authority=authority).exists():
         publication.publish_crl(authority.pk)
     return authority

@@ -12,6 +12,7 @@ from apps.accounts.models import User
 from apps.applications import services as application_services
 from apps.applications.models import ApiToken, Application, Pairing
 from apps.audit.models import AuditEvent
+from apps.authorities import certification
 from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
 from apps.enrollment import quickstart
@@ -89,6 +90,27 @@ def test_interrupted_first_run_is_completed_by_the_next(home, monkeypatch):
     assert User.objects.filter(product_role="admin").count() == 1
     assert Authority.objects.count() == 2
     assert facts["token"]
+
+
+@pytest.mark.parametrize("signature", [1, 2])
+def test_a_start_killed_before_an_authority_was_signed_is_completed(home, monkeypatch, signature):
+    signed = 0
+    certify = certification.certify
+
+    def killed(*args: object) -> None:
+        nonlocal signed
+        signed += 1
+        if signed == signature:
+            raise KeyboardInterrupt
+        certify(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(certification, "certify", killed)
+        with pytest.raises(KeyboardInterrupt):
+            quickstart.run()
+    quickstart.run()
+    assert set(Authority.objects.values_list("state", flat=True)) == {"active"}
+    assert CRL.objects.values("authority").distinct().count() == 2
 
 
 def test_what_an_administrator_removed_stays_removed(home):
