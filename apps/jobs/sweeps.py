@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django_q.brokers import get_broker
 
 from apps import clock, registry
@@ -47,15 +47,12 @@ def prune() -> str:
 
 def _enqueue_if_due(schedule: registry.Recurring, now: datetime) -> bool:
     """Start one recurring job unless it is open, or began less than ``every`` ago."""
-    latest = (
-        Job.objects.filter(kind=schedule.kind, idempotency_key=RECURRING_KEY)
-        .order_by("-id")
-        .only("state", "created_at")
-        .first()
-    )
-    if latest is not None and (
-        latest.state in OPEN_STATES or now - latest.created_at < schedule.every - _TOLERANCE
-    ):
+    jobs = Job.objects.filter(kind=schedule.kind, idempotency_key=RECURRING_KEY)
+    # Jobs dated ahead of now are from before the clock was put back; they hold up nothing.
+    began_after = now - (schedule.every - _TOLERANCE)
+    if jobs.filter(
+        Q(state__in=OPEN_STATES) | Q(created_at__gt=began_after, created_at__lte=now)
+    ).exists():
         return False
     enqueue(schedule.kind, {}, idempotency_key=RECURRING_KEY)
     return True

@@ -45,6 +45,18 @@ def test_recurring_job_starts_again_after_its_period(every_minute):
     assert Job.objects.count() == 2
 
 
+def test_recurring_jobs_go_on_when_the_clock_is_put_back(every_minute):
+    sweeps.sweep()
+    job = Job.objects.get()
+    runner.run_job(job.pk)
+    _age(job, created_at=-timedelta(days=1))
+    sweeps.sweep()
+    assert Job.objects.count() == 2
+    runner.run_job(Job.objects.exclude(pk=job.pk).get().pk)
+    sweeps.sweep()
+    assert Job.objects.count() == 2
+
+
 def test_recurring_job_that_is_still_open_is_left_alone(every_minute):
     sweeps.sweep()
     job = Job.objects.get()
