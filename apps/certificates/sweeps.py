@@ -17,6 +17,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import SealwrightError, UpstreamUnavailable
+from apps.sealing import SealingError
 
 logger = logging.getLogger(__name__)
 _BATCH = 500
@@ -34,17 +35,20 @@ def reconcile() -> str:
     interrupted = CertificateRequest.objects.select_related(
         "authority", "application", "profile__policy__current_version", "replaces"
     )
-    for request in interrupted.filter(state=RequestState.SIGNING, signing_since__lt=before)[
-        :_BATCH
-    ]:
+    stuck = interrupted.filter(state=RequestState.SIGNING, signing_since__lt=before)
+    for request in stuck.order_by("signing_since")[:_BATCH]:
         try:
             done = signing.resume(request, principal) is not None
-        except UpstreamUnavailable as error:
+        except (UpstreamUnavailable, SealingError) as error:
+            # Neither a silent key backend nor a missing keyring says anything about the request.
             logger.warning("request %s waits for its key: %s", request.pk, error)
             continue
         except SealwrightError as error:
             signing.give_up(request, principal, error.detail)
             done = False
+        except Exception:  # a row that cannot be read must not keep the others waiting
+            logger.exception("request %s cannot be finished", request.pk)
+            continue
         finished, failed = finished + done, failed + (not done)
     for request in interrupted.filter(state=RequestState.APPROVED, updated_at__lt=before)[:_BATCH]:
         try:
@@ -52,6 +56,9 @@ def reconcile() -> str:
             finished += 1
         except SealwrightError as error:
             logger.warning("approved request %s not signed: %s", request.pk, error)
+            failed += 1
+        except Exception:  # see above
+            logger.exception("approved request %s cannot be signed", request.pk)
             failed += 1
     return f"finished {finished}, failed {failed}"
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from apps import clock
+from apps import clock, sealing
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger
 from apps.authorities import services as authority_services
@@ -18,6 +18,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import UpstreamUnavailable
+from apps.profiles.defaults import Wish
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
@@ -90,3 +91,42 @@ def test_expired_certificates_are_marked_once_with_an_event(ask):
 
     assert Certificate.objects.get().state == CertificateState.EXPIRED
     assert AuditEvent.objects.filter(event="certificate.expired").count() == 1
+
+
+def test_a_keyring_that_is_away_for_a_while_costs_no_request(team, monkeypatch):
+    wish = Wish(subject=(("common_name", "www.example.com"),))
+    with monkeypatch.context() as patched:
+        patched.setattr(authority_signing, "sign_tbs", refuse_to_sign)
+        with pytest.raises(UpstreamUnavailable):
+            issuance.submit(enrollment_of(team, wish=wish))
+    request = CertificateRequest.objects.get()
+    age(request)
+
+    def away() -> sealing.Keyring:
+        raise sealing.KeyringMissing
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "load_keyring", away)
+        assert sweeps.reconcile() == "finished 0, failed 0"
+    assert sweeps.reconcile() == "finished 1, failed 0"
+    assert Certificate.objects.get().sealed_private_key
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+def test_a_request_that_cannot_be_read_does_not_keep_others_waiting(team, monkeypatch, broken):
+    with monkeypatch.context() as patched:
+        patched.setattr(authority_signing, "sign_tbs", refuse_to_sign)
+        for name in ("a.example.com", "b.example.com"):
+            with pytest.raises(UpstreamUnavailable):
+                issuance.submit(enrollment_of(team, make_csr(name)))
+    requests = list(CertificateRequest.objects.order_by("id"))
+    for request in requests:
+        age(request)
+    CertificateRequest.objects.filter(pk=requests[broken].pk).update(tbs_der=b"junk")
+
+    assert sweeps.reconcile() == "finished 1, failed 0"
+    assert Certificate.objects.get().request_id == requests[1 - broken].pk
+
+
+def refuse_to_sign(*_: object) -> bytes:
+    raise UpstreamUnavailable
