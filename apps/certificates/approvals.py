@@ -4,6 +4,7 @@ A pairing may demand that a second person approves each request. Whoever asked c
 approve, and an approval is consumed once, under the request's row lock.
 """
 
+from collections.abc import Iterator
 from uuid import UUID
 
 from django.db import transaction
@@ -23,6 +24,7 @@ from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
 from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import violations_of
 from apps.principals import Principal
+from pki.findings import Violation
 from pki.template import Leaf
 
 RETRY_AFTER_S = 60
@@ -111,7 +113,8 @@ def _decide_again(request: CertificateRequest) -> Decision:
     leaf = Leaf.from_dict(request.leaf)
     now = clock.now_s()
     if leaf.not_before <= now:
-        waited = now - request.created_at.replace(microsecond=0)
+        # A start that was asked for in advance was not waited for until it came.
+        waited = now - max(request.created_at.replace(microsecond=0), leaf.not_before)
         leaf = leaf.with_validity(leaf.not_before + waited, leaf.not_after + waited)
     issuer = None
     if request.authority_id is not None:
@@ -124,11 +127,22 @@ def _decide_again(request: CertificateRequest) -> Decision:
     return Decision(
         leaf=leaf,
         verdicts=verdicts,
-        violations=tuple(violations_of(verdicts)),
+        violations=(*_withdrawn(request), *violations_of(verdicts)),
         csr=None,
         issuer=issuer,
         policy_version=version,
     )
+
+
+def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
+    """Yield what no longer holds of the pair that was asked under (AC-05)."""
+    attached = Pairing.objects.filter(
+        application_id=request.application_id, profile_id=request.profile_id
+    )
+    if not attached.exists():
+        yield _DETACHED
+    if request.authority_id != request.profile.authority_id:
+        yield _OTHER_ISSUER
 
 
 def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> Issued:
@@ -172,3 +186,19 @@ def _locked(request_id: UUID) -> CertificateRequest:
         .select_related("application", "profile__policy__current_version", "authority")
         .get(pk=request_id)
     )
+
+
+_DETACHED = Violation(
+    code="request.profile_detached",
+    field="profile",
+    value="",
+    reason="The profile has been taken from the application since.",
+    hint="Ask for it to be attached again, then make a new request.",
+)
+_OTHER_ISSUER = Violation(
+    code="request.issuer_changed",
+    field="profile",
+    value="",
+    reason="The profile has another issuer now than when the request was made.",
+    hint="Make a new request.",
+)

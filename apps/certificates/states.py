@@ -1,5 +1,6 @@
 """Which way can a request go? The one table of transitions."""
 
+from apps import clock
 from apps.certificates.models import CertificateRequest, RequestState
 from apps.errors import InvalidTransition
 
@@ -38,6 +39,7 @@ def move(request: CertificateRequest, to: RequestState, **changes: object) -> bo
     """
     if to not in TRANSITIONS[request.state]:
         raise InvalidTransition(f"A request that is {request.state} cannot become {to.value}.")
+    changes["updated_at"] = clock.now()  # what the reconciler goes by; update() does not set it
     moved = CertificateRequest.objects.filter(pk=request.pk, state=request.state).update(
         state=to, **changes
     )

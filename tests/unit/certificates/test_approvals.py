@@ -1,14 +1,23 @@
 """Does nobody get past the gate alone, and is an approval consumed once?"""
 
+from datetime import timedelta
+
 import pytest
 
+from apps import clock
+from apps.applications import services as application_services
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.certificates import approvals, issuance
+from apps.certificates import approvals, issuance, sweeps
+from apps.certificates.issuance import Issued
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
 from apps.policies import services as policy_services
+from apps.principals import Principal
+from apps.profiles import services as profile_services
+from apps.profiles.defaults import Wish
 from tests.factories.applications import Team
+from tests.factories.authorities import make_issuing
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
 
@@ -81,3 +90,51 @@ def test_rules_tightened_while_waiting_hold_for_the_request_too(team, waiting, s
 
     assert CertificateRequest.objects.get(pk=waiting.pk).state == RequestState.REJECTED
     assert not Certificate.objects.exists()
+
+
+def test_ac05_a_profile_detached_while_waiting_issues_nothing(team, waiting, sealwright):
+    application_services.detach_profile(sealwright, team.pairing)
+    refused_as(team, waiting, "request.profile_detached")
+
+
+def test_ac05_a_profile_moved_to_another_issuer_while_waiting_issues_nothing(
+    team, waiting, sealwright
+):
+    profile_services.update_profile(sealwright, team.profile, authority=make_issuing("other"))
+    refused_as(team, waiting, "request.issuer_changed")
+
+
+def refused_as(team: Team, request: CertificateRequest, code: str) -> None:
+    with pytest.raises(PolicyViolation) as caught:
+        approvals.approve(team.principal(Role.ADMIN), request)
+    assert [violation.code for violation in caught.value.violations] == [code]
+    assert CertificateRequest.objects.get(pk=request.pk).state == RequestState.REJECTED
+    assert not Certificate.objects.exists()
+
+
+@pytest.mark.parametrize("waited_days", [1, 3])
+def test_a_start_asked_for_in_advance_is_kept_or_is_now(team, frozen_clock, waited_days):
+    team.pairing.requires_approval = True
+    team.pairing.save()
+    start = clock.now_s() + timedelta(days=2)
+    wish = Wish(not_before=start)
+    pending = issuance.submit(enrollment_of(team, make_csr("www.example.com"), wish)).request
+
+    frozen_clock.shift(timedelta(days=waited_days))
+    certificate = approvals.approve(team.principal(Role.ADMIN), pending).certificate
+    assert certificate.not_before == max(start, clock.now_s())
+    assert certificate.not_after - certificate.not_before == timedelta(days=90, seconds=-1)
+
+
+def test_a_request_approved_just_now_is_left_to_its_approver(team, waiting, monkeypatch):
+    CertificateRequest.objects.update(updated_at=clock.now() - timedelta(days=1))
+    seen: list[str] = []
+
+    def meanwhile(principal: Principal, request: CertificateRequest) -> Issued:
+        monkeypatch.undo()
+        seen.append(sweeps.reconcile())
+        return approvals.release(principal, request)
+
+    monkeypatch.setattr(approvals, "release", meanwhile)
+    approvals.approve(team.principal(Role.ADMIN), waiting)
+    assert seen == ["finished 0, failed 0"]
