@@ -89,6 +89,8 @@ def decide(pairing: Pairing, csr: bytes | None, wish: Wish) -> Decision:
     violations = [*(parsed.violations if parsed else ()), *shaped.violations]
     if issuer is None and parsed is not None:
         violations.append(_SELF_SIGNED_WITH_CSR)
+    if issuer is None and not shaped.leaf.subject:
+        violations.append(_SELF_SIGNED_WITHOUT_SUBJECT)
     violations += evaluation.violations_of(verdicts)
     return Decision(
         leaf=shaped.leaf,
@@ -199,4 +201,11 @@ _SELF_SIGNED_WITH_CSR = Violation(
     value="",
     reason="A self-signed certificate is signed with its own key, which a CSR does not hand over.",
     hint="Send a key specification instead of a CSR.",
+)
+_SELF_SIGNED_WITHOUT_SUBJECT = Violation(
+    code="profile.self_signed_needs_subject",
+    field="subject",
+    value="",
+    reason="The subject of a self-signed certificate is its issuer, which is never empty.",
+    hint="Add a common_name.",
 )

@@ -1,10 +1,13 @@
 """Does the pipeline issue what was decided, and refuse everything else with all reasons?"""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from cryptography import x509
 
+from apps.applications import selectors as application_selectors
+from apps.applications import services as application_services
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities.models import IssuedSerial
@@ -16,6 +19,7 @@ from apps.profiles.defaults import Wish
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from tests.factories.keys import make_csr
+from tests.factories.profiles import make_profile
 from tests.unit.certificates.conftest import enrollment_of
 
 pytestmark = pytest.mark.django_db
@@ -149,3 +153,20 @@ def test_a_pairing_that_requires_approval_answers_pending(team, ask):
     assert result.request.state == RequestState.PENDING_APPROVAL
     assert not Certificate.objects.exists()
     assert not IssuedSerial.objects.filter(serial_number=result.request.serial_number).exists()
+
+
+def test_x07_a_self_signed_certificate_without_subject_is_refused_on_record(team, sealwright):
+    profile = make_profile("self-signed", authority=None)
+    application_services.attach_profile(sealwright, team.application, profile)
+    pairing = application_selectors.pairing_for(
+        team.principal(), team.application.name, profile.name
+    )
+    wish = Wish(subject_alt_names=(("dns_name", "www.example.com"),))
+    nameless = replace(enrollment_of(team, wish=wish), pairing=pairing)
+
+    shown = issuance.evaluate(nameless).violations
+    with pytest.raises(PolicyViolation) as caught:
+        issuance.submit(nameless)
+    assert caught.value.violations == shown
+    assert [violation.code for violation in shown] == ["profile.self_signed_needs_subject"]
+    assert CertificateRequest.objects.get().state == RequestState.REJECTED
