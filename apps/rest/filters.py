@@ -1,5 +1,6 @@
 """How are lists narrowed? By known query parameters only; a misspelt one is refused, not ignored."""
 
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -65,6 +66,8 @@ class StrictFilterSet(filters.FilterSet):
                 for name, texts in found.errors.items()
                 for text in map(str, texts)
             ]
+        else:
+            violations += _unstorable_times(found.form.cleaned_data)
         if violations:
             raise Malformed(violations=violations)
         narrowed: QuerySet[_Row] = found.qs
@@ -84,6 +87,20 @@ class StrictFilterSet(filters.FilterSet):
             reason = f"The parameter '{shown}' is given more than once."
             return Violation("request.parameter_repeated", shown, "", reason)
         return None
+
+
+def _unstorable_times(values: dict[str, Any]) -> list[Violation]:
+    """Refuse times that leave the calendar once they are counted in UTC."""
+    found = []
+    for name, value in values.items():
+        if not isinstance(value, datetime):
+            continue
+        try:
+            value.astimezone(UTC)
+        except OverflowError:
+            reason = "The time is outside the years 1 to 9999 in UTC."
+            found.append(Violation("request.parameter_invalid", name, str(value), reason))
+    return found
 
 
 def _schema_of(item: filters.Filter) -> dict[str, Any]:

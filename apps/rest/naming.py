@@ -8,6 +8,8 @@ from rest_framework import serializers
 from apps.rest.reader import MAX_TEXT, Reader
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
+# Far above what policy allows; bounds the work and the records that one request can cause.
+MAX_SUBJECT_VALUES = 100
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
 _TYPED = {
     "type": "object",
@@ -49,6 +51,9 @@ def read_subject(reader: Reader, *, required: bool = False) -> tuple[TypeValue, 
     if given is None:
         return None
     pairs: list[TypeValue] = []
+    if sum(len(v) if isinstance(v, list) else 1 for v in given.values()) > MAX_SUBJECT_VALUES:
+        reader.wrong("subject", "", f"A subject has at most {MAX_SUBJECT_VALUES} values.")
+        return ()
     for attribute, values in given.items():
         path = f"subject.{attribute}"[:100]
         if attribute not in SUBJECT_ATTRIBUTES:

@@ -10,6 +10,7 @@ from apps.profiles.defaults import Wish
 from apps.rest.naming import read_subject, read_typed_name
 from apps.rest.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.csr import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, TypeValue
 
 _MAX_CSR_TEXT = 65_536
@@ -157,7 +158,7 @@ def _wish(reader: Reader, key_algorithm: KeyAlgorithm | None) -> Wish:
 
 def _subject_alt_names(reader: Reader) -> tuple[TypeValue, ...] | None:
     """Return ``[{"type": "dns_name", "value": "a.example"}, "10.0.0.1", ...]`` as pairs."""
-    items = reader.items("subject_alt_names")
+    items = reader.items("subject_alt_names", limit=MAX_ALT_NAMES)
     if items is None:
         return None
     pairs: list[TypeValue] = []

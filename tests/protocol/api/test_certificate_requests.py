@@ -167,6 +167,20 @@ def test_every_unusable_field_is_listed_at_once(post):
 
 
 @pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("subject", {"organizational_unit": ["x"] * 101}),
+        ("subject_alt_names", ["www.example.com"] * 251),
+    ],
+)
+def test_lists_out_of_proportion_are_refused_unread(post, body, field, value):
+    answer = post(URL, body | {field: value})
+    assert answer.status_code == 400
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
+    assert not CertificateRequest.objects.exists()
+
+
+@pytest.mark.parametrize(
     "junk", ["", "null", "[]", "7", '"x"', "{", '{"a":1,"a":2}', "\xff", "[" * 5000]
 )
 def test_a_body_that_is_no_json_object_is_a_400(post, junk):
@@ -381,6 +395,14 @@ def test_lists_are_narrowed_by_known_parameters_only(post, get, body):
     assert get("/api/v1/certificates/?stat=revoked").status_code == 400
     assert get("/api/v1/certificates/?state=dead").status_code == 400
     assert len(get(f"{URL}?state=issued").json()["results"]) == 1
+
+
+@pytest.mark.parametrize("when", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-14:00"])
+def test_times_outside_the_calendar_are_a_400(get, when):
+    for name in ("not_after_before", "not_after_after"):
+        answer = get(f"/api/v1/certificates/?{name}={when}")
+        assert answer.status_code == 400
+        assert [error["field"] for error in answer.json()["errors"]] == [name]
 
 
 # --- what happens to certificates ------------------------------------------------------------
