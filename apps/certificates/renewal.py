@@ -11,10 +11,18 @@ from apps.certificates import issuance, key_material, signing
 from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
-from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, PolicyViolation
+from apps.errors import (
+    AccessDenied,
+    AlreadyExists,
+    BadCSR,
+    InvalidTransition,
+    Malformed,
+    PolicyViolation,
+)
 from apps.policies import fixed_rules
 from apps.principals import Principal
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import DEFAULT_TTL, Wish, parse_defaults
+from apps.profiles.models import Profile
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCSR, Violation
@@ -52,6 +60,7 @@ def renew(
         request_id: as in ``Enrollment``.
 
     Raises:
+        AccessDenied: the API door of the pair is closed.
         AlreadyExists: it has been renewed, or is being renewed right now.
         InvalidTransition: revoked, without an application, or its key is not kept here.
         PolicyViolation: today's policy refuses the content.
@@ -67,6 +76,8 @@ def renew(
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
+    if method == EnrollmentMethod.API and not pairing.api_enabled:
+        raise AccessDenied("The API door of this application-profile pair is closed.")
     request = certificate.request
     if request is None:
         raise InvalidTransition("The certificate was not issued here; request a new one.")
@@ -83,26 +94,43 @@ def renew(
         pairing=pairing,
         method=method,
         csr=csr_bytes,
-        wish=_same_again(leaf, algorithm),
+        wish=_same_again(certificate, leaf, algorithm, pairing.profile),
         replaces=certificate,
         request_id=request_id,
     )
     return issuance.submit(enrollment)
 
 
-def _same_again(leaf: Leaf, algorithm: KeyAlgorithm) -> Wish:
-    """Return the wish for the same content, less what a key of ``algorithm`` cannot serve."""
+def _same_again(
+    certificate: Certificate, leaf: Leaf, algorithm: KeyAlgorithm, profile: Profile
+) -> Wish:
+    """Return the wish for the same content, less what a key of ``algorithm`` cannot serve.
+
+    How the issuer signs is the issuer's to say: the profile first, then as before.
+    """
+    defaults = parse_defaults(profile.defaults)
+    signature_algorithm = defaults.signature_algorithm
+    if signature_algorithm is None and certificate.authority_id == profile.authority_id:
+        signature_algorithm = leaf.signature_algorithm if certificate.authority_id else None
+    lifetime = leaf.not_after - leaf.not_before + _ONE_SECOND
     return Wish(
         subject=leaf.subject,
         subject_alt_names=leaf.subject_alt_names,
         key_algorithm=algorithm,
         key_usages=tuple(sorted(leaf.key_usage & fixed_rules.usages_of(algorithm))),
         extended_key_usages=leaf.extended_key_usage,
-        ttl=leaf.not_after - leaf.not_before + _ONE_SECOND,
+        signature_algorithm=signature_algorithm,
+        ttl=(defaults.ttl or DEFAULT_TTL) if _was_cut(certificate) else lifetime,
         is_ca=leaf.is_ca or None,
         path_length=leaf.path_length,
         fill_in=False,
     )
+
+
+def _was_cut(certificate: Certificate) -> bool:
+    """Tell whether the end was the issuer's own: successors must not stay as short for ever."""
+    issuer = certificate.issuer_certificate
+    return issuer is not None and certificate.not_after >= issuer.not_after
 
 
 def _algorithm_of(csr_bytes: bytes, leaf: Leaf) -> KeyAlgorithm:
@@ -117,7 +145,8 @@ def _algorithm_of(csr_bytes: bytes, leaf: Leaf) -> KeyAlgorithm:
     except UnusableCSR as error:
         raise BadCSR(violations=error.violations) from error
     found = []
-    if parsed.subject and parsed.subject != leaf.subject:
+    # The profile's defaults may have completed the subject of the first request.
+    if not set(parsed.subject) <= set(leaf.subject):
         found.append(_differs("subject", names.rfc4514(parsed.subject)))
     wanted = set(parsed.subject_alt_names)
     if wanted and wanted != set(leaf.subject_alt_names):

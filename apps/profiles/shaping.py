@@ -111,7 +111,7 @@ def shape(
 def _refuse_contradictions(wish: Wish, csr: ParsedCSR, findings: _Findings) -> None:
     """Note each point on which wish and CSR say different things: neither is guessed at."""
     for path, wished, asked in (
-        ("subject", _unordered(wish.subject), _unordered(csr.subject or None)),
+        ("subject", _unordered(wish.subject), _asked_subject(wish, csr)),
         ("subject_alt_names", _canonical_set(wish), _unordered(csr.subject_alt_names or None)),
         ("key.algorithm", wish.key_algorithm, csr.key_algorithm),
         ("key_usages", _unordered(wish.key_usages), _unordered(csr.key_usage)),
@@ -133,6 +133,13 @@ def _refuse_contradictions(wish: Wish, csr: ParsedCSR, findings: _Findings) -> N
             )
 
 
+def _asked_subject(wish: Wish, csr: ParsedCSR) -> frozenset[object] | None:
+    """Return what the CSR asks for; in a renewal, defaults have completed it long ago."""
+    asked = _unordered(csr.subject or None)
+    completed = not wish.fill_in and asked is not None and asked <= frozenset(wish.subject or ())
+    return None if completed else asked
+
+
 def _basic_constraints(
     wish: Wish, csr: ParsedCSR | None, defaults: Defaults
 ) -> tuple[bool, int | None]:
@@ -148,7 +155,7 @@ def _subject(
 ) -> tuple[TypeValue, ...]:
     """Return the requester's attributes, completed by the defaults for those left out."""
     asked: tuple[TypeValue, ...] = csr.subject if csr is not None else ()
-    if not asked and wish.subject:
+    if wish.subject and not (asked and wish.fill_in):
         asked = wish.subject
         findings.violations += subject_violations(asked)
     present = {kind for kind, _ in asked}

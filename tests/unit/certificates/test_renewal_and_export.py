@@ -1,13 +1,16 @@
 """Does a successor carry the same names, and does each format carry what it says?"""
 
 import string
+from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, pkcs7, pkcs12
 
+from apps.applications.models import Pairing
 from apps.applications.roles import Role
-from apps.certificates import export, renewal, revocation
+from apps.authorities import services as authority_services
+from apps.certificates import export, issuance, renewal, revocation
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate
 from apps.certificates.renewal import KeySource
@@ -20,10 +23,16 @@ from apps.errors import (
     PolicyViolation,
     UnsupportedFormat,
 )
+from apps.policies import services as policy_services
+from apps.policies.presets import PRESETS
+from apps.profiles import services as profile_services
 from apps.profiles.defaults import Wish
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
+from tests.factories.applications import Team, make_team
+from tests.factories.authorities import make_issuing
 from tests.factories.keys import make_csr
+from tests.unit.certificates.conftest import enrollment_of
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "a long password"
@@ -88,6 +97,56 @@ def test_a_renewal_csr_must_keep_the_names(team, from_csr):
             key_source=KeySource.CSR,
             csr_bytes=make_csr("other.example.com", number=1),
         )
+
+
+def test_a_closed_api_door_is_closed_for_renewals_too(team, kept):
+    Pairing.objects.filter(pk=team.pairing.pk).update(api_enabled=False)
+    with pytest.raises(AccessDenied):
+        renewal.renew(team.principal(), kept, key_source=KeySource.NEW)
+
+
+def test_a_successor_is_signed_as_the_profile_says(team, ask, sealwright):
+    first = ask("www.example.com").certificate
+    rules = PRESETS["tls-server"].rules | {"signature_algorithms": ["ecdsa-sha384"]}
+    policy_services.update_policy(sealwright, team.profile.policy, rules=rules)
+    defaults = team.profile.defaults | {"signature_algorithm": "ecdsa-sha384"}
+    profile_services.update_profile(sealwright, team.profile, defaults=defaults)
+
+    second = renew_by_csr(team, first, 1)
+    assert second.signature_algorithm == "ecdsa-sha384"
+    profile_services.update_profile(
+        sealwright, team.profile, defaults=PRESETS["tls-server"].defaults
+    )
+    assert renew_by_csr(team, second, 2).signature_algorithm == "ecdsa-sha384"
+
+
+def test_a_lifetime_that_the_issuers_end_had_cut_is_not_handed_down(sealwright, frozen_clock):
+    issuing = make_issuing("short", lifetime_days=10)
+    team = make_team("short", authority=issuing)
+    first = issuance.submit(enrollment_of(team, make_csr("www.example.com"))).certificate
+    authority_services.renew_authority(sealwright, issuing, 1000)
+
+    second = renew_by_csr(team, first, 1)
+    assert second.not_after - first.not_after > timedelta(days=60)
+
+
+def test_the_first_csr_fits_though_defaults_completed_its_subject(team, sealwright):
+    defaults = team.profile.defaults | {"subject": {"organization": "Example"}}
+    profile_services.update_profile(sealwright, team.profile, defaults=defaults)
+    first = issuance.submit(enrollment_of(team, make_csr("www.example.com"))).certificate
+
+    assert renew_by_csr(team, first, 0).subject == first.subject == "CN=www.example.com,O=Example"
+    foreign = make_csr("www.example.com", subject=(("organization", "Other"),), number=1)
+    second = first.replaced_by
+    with pytest.raises(PolicyViolation):
+        renewal.renew(team.principal(), second, key_source=KeySource.CSR, csr_bytes=foreign)
+
+
+def renew_by_csr(team: Team, certificate: Certificate, number: int) -> Certificate:
+    csr = make_csr("www.example.com", number=number)
+    return renewal.renew(
+        team.principal(), certificate, key_source=KeySource.CSR, csr_bytes=csr
+    ).certificate
 
 
 def test_a_revoked_certificate_is_not_renewed(team, kept):
