@@ -22,13 +22,22 @@ from rest_framework.response import Response
 from apps import clock, sealing
 from apps.applications.tokens import principal_of
 from apps.enrollment.models import IdempotentCall
-from apps.errors import IdempotencyConflict, IdempotencyMismatch, Malformed
+from apps.errors import (
+    IdempotencyConflict,
+    IdempotencyMismatch,
+    Malformed,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from apps.rest.problems import INTERNAL, kind_of
 from pki.findings import Violation
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
 _TAKEN_OVER_AFTER = timedelta(minutes=2)
+# The request may be on record and be finished by the reconciler.
+_FAULTS = (UpstreamUnavailable, UpstreamRejected)
 _FORM = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -50,7 +59,8 @@ def once(
 ) -> Response:
     """Run ``work`` at most once per Idempotency-Key, or just run it when there is none.
 
-    Only answers below 400 are kept; after an error the key is free for another try.
+    Only answers below 400 are kept; after a refusal the key is free for another try. After a
+    fault it is free, too, but what was begun may still end well: the next try looks for it.
 
     Args:
         request: may carry the key.
@@ -75,8 +85,11 @@ def once(
         return _replayed(call)
     try:
         response = work(attempt)
-    except BaseException:
-        IdempotentCall.objects.filter(pk=call.pk, status=None).delete()
+    except Exception as error:
+        if isinstance(error, _FAULTS) or kind_of(error) in {None, INTERNAL}:
+            _abandon(call)
+        else:
+            IdempotentCall.objects.filter(pk=call.pk, status=None).delete()
         raise
     _keep(call, response)
     return response
@@ -127,6 +140,12 @@ def _claimed_before(fresh: IdempotentCall) -> tuple[IdempotentCall, Attempt | No
         call.started_at = now
         call.save(update_fields=["started_at"])
     return call, Attempt(call.subject_id, taken_over=True)
+
+
+def _abandon(call: IdempotentCall) -> None:
+    """Let the next try take the call over at once, with whatever it has made."""
+    since = clock.now() - _TAKEN_OVER_AFTER
+    IdempotentCall.objects.filter(pk=call.pk, status=None).update(started_at=since)
 
 
 def _keep(call: IdempotentCall, response: Response) -> None:

@@ -13,8 +13,11 @@ from django.test import Client
 from apps import clock
 from apps.applications.models import Pairing
 from apps.applications.roles import Role
+from apps.authorities import signing as authority_signing
+from apps.certificates import issuance
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.enrollment.models import IdempotentCall
+from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
 from pki.algorithms import KeyAlgorithm
 from tests.factories.applications import Team, make_machine, make_token
@@ -367,6 +370,28 @@ def test_lg04_keys_of_two_callers_never_meet(post, body, team):
 
 def test_lg04_a_refusal_leaves_the_key_free(post, body):
     assert post(URL, body | {"ttl": "900d"}, **{"Idempotency-Key": "k"}).status_code == 422
+    assert post(URL, body, **{"Idempotency-Key": "k"}).status_code == 201
+
+
+def test_lg04_a_try_after_a_fault_finds_what_the_first_had_begun(post, body, monkeypatch):
+    def silent(*_: object) -> bytes:
+        raise UpstreamUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(authority_signing, "sign_tbs", silent)
+        assert post(URL, body, **{"Idempotency-Key": "k"}).status_code == 503
+    again = post(URL, body, **{"Idempotency-Key": "k"})
+    assert again.status_code == 202
+    assert again.json()["id"] == str(CertificateRequest.objects.get().pk)
+
+
+def test_lg04_a_try_after_a_fault_that_left_nothing_starts_afresh(post, body, monkeypatch):
+    def silent(*_: object) -> object:
+        raise UpstreamUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(issuance, "submit", silent)
+        assert post(URL, body, **{"Idempotency-Key": "k"}).status_code == 503
     assert post(URL, body, **{"Idempotency-Key": "k"}).status_code == 201
 
 
