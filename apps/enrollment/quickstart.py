@@ -87,6 +87,12 @@ def root_file() -> Path:
 _SYSTEM = principals.system("quickstart")
 
 
+def root_pem() -> str:
+    """Return that certificate, PEM; empty where it was never written."""
+    path = root_file()
+    return path.read_text() if path.exists() else ""
+
+
 def run() -> Outcome:
     """Make or complete the first installation, and keep its certificate and token fresh."""
     with _alone():

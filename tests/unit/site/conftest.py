@@ -21,6 +21,7 @@ from apps.errors import PolicyViolation
 from apps.jobs.models import Job
 from apps.principals import ProductRole
 from tests.factories.accounts import make_person
+from tests.factories.acme import Acme, make_acme
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
 
@@ -89,6 +90,7 @@ class World:
     token: ApiToken
     group: Group
     job: Job
+    acme: Acme
 
 
 @pytest.fixture
@@ -111,4 +113,5 @@ def world(team: Team, issue: Callable[..., Any]) -> World:
         token=ApiToken.objects.get(),
         group=groups.create_group(system, name="Payments people"),
         job=Job.objects.create(kind="crl.publish", state="failed", last_error="no answer"),
+        acme=make_acme(team.pairing),
     )

@@ -11,6 +11,13 @@ from apps.applications.models import ApiToken
 from apps.audit.models import AuditEvent
 from apps.authorities.models import CRL, AuthorityCertificate
 from apps.certificates.models import Certificate, CertificateRequest
+from apps.enrollment.models import (
+    AcmeAccount,
+    AcmeAuthorization,
+    AcmeChallenge,
+    AcmeOrder,
+    EabKey,
+)
 from apps.jobs.models import Job
 from apps.policies.models import PolicyVersion
 from apps.site.display import admin_url
@@ -26,6 +33,11 @@ ISSUED = [
     Job,
     PolicyVersion,
     ApiToken,
+    EabKey,
+    AcmeAccount,
+    AcmeOrder,
+    AcmeAuthorization,
+    AcmeChallenge,
 ]
 
 

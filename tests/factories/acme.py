@@ -1,0 +1,92 @@
+"""Which ACME door, client and failed order do tests look at?"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from apps import clock, principals
+from apps.applications.models import Pairing
+from apps.enrollment.acme import authorizations
+from apps.enrollment.acme.problems import Type, document
+from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
+from apps.enrollment.models import (
+    AcmeAccount,
+    AcmeAuthorization,
+    AcmeChallenge,
+    AcmeEndpoint,
+    AcmeOrder,
+    AcmeOrderAuthorization,
+    EabKey,
+)
+from apps.enrollment.services import acme as services
+
+NAME = "a.example.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acme:
+    """A door, and a client whose only order failed."""
+
+    endpoint: AcmeEndpoint
+    key: EabKey
+    account: AcmeAccount
+    order: AcmeOrder
+    authorization: AcmeAuthorization
+    challenge: AcmeChallenge
+
+
+def make_acme(pairing: Pairing, *, seen: str = "<b>404</b>") -> Acme:
+    """Return a door and a client whose http-01 challenge met the wrong answer."""
+    system = principals.system("tests")
+    endpoint = services.enable_acme(system, pairing)
+    key = services.create_eab_key(system, endpoint, name="cluster")
+    soon = clock.now() + timedelta(hours=1)
+    account = AcmeAccount.objects.create(
+        endpoint=endpoint,
+        thumbprint="t" * 43,
+        jwk={"kty": "EC", "crv": "P-256", "x": "x", "y": "y"},
+        contacts=["mailto:ops@example.com"],
+        eab_key=key,
+    )
+    order = AcmeOrder.objects.create(
+        account=account,
+        identifiers=[{"type": "dns", "value": NAME}],
+        identifiers_sha256="0" * 64,
+        expires_at=soon,
+    )
+    authorization = AcmeAuthorization.objects.create(
+        account=account, identifier_type="dns", identifier_value=NAME, expires_at=soon
+    )
+    AcmeOrderAuthorization.objects.create(order=order, authorization=authorization)
+    challenge = AcmeChallenge.objects.create(
+        authorization=authorization, type=ChallengeType.HTTP_01, status=ChallengeStatus.PROCESSING
+    )
+    detail = "It answered with status 404."
+    authorizations.settle_challenge(
+        challenge.pk,
+        proven=False,
+        problem=document(Type.INCORRECT_RESPONSE, detail),
+        attempt={
+            "at": "2027-01-01T00:00:00+00:00",
+            "by": "worker",
+            "type": "http-01",
+            "identifier": NAME,
+            "proven": False,
+            "error": "incorrectResponse",
+            "detail": detail,
+            "hops": [
+                {"url": f"http://{NAME}/.well-known/", "address": "192.0.2.7", "outcome": "404"}
+            ],
+            "seen": [seen],
+        },
+        principal=system,
+    )
+    for row in (order, authorization, challenge):
+        row.refresh_from_db()
+    return Acme(
+        endpoint=endpoint,
+        key=key,
+        account=account,
+        order=order,
+        authorization=authorization,
+        challenge=challenge,
+    )
