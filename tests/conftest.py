@@ -1,5 +1,6 @@
 """What does every test start from? No network, a clock that obeys, keys made once."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +36,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.interop)
         if on_sqlite and item.get_closest_marker("postgres"):
             item.add_marker(needs_postgres)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell how much the isolation wall covered: each of its tests notes what it walked."""
+    walked: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "wall" and report.when == "call":
+                    area, urls, calls = value
+                    walked.setdefault(area, Counter()).update(urls=urls, calls=calls)
+    if not walked:
+        return
+    from tests.protocol.wall.audiences import ROLES
+
+    terminalreporter.section("isolation wall")
+    for area, found in sorted(walked.items()):
+        terminalreporter.line(f"{area:12} {found['urls']:4} URLs {found['calls']:7} calls")
+    whole = sum(walked.values(), Counter())
+    terminalreporter.line(
+        f"{'in all':12} {whole['urls']:4} URLs {whole['calls']:7} calls as {len(ROLES)} roles"
+    )
 
 
 @pytest.fixture(scope="session")
