@@ -45,6 +45,7 @@ from tests.protocol.wall.world import ABSENT, ABSENT_NAME, World
 TLS = routes("config.urls")
 PLAIN = routes("config.urls_public")
 _ABSENT_VALUES = {"number": 999, "event_id": 10**12}
+_NO_CERTIFICATE = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"  # RFC 9773 section 4.1
 _UNKNOWN_URL = """{route} is not in the table of the isolation wall.
 Add a row for it to tests/protocol/wall/table.py (its docstring tells how), and have it reviewed."""
 _FIRST_REFUSAL = 400
@@ -314,6 +315,7 @@ def _open_targets(world: World, route: str, family: Open) -> list[Target]:
     if not family.thing:
         return [Target("own", {})]
     rest = dict.fromkeys(parameters(route), "none") | {"number": 1}
+    rest["certificate_id"] = _NO_CERTIFICATE
     if family.thing in world.common:
         own = world.common[family.thing]
         return [Target("own", rest | own), Target("absent", rest | _absent(own))]

@@ -264,10 +264,10 @@ def _headers(world: World) -> dict[str, dict[str, str]]:
     robot = User.objects.get(username="machine:payments-robot")
     roles = {
         "anonymous": {},
-        "admin session": _session(root),
-        "member session": _session(people[Role.ADMIN]),
-        "staff session": _session(staff),
-        "disabled session": _session(disabled),
+        "admin session": session_of(root),
+        "member session": session_of(people[Role.ADMIN]),
+        "staff session": session_of(staff),
+        "disabled session": session_of(disabled),
         "admin": _token(root),
         "confined admin": _token(root, application=own.application),
         "app admin": _token(people[Role.ADMIN]),
@@ -305,7 +305,8 @@ def _token(user: User, *, application: Application | None = None, **columns: Any
     return {"Authorization": f"Bearer {text}"}
 
 
-def _session(user: User) -> dict[str, str]:
+def session_of(user: User) -> dict[str, str]:
+    """Return the header of a browser in which the person is signed in."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
