@@ -1,6 +1,7 @@
 """Which authorities are there, what certifies them, and who uses them?"""
 
 import base64
+import time
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -19,6 +20,10 @@ from pki import chain
 
 # Longer hierarchies do not exist in the field; a loop in the data must not hang us.
 _MAX_DEPTH = 10
+# Every answer with a certificate carries its chain, which changes when an authority renews.
+_CHAIN_SECONDS = 60.0
+_MAX_CHAINS = 1024
+_chains: dict[UUID, tuple[float, tuple[bytes, ...]]] = {}
 
 
 def authorities() -> QuerySet[Authority]:
@@ -94,12 +99,19 @@ def chain_without_root(certificate_id: UUID) -> list[bytes]:
     Raises:
         NotFound: no such certificate.
     """
+    known = _chains.get(certificate_id)
+    if known is not None and time.monotonic() - known[0] < _CHAIN_SECONDS:
+        return list(known[1])
     certificate = (
         AuthorityCertificate.objects.select_related("authority").filter(pk=certificate_id).first()
     )
     if certificate is None:
         raise NotFound("No such authority certificate.")
-    return [der for der in chain_of(certificate) if not _is_self_issued(der)]
+    found = tuple(der for der in chain_of(certificate) if not _is_self_issued(der))
+    if len(_chains) >= _MAX_CHAINS:
+        _chains.clear()
+    _chains[certificate_id] = (time.monotonic(), found)
+    return list(found)
 
 
 def _upwards(certificate: AuthorityCertificate | None) -> Iterator[bytes]:

@@ -128,6 +128,7 @@ def _issuer_verdicts(leaf: Leaf, issuer: IssuerHandle) -> list[Verdict]:
 def _version_of(profile: Profile) -> PolicyVersion:
     version = profile.policy.current_version
     assert version is not None
+    version.policy = profile.policy  # at hand already; its name would cost a query
     return version
 
 

@@ -213,9 +213,10 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
     return Certificate(
         id=ids.uuid7(),
         request=request,
-        application_id=request.application_id,
-        profile_id=request.profile_id,
-        policy_version_id=request.policy_version_id,
+        # Objects, not identifiers: whoever shows the new row needs no query for what is at hand.
+        application=request.application,
+        profile=request.profile,
+        policy_version=request.policy_version,
         authority_id=request.authority_id,
         issuer_certificate_id=issuer.authority_certificate_id if issuer else None,
         state=CertificateState.ACTIVE,
