@@ -124,7 +124,7 @@ def ensure_responder(authority_id: UUID) -> OcspResponder:
     Two processes may make one at the same time: both work, the first one stored is kept.
 
     Raises:
-        InvalidTransition: the authority has no certificate, or that has expired.
+        InvalidTransition: the authority has no certificate, or that is not valid now.
         UpstreamUnavailable: a key backend does not answer.
     """
     newest = selectors.latest_responder(authority_id)
@@ -133,6 +133,8 @@ def ensure_responder(authority_id: UUID) -> OcspResponder:
     handle, now = signing.status_issuer_of(authority_id), clock.now()
     if handle.not_after <= now:
         raise InvalidTransition(f"The certificate of {handle.name} has expired.")
+    if handle.issuer.certificate.not_valid_before_utc > now:
+        raise InvalidTransition(f"The certificate of {handle.name} is not valid yet.")
     if newest is not None and newest.not_after >= handle.not_after:
         return newest  # it lives as long as the authority: there is no better one
     return _made(handle)
@@ -159,7 +161,10 @@ def renew_job() -> str:
 
 
 def _source_of(name: str) -> _Source:
-    newest = OcspResponder.objects.filter(authority_id=OuterRef("authority_id")).order_by("-id")
+    valid = OcspResponder.objects.filter(
+        authority_id=OuterRef("authority_id"), not_before__lte=clock.now()
+    )
+    newest = valid.order_by("-id")
     row = (
         AuthorityCertificate.objects.filter(authority__name=name, is_current=True)
         .values_list(
@@ -307,7 +312,7 @@ def _made(handle: IssuerHandle) -> OcspResponder:
 def _kept(row: OcspResponder) -> OcspResponder:
     """Store the responder, unless another process was first: then revoke this one and use that."""
     with transaction.atomic():
-        authority = Authority.objects.select_for_update(of=("self",)).get(pk=row.authority_id)
+        authority = selectors.locked(row.authority_id)
         newest = selectors.latest_responder(authority.pk)
         if newest is not None and _is_fresh(newest):
             ledger.revoke_serial(

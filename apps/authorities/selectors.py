@@ -8,6 +8,7 @@ from uuid import UUID
 from cryptography import x509
 from django.db.models import Prefetch, QuerySet
 
+from apps import clock
 from apps.authorities.models import (
     CRL,
     Authority,
@@ -54,6 +55,18 @@ def authority_named(name: str) -> Authority:
     return found
 
 
+def locked(authority_id: UUID) -> Authority:
+    """Return an authority as it is now, its row locked until the transaction ends.
+
+    Raises:
+        NotFound: it has been deleted meanwhile.
+    """
+    found = Authority.objects.select_for_update(of=("self",)).filter(pk=authority_id).first()
+    if found is None:
+        raise NotFound("No such authority.")
+    return found
+
+
 def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:
     """Return the certificate that the authority signs under, ``None`` before its first."""
     return AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True).first()
@@ -80,8 +93,13 @@ def certificates_of(authority: Authority) -> QuerySet[AuthorityCertificate]:
 
 
 def latest_responder(authority_id: UUID) -> OcspResponder | None:
-    """Return the responder certificate made last, with its key."""
-    responders = OcspResponder.objects.filter(authority_id=authority_id)
+    """Return the responder certificate made last, with its key.
+
+    One that is not valid yet is from before the clock was put back.
+    """
+    responders = OcspResponder.objects.filter(
+        authority_id=authority_id, not_before__lte=clock.now()
+    )
     return responders.select_related("key").order_by("-id").first()
 
 

@@ -176,7 +176,7 @@ def test_a_disabled_authority_still_answers(issuing, sealwright):
     assert ask(issuing, serial).certificate_status == STATUS.GOOD
 
 
-def test_one_responder_serves_until_half_of_its_life(issuing, frozen_clock):
+def test_one_responder_serves_until_half_of_its_life(frozen_clock, issuing):
     first = responder.ensure_responder(issuing.pk)
     assert responder.ensure_responder(issuing.pk) == first
     assert IssuedSerial.objects.filter(serial_number=first.serial_number).exists()
@@ -189,7 +189,7 @@ def test_one_responder_serves_until_half_of_its_life(issuing, frozen_clock):
     assert AuditEvent.objects.filter(event="ocsp.responder_renewed").count() == 2
 
 
-def test_an_expired_responder_is_replaced_by_the_question_itself(issuing, frozen_clock):
+def test_an_expired_responder_is_replaced_by_the_question_itself(frozen_clock, issuing):
     serial = issue(issuing)
     ask(issuing, serial)
     frozen_clock.shift(timedelta(days=40))
@@ -198,7 +198,23 @@ def test_an_expired_responder_is_replaced_by_the_question_itself(issuing, frozen
     assert response.certificates[0].not_valid_after_utc > clock.now()
 
 
-def test_the_job_renews_and_destroys_the_keys_of_expired_responders(issuing, frozen_clock):
+def test_a_clock_put_back_does_not_silence_the_responder(frozen_clock, issuing):
+    serial = issue(issuing)
+    frozen_clock.shift(86400)
+    ahead = responder.ensure_responder(issuing.pk)
+    frozen_clock.shift(-86400)
+    assert ask(issuing, serial).response_status == OK
+    assert ask(issuing, serial).response_status == OK
+    assert OcspResponder.objects.exclude(pk=ahead.pk).count() == 1
+
+
+def test_an_authority_that_is_not_valid_yet_makes_no_responder(frozen_clock, issuing):
+    frozen_clock.shift(-86400)
+    assert ask(issuing, 0x1F).response_status == x509_ocsp.OCSPResponseStatus.TRY_LATER
+    assert not OcspResponder.objects.exists()
+
+
+def test_the_job_renews_and_destroys_the_keys_of_expired_responders(frozen_clock, issuing):
     first = responder.ensure_responder(issuing.pk)
     assert responder.renew_job() == "renewed 1, keys destroyed 0"  # the root has its first one
     frozen_clock.shift(timedelta(days=40))

@@ -145,7 +145,8 @@ def test_o01_get_takes_every_spelling_of_base64(client, issuing):
             assert status_in(response).certificate_status == GOOD, spelling
 
 
-def test_o08_a_get_may_be_cached_for_half_a_minute(client, issuing, frozen_clock):
+@pytest.mark.usefixtures("frozen_clock")
+def test_o08_a_get_may_be_cached_for_half_a_minute(client, issuing):
     text = base64.b64encode(question(issuing, issue(issuing))).decode()
     response = client.get(f"/ocsp/issuing/{quote(text, safe='')}")
     assert response["Cache-Control"] == "public, max-age=30, no-transform, must-revalidate"

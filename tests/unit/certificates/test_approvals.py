@@ -113,7 +113,7 @@ def refused_as(team: Team, request: CertificateRequest, code: str) -> None:
 
 
 @pytest.mark.parametrize("waited_days", [1, 3])
-def test_a_start_asked_for_in_advance_is_kept_or_is_now(team, frozen_clock, waited_days):
+def test_a_start_asked_for_in_advance_is_kept_or_is_now(frozen_clock, team, waited_days):
     team.pairing.requires_approval = True
     team.pairing.save()
     start = clock.now_s() + timedelta(days=2)
