@@ -18,7 +18,7 @@ from django.db import transaction
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import ledger, publication, signing
+from apps.authorities import ledger, publication, selectors, signing
 from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.authorities.signing import IssuerHandle
@@ -126,7 +126,7 @@ def install(
     """
     certificate = x509.load_der_x509_certificate(der)
     with transaction.atomic():
-        locked = Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
+        locked = selectors.locked(authority.pk)
         if locked.state == AuthorityState.DISABLED:
             raise InvalidTransition(f"The authority {locked.name} is disabled.")
         AuthorityCertificate.objects.filter(authority=locked, is_current=True).update(

@@ -229,7 +229,7 @@ def _removable(authority_id: UUID, previous: CRL | None, serials: set[int]) -> s
 def _stored(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
     """Store the CRL unless another one came first; then it was built from old knowledge."""
     with transaction.atomic():
-        authority = Authority.objects.select_for_update(of=("self",)).get(pk=crl.authority_id)
+        authority = selectors.locked(crl.authority_id)
         newest = CRL.objects.filter(authority=authority).order_by("-number")
         if newest.values_list("number", flat=True).first() != (
             previous.number if previous else None

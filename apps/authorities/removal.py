@@ -10,7 +10,7 @@ from django.db.models import ProtectedError
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import ledger, publication
+from apps.authorities import ledger, publication, selectors
 from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import (
     CRL,
@@ -37,7 +37,7 @@ def remove(principal: Principal, authority: Authority) -> None:
     """
     refusal = f"The authority {authority.name} is in use by"
     with transaction.atomic():
-        locked = Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
+        locked = selectors.locked(authority.pk)
         users = _users(locked, clock.now())
         if users:
             raise InUse(refusal, users)

@@ -24,7 +24,7 @@ from apps.authorities.keys.rows import fresh_key
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState, Key
 from apps.authorities.signing import IssuerHandle
 from apps.authorities.specification import AuthoritySpec
-from apps.errors import AlreadyExists, InvalidInput, InvalidTransition
+from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from apps.principals import Principal
 from pki.findings import Violation
 
@@ -174,7 +174,7 @@ def update_authority(
     if violations:
         raise InvalidInput(violations)
     with transaction.atomic():
-        locked = _locked(authority)
+        locked = selectors.locked(authority.pk)
         before = {name: getattr(locked, name) for name in changes}
         changed = {name: value for name, value in changes.items() if value != before[name]}
         for name, value in changed.items():
@@ -236,6 +236,7 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
         AccessDenied: only product administrators.
         InvalidInput: everything that is wrong with the new lifetime.
         InvalidTransition: it is disabled, or its issuer is outside this product.
+        NotFound: it has been deleted meanwhile.
         UpstreamUnavailable: the key backend does not answer.
     """
     principal.require_governance()
@@ -260,8 +261,11 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
     if violations:
         raise InvalidInput(violations)
     planned = certification.plan(authority, lifetime_days=lifetime_days, issuer=parent)
-    with transaction.atomic():
-        certification.reserve(authority, planned)
+    try:
+        with transaction.atomic():
+            certification.reserve(authority, planned)
+    except IntegrityError as error:
+        raise NotFound("The authority, or its parent, has been deleted meanwhile.") from error
     pending = authority.state == AuthorityState.PENDING_CERTIFICATE
     event = Event.AUTHORITY_ACTIVATED if pending else Event.AUTHORITY_RENEWED
     certification.certify(principal, authority, planned, event)
@@ -316,10 +320,6 @@ def _row(spec: AuthoritySpec, key: Key) -> Authority:
     )
 
 
-def _locked(authority: Authority) -> Authority:
-    return Authority.objects.select_for_update(of=("self",)).get(pk=authority.pk)
-
-
 def _moved(
     principal: Principal,
     authority: Authority,
@@ -328,7 +328,7 @@ def _moved(
     event: Event,
 ) -> Authority:
     with transaction.atomic():
-        locked = _locked(authority)
+        locked = selectors.locked(authority.pk)
         if locked.state != before:
             raise InvalidTransition(f"The authority {locked.name} is {locked.state}, not {before}.")
         locked.state = after

@@ -10,7 +10,7 @@ from apps.applications.roles import Permission
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AlreadyExists, InUse
+from apps.errors import AlreadyExists, InUse, NotFound
 from apps.principals import Principal
 
 
@@ -50,7 +50,7 @@ def update_application(
     access.require(principal, Permission.EDIT, application)
     naming.check(application.name, description)
     with transaction.atomic():
-        before, application.description = application.description, description
+        before, application.description = _locked(application).description, description
         application.save(update_fields=["description"])
         record(
             Event.APPLICATION_UPDATED,
@@ -74,7 +74,7 @@ def delete_application(principal: Principal, application: Application) -> None:
     """
     access.require(principal, Permission.EDIT, application)
     with transaction.atomic():
-        Application.objects.select_for_update().filter(pk=application.pk).first()
+        _locked(application)
         users = _users(application)
         if users:
             raise InUse("The application still holds", users)
@@ -85,6 +85,14 @@ def delete_application(principal: Principal, application: Application) -> None:
             application_id=application.pk,
         )
         application.delete()
+
+
+def _locked(application: Application) -> Application:
+    """Return the row as it is now, locked; another administrator may have removed it."""
+    found = Application.objects.select_for_update().filter(pk=application.pk).first()
+    if found is None:
+        raise NotFound
+    return found
 
 
 def _users(application: Application) -> list[str]:

@@ -7,7 +7,7 @@ from apps.applications.models import MachineIdentity
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AlreadyExists
+from apps.errors import AlreadyExists, NotFound
 from apps.principals import Principal
 
 # People cannot take a user name with a colon, so no machine can pass for a person.
@@ -46,11 +46,12 @@ def update_machine_identity(
     Raises:
         AccessDenied: not a product administrator.
         InvalidInput: the description is unusable.
+        NotFound: it has been deleted meanwhile.
     """
     principal.require_governance()
     naming.check(machine.name, description)
     with transaction.atomic():
-        before, machine.description = machine.description, description
+        before, machine.description = _locked(machine).description, description
         machine.save(update_fields=["description"])
         record(
             Event.MACHINE_UPDATED,
@@ -90,6 +91,7 @@ def delete_machine_identity(principal: Principal, machine: MachineIdentity) -> N
     """
     principal.require_governance()
     with transaction.atomic():
+        _locked(machine)
         record(Event.MACHINE_DELETED, principal=principal, subject=machine)
         machine.user.delete()
 
@@ -98,6 +100,15 @@ def _set_active(
     principal: Principal, machine: MachineIdentity, event: Event, *, active: bool
 ) -> None:
     with transaction.atomic():
+        _locked(machine)
         machine.user.is_active = active
         machine.user.save(update_fields=["is_active"])
         record(event, principal=principal, subject=machine, active=active)
+
+
+def _locked(machine: MachineIdentity) -> MachineIdentity:
+    """Return the row as it is now, locked; another administrator may have removed it."""
+    found = MachineIdentity.objects.select_for_update().filter(pk=machine.pk).first()
+    if found is None:
+        raise NotFound
+    return found

@@ -305,3 +305,37 @@ def test_deleting_a_machine_takes_its_rights_along(payments):
     services.delete_machine_identity(SYSTEM, machine)
     assert access.rights_in(principal, payments.pk) == frozenset()
     assert AuditEvent.objects.get(event=Event.MACHINE_DELETED).subject_label == "robot"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        services.delete_application,
+        lambda principal, gone: services.update_application(principal, gone, description="new"),
+    ],
+)
+def test_an_act_on_an_application_that_has_just_gone_finds_nothing(governor, payments, act):
+    services.delete_application(governor, Application.objects.get(pk=payments.pk))
+    with pytest.raises(NotFound):
+        act(governor, payments)
+    assert events(Event.APPLICATION_DELETED) == 1
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        services.delete_machine_identity,
+        services.disable_machine_identity,
+        services.enable_machine_identity,
+        lambda principal, gone: services.update_machine_identity(
+            principal, gone, description="new"
+        ),
+    ],
+)
+def test_an_act_on_a_machine_that_has_just_gone_finds_nothing(governor, act):
+    machine = services.create_machine_identity(governor, name="robot")
+    services.delete_machine_identity(governor, MachineIdentity.objects.get(pk=machine.pk))
+    before = AuditEvent.objects.count()
+    with pytest.raises(NotFound):
+        act(governor, machine)
+    assert AuditEvent.objects.count() == before

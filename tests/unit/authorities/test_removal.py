@@ -1,14 +1,15 @@
 """Does an authority go only when nobody needs it, and its key with it?"""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from apps import clock
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger, responder, services
+from apps.authorities import ledger, publication, responder, services
 from apps.authorities.models import CRL, Authority, IssuedSerial, Key
-from apps.errors import InUse
+from apps.errors import InUse, NotFound
 from apps.jobs.models import Job
 from pki.reasons import RevocationReason
 from tests.factories.authorities import make_issuing, make_root
@@ -75,3 +76,37 @@ def test_the_parent_revokes_the_certificate_of_a_child_that_goes(sealwright):
     assert status.reason == RevocationReason.CESSATION_OF_OPERATION
     assert Job.objects.filter(kind="crl.publish", idempotency_key=str(root.pk)).exists()
     services.delete_authority(sealwright, root)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        services.delete_authority,
+        services.disable_authority,
+        partial(services.update_authority, ocsp_enabled=False),
+        partial(services.renew_authority, lifetime_days=10),
+        lambda _principal, authority: publication.publish_crl(authority.pk),
+    ],
+)
+def test_an_act_on_an_authority_that_has_just_gone_finds_nothing(sealwright, act):
+    root = make_root()
+    services.delete_authority(sealwright, Authority.objects.get(pk=root.pk))
+    events = AuditEvent.objects.count()
+    with pytest.raises(NotFound):
+        act(sealwright, root)
+    assert AuditEvent.objects.count() == events
+
+
+def test_an_authority_that_goes_while_its_crl_is_made_leaves_none(sealwright, monkeypatch):
+    root = make_root()
+    built = publication._built
+
+    def meanwhile(*arguments: object) -> CRL:
+        crl = built(*arguments)
+        services.delete_authority(sealwright, root)
+        return crl
+
+    monkeypatch.setattr(publication, "_built", meanwhile)
+    with pytest.raises(NotFound):
+        publication.publish_crl(root.pk)
+    assert not CRL.objects.exists()
