@@ -70,8 +70,11 @@ def keyring() -> None:
 
 @pytest.fixture
 def frozen_clock() -> Iterator[time_machine.Traveller]:
-    """Stop the clock on a whole second; ``shift`` and ``move_to`` change it."""
-    with time_machine.travel(datetime(2026, 11, 23, 12, 0, tzinfo=UTC), tick=False) as clock:
+    """Stop the clock on a whole second of the present; ``shift`` and ``move_to`` change it.
+
+    A fixed date would lie before what other fixtures made, as soon as it is past.
+    """
+    with time_machine.travel(datetime.now(UTC).replace(microsecond=0), tick=False) as clock:
         yield clock
 
 
