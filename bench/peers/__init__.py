@@ -1,0 +1,3 @@
+from bench.peers.base import PeerUnavailableError
+
+PEERS = {}

@@ -1,0 +1,5 @@
+"""What do peers have in common?"""
+
+
+class PeerUnavailableError(Exception):
+    """This peer cannot run here; the text says why. It is reported, never counted as slow."""

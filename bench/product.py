@@ -1,0 +1,120 @@
+"""How does Sealwright itself take part? This checkout, set up afresh, served as in production.
+
+``manage.py migrate`` and ``quickstart`` on a data directory of its own, then the TLS listener
+by the very command line that ``manage.py serve`` runs: gunicorn, two workers of four threads.
+The workload enqueues no jobs, so no job worker runs; rate limits are off.
+"""
+
+import json
+import os
+import sys
+import urllib.request
+from pathlib import Path
+from ssl import create_default_context
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bench import processes
+from bench.contender import Contender, Pipe
+from bench.database import Database
+
+_ROOT = Path(__file__).resolve().parents[1]
+_ISSUING = "quickstart-issuing"
+# One certificate: the request, its reserved serial number, the certificate, two events.
+_ROWS = {
+    "certificates_certificaterequest": 1,
+    "certificates_certificate": 1,
+    "authorities_issuedserial": 1,
+    "audit_auditevent": 2,
+}
+
+
+def start(database: Database, folder: Path, *, plain: bool) -> "Product":
+    """Set up and serve a Sealwright.
+
+    Args:
+        database: where its database is made.
+        folder: for its data directory.
+        plain: without TLS, for comparison with servers that have none.
+    """
+    home = folder / "sealwright"
+    url = database.create("bench_sealwright", folder)
+    port = processes.free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("SEALWRIGHT_")
+    } | {
+        "SEALWRIGHT_HOME": str(home),
+        "SEALWRIGHT_STATIC_ROOT": str(home / "static"),
+        "SEALWRIGHT_DATABASE_URL": url,
+        "SEALWRIGHT_HTTPS_PORT": str(port),
+        "SEALWRIGHT_HTTP_PORT": str(processes.free_port()),
+        "SEALWRIGHT_API_RATE_PER_MINUTE": "0",
+        "SEALWRIGHT_LOG_LEVEL": "WARNING",
+    }
+    for command in (["migrate", "--verbosity", "0"], ["quickstart"]):
+        processes.run(
+            [sys.executable, "manage.py", *command], folder=_ROOT, environment=environment
+        )
+    log = folder / "sealwright.log"
+    command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn_https"]
+    if plain:
+        command += ["--certfile", ""]
+    process = processes.start(command, folder=_ROOT, environment=environment, log=log)
+    processes.wait_until(lambda: processes.accepts(port), process, log)
+    facts = json.loads((home / "quickstart.json").read_text())
+    server = f"http://127.0.0.1:{port}" if plain else facts["https_url"]
+    options = {
+        "url": server,
+        "ca_file": facts["ca_file"],
+        "application": facts["application"],
+        "profile": "tls-server",
+        "headers": {
+            "Authorization": f"Bearer {facts['token']}",
+            "Content-Type": "application/json",
+        },
+    }
+    return Product(process, options, url, database, _authorities(server, facts["ca_file"]))
+
+
+class Product:
+    """A running Sealwright, from which workloads make contenders."""
+
+    def __init__(
+        self,
+        process: "processes.subprocess.Popen[bytes]",
+        options: dict[str, object],
+        url: str,
+        database: Database,
+        authorities: list[bytes],
+    ) -> None:
+        self._process, self._options, self._url = process, options, url
+        self._database, self._authorities = database, authorities
+
+    def contender(self, name: str, dialect: str, ops: int) -> Contender:
+        """Return a contender that asks this server in one of the drivers' dialects."""
+        return Contender(
+            name=name,
+            pipe=Pipe("bench.drivers.issue", dialect, json.dumps(self._options)),
+            ops=ops,
+            authorities=self._authorities,
+            app_pids=(self._process.pid,),
+            db_pids=self._database.pids,
+            tables=_ROWS,
+            database_url=self._url,
+            about=f"{'plain HTTP' if 'https' not in str(self._options['url']) else 'TLS'}, "
+            "gunicorn 2 workers x 4 threads",
+        )
+
+    def stop(self) -> None:
+        """End the server."""
+        processes.stop(self._process)
+
+
+def _authorities(server: str, ca_file: str) -> list[bytes]:
+    """Return issuing authority and root, DER."""
+    context = create_default_context(cafile=ca_file) if server.startswith("https") else None
+    with urllib.request.urlopen(f"{server}/pki/{_ISSUING}/ca.cer", context=context) as answer:
+        issuing = answer.read()
+    root = x509.load_pem_x509_certificate(Path(ca_file).read_bytes())
+    return [issuing, root.public_bytes(Encoding.DER)]

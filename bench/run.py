@@ -1,0 +1,232 @@
+"""How much does Sealwright cost, beside what it could cost and what others cost?
+
+Everything is measured in one call: contenders take turns, round by round, and only samples of
+the same round are divided by each other (PERFORMANCE rules; see ``bench/README.md``).
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import database, product
+from bench.contender import Contender, ending
+from bench.database import Database
+from bench.limits.contenders import limit
+from bench.peers import PEERS, PeerUnavailableError
+from bench.stats import Sample, Spread, ratios
+
+_TARGETS = tomllib.loads((Path(__file__).parent / "targets.toml").read_text())
+_WARM_UP = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is measured.
+
+    Attributes:
+        dialect: how drivers ask Sealwright.
+        ops: certificates in one of its samples.
+        limits: yardsticks and the certificates in a sample of each.
+        peers: who else can do this.
+    """
+
+    dialect: str
+    ops: int
+    limits: dict[str, int]
+    peers: tuple[str, ...] = ()
+
+
+WORKLOADS = {
+    "W2": Workload(
+        "sealwright", 400, {"crypto": 3000, "insert": 1500}, ("django-ca", "django-ca-md5", "cfssl")
+    ),
+    "W2b": Workload("sealwright-bulk", 1200, {"crypto": 3000, "batch": 2500}),
+}
+
+
+def main() -> int:
+    """Run one workload; the exit status tells whether the floors hold."""
+    options = _options()
+    workload = WORKLOADS[options.workload]
+    began = time.monotonic()
+    with (
+        tempfile.TemporaryDirectory(prefix="sealwright-bench-") as scratch,
+        database.running(options.database) as base,
+    ):
+        folder = Path(scratch)
+        folder.chmod(0o755)
+        contenders, skipped, server = _contenders(options, workload, base, folder)
+        try:
+            with ending(contenders):
+                rounds = _rounds(contenders, options.pairs, began, options.seconds)
+        finally:
+            server.stop()
+    report = _report(options, base, contenders, rounds, skipped)
+    _show(report)
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2) + "\n")
+    return 0 if report["holds"] else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("workload", nargs="?", default="W2", choices=WORKLOADS)
+    parser.add_argument("--pairs", type=int, default=3, help="rounds (default 3; 7 to quote)")
+    parser.add_argument("--database", default="postgresql", choices=["postgresql", "sqlite"])
+    parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="repeatable")
+    parser.add_argument("--plain", action="store_true", help="serve without TLS")
+    parser.add_argument("--seconds", type=float, default=3600, help="start no round after these")
+    parser.add_argument("--json", help="write everything measured to this file")
+    return parser.parse_args()
+
+
+def _contenders(
+    options: argparse.Namespace, workload: Workload, base: Database, folder: Path
+) -> tuple[list[Contender], dict[str, str], product.Product]:
+    """Start everybody; peers that cannot take part are named with the reason."""
+    server = product.start(base, folder, plain=options.plain)
+    found = [server.contender("sealwright", workload.dialect, workload.ops)]
+    found += [limit(mode, base, folder, ops) for mode, ops in workload.limits.items()]
+    skipped = {}
+    for name in options.peer:
+        if name not in workload.peers:
+            skipped[name] = "has nothing like this workload"
+            continue
+        try:
+            found.append(PEERS[name](base, folder))
+        except PeerUnavailableError as error:
+            skipped[name] = str(error)
+    return found, skipped, server
+
+
+def _rounds(
+    contenders: list[Contender], pairs: int, began: float, seconds: float
+) -> list[dict[str, Sample]]:
+    for contender in contenders:
+        contender.warm(_WARM_UP if contender.app_pids else 20)
+    rounds: list[dict[str, Sample]] = []
+    for number in range(pairs):
+        if rounds and time.monotonic() - began > seconds:
+            break
+        # Every other round backwards, so that nobody always comes first.
+        order = contenders if number % 2 == 0 else contenders[::-1]
+        samples = {contender.name: contender.sample() for contender in order}
+        rounds.append(samples)
+        shown = ", ".join(f"{n} {s.cpu_ms:.2f}" for n, s in sorted(samples.items()))
+        print(f"round {number + 1}: CPU ms/op {shown}", file=sys.stderr, flush=True)
+    return rounds
+
+
+def _report(
+    options: argparse.Namespace,
+    base: Database,
+    contenders: list[Contender],
+    rounds: list[dict[str, Sample]],
+    skipped: dict[str, str],
+) -> dict[str, Any]:
+    targets = _TARGETS[options.workload]
+    report: dict[str, Any] = {
+        "workload": options.workload,
+        "title": targets["title"],
+        "database": base.version,
+        "machine": _machine(),
+        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+        "about": {contender.name: contender.about for contender in contenders},
+        "skipped": skipped,
+        "contenders": {c.name: _figures([r[c.name] for r in rounds]) for c in contenders},
+        "rounds": [{name: s.as_dict() for name, s in samples.items()} for samples in rounds],
+        "ratios": [],
+        "holds": True,
+    }
+    wanted = [(targets["limit"], "sealwright", "of the limit", targets["of_limit"])]
+    wanted += [
+        (peer, "sealwright", f"times better than {peer}", goal)
+        for peer, goal in targets.get("times_better", {}).items()
+        if peer in rounds[0]
+    ]
+    wanted += [
+        (p, "sealwright", f"times better than {p}", {}) for p in ("cfssl",) if p in rounds[0]
+    ]
+    for above, below, label, goal in wanted:
+        spread, discarded = ratios(rounds, above, below)
+        held = spread is not None and spread.median >= goal.get("must", 0)
+        report["ratios"].append(
+            {
+                "label": label,
+                "spread": None if spread is None else vars_of(spread),
+                "discarded": discarded,
+                "goal": goal,
+                "holds": held,
+            }
+        )
+        gates = base.kind == "postgresql" and spread is not None
+        report["holds"] = report["holds"] and (held or not gates)
+    return report
+
+
+def vars_of(spread: Spread) -> dict[str, float]:
+    """Return the JSON form of a spread."""
+    return {"median": spread.median, "least": spread.least, "greatest": spread.greatest}
+
+
+def _figures(samples: list[Sample]) -> dict[str, str]:
+    """Return what a table shows of one contender, each ``median [min-max]``."""
+    return {
+        "CPU ms/op": Spread.of([s.cpu_ms for s in samples]).show(),
+        "app": Spread.of([s.app_cpu_s * 1000 / s.ops for s in samples]).show(),
+        "db": Spread.of([s.db_cpu_s * 1000 / s.ops for s in samples]).show(),
+        "ops/s": Spread.of([s.ops / s.wall_s for s in samples]).show(0),
+        "p50 ms": Spread.of([s.p50_ms for s in samples]).show(1),
+        "p95 ms": Spread.of([s.p95_ms for s in samples]).show(1),
+        "driver": Spread.of([s.driver_share * 100 for s in samples]).show(0) + " %",
+    }
+
+
+def _machine() -> dict[str, Any]:
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    return {
+        "cpu": model,
+        "cpus": os.cpu_count(),
+        "load": [round(value, 2) for value in os.getloadavg()],
+        "python": platform.python_version(),
+        "kernel": platform.release(),
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    machine = report["machine"]
+    print(f"\n{report['workload']}: {report['title']}")
+    print(
+        f"{machine['cpus']} x {machine['cpu']}, Python {machine['python']}, {report['database']}, "
+        f"load {machine['load'][0]}; {len(report['rounds'])} rounds, median [min-max]\n"
+    )
+    columns = list(next(iter(report["contenders"].values())))
+    print(f"| contender | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for name, figures in report["contenders"].items():
+        print(f"| {name} | {' | '.join(figures.values())} |")
+    print()
+    for ratio in report["ratios"]:
+        if ratio["spread"] is None:
+            print(f"{ratio['label']}: no baseline, every round was discarded")
+            continue
+        shown = Spread(**ratio["spread"]).show()
+        goal = ", ".join(f"{word} {value:g}" for word, value in ratio["goal"].items())
+        verdict = "" if not goal else f"; {goal}: {'holds' if ratio['holds'] else 'FAILS'}"
+        print(f"{ratio['label']}: {shown} ({ratio['discarded']} rounds discarded){verdict}")
+    for name, reason in report["skipped"].items():
+        print(f"{name}: no baseline: {reason}")

@@ -1,0 +1,75 @@
+"""Did everybody do the same work, all of it? Checked inside each run, for each sample.
+
+A contender that answers quickly without issuing, or issues without keeping, is not fast. What
+fails here ends the run with an error instead of a number.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+
+class UnequalWorkError(Exception):
+    """What came back, or what is stored, is not the work that was asked for."""
+
+
+def certificates(report: dict[str, Any], authorities: Sequence[bytes], ops: int) -> None:
+    """Check that each request got a certificate: its key, its name, from one of the authorities.
+
+    Args:
+        report: what a driver printed: names, keys and certificates in the same order.
+        authorities: certificates (DER) that may have issued; those above them, too.
+        ops: how many there must be.
+
+    Raises:
+        UnequalWorkError: with the first difference.
+    """
+    if report["failures"]:
+        raise UnequalWorkError(f"a request failed: {report['failures'][0]}")
+    issued = [bytes.fromhex(text) for text in report["certificates"]]
+    if len(issued) != ops:
+        raise UnequalWorkError(f"{len(issued)} certificates for {ops} requests")
+    above = [x509.load_der_x509_certificate(der) for der in authorities]
+    by_name = {ca.subject: ca for ca in above}
+    serials = set()
+    for der, name, spki in zip(issued, report["names"], report["spkis"], strict=True):
+        certificate = x509.load_der_x509_certificate(der)
+        _one(certificate, name, bytes.fromhex(spki), by_name)
+        serials.add(certificate.serial_number)
+    if len(serials) != ops:
+        raise UnequalWorkError("serial numbers repeat")
+
+
+def _one(
+    certificate: x509.Certificate, name: str, spki: bytes, above: dict[x509.Name, x509.Certificate]
+) -> None:
+    key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key != spki:
+        raise UnequalWorkError(f"the certificate for {name} has another key")
+    alternative = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    if alternative.value.get_values_for_type(x509.DNSName) != [name]:
+        raise UnequalWorkError(f"the certificate for {name} names {alternative.value}")
+    issuer = above.get(certificate.issuer)
+    if issuer is None:
+        raise UnequalWorkError(f"the issuer of {name} is unknown: {certificate.issuer}")
+    certificate.verify_directly_issued_by(issuer)  # raises when it is not so
+    while issuer.issuer != issuer.subject:
+        higher = above.get(issuer.issuer)
+        if higher is None:
+            raise UnequalWorkError(f"the chain of {name} ends at {issuer.subject}")
+        issuer.verify_directly_issued_by(higher)
+        issuer = higher
+
+
+def stored(before: dict[str, int], after: dict[str, int], expected: dict[str, int]) -> None:
+    """Check that tables have grown by exactly so many rows.
+
+    Raises:
+        UnequalWorkError: one has not.
+    """
+    for table, growth in expected.items():
+        if after[table] - before[table] != growth:
+            found = after[table] - before[table]
+            raise UnequalWorkError(f"{table} grew by {found} rows, not {growth}")
