@@ -20,7 +20,19 @@ from bench.contender import Contender, Pipe
 from bench.database import Database
 
 _ROOT = Path(__file__).resolve().parents[1]
+ACME = "acme"
 _ISSUING = "quickstart-issuing"
+# One ACME order, from the account's registration to the download.
+_ACME_ROWS = {
+    "enrollment_acmeaccount": 1,
+    "enrollment_acmeorder": 1,
+    "enrollment_acmeauthorization": 1,
+    "enrollment_acmechallenge": 3,
+    "certificates_certificaterequest": 1,
+    "certificates_certificate": 1,
+    "authorities_issuedserial": 1,
+    "audit_auditevent": 4,
+}
 # One certificate: the request, its reserved serial number, the certificate, two events.
 _ROWS = {
     "certificates_certificaterequest": 1,
@@ -30,13 +42,16 @@ _ROWS = {
 }
 
 
-def start(database: Database, folder: Path, *, plain: bool) -> "Product":
+def start(
+    database: Database, folder: Path, *, plain: bool = False, acme: bool = False
+) -> "Product":
     """Set up and serve a Sealwright.
 
     Args:
         database: where its database is made.
         folder: for its data directory.
         plain: without TLS, for comparison with servers that have none.
+        acme: with an ACME door that counts every challenge as proven.
     """
     home = folder / "sealwright"
     url = database.create("bench_sealwright", folder)
@@ -56,8 +71,14 @@ def start(database: Database, folder: Path, *, plain: bool) -> "Product":
         processes.run(
             [sys.executable, "manage.py", *command], folder=_ROOT, environment=environment
         )
+    directory = ""
+    if acme:
+        directory = processes.run(
+            [sys.executable, "-m", "bench.stubs.acme_door"], folder=_ROOT, environment=environment
+        ).strip()
     log = folder / "sealwright.log"
-    command = [sys.executable, "-m", "gunicorn", "-c", "python:config.gunicorn_https"]
+    config = "bench.stubs.gunicorn_proven" if acme else "config.gunicorn_https"
+    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}"]
     if plain:
         command += ["--certfile", ""]
     process = processes.start(command, folder=_ROOT, environment=environment, log=log)
@@ -69,6 +90,7 @@ def start(database: Database, folder: Path, *, plain: bool) -> "Product":
         "ca_file": facts["ca_file"],
         "application": facts["application"],
         "profile": "tls-server",
+        "directory": directory,
         "headers": {
             "Authorization": f"Bearer {facts['token']}",
             "Content-Type": "application/json",
@@ -95,16 +117,22 @@ class Product:
         """Return a contender that asks this server in one of the drivers' dialects."""
         return Contender(
             name=name,
-            pipe=Pipe("bench.drivers.issue", dialect, json.dumps(self._options)),
+            pipe=self._pipe(dialect),
             ops=ops,
             authorities=self._authorities,
             app_pids=(self._process.pid,),
             db_pids=self._database.pids,
-            tables=_ROWS,
+            tables=_ACME_ROWS if dialect == ACME else _ROWS,
             database_url=self._url,
             about=f"{'plain HTTP' if 'https' not in str(self._options['url']) else 'TLS'}, "
             "gunicorn 2 workers x 4 threads",
         )
+
+    def _pipe(self, dialect: str) -> Pipe:
+        options = json.dumps(self._options)
+        if dialect == ACME:
+            return Pipe("bench.drivers.acme_flow", options)
+        return Pipe("bench.drivers.issue", dialect, options)
 
     def stop(self) -> None:
         """End the server."""
