@@ -174,7 +174,9 @@ def _authority(principal: Principal, outcome: Outcome, spec: AuthoritySpec) -> A
         outcome.done.append(f"authority {spec.name}")
     elif authority.state == AuthorityState.PENDING_CERTIFICATE:
         # An earlier start ended between the intent and the signature.
-        authority = authority_services.renew_authority(principal, authority, spec.lifetime_days or _ISSUING_DAYS)
+        authority = authority_services.renew_authority(
+            principal, authority, spec.lifetime_days or _ISSUING_DAYS
+        )
     if not CRL.objects.filter(authority=authority).exists():
         publication.publish_crl(authority.pk)
     return authority
