@@ -13,7 +13,16 @@ from tests.interop.acme.clients import EabKey, World
 from tests.interop.server import Server
 
 # One single-use key each; what a test registers with it, no other can.
-KEYS = ("certbot", "certbot-renew", "lego", "lego-tls", "lego-dns", "library", "dehydrated", "node")
+KEYS = (
+    "certbot",
+    "lego",
+    "library",
+    "dehydrated",
+    "node",
+    "snippet-certbot",
+    "snippet-lego",
+    "nobody",
+)
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def registered(acme, home) -> Path:
 def test_wrong_eab_key_is_refused(acme, tmp_path):
     said = certbot(
         acme, tmp_path, "register", "--agree-tos", "-m", "a@example.com", "--no-eff-email",
-        "--eab-kid", acme.keys["certbot-renew"].kid, "--eab-hmac-key", clients.WRONG_HMAC_KEY, status=1,
+        "--eab-kid", acme.keys["nobody"].kid, "--eab-hmac-key", clients.WRONG_HMAC_KEY, status=1,
     ).said  # fmt: skip
     assert "kid and HMAC key do not match" in said
 

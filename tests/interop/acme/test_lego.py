@@ -54,7 +54,7 @@ def test_wrong_eab_key_is_refused(acme, tmp_path):
         "-d",
         "x.example.test",
         "run",
-        eab="lego-tls",
+        eab="nobody",
         key=clients.WRONG_HMAC_KEY,
         status=1,
     )
