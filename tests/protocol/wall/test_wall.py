@@ -18,6 +18,9 @@ from django.conf import settings
 from django.contrib import admin
 from django.test import Client, override_settings
 
+from apps.certificates import selectors
+from apps.certificates.models import Certificate
+from apps.errors import NotFound
 from apps.site.display import admin_url
 from tests.protocol.wall.audiences import AUTHENTICATED, ROLES, UNAUTHENTICATED
 from tests.protocol.wall.calls import (
@@ -407,3 +410,36 @@ def test_anybody_may_see_the_login_page_and_nobody_else_gets_in(world, call, rec
             assert got.status == 200, role
             assert not _told(world, got)
     record_property("wall", ("admin", len(ADMIN_OPEN), call.calls))
+
+
+# --- the wall itself -------------------------------------------------------------------------------
+
+
+def test_the_wall_sees_a_hole(world, call, monkeypatch):
+    """A look-up that forgets to ask who asks is found by status, by content and by difference."""
+
+    def any_certificate(_principal: Any, certificate_id: Any) -> Certificate:
+        return Certificate.objects.get(pk=certificate_id)
+
+    monkeypatch.setattr(selectors, "certificate_visible_to", any_certificate)
+    row = TABLE[f"{API}certificates/<uuid:certificate_id>/"]
+    found = "\n".join(_api(world, call, row, "GET", "operator"))
+    assert "operator: GET foreign" in found
+    assert "200 instead of 404" in found
+    assert "tells www.billing.example.com" in found or "tells billing.example.com" in found
+    assert "differs from one that does not exist" in found
+
+
+def test_the_wall_sees_a_refusal_that_writes(world, call, monkeypatch):
+    def write(*_: Any) -> None:
+        Certificate.objects.update(search_text="changed")
+        raise NotFound
+
+    monkeypatch.setattr(selectors, "certificate_visible_to", write)
+    row = TABLE[f"{API}certificates/<uuid:certificate_id>/"]
+    assert "refused, but wrote" in "\n".join(_api(world, call, row, "GET", "operator"))
+
+
+def test_the_wall_does_not_know_urls_that_nobody_listed():
+    assert not is_known("api/v1/widgets/")
+    assert not is_known("debug/")
