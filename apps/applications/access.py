@@ -20,6 +20,7 @@ from apps.audit.events import Event
 from apps.audit.record import record_sampled
 from apps.errors import AccessDenied, NotFound
 from apps.principals import Principal, Scope
+from apps.statements.lookups import KEY, NUMBER, Lookup
 
 SCOPE_OF: dict[Permission, Scope] = {
     Permission.VIEW: Scope.READ,
@@ -46,6 +47,20 @@ _ALL = frozenset(Permission)
 _BY_NAME = {right.value: right for right in Permission}
 _NONE: frozenset[Permission] = frozenset()
 _NOBODY = 0  # no account has this primary key
+
+_RIGHTS = Lookup(
+    lambda user, application: (
+        ApplicationUserObjectPermission.objects.filter(user_id=user, content_object_id=application)
+        .values_list("permission__codename")
+        .union(
+            ApplicationGroupObjectPermission.objects.filter(
+                group__user=user, content_object_id=application
+            ).values_list("permission__codename")
+        )
+    ),
+    user=NUMBER,
+    application=KEY,
+)
 
 
 def rights_in(principal: Principal, application_id: UUID | None) -> frozenset[Permission]:
@@ -175,18 +190,9 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
         return fallback
     if principal.user_id is None:
         return fallback
-    held = (
-        _user_rows(principal)
-        .filter(content_object_id=application_id)
-        .values_list("permission__codename", flat=True)
-    )
-    by_group = (
-        _group_rows(principal)
-        .filter(content_object_id=application_id)
-        .values_list("permission__codename", flat=True)
-    )
+    held = _RIGHTS.all(principal.user_id, application_id)
     # Names that this version does not know (another one shares the database) allow nothing.
-    return fallback | {_BY_NAME[name] for name in held.union(by_group) if name in _BY_NAME}
+    return fallback | {_BY_NAME[name] for (name,) in held if name in _BY_NAME}
 
 
 def _rights_of_protocol_account(

@@ -20,6 +20,7 @@ from apps.applications.models import ApiToken
 from apps.errors import AuthenticationFailed, RateLimited
 from apps.principals import Principal, ProductRole, Scope
 from apps.rest import throttle, trace
+from apps.statements.lookups import TEXT, RowLookup
 
 _SCHEME = b"bearer"
 # Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.
@@ -28,6 +29,13 @@ _USED_RESOLUTION = timedelta(minutes=1)
 _INVALID = "The token is invalid."
 _SCOPES = {scope.value: scope for scope in Scope}
 _logger = logging.getLogger(__name__)
+
+_BY_DIGEST = RowLookup(
+    ApiToken,
+    lambda digest: ApiToken.objects.filter(pk=digest).order_by(),
+    related=("user",),
+    digest=TEXT,
+)
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -53,7 +61,7 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        token = ApiToken.objects.select_related("user").filter(pk=digest).first()
+        token = _BY_DIGEST.first(digest)
         refusal = "unknown" if token is None else _refusal(token, address)
         if token is None or refusal:
             raise _refused(refusal, token, address)

@@ -12,6 +12,7 @@ from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
 from apps.rest.logs import redacted
+from apps.statements import writes
 
 _SECRET_WORDS = frozenset(
     {"password", "passphrase", "secret", "token", "hmac", "pin", "credential", "authorization"}
@@ -39,6 +40,8 @@ def record(
 ) -> AuditEvent:
     """Write one event in the caller's transaction, so that act and record stand or fall together.
 
+    Inside ``statements.writes.together()`` it is part of that batch, and has no ``pk`` yet.
+
     Args:
         event: what happened.
         principal: who did it.
@@ -50,10 +53,13 @@ def record(
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
+    gathered = writes.is_gathering()
     # A test case's own transaction is none that production would have.
-    if all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+    if not gathered and all(
+        getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
+    ):
         raise RuntimeError("audit.record must run in the transaction of the act")
-    return AuditEvent.objects.create(
+    row = AuditEvent(
         event=event,
         actor=_text(principal.actor, _ACTOR_LENGTH),
         actor_label=_text(principal.label, _ACTOR_LENGTH),
@@ -65,6 +71,11 @@ def record(
         trace_id=principal.trace_id,
         data=_cleansed(data),
     )
+    if gathered:
+        writes.insert(row)
+    else:
+        row.save(force_insert=True)
+    return row
 
 
 def record_sampled(event: Event, *, principal: Principal, **details: Any) -> AuditEvent | None:

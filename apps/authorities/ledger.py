@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from apps import clock
 from apps.authorities.models import Authority, IssuedSerial, RevokedSerial
 from apps.errors import AlreadyRevoked, InvalidTransition, NotFound
+from apps.statements import writes
 from pki.reasons import RevocationReason
 
 
@@ -45,11 +46,13 @@ def reserve_serial(
         IntegrityError: the authority has used the number; the transaction is lost (X-02 makes
             this a matter of 2^-152).
     """
-    IssuedSerial.objects.create(
-        authority_id=authority_id,
-        serial_number=serial_hex,
-        tbs_sha256=tbs_sha256,
-        not_after=not_after,
+    writes.insert(
+        IssuedSerial(
+            authority_id=authority_id,
+            serial_number=serial_hex,
+            tbs_sha256=tbs_sha256,
+            not_after=not_after,
+        )
     )
 
 

@@ -19,6 +19,7 @@ from apps.authorities import selectors
 from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.statements.lookups import KEY, Lookup
 from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
@@ -72,12 +73,19 @@ class IssuerHandle:
 
 _handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}
 # What a handle depends on; anything else about an authority never changes.
-_STAMP_FIELDS = (
-    "pk",
-    "authority__state",
-    "authority__publish_crl_url",
-    "authority__crl_mirror_urls",
-    "authority__ocsp_enabled",
+_STAMP = Lookup(
+    lambda authority: (
+        AuthorityCertificate.objects.filter(authority_id=authority, is_current=True)
+        .order_by()
+        .values_list(
+            "pk",
+            "authority__state",
+            "authority__publish_crl_url",
+            "authority__crl_mirror_urls",
+            "authority__ocsp_enabled",
+        )
+    ),
+    authority=KEY,
 )
 
 
@@ -101,8 +109,7 @@ def status_issuer_of(authority_id: UUID) -> IssuerHandle:
         InvalidTransition: it has no certificate installed.
         NotFound: no such authority.
     """
-    current = AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True)
-    row = current.values_list(*_STAMP_FIELDS).first()
+    row = _STAMP.first(authority_id)
     if row is None:
         raise _without_certificate(authority_id)
     stamp = (*row[:3], tuple(row[3]), row[4])

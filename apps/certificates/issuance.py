@@ -4,6 +4,8 @@ Steps, as in docs/architecture.md: 3 shape and 4 evaluate (``decision``), 5 gate
 (``approvals``), 6 prepare and commit 1, 7 sign and commit 2 (``signing``).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,9 +26,10 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.certificates.signing import Issued
-from apps.errors import AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
+from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
+from apps.statements import writes
 from pki.findings import Violation
 
 _MAX_STORED_CSR = 32 * 1024
@@ -38,7 +41,8 @@ class Enrollment:
 
     Attributes:
         principal: who asks.
-        pairing: application and profile, from ``applications.selectors.pairing_for``.
+        pairing: application and profile, from ``applications.pairings``; whether the principal
+            may request there is asked here.
         method: the door.
         csr: PKCS#10 bytes, PEM or DER; ``None`` lets the server make the key.
         wish: what the requester says beside the CSR.
@@ -110,7 +114,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
     if made_key is not None:
         request.sealed_private_key = key_material.seal_for_request(request, made_key)
     if request.state == RequestState.PENDING_APPROVAL:
-        with transaction.atomic():
+        with _one_commit(request):
             _insert(request)
             record(
                 Event.REQUEST_PENDING_APPROVAL,
@@ -121,7 +125,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
-    with transaction.atomic():
+    with _one_commit(request):
         signing.reserve(request, intent)
         _insert(request)
         record(
@@ -162,6 +166,24 @@ def _authorise(enrollment: Enrollment) -> None:
         enrollment.pairing.application,
         pairing_id=enrollment.pairing.pk,
     )
+    require_open_door(enrollment.pairing, enrollment.method)
+
+
+def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
+    """Refuse requests by API where that door is closed; ACME has an endpoint of its own.
+
+    Raises:
+        AccessDenied: it is closed.
+    """
+    if method == EnrollmentMethod.API and not pairing.api_enabled:
+        raise AccessDenied("The API door of this application-profile pair is closed.")
+
+
+@contextmanager
+def _one_commit(request: CertificateRequest) -> Iterator[None]:
+    """Write what the block inserts at once; renewals look and lock first, in a transaction."""
+    with transaction.atomic() if request.replaces_id else nullcontext(), writes.together():
+        yield
 
 
 def _new_request(
@@ -197,7 +219,7 @@ def _insert(request: CertificateRequest) -> None:
         Certificate.objects.select_for_update().get(pk=request.replaces_id)
         if signing.is_renewed_or_renewing(request.replaces_id):
             raise AlreadyExists("This certificate has been renewed, or is being renewed.")
-    request.save(force_insert=True)
+    writes.insert(request)
 
 
 def _keep_refusal(
@@ -211,8 +233,8 @@ def _keep_refusal(
     version = pairing.profile.policy.current_version
     assert version is not None
     listed = [violation.as_dict() for violation in violations]
-    with transaction.atomic():
-        request = CertificateRequest.objects.create(
+    with writes.together():
+        request = CertificateRequest(
             application=pairing.application,
             profile=pairing.profile,
             profile_revision=pairing.profile.revision,
@@ -226,6 +248,7 @@ def _keep_refusal(
             leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
             violations=listed,
         )
+        writes.insert(request)
         record(
             Event.REQUEST_REJECTED,
             principal=enrollment.principal,

@@ -12,7 +12,6 @@ from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
 from apps.errors import (
-    AccessDenied,
     AlreadyExists,
     BadCSR,
     InvalidTransition,
@@ -76,8 +75,7 @@ def renew(
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
-    if method == EnrollmentMethod.API and not pairing.api_enabled:
-        raise AccessDenied("The API door of this application-profile pair is closed.")
+    issuance.require_open_door(pairing, method)
     request = certificate.request
     if request is None:
         raise InvalidTransition("The certificate was not issued here; request a new one.")

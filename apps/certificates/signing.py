@@ -28,6 +28,7 @@ from apps.certificates.models import (
 )
 from apps.errors import InvalidTransition, PolicyViolation
 from apps.principals import Principal
+from apps.statements import writes
 from pki import build, keys, lint, names, serials
 from pki.algorithms import SignatureAlgorithm
 from pki.reasons import RevocationReason
@@ -189,16 +190,19 @@ def _store(
         certificate.sealed_private_key = key_material.seal_for_certificate(
             certificate.pk, private_key_der
         )
+    change = states.edge(request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
     try:
-        with transaction.atomic():
-            moved = states.move(request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
-            if moved:
-                certificate.save(force_insert=True)
-                _record_issue(certificate, request, principal)
+        with writes.together(only_if=change) as batch:
+            writes.insert(certificate)
+            _record_issue(certificate, request, principal)
     except IntegrityError:
         # Two workers signed the same bytes; the row that is there is the certificate.
         moved = False
-    if not moved:
+    else:
+        moved = batch.done
+    if moved:
+        states.take_over(request, change)
+    else:
         request.refresh_from_db()
         if request.state != RequestState.ISSUED:
             raise InvalidTransition(f"The request has become {request.state} meanwhile.")

@@ -3,6 +3,7 @@
 from apps import clock
 from apps.certificates.models import CertificateRequest, RequestState
 from apps.errors import InvalidTransition
+from apps.statements.writes import Change
 
 S = RequestState
 
@@ -37,14 +38,27 @@ def move(request: CertificateRequest, to: RequestState, **changes: object) -> bo
     Raises:
         InvalidTransition: the table has no such edge.
     """
+    change = edge(request, to, **changes)
+    moved = bool(change.apply())
+    if moved:
+        take_over(request, change)
+    return moved
+
+
+def edge(request: CertificateRequest, to: RequestState, **changes: object) -> Change:
+    """Return the move itself, to be made together with what goes with it; see ``move``.
+
+    Raises:
+        InvalidTransition: the table has no such edge.
+    """
     if to not in TRANSITIONS[request.state]:
         raise InvalidTransition(f"A request that is {request.state} cannot become {to.value}.")
-    changes["updated_at"] = clock.now()  # what the reconciler goes by; update() does not set it
-    moved = CertificateRequest.objects.filter(pk=request.pk, state=request.state).update(
-        state=to, **changes
-    )
-    if moved:
-        request.state = to
-        for name, value in changes.items():
-            setattr(request, name, value)
-    return bool(moved)
+    # What the reconciler goes by is set here: an UPDATE does not set it by itself.
+    wanted = {"state": to.value, "updated_at": clock.now()} | changes
+    return Change(CertificateRequest, wanted, {"id": request.pk, "state": str(request.state)})
+
+
+def take_over(request: CertificateRequest, change: Change) -> None:
+    """Show in a row at hand what a move has made of it."""
+    for name, value in change.set.items():
+        setattr(request, name, value)

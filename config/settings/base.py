@@ -115,6 +115,7 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
     }
 else:
+    _database["ENGINE"] = "apps.statements.postgresql"
     _database["CONN_HEALTH_CHECKS"] = True
 # django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
 _database["CONN_MAX_AGE"] = 600

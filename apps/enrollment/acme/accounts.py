@@ -10,7 +10,6 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import eab, jws, limits
 from apps.enrollment.acme.auth import Account, Signed
-from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import (
     ACCOUNT,
@@ -21,6 +20,7 @@ from apps.enrollment.acme.states import (
 )
 from apps.enrollment.models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from apps.errors import AuthenticationFailed, Malformed
+from apps.statements.lookups import TEXT, RowLookup
 
 MAX_CONTACTS = 10
 _MAX_CONTACT = 320
@@ -28,10 +28,10 @@ _MAX_CONTACT = 320
 _ADDRESS = re.compile(r"[^\s@,;<>?%&]+@[^\s@,;<>?%&]+")
 ORDERS_PER_PAGE = 50
 
-_WITH_KEY = PreparedRows(
+_WITH_KEY = RowLookup(
     AcmeAccount,
     lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).order_by(),
-    values=1,
+    thumbprint=TEXT,
 )
 
 

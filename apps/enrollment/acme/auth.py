@@ -13,17 +13,18 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
+from apps.applications import pairings
 from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
 from apps.enrollment.acme import jws, nonces
 from apps.enrollment.acme.jws import Jws
-from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import AccountStatus
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint
 from apps.errors import AuthenticationFailed, Malformed, NotFound
 from apps.principals import Principal
 from apps.rest import trace
+from apps.statements.lookups import TEXT, Lookup
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"
@@ -43,7 +44,7 @@ class Door:
 
     Attributes:
         base: its URLs' common beginning, without a slash at the end.
-        stamp: changes whenever the pairing, its profile or its policy do.
+        stamp: of the pairing, see ``applications.pairings``.
         the others: columns of ``AcmeEndpoint``, its pairing and its profile.
     """
 
@@ -153,11 +154,7 @@ _DOOR = (
     "authz_lifetime_h",
     "terms_of_service",
     "limits",
-    # The stamp:
-    "pairing__requires_approval",
-    "pairing__profile__revision",
-    "pairing__profile__authority_id",
-    "pairing__profile__policy__current_version_id",
+    *(f"pairing__{name}" for name in pairings.STAMP),
 )
 _ACCOUNT = ("pk", "url_id", "status", "jwk", "thumbprint", "contacts", "eab_key_id")
 _BOUND = ("eab_key__identifiers", "eab_key__networks")
@@ -206,26 +203,9 @@ def door_named(application: str, profile: str) -> Door:
     return _open_door(_DOOR_QUERY.first(application, profile))
 
 
-_pairings: dict[UUID, tuple[tuple[Any, ...], Pairing]] = {}
-_MAX_PAIRINGS = 1024
-
-
 def pairing_of(door: Door) -> Pairing:
-    """Return the pairing with profile, policy and authority, as the pipeline wants it.
-
-    Kept by the process for as long as the door's own query finds everything unchanged.
-    """
-    stamp = (door.application_name, door.profile_name, *door.stamp)
-    kept = _pairings.get(door.pairing_id)
-    if kept is not None and kept[0] == stamp:
-        return kept[1]
-    if len(_pairings) >= _MAX_PAIRINGS:
-        _pairings.clear()
-    pairing = Pairing.objects.select_related(
-        "application", "profile__policy__current_version", "profile__authority"
-    ).get(pk=door.pairing_id)
-    _pairings[door.pairing_id] = (stamp, pairing)
-    return pairing
+    """Return the pairing with profile, policy and authority, as the pipeline wants it."""
+    return pairings.kept(door.pairing_id, door.stamp)
 
 
 def _names_account(message: Jws, signed_by: SignedBy) -> bool:
@@ -246,7 +226,7 @@ _BY_ACCOUNT = (
     + _BOUND
 )
 
-_DOOR_QUERY = Prepared(
+_DOOR_QUERY = Lookup(
     lambda application, profile: (
         AcmeEndpoint.objects.filter(
             pairing__application__name=application, pairing__profile__name=profile
@@ -254,9 +234,10 @@ _DOOR_QUERY = Prepared(
         .order_by()
         .values_list(*_DOOR)
     ),
-    values=2,
+    application=TEXT,
+    profile=TEXT,
 )
-_ACCOUNT_QUERY = Prepared(
+_ACCOUNT_QUERY = Lookup(
     lambda url_id, application, profile: (
         AcmeAccount.objects.filter(
             url_id=url_id,
@@ -266,7 +247,9 @@ _ACCOUNT_QUERY = Prepared(
         .order_by()
         .values_list(*_BY_ACCOUNT)
     ),
-    values=3,
+    url_id=TEXT,
+    application=TEXT,
+    profile=TEXT,
 )
 
 
@@ -322,7 +305,7 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         authz_lifetime_h=row[11],
         terms_of_service=row[12],
         limits=row[13],
-        stamp=tuple(row[14:18]),
+        stamp=row[14 : 14 + len(pairings.STAMP)],
     )
     if not door.enabled:
         raise NotFound("There is no ACME endpoint here.")

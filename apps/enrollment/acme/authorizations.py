@@ -14,7 +14,6 @@ from apps.audit.record import record
 from apps.enrollment.acme import limits, states
 from apps.enrollment.acme.auth import Account, Door, Signed
 from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
-from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (
     AUTHORIZATION,
@@ -35,6 +34,7 @@ from apps.enrollment.models import (
 from apps.errors import Malformed, NotFound
 from apps.jobs.services import enqueue
 from apps.principals import Principal
+from apps.statements.lookups import TEXT, RowLookup
 
 VALIDATE_JOB = "acme.validate"
 RETRY_AFTER_S = 3
@@ -46,23 +46,23 @@ _REUSE_MARGIN = timedelta(minutes=10)
 _FOR_WILDCARDS = (ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01)
 _FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
 
-_BY_URL = PreparedRows(
+_BY_URL = RowLookup(
     AcmeAuthorization,
     lambda url_id: AcmeAuthorization.objects.filter(url_id=url_id).order_by(),
-    values=1,
+    url_id=TEXT,
 )
-_BY_CHALLENGE = PreparedRows(
+_BY_CHALLENGE = RowLookup(
     AcmeAuthorization,
     lambda url_id: AcmeAuthorization.objects.filter(challenges__url_id=url_id).order_by(),
-    values=1,
+    url_id=TEXT,
 )
-_CHALLENGE_BY_URL = PreparedRows(
-    AcmeChallenge, lambda url_id: AcmeChallenge.objects.filter(url_id=url_id), values=1
+_CHALLENGE_BY_URL = RowLookup(
+    AcmeChallenge, lambda url_id: AcmeChallenge.objects.filter(url_id=url_id), url_id=TEXT
 )
-_CHALLENGES_OF = PreparedRows(
+_CHALLENGES_OF = RowLookup(
     AcmeChallenge,
     lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
-    values=1,
+    url_id=TEXT,
 )
 
 

@@ -8,22 +8,22 @@ from uuid import UUID
 from apps.authorities import selectors as authority_selectors
 from apps.authorities.models import AuthorityCertificate
 from apps.enrollment.acme.auth import Signed
-from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.models import AcmeOrder
 from apps.errors import NotFound
+from apps.statements.lookups import TEXT, Lookup
 from pki import bundles
 
 CONTENT_TYPE = "application/pem-certificate-chain"
 _CACHE_SECONDS = 60.0
 _CACHE_SIZE = 256
 
-_QUERY = Prepared(
+_QUERY = Lookup(
     lambda url_id: (
         AcmeOrder.objects.filter(url_id=url_id, certificate__isnull=False)
         .order_by()
         .values_list("account_id", "certificate__der", "certificate__issuer_certificate_id")
     ),
-    values=1,
+    url_id=TEXT,
 )
 
 

@@ -7,10 +7,10 @@ from django.db.models import F, Q
 from apps import clock, sealing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Signed, inside
-from apps.enrollment.acme.prepared import PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.models import EabKey
 from apps.errors import BadMessageSignature, Malformed
+from apps.statements.lookups import TEXT, RowLookup
 
 KEY_BYTES = 32
 STATES = ("usable", "used", "expired", "revoked")
@@ -18,7 +18,7 @@ _MEMBER = "externalAccountBinding"
 # Stands in for an unknown key, so that an answer takes as long whether a kid exists or not.
 _NOBODY = b"\0" * KEY_BYTES
 
-_BY_KID = PreparedRows(EabKey, lambda kid: EabKey.objects.filter(kid=kid).order_by(), values=1)
+_BY_KID = RowLookup(EabKey, lambda kid: EabKey.objects.filter(kid=kid).order_by(), kid=TEXT)
 
 
 def bound_key(signed: Signed, payload: dict[str, Any]) -> EabKey | None:

@@ -15,12 +15,12 @@ from apps.certificates.signing import Issued, is_renewed_or_renewing
 from apps.enrollment.acme import jws, orders
 from apps.enrollment.acme.auth import Signed, pairing_of
 from apps.enrollment.acme.identifiers import Identifier
-from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
 from apps.profiles.defaults import Wish
+from apps.statements.lookups import TEXT, Lookup
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName
 from pki.names import canonical_san
@@ -29,15 +29,15 @@ from pki.template import TypeValue
 _NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 _MAX_COMMON_NAME = 64
 
-_ACCOUNT_WITH = Prepared(
+_ACCOUNT_WITH = Lookup(
     lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).values_list("pk")[:1],
-    values=1,
+    thumbprint=TEXT,
 )
-_AUTHORIZATIONS_OF = Prepared(
+_AUTHORIZATIONS_OF = Lookup(
     lambda url_id: AcmeOrderAuthorization.objects.filter(order__url_id=url_id).values_list(
         "authorization__identifier_value", "authorization__status", "authorization__expires_at"
     ),
-    values=1,
+    url_id=TEXT,
 )
 
 

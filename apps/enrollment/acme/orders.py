@@ -18,25 +18,25 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.enrollment.acme import ari, authorizations, limits
 from apps.enrollment.acme.auth import Account, Signed, pairing_of
 from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
-from apps.enrollment.acme.prepared import Prepared, PreparedRows
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
 from apps.enrollment.acme.wire import read_time
 from apps.enrollment.models import AcmeOrder, AcmeOrderAuthorization
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
 from apps.profiles.defaults import Wish
+from apps.statements.lookups import TEXT, Lookup, RowLookup
 
 RETRY_AFTER_S = 5
 APPROVAL_RETRY_AFTER_S = 60
 # An order has no more than this many edges before it.
 _RACES = 3
 
-_BY_URL = PreparedRows(
-    AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), values=1
+_BY_URL = RowLookup(
+    AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), url_id=TEXT
 )
 
 # The request has the order's own primary key, see ``finalize``.
-_REQUEST_OF = Prepared(
+_REQUEST_OF = Lookup(
     lambda url_id: (
         CertificateRequest.objects.filter(
             pk=Subquery(AcmeOrder.objects.filter(url_id=url_id).order_by().values("pk"))
@@ -44,7 +44,7 @@ _REQUEST_OF = Prepared(
         .order_by()
         .values_list("state", "failure", "violations", "certificate__pk")
     ),
-    values=1,
+    url_id=TEXT,
 )
 
 

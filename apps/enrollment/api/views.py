@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.applications import access
+from apps.applications import access, pairings
 from apps.applications import selectors as application_selectors
 from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
@@ -33,7 +33,6 @@ from apps.enrollment.api.schema import (
     RequestPageSchema,
     RevocationSchema,
 )
-from apps.errors import AccessDenied
 from apps.principals import Principal
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
@@ -57,12 +56,9 @@ def _enrollment(
     request: Request, body: wire.RequestBody, request_id: UUID | None = None
 ) -> Enrollment:
     principal = principal_of(request)
-    pairing = application_selectors.pairing_for(principal, body.application, body.profile)
-    if not pairing.api_enabled:
-        raise AccessDenied("The API door of this application-profile pair is closed.")
     return Enrollment(
         principal=principal,
-        pairing=pairing,
+        pairing=pairings.named(body.application, body.profile),
         method=EnrollmentMethod.API,
         csr=body.csr,
         wish=body.wish,

@@ -1,0 +1,288 @@
+"""How is one act written down in one statement? Rows are gathered, then sent together.
+
+An act writes several rows: a request, a serial number, an audit event. In a transaction each
+of them, and its beginning and end, is a message to the server and back. Inside ``together()``
+they become one statement of several parts (on PostgreSQL; common table expressions), which is
+a transaction by itself: all of it happens, or none. Other databases get a transaction.
+
+Columns and values come from Django's fields; constraints, defaults and conversions are theirs.
+``save()`` and signals are not called: no model here relies on them.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import AutoField, Field, JSONField, Model
+
+from apps.statements import execution
+
+# More rows than these make a statement of its own for each count: not worth preparing.
+_MAX_ROWS = 24
+# What psycopg and the casts in our statements take as it is, whatever the field.
+_PLAIN = frozenset({str, int, bool, bytes, UUID, datetime, type(None)})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An UPDATE of the rows that have certain values, ready to be sent.
+
+    Attributes:
+        model: whose rows.
+        set: new values by column.
+        where: the values that a row must have, by column; none of them ``None``.
+    """
+
+    model: type[Model]
+    set: Mapping[str, Any]
+    where: Mapping[str, Any]
+
+    def apply(self) -> int:
+        """Make the change now; return how many rows it touched."""
+        return execution.affected(self._sql(), self._values())
+
+    def _sql(self) -> str:
+        return _update_sql(self.model, tuple(self.set), tuple(self.where), connection.vendor)
+
+    def _values(self) -> list[Any]:
+        columns = {**_columns(self.model, connection.vendor)}
+        pairs = (*self.set.items(), *self.where.items())
+        return [columns[name].ready(value) for name, value in pairs]
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows that are written together, or not at all.
+
+    Attributes:
+        only_if: the change that has to touch a row; otherwise nothing is inserted.
+        rows: to be inserted, in this order.
+        done: after the block, whether it was written: always, without ``only_if``.
+    """
+
+    only_if: Change | None = None
+    rows: list[Model] = field(default_factory=list)
+    done: bool = False
+
+
+class _Open(threading.local):
+    """The batch of this thread, as each thread has a database connection of its own."""
+
+    batch: Batch | None = None
+
+
+_open = _Open()
+
+
+def insert(*rows: Model) -> None:
+    """Insert rows: now, or with the batch that is being gathered.
+
+    Rows of models whose key the database makes do not learn it.
+
+    Raises:
+        IntegrityError: a constraint refuses them; within a batch at the end of its block.
+    """
+    if _open.batch is not None:
+        _open.batch.rows.extend(rows)
+    else:
+        _send(Batch(rows=list(rows)))
+
+
+def is_gathering() -> bool:
+    """Tell whether ``insert`` would write as part of a batch."""
+    return _open.batch is not None
+
+
+@contextmanager
+def together(only_if: Change | None = None) -> Iterator[Batch]:
+    """Gather what is inserted in this block and write it at its end, all or nothing.
+
+    Nothing is written when the block raises. Whoever needs to read or lock rows in the same
+    transaction opens one around this block. Blocks do not nest.
+
+    Args:
+        only_if: a change that goes first; when it touches no row, nothing is inserted.
+
+    Raises:
+        IntegrityError: a constraint refuses a row; then nothing was written, the change
+            included.
+    """
+    if _open.batch is not None:
+        raise RuntimeError("a batch is being gathered already")
+    batch = _open.batch = Batch(only_if)
+    try:
+        yield batch
+    finally:
+        _open.batch = None
+    batch.done = _send(batch)
+
+
+def _send(batch: Batch) -> bool:
+    if not batch.rows:
+        return batch.only_if is None or batch.only_if.apply() > 0
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        done = _in_one_statement(batch)
+    else:
+        # Within somebody's transaction a refusal must leave that one usable: a savepoint.
+        with transaction.atomic():
+            done = (_in_one_statement if connection.vendor == "postgresql" else _one_by_one)(batch)
+    for row in batch.rows if done else ():
+        row._state.adding, row._state.db = False, "default"  # noqa: SLF001 - what save() does
+    return done
+
+
+def _one_by_one(batch: Batch) -> bool:
+    if batch.only_if is not None and not batch.only_if.apply():
+        return False
+    for model, rows in _runs(batch.rows):
+        for row in rows:
+            sql = _insert_sql(model, 1, guarded=False, vendor=connection.vendor)
+            execution.affected(sql, _values(model, [row]))
+    return True
+
+
+def _in_one_statement(batch: Batch) -> bool:
+    runs = list(_runs(batch.rows))
+    guard = batch.only_if
+    key = None if guard is None else (guard.model, tuple(guard.set), tuple(guard.where))
+    shape = tuple((model, len(rows)) for model, rows in runs)
+    build = _statement if len(batch.rows) <= _MAX_ROWS else _statement.__wrapped__
+    values = [] if guard is None else guard._values()  # noqa: SLF001 - of the same module
+    for model, rows in runs:
+        values += _values(model, rows)
+    ((done,),) = execution.fetch_all(build(key, shape), values)
+    return bool(done)
+
+
+def _runs(rows: Sequence[Model]) -> Iterator[tuple[type[Model], list[Model]]]:
+    """Return the rows by model, in the order in which each model came first."""
+    found: dict[type[Model], list[Model]] = {}
+    for row in rows:
+        found.setdefault(type(row), []).append(row)
+    yield from found.items()
+
+
+@lru_cache(maxsize=256)
+def _statement(
+    guard: tuple[type[Model], tuple[str, ...], tuple[str, ...]] | None,
+    shape: tuple[tuple[type[Model], int], ...],
+) -> str:
+    """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
+    parts = []
+    if guard is not None:
+        parts.append(f"guard AS ({_update_sql(*guard, 'postgresql')} RETURNING 1)")
+    for number, (model, count) in enumerate(shape):
+        sql = _insert_sql(model, count, guarded=guard is not None, vendor="postgresql")
+        parts.append(f"part{number} AS ({sql})")
+    done = "true" if guard is None else "EXISTS (SELECT 1 FROM guard)"
+    return f"WITH {', '.join(parts)} SELECT {done}"
+
+
+@lru_cache(maxsize=256)
+def _insert_sql(model: type[Model], count: int, *, guarded: bool, vendor: str) -> str:
+    columns = _columns(model, vendor)
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(column.name) for column in columns.values())
+    row = ", ".join(column.placeholder for column in columns.values())
+    values = ", ".join([f"({row})"] * count)
+    into = f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: SLF001 - Django's documented Meta API
+    if not guarded:
+        return f"{into} VALUES {values}"
+    return f"{into} SELECT given.* FROM guard, (VALUES {values}) AS given"  # noqa: S608 - names of our own columns
+
+
+@lru_cache(maxsize=256)
+def _update_sql(
+    model: type[Model], names: tuple[str, ...], where: tuple[str, ...], vendor: str
+) -> str:
+    columns = _columns(model, vendor)
+    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
+    new = ", ".join(columns[name].assignment for name in names)
+    same = " AND ".join(columns[name].assignment for name in where)
+    return f"UPDATE {table} SET {new} WHERE {same}"  # noqa: S608 - names of our own columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """One column of a table on one database.
+
+    Attributes:
+        name: in the database.
+        placeholder: for its value; with a cast where the server could not tell the type.
+        assignment: quoted name, ``=`` and placeholder.
+        attribute: of the model's instances.
+        ready: brings a value into the form that the database takes.
+        stamp: for columns that Django fills in on every insert, such as ``auto_now``.
+    """
+
+    name: str
+    placeholder: str
+    assignment: str
+    attribute: str
+    ready: Callable[[Any], Any]
+    stamp: Callable[[Model], Any] | None
+
+
+@lru_cache(maxsize=256)
+def _columns(model: type[Model], vendor: str) -> dict[str, _Column]:
+    """Return the columns that an INSERT fills, by attribute."""
+    fields = [
+        item
+        for item in model._meta.local_concrete_fields  # noqa: SLF001 - Django's documented Meta API
+        if not isinstance(item, AutoField)
+    ]
+    return {item.attname: _column(item, vendor) for item in fields}
+
+
+def _column(item: "Field[Any, Any]", vendor: str) -> _Column:
+    placeholder = "%s"
+    if vendor == "postgresql":
+        # Without its length: a cast to varchar(20) would cut longer texts instead of refusing.
+        kind = str(item.db_type(connection)).partition("(")[0]
+        placeholder = f"%s::{kind}"
+    return _Column(
+        name=item.column,
+        placeholder=placeholder,
+        assignment=f"{connection.ops.quote_name(item.column)} = {placeholder}",
+        attribute=item.attname,
+        ready=_preparation(item, vendor),
+        stamp=(lambda row: item.pre_save(row, add=True)) if _is_stamped(item) else None,
+    )
+
+
+def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any]:
+    def prepared(value: Any) -> Any:
+        return item.get_db_prep_save(value, connection)
+
+    if vendor != "postgresql":
+        return prepared
+    if isinstance(item, JSONField):
+        encoder = item.encoder
+
+        def text(value: Any) -> Any:
+            return None if value is None else json.dumps(value, cls=encoder)
+
+        return text
+    return lambda value: value if type(value) in _PLAIN else prepared(value)
+
+
+def _is_stamped(item: "Field[Any, Any]") -> bool:
+    return bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False))
+
+
+def _values(model: type[Model], rows: Sequence[Model]) -> list[Any]:
+    columns = _columns(model, connection.vendor).values()
+    return [
+        column.ready(
+            column.stamp(row) if column.stamp is not None else row.__dict__[column.attribute]
+        )
+        for row in rows
+        for column in columns
+    ]
