@@ -162,8 +162,9 @@ class IssuedSerial(models.Model):
     """A serial number that an authority has used, written before anything is signed."""
 
     id = models.BigAutoField(primary_key=True)
+    # The unique constraint's index begins with it.
     authority = models.ForeignKey(
-        Authority, on_delete=models.PROTECT, related_name="issued_serials"
+        Authority, on_delete=models.PROTECT, related_name="issued_serials", db_index=False
     )
     serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
     tbs_sha256 = models.CharField(max_length=64, help_text="digest of what is to be signed")

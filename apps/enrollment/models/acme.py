@@ -23,7 +23,8 @@ from apps.enrollment.acme.states import (
 
 
 def _url_id() -> "models.CharField[str, str]":
-    return models.CharField(max_length=22, unique=True, default=new_url_id, editable=False)
+    """Return the column; its index is a constraint of its own, without one for LIKE beside it."""
+    return models.CharField(max_length=22, default=new_url_id, editable=False)
 
 
 def default_challenge_types() -> list[str]:
@@ -147,6 +148,7 @@ class AcmeAccount(models.Model):
         verbose_name = "ACME account"
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["url_id"], name="acme_account_url"),
             models.UniqueConstraint(fields=["thumbprint", "endpoint"], name="acme_account_per_key"),
         ]
         indexes: ClassVar = [
@@ -164,7 +166,7 @@ class AcmeAuthorization(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     url_id = _url_id()
     account = models.ForeignKey(
-        AcmeAccount, on_delete=models.CASCADE, related_name="authorizations"
+        AcmeAccount, on_delete=models.CASCADE, related_name="authorizations", db_index=False
     )
     identifier_type = models.CharField(max_length=10)
     identifier_value = models.CharField(max_length=255, help_text="canonical, without '*.'")
@@ -182,6 +184,9 @@ class AcmeAuthorization(models.Model):
 
         verbose_name = "ACME authorization"
         ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["url_id"], name="acme_authorization_url"),
+        ]
         indexes: ClassVar = [
             models.Index(fields=["account", "identifier_value"], name="acme_authorization_reuse"),
         ]
@@ -197,7 +202,7 @@ class AcmeChallenge(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     url_id = _url_id()
     authorization = models.ForeignKey(
-        AcmeAuthorization, on_delete=models.CASCADE, related_name="challenges"
+        AcmeAuthorization, on_delete=models.CASCADE, related_name="challenges", db_index=False
     )
     type = models.CharField(max_length=20, choices=ChallengeType.choices())
     token = models.CharField(max_length=43, default=new_url_id, help_text="128 random bits")
@@ -216,6 +221,7 @@ class AcmeChallenge(models.Model):
 
         verbose_name = "ACME challenge"
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["url_id"], name="acme_challenge_url"),
             models.UniqueConstraint(fields=["authorization", "type"], name="acme_challenge_type"),
         ]
 
@@ -233,7 +239,9 @@ class AcmeOrder(models.Model):
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     url_id = _url_id()
-    account = models.ForeignKey(AcmeAccount, on_delete=models.CASCADE, related_name="orders")
+    account = models.ForeignKey(
+        AcmeAccount, on_delete=models.CASCADE, related_name="orders", db_index=False
+    )
     status = models.CharField(
         max_length=10, choices=OrderStatus.choices(), default=OrderStatus.PENDING.value
     )
@@ -276,6 +284,7 @@ class AcmeOrder(models.Model):
         verbose_name = "ACME order"
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
+            models.UniqueConstraint(fields=["url_id"], name="acme_order_url"),
             models.UniqueConstraint(
                 fields=["replaces_certificate"],
                 condition=~Q(status="invalid"),
@@ -302,7 +311,7 @@ class AcmeOrderAuthorization(models.Model):
     """Which authorizations an order waits for."""
 
     id = models.BigAutoField(primary_key=True)
-    order = models.ForeignKey(AcmeOrder, on_delete=models.CASCADE, related_name="+")
+    order = models.ForeignKey(AcmeOrder, on_delete=models.CASCADE, related_name="+", db_index=False)
     authorization = models.ForeignKey(
         AcmeAuthorization, on_delete=models.CASCADE, related_name="order_links"
     )

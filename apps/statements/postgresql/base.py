@@ -1,26 +1,30 @@
 """What does Sealwright ask of PostgreSQL beyond Django's own backend? Two things, for speed.
 
-* ``prepared_cursor``: statements that the server parses and plans once per connection.
+* ``run_prepared``: statements that the server parses and plans once per connection, sent
+  through libpq without the machinery of a cursor, which costs more than most of them.
 * A kept connection that was used a moment ago is believed to be alive, unless its socket says
   otherwise. Django's health check costs every request a round trip.
 """
 
 import select
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
+from psycopg import errors
+from psycopg.adapt import Transformer
+from psycopg.pq import ExecStatus
+
+from apps.statements.postgresql import parameters
 
 _TRUSTED_S = 20.0
-
-
-class _PreparedCursor(psycopg.Cursor[Any]):
-    """Binds on the server; psycopg keeps count of what each connection has prepared."""
-
-    def execute(self, query: Any, params: Any = None, **_options: Any) -> "_PreparedCursor":
-        """Run a statement, prepared at its first run."""
-        return super().execute(query, params, prepare=True)
+# Every prepared statement takes memory in a server process; ours are written in the code.
+_MAX_PREPARED = 500
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+# The statement is gone (a pooler in between), or a migration changed a column under its plan.
+_STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -28,17 +32,44 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     _alive_at = 0.0
 
-    def get_connection_params(self) -> dict[str, Any]:
-        """Return what psycopg connects with; ``None`` would switch preparing off altogether."""
-        # Only ``prepared_cursor`` prepares: Django's cursors bind on the client and never do.
-        return super().get_connection_params() | {"prepare_threshold": 0}
+    def connect(self) -> None:
+        """Connect, which proves the connection; it has no prepared statements yet."""
+        super().connect()
+        self._alive_at = time.monotonic()
+        self._prepared: dict[str, bytes] = {}
+        self._made = 0
 
-    def prepared_cursor(self) -> Any:
-        """Return a cursor like ``cursor()``, whose statements are prepared on the server."""
-        self.close_if_health_check_failed()
-        self.ensure_connection()
+    def takes_prepared(self) -> bool:
+        """Tell whether ``run_prepared`` may be used now.
+
+        Within a transaction, and where statements are logged or wrapped, cursors do the work.
+        """
+        return not (self.in_atomic_block or self.queries_logged or self.execute_wrappers)
+
+    def run_prepared(self, sql: str, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
+        """Run one statement as a transaction of its own.
+
+        Args:
+            sql: with ``%s`` for values, as Django writes it.
+            values: in the form that Django's fields give for this database.
+
+        Returns:
+            The rows as cursors return them, and how many were found or changed.
+
+        Raises:
+            django.db.Error: as from cursors.
+            ValueError: a text holds NUL.
+        """
+        given = parameters.as_texts(values, self)
         with self.wrap_database_errors:
-            return self._prepare_cursor(_PreparedCursor(self.connection))
+            # Either may connect anew, and forget what the old connection had prepared.
+            self.close_if_health_check_failed()
+            self.ensure_connection()
+            try:
+                return self._run(sql, given)
+            except _STALE:
+                self._prepared.pop(sql, None)
+                return self._run(sql, given)
 
     def is_usable(self) -> bool:
         """Tell whether a kept connection still works.
@@ -54,10 +85,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._alive_at = now
         return usable
 
-    def connect(self) -> None:
-        """Connect, which proves the connection."""
-        super().connect()
-        self._alive_at = time.monotonic()
+    def _run(self, sql: str, given: list[bytes | None]) -> tuple[list[tuple[Any, ...]], int]:
+        driver = self.connection
+        name = self._prepared.get(sql) or self._prepare(sql)
+        result = driver.pgconn.exec_prepared(name, given)
+        if result.status not in _DONE:
+            raise psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
+        rows: list[tuple[Any, ...]] = []
+        if result.ntuples:
+            reader = Transformer(driver)
+            reader.set_pgresult(result)
+            rows = reader.load_rows(0, result.ntuples, tuple)
+        return rows, result.command_tuples or 0
+
+    def _prepare(self, sql: str) -> bytes:
+        driver = self.connection
+        if len(self._prepared) >= _MAX_PREPARED:
+            driver.pgconn.exec_(b"DEALLOCATE ALL")
+            self._prepared.clear()
+        self._made += 1
+        name = b"sealwright_%d" % self._made
+        result = driver.pgconn.prepare(name, parameters.numbered(sql))
+        if result.status not in _DONE:
+            raise psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
+        self._prepared[sql] = name
+        return name
 
     def _is_silent(self) -> bool:
         """Tell whether nothing has come in that nobody asked for."""
