@@ -1,6 +1,6 @@
 """Which workloads exist, who works on them, and which profiles may they use?"""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -85,7 +85,14 @@ class Membership(models.Model):
 
 
 class Pairing(models.Model):
-    """A profile attached to an application: the pair that every enrollment door belongs to."""
+    """A profile attached to an application: the pair that every enrollment door belongs to.
+
+    Attributes:
+        issuer_stamp: what ``authorities.signing.STAMP`` says of the profile's authority right
+            now; only with pairs from ``applications.pairings``, ``None`` otherwise.
+    """
+
+    issuer_stamp: tuple[Any, ...] | None = None
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import FilteredRelation, Q, QuerySet
+
 from apps.applications.models import Pairing
+from apps.authorities.signing import STAMP as ISSUER_STAMP
 from apps.errors import NotFound
 from apps.statements.lookups import KEY, TEXT, Lookup
 
@@ -17,7 +20,7 @@ _MAX_KEPT = 1024
 _kept: dict[UUID, tuple[tuple[Any, ...], Pairing]] = {}
 _lock = threading.Lock()
 
-STAMP = (
+_OWN_STAMP = (
     "application__name",
     "profile__name",
     "api_enabled",
@@ -27,10 +30,22 @@ STAMP = (
     "profile__policy__name",
     "profile__policy__current_version_id",
 )
-"""Columns of ``Pairing`` that enrollment depends on: one of them changes whenever any of that does.
+STAMP_LENGTH = len(_OWN_STAMP) + len(ISSUER_STAMP)
 
-Descriptions and the like may be older in what is kept.
-"""
+
+def stamped(rows: QuerySet[Any], *columns: str, path: str = "") -> QuerySet[Any, Any]:
+    """Return a query of ``columns`` and, after them, the stamp of the pair at ``path``.
+
+    The stamp is all that enrollment depends on: a part of it changes whenever any of that does.
+    Descriptions and the like may be older in what is kept.
+    """
+    certificates = f"{path}profile__authority__certificates"
+    current = FilteredRelation(certificates, condition=Q(**{f"{certificates}__is_current": True}))
+    return rows.annotate(issuer=current).values_list(
+        *columns,
+        *(f"{path}{name}" for name in _OWN_STAMP),
+        *(f"issuer__{name}" for name in ISSUER_STAMP),
+    )
 
 
 def named(application: str | UUID, profile: str | UUID) -> Pairing:
@@ -53,12 +68,12 @@ def kept(pairing_id: UUID, stamp: Sequence[Any]) -> Pairing:
 
     Args:
         pairing_id: which.
-        stamp: its ``STAMP`` columns as the database has them now.
+        stamp: as ``stamped`` has just read it.
 
     Raises:
         NotFound: it has been detached meanwhile.
     """
-    wanted = tuple(stamp)
+    wanted = tuple(tuple(part) if isinstance(part, list) else part for part in stamp)
     known = _kept.get(pairing_id)
     if known is not None and known[0] == wanted:
         return known[1]
@@ -71,6 +86,7 @@ def kept(pairing_id: UUID, stamp: Sequence[Any]) -> Pairing:
     )
     if pairing is None:
         raise NotFound
+    pairing.issuer_stamp = wanted[len(_OWN_STAMP) :]
     with _lock:
         if len(_kept) >= _MAX_KEPT:
             _kept.clear()
@@ -86,15 +102,14 @@ def _lookup(application: type, profile: type) -> Lookup:
         by[profile],
     )
     return Lookup(
-        lambda application, profile: (
+        lambda application, profile: stamped(
             Pairing.objects.filter(
                 **{
                     f"application__{application_column}": application,
                     f"profile__{profile_column}": profile,
                 }
-            )
-            .order_by()
-            .values_list("pk", *STAMP)
+            ).order_by(),
+            "pk",
         ),
         application=application_kind,
         profile=profile_kind,

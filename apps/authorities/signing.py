@@ -72,45 +72,58 @@ class IssuerHandle:
 
 
 _handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}
-# What a handle depends on; anything else about an authority never changes.
-_STAMP = Lookup(
+STAMP = (
+    "pk",
+    "authority__state",
+    "authority__publish_crl_url",
+    "authority__crl_mirror_urls",
+    "authority__ocsp_enabled",
+)
+"""Columns of an authority's current certificate that a handle depends on.
+
+Anything else about an authority never changes. Callers that read them with a query of their own
+hand them in, and spare one.
+"""
+_STAMP_OF = Lookup(
     lambda authority: (
         AuthorityCertificate.objects.filter(authority_id=authority, is_current=True)
         .order_by()
-        .values_list(
-            "pk",
-            "authority__state",
-            "authority__publish_crl_url",
-            "authority__crl_mirror_urls",
-            "authority__ocsp_enabled",
-        )
+        .values_list(*STAMP)
     ),
     authority=KEY,
 )
 
 
-def issuer_of(authority_id: UUID) -> IssuerHandle:
+def issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign certificates.
+
+    Args:
+        authority_id: which.
+        stamp: its ``STAMP``, read just now.
 
     Raises:
         InvalidTransition: it is disabled, or has no certificate installed.
         NotFound: no such authority.
     """
-    handle = status_issuer_of(authority_id)
+    handle = status_issuer_of(authority_id, stamp)
     if handle.state != AuthorityState.ACTIVE:
         raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
     return handle
 
 
-def status_issuer_of(authority_id: UUID) -> IssuerHandle:
+def status_issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
+
+    Args:
+        authority_id: which.
+        stamp: its ``STAMP``, read just now.
 
     Raises:
         InvalidTransition: it has no certificate installed.
         NotFound: no such authority.
     """
-    row = _STAMP.first(authority_id)
-    if row is None:
+    row = stamp if stamp is not None else _STAMP_OF.first(authority_id)
+    if row is None or row[0] is None:
         raise _without_certificate(authority_id)
     stamp = (*row[:3], tuple(row[3]), row[4])
     cached = _handles.get(authority_id)

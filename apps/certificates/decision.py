@@ -72,7 +72,7 @@ def decide(pairing: Pairing, csr: bytes | None, wish: Wish) -> Decision:
     """
     profile = pairing.profile
     version = _version_of(profile)
-    issuer = _issuer_of(profile)
+    issuer = _issuer_of(pairing)
     parsed = _parsed(csr) if csr is not None else None
     defaults = _defaults(profile.pk, profile.revision, profile.defaults)
     public_key_der, algorithm = _key_for(parsed, wish, defaults)
@@ -132,10 +132,11 @@ def _version_of(profile: Profile) -> PolicyVersion:
     return version
 
 
-def _issuer_of(profile: Profile) -> IssuerHandle | None:
+def _issuer_of(pairing: Pairing) -> IssuerHandle | None:
+    profile = pairing.profile
     if profile.issuer_type == IssuerType.SELF_SIGNED or profile.authority_id is None:
         return None
-    return authority_signing.issuer_of(profile.authority_id)
+    return authority_signing.issuer_of(profile.authority_id, pairing.issuer_stamp)
 
 
 def _parsed(csr: bytes) -> ParsedCSR:

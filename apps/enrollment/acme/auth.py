@@ -154,10 +154,18 @@ _DOOR = (
     "authz_lifetime_h",
     "terms_of_service",
     "limits",
-    *(f"pairing__{name}" for name in pairings.STAMP),
 )
-_ACCOUNT = ("pk", "url_id", "status", "jwk", "thumbprint", "contacts", "eab_key_id")
-_BOUND = ("eab_key__identifiers", "eab_key__networks")
+_ACCOUNT = (
+    "pk",
+    "url_id",
+    "status",
+    "jwk",
+    "thumbprint",
+    "contacts",
+    "eab_key_id",
+    "eab_key__identifiers",
+    "eab_key__networks",
+)
 
 
 def authenticate(
@@ -220,32 +228,27 @@ def _names_account(message: Jws, signed_by: SignedBy) -> bool:
     return has_kid
 
 
-_BY_ACCOUNT = (
-    tuple(f"endpoint__{name}" if name != "pk" else "endpoint_id" for name in _DOOR)
-    + _ACCOUNT
-    + _BOUND
-)
-
 _DOOR_QUERY = Lookup(
-    lambda application, profile: (
+    lambda application, profile: pairings.stamped(
         AcmeEndpoint.objects.filter(
             pairing__application__name=application, pairing__profile__name=profile
-        )
-        .order_by()
-        .values_list(*_DOOR)
+        ).order_by(),
+        *_DOOR,
+        path="pairing__",
     ),
     application=TEXT,
     profile=TEXT,
 )
 _ACCOUNT_QUERY = Lookup(
-    lambda url_id, application, profile: (
+    lambda url_id, application, profile: pairings.stamped(
         AcmeAccount.objects.filter(
             url_id=url_id,
             endpoint__pairing__application__name=application,
             endpoint__pairing__profile__name=profile,
-        )
-        .order_by()
-        .values_list(*_BY_ACCOUNT)
+        ).order_by(),
+        *_ACCOUNT,
+        *(f"endpoint__{name}" for name in _DOOR),
+        path="endpoint__pairing__",
     ),
     url_id=TEXT,
     application=TEXT,
@@ -262,8 +265,10 @@ def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, A
     row = _ACCOUNT_QUERY.first(kid[len(prefix) :], application, profile)
     if row is None:
         raise _unknown_account()
-    door = _open_door(row[: len(_DOOR)])
-    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = row[len(_DOOR) :]
+    door = _open_door(row[len(_ACCOUNT) :])
+    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = row[
+        : len(_ACCOUNT)
+    ]
     if networks and not inside(ip, networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
     account = Account(
@@ -305,7 +310,7 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         authz_lifetime_h=row[11],
         terms_of_service=row[12],
         limits=row[13],
-        stamp=row[14 : 14 + len(pairings.STAMP)],
+        stamp=row[len(_DOOR) :],
     )
     if not door.enabled:
         raise NotFound("There is no ACME endpoint here.")
