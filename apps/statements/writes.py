@@ -24,8 +24,6 @@ from django.db.models import AutoField, Field, JSONField, Model
 
 from apps.statements import execution
 
-# More rows than these make a statement of its own for each count: not worth preparing.
-_MAX_ROWS = 24
 # What psycopg and the casts in our statements take as it is, whatever the field.
 _PLAIN = frozenset({str, int, bool, bytes, UUID, datetime, type(None)})
 
@@ -44,30 +42,39 @@ class Change:
     set: Mapping[str, Any]
     where: Mapping[str, Any]
 
-    def apply(self) -> int:
-        """Make the change now; return how many rows it touched."""
-        return execution.affected(self._sql(), self._values())
+    @property
+    def shape(self) -> "_Shape":
+        """Return all of it but the values."""
+        return self.model, tuple(self.set), tuple(self.where)
 
-    def _sql(self) -> str:
-        return _update_sql(self.model, tuple(self.set), tuple(self.where), connection.vendor)
-
-    def _values(self) -> list[Any]:
-        columns = {**_columns(self.model, connection.vendor)}
+    def values(self) -> list[Any]:
+        """Return the values in the form that the database takes."""
+        columns = _columns(self.model, connection.vendor)
         pairs = (*self.set.items(), *self.where.items())
         return [columns[name].ready(value) for name, value in pairs]
+
+    def apply(self) -> int:
+        """Make the change now; return how many rows it touched."""
+        sql = _update_sql(self.shape, guarded=False, vendor=connection.vendor)
+        return execution.affected(sql, self.values())
+
+
+_Shape = tuple[type[Model], tuple[str, ...], tuple[str, ...]]
 
 
 @dataclass(slots=True)
 class Batch:
-    """Rows that are written together, or not at all.
+    """What is written together, or not at all.
 
     Attributes:
-        only_if: the change that has to touch a row; otherwise nothing is inserted.
-        rows: to be inserted, in this order.
+        only_if: the change that has to touch a row; otherwise nothing else happens.
+        changes: further ones, each of other rows; they may find nothing to change.
+        rows: to be inserted.
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
     only_if: Change | None = None
+    changes: list[Change] = field(default_factory=list)
     rows: list[Model] = field(default_factory=list)
     done: bool = False
 
@@ -95,6 +102,15 @@ def insert(*rows: Model) -> None:
         _send(Batch(rows=list(rows)))
 
 
+def change(model: type[Model], *, set: Mapping[str, Any], where: Mapping[str, Any]) -> None:  # noqa: A002 - SQL's word
+    """Change rows: now, or with the batch that is being gathered; see ``Change``."""
+    wanted = Change(model, set, where)
+    if _open.batch is not None:
+        _open.batch.changes.append(wanted)
+    else:
+        wanted.apply()
+
+
 def is_gathering() -> bool:
     """Tell whether ``insert`` would write as part of a batch."""
     return _open.batch is not None
@@ -102,13 +118,13 @@ def is_gathering() -> bool:
 
 @contextmanager
 def together(only_if: Change | None = None) -> Iterator[Batch]:
-    """Gather what is inserted in this block and write it at its end, all or nothing.
+    """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same
     transaction opens one around this block. Blocks do not nest.
 
     Args:
-        only_if: a change that goes first; when it touches no row, nothing is inserted.
+        only_if: a change that goes first; when it touches no row, nothing else happens.
 
     Raises:
         IntegrityError: a constraint refuses a row; then nothing was written, the change
@@ -125,7 +141,7 @@ def together(only_if: Change | None = None) -> Iterator[Batch]:
 
 
 def _send(batch: Batch) -> bool:
-    if not batch.rows:
+    if not batch.rows and not batch.changes:
         return batch.only_if is None or batch.only_if.apply() > 0
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
         done = _in_one_statement(batch)
@@ -141,6 +157,8 @@ def _send(batch: Batch) -> bool:
 def _one_by_one(batch: Batch) -> bool:
     if batch.only_if is not None and not batch.only_if.apply():
         return False
+    for item in batch.changes:
+        item.apply()
     for model, rows in _runs(batch.rows):
         for row in rows:
             sql = _insert_sql(model, 1, guarded=False, vendor=connection.vendor)
@@ -151,13 +169,17 @@ def _one_by_one(batch: Batch) -> bool:
 def _in_one_statement(batch: Batch) -> bool:
     runs = list(_runs(batch.rows))
     guard = batch.only_if
-    key = None if guard is None else (guard.model, tuple(guard.set), tuple(guard.where))
-    shape = tuple((model, len(rows)) for model, rows in runs)
-    build = _statement if len(batch.rows) <= _MAX_ROWS else _statement.__wrapped__
-    values = [] if guard is None else guard._values()  # noqa: SLF001 - of the same module
+    values = [] if guard is None else guard.values()
+    for item in batch.changes:
+        values += item.values()
     for model, rows in runs:
         values += _values(model, rows)
-    ((done,),) = execution.fetch_all(build(key, shape), values)
+    sql = _statement(
+        None if guard is None else guard.shape,
+        tuple(item.shape for item in batch.changes),
+        tuple((model, len(rows)) for model, rows in runs),
+    )
+    ((done,),) = execution.fetch_all(sql, values)
     return bool(done)
 
 
@@ -171,16 +193,21 @@ def _runs(rows: Sequence[Model]) -> Iterator[tuple[type[Model], list[Model]]]:
 
 @lru_cache(maxsize=256)
 def _statement(
-    guard: tuple[type[Model], tuple[str, ...], tuple[str, ...]] | None,
-    shape: tuple[tuple[type[Model], int], ...],
+    guard: _Shape | None,
+    changes: tuple[_Shape, ...],
+    inserts: tuple[tuple[type[Model], int], ...],
 ) -> str:
     """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
+    guarded = guard is not None
     parts = []
     if guard is not None:
-        parts.append(f"guard AS ({_update_sql(*guard, 'postgresql')} RETURNING 1)")
-    for number, (model, count) in enumerate(shape):
-        sql = _insert_sql(model, count, guarded=guard is not None, vendor="postgresql")
-        parts.append(f"part{number} AS ({sql})")
+        first = _update_sql(guard, guarded=False, vendor="postgresql")
+        parts.append(f"guard AS ({first} RETURNING 1)")
+    others = [_update_sql(shape, guarded=guarded, vendor="postgresql") for shape in changes]
+    others += [
+        _insert_sql(model, count, guarded=guarded, vendor="postgresql") for model, count in inserts
+    ]
+    parts += [f"part{number} AS ({sql})" for number, sql in enumerate(others)]
     done = "true" if guard is None else "EXISTS (SELECT 1 FROM guard)"
     return f"WITH {', '.join(parts)} SELECT {done}"
 
@@ -199,14 +226,14 @@ def _insert_sql(model: type[Model], count: int, *, guarded: bool, vendor: str) -
 
 
 @lru_cache(maxsize=256)
-def _update_sql(
-    model: type[Model], names: tuple[str, ...], where: tuple[str, ...], vendor: str
-) -> str:
+def _update_sql(shape: _Shape, *, guarded: bool, vendor: str) -> str:
+    model, names, where = shape
     columns = _columns(model, vendor)
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
     new = ", ".join(columns[name].assignment for name in names)
     same = " AND ".join(columns[name].assignment for name in where)
-    return f"UPDATE {table} SET {new} WHERE {same}"  # noqa: S608 - names of our own columns
+    source = " FROM guard" if guarded else ""
+    return f"UPDATE {table} SET {new}{source} WHERE {same}"  # noqa: S608 - names of our own columns
 
 
 @dataclass(frozen=True, slots=True)
