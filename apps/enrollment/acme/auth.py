@@ -63,6 +63,7 @@ class Door:
     terms_of_service: str
     limits: dict[str, Any]
     stamp: tuple[Any, ...]
+    check_caa: bool
 
     def url(self, *parts: str) -> str:
         """Return the URL of something at this endpoint."""
@@ -158,6 +159,8 @@ _DOOR = (
     "pairing__profile__revision",
     "pairing__profile__authority_id",
     "pairing__profile__policy__current_version_id",
+    # After the stamp:
+    "check_caa",
 )
 _ACCOUNT = ("pk", "url_id", "status", "jwk", "thumbprint", "contacts", "eab_key_id")
 _BOUND = ("eab_key__identifiers", "eab_key__networks")
@@ -323,6 +326,7 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         terms_of_service=row[12],
         limits=row[13],
         stamp=tuple(row[14:18]),
+        check_caa=row[18],
     )
     if not door.enabled:
         raise NotFound("There is no ACME endpoint here.")

@@ -3,7 +3,7 @@
 Counted in the rows themselves, so that every process and host sees the same numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -22,6 +22,9 @@ DEFAULTS: Mapping[str, int] = {
     "orders_per_names": 50,
     "failures_per_account": 60,
 }
+
+# Each costs look-ups at other people's name servers, and the order stays ready for more.
+CAA_REFUSALS_PER_NAME = 10
 
 
 def parse(document: Mapping[str, Any]) -> dict[str, int]:
@@ -97,6 +100,16 @@ def check_failures(door: Door, account_id: UUID) -> None:
             settled_at__gt=_since(),
         )
         _refuse_beyond(limit, list(_times(failed, "settled_at", limit)), "failed validations")
+
+
+def check_refusals(times: Sequence[datetime]) -> None:
+    """Refuse to ask CAA about a name that was refused again and again; newest first.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    lately = [moment for moment in times if moment > _since()][:CAA_REFUSALS_PER_NAME]
+    _refuse_beyond(CAA_REFUSALS_PER_NAME, lately, "refusals because of CAA for one name")
 
 
 def _limit(door: Door, name: str) -> int:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.egress import Deadline, EgressError, Hop, query
+from apps.egress import Deadline, EgressError, Hop, Records, query
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation.outcomes import Outcome, escaped, unreachable
 from apps.enrollment.acme.validation.targets import Target
@@ -59,8 +59,18 @@ class _Grant:
     parameters: tuple[tuple[str, str], ...]
 
 
-def check(target: Target, deadline: Deadline) -> Outcome:
-    """Find the record set that governs the name and judge it; addresses have none."""
+# Answers by name, failures too: names of one order have their upper tree in common.
+Known = dict[str, Records | EgressError]
+
+
+def check(target: Target, deadline: Deadline, known: Known | None = None) -> Outcome:
+    """Find the record set that governs the name and judge it; addresses have none.
+
+    Args:
+        target: what is to be certified, and for whom.
+        deadline: for all look-ups together.
+        known: what was asked a moment ago, in the same tree; added to.
+    """
     proven = Outcome(proven=True)
     if target.caa_identities is None or target.identifier_type != "dns":
         return proven
@@ -75,7 +85,7 @@ def check(target: Target, deadline: Deadline) -> Outcome:
     for start in range(len(labels)):
         name = ".".join(labels[start:])
         try:
-            found = query(target.dns_purpose(deadline), name, "CAA", deadline=deadline)
+            found = _look_up(target, name, deadline, {} if known is None else known)
         except EgressError as error:
             return unreachable(error, otherwise=Type.DNS).at(*hops)
         hops.append(Hop(f"dns:{name}?type=CAA", "", f"{len(found.values)} records"))
@@ -112,6 +122,23 @@ def permits(records: Sequence[Property], asker: Asker) -> str:
     if not any(_satisfied(grant, asker) for grant in named):
         return "CAA names this authority, but not for this account or validation method."
     return ""
+
+
+def _look_up(target: Target, name: str, deadline: Deadline, known: Known) -> Records:
+    """Ask once for each name.
+
+    Raises:
+        EgressError: no usable answer, now or before.
+    """
+    if name not in known:
+        try:
+            known[name] = query(target.dns_purpose(deadline), name, "CAA", deadline=deadline)
+        except EgressError as error:
+            known[name] = error
+    found = known[name]
+    if isinstance(found, EgressError):
+        raise found
+    return found
 
 
 def _satisfied(grant: _Grant, asker: Asker) -> bool:

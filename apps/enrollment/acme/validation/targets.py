@@ -8,6 +8,7 @@ from typing import TypedDict
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from apps.egress import Deadline, Network, Purpose
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus
@@ -118,20 +119,30 @@ class Target:
 
 def load(challenge_id: UUID) -> Target | None:
     """Return what a challenge is to prove; ``None`` when there is nothing left to prove."""
-    row = (
-        AcmeChallenge.objects.select_related(
-            "authorization__account__endpoint__pairing__application",
-            "authorization__account__endpoint__pairing__profile",
-        )
-        .filter(
-            pk=challenge_id,
-            status=ChallengeStatus.PROCESSING.value,
-            authorization__status=AuthorizationStatus.PENDING.value,
-        )
-        .first()
+    row = _challenges().filter(
+        pk=challenge_id,
+        status=ChallengeStatus.PROCESSING.value,
+        authorization__status=AuthorizationStatus.PENDING.value,
     )
-    if row is None:
-        return None
+    return next(map(of, row[:1]), None)
+
+
+def proofs_of(order_id: UUID) -> list[AcmeChallenge]:
+    """Return the challenge that proved each DNS name of an order: of several, the latest.
+
+    Names that an administrator vouches for have none.
+    """
+    rows = _challenges().filter(
+        authorization__order_links__order_id=order_id,
+        authorization__identifier_type="dns",
+        status=ChallengeStatus.VALID.value,
+        settled_at__isnull=False,
+    )
+    return list({row.authorization_id: row for row in rows.order_by("settled_at", "pk")}.values())
+
+
+def of(row: AcmeChallenge) -> Target:
+    """Return a challenge, loaded with all that it belongs to, as validators need it."""
     authorization = row.authorization
     account = authorization.account
     endpoint = account.endpoint
@@ -149,6 +160,13 @@ def load(challenge_id: UUID) -> Target | None:
         resolvers=tuple(endpoint.resolvers),
         allowed_networks=tuple(ip_network(text) for text in endpoint.allowed_networks),
         caa_identities=tuple(endpoint.caa_identities) if endpoint.check_caa else None,
+    )
+
+
+def _challenges() -> QuerySet[AcmeChallenge]:
+    return AcmeChallenge.objects.select_related(
+        "authorization__account__endpoint__pairing__application",
+        "authorization__account__endpoint__pairing__profile",
     )
 
 
