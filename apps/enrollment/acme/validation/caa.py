@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from apps.egress import Deadline, EgressError, Hop, Records, query
 from apps.enrollment.acme.problems import Type
+from apps.enrollment.acme.validation.issue_value import Grant, parse
 from apps.enrollment.acme.validation.outcomes import Outcome, escaped, unreachable
 from apps.enrollment.acme.validation.targets import Target
 
@@ -17,11 +18,6 @@ _CRITICAL = 0x80
 _ISSUE, _ISSUE_WILD = "issue", "issuewild"
 # RFC 8659, RFC 9495, CA/Browser Forum contact properties, RFC 8657 has parameters only.
 _KNOWN = frozenset({_ISSUE, _ISSUE_WILD, "iodef", "issuemail", "contactemail", "contactphone"})
-_DOMAIN = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
-_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-_VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 _METHODS = re.compile(r"[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
 
 
@@ -49,14 +45,6 @@ class Asker:
     account_url: str
     method: str
     wildcard: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    """An issue or issuewild value that is well-formed."""
-
-    domain: str
-    parameters: tuple[tuple[str, str], ...]
 
 
 # Answers by name, failures too: names of one order have their upper tree in common.
@@ -114,7 +102,7 @@ def permits(records: Sequence[Property], asker: Asker) -> str:
     relevant = wild or [r for r in records if r.tag == _ISSUE]
     if not relevant:
         return ""
-    grants = [grant for r in relevant if (grant := _parsed(r.value)) is not None]
+    grants = [grant for r in relevant if (grant := parse(r.value)) is not None]
     ours = {identity.lower().rstrip(".") for identity in asker.identities}
     named = [grant for grant in grants if grant.domain in ours]
     if not named:
@@ -141,7 +129,7 @@ def _look_up(target: Target, name: str, deadline: Deadline, known: Known) -> Rec
     return found
 
 
-def _satisfied(grant: _Grant, asker: Asker) -> bool:
+def _satisfied(grant: Grant, asker: Asker) -> bool:
     """Judge the parameters of RFC 8657; each may stand once, others bind nobody."""
     for name, allowed in (
         ("accounturi", lambda value: value == asker.account_url),
@@ -150,26 +138,10 @@ def _satisfied(grant: _Grant, asker: Asker) -> bool:
             lambda value: bool(_METHODS.fullmatch(value)) and asker.method in value.split(","),
         ),
     ):
-        values = [value for tag, value in grant.parameters if tag == name]
+        values = grant.values(name)
         if len(values) > 1 or (values and not allowed(values[0])):
             return False
     return True
-
-
-def _parsed(value: str) -> _Grant | None:
-    """Read an issue-value (RFC 8659 section 4.2); ``None`` allows nobody: empty or malformed."""
-    domain, _, rest = value.strip(" \t").partition(";")
-    domain = domain.strip(" \t")
-    if not _DOMAIN.fullmatch(domain):
-        return None
-    parameters = []
-    for part in rest.split(";") if rest.strip(" \t") else ():
-        tag, equals, text = part.strip(" \t").partition("=")
-        tag, text = tag.strip(" \t"), text.strip(" \t")
-        if not equals or not _TAG.fullmatch(tag) or not _VALUE.fullmatch(text):
-            return None
-        parameters.append((tag.lower(), text))
-    return _Grant(domain.lower(), tuple(parameters))
 
 
 def _property(item: object) -> Property:
