@@ -15,11 +15,11 @@ from django.http import HttpRequest
 
 from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
-from apps.enrollment.acme import jws, nonces
+from apps.enrollment.acme import jws, nonces, persist
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.prepared import Prepared
 from apps.enrollment.acme.problems import Refusal, Type
-from apps.enrollment.acme.states import AccountStatus
+from apps.enrollment.acme.states import AccountStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint
 from apps.errors import AuthenticationFailed, Malformed, NotFound
 from apps.principals import Principal
@@ -64,6 +64,19 @@ class Door:
     limits: dict[str, Any]
     stamp: tuple[Any, ...]
     check_caa: bool
+    caa_identities: tuple[str, ...]
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Return our names in persistent DNS records."""
+        return persist.issuer_names(self.caa_identities)
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Return the challenge types on offer: a persistent record has to name us."""
+        return tuple(
+            t for t in self.challenge_types if t != ChallengeType.DNS_PERSIST_01 or self.issuers
+        )
 
     def url(self, *parts: str) -> str:
         """Return the URL of something at this endpoint."""
@@ -161,6 +174,7 @@ _DOOR = (
     "pairing__profile__policy__current_version_id",
     # After the stamp:
     "check_caa",
+    "caa_identities",
 )
 _ACCOUNT = ("pk", "url_id", "status", "jwk", "thumbprint", "contacts", "eab_key_id")
 _BOUND = ("eab_key__identifiers", "eab_key__networks")
@@ -327,6 +341,7 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         limits=row[13],
         stamp=tuple(row[14:18]),
         check_caa=row[18],
+        caa_identities=tuple(row[19]),
     )
     if not door.enabled:
         raise NotFound("There is no ACME endpoint here.")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from apps import clock
 from apps.enrollment.acme.auth import Door
-from apps.enrollment.acme.states import ChallengeStatus
+from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
 
@@ -23,6 +23,8 @@ DEFAULTS: Mapping[str, int] = {
     "failures_per_account": 60,
 }
 
+# draft-ietf-acme-dns-persist-02 section 9.3.1: failures are limited by name and account.
+FAILURES_PER_NAME = 20
 # Each costs look-ups at other people's name servers, and the order stays ready for more.
 CAA_REFUSALS_PER_NAME = 10
 
@@ -100,6 +102,23 @@ def check_failures(door: Door, account_id: UUID) -> None:
             settled_at__gt=_since(),
         )
         _refuse_beyond(limit, list(_times(failed, "settled_at", limit)), "failed validations")
+
+
+def check_name_failures(account_id: UUID, name: str) -> None:
+    """Refuse to look for a persistent record that an account failed with again and again.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    failed = AcmeChallenge.objects.filter(
+        authorization__account_id=account_id,
+        authorization__identifier_value=name,
+        type=ChallengeType.DNS_PERSIST_01,
+        status=ChallengeStatus.INVALID,
+        settled_at__gt=_since(),
+    )
+    times = list(_times(failed, "settled_at", FAILURES_PER_NAME))
+    _refuse_beyond(FAILURES_PER_NAME, times, "failed validations of this name")
 
 
 def check_refusals(times: Sequence[datetime]) -> None:
