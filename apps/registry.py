@@ -81,12 +81,17 @@ class Callers:
     application_ids_in_sight: Callable[[Any], Any]
 
 
+# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields the
+# ``pki.findings.Violation`` of everything at the door it came through that holds no more.
+ReleaseCheck = Callable[[Any], Iterable[Any]]
+
 job_kinds: dict[str, JobKind] = {}
 recurring: dict[str, Recurring] = {}
 sealed_fields: list[SealedField] = []
 dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
+release_checks: list[ReleaseCheck] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:

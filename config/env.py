@@ -66,15 +66,12 @@ class Environment:
     def origin(self, name: str, default: str) -> str:
         """Return an http(s) origin such as ``https://pki.example:8443``, without a path."""
         raw = self.text(name, default).rstrip("/")
-        try:
-            parts = urlsplit(raw)
-            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable or parts.path or parts.query or parts.fragment or parts.username:
-            self.problems.append(f"{PREFIX}{name}={raw!r} is not an origin (scheme://host[:port])")
-            return default
-        return raw
+        return raw if self._is_origin(name, raw) else default
+
+    def origins(self, name: str) -> tuple[str, ...]:
+        """Return a comma-separated list of origins."""
+        listed = [word.rstrip("/") for word in self.words(name)]
+        return tuple(raw for raw in listed if self._is_origin(name, raw))
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         """Return one of ``choices``, whatever its case."""
@@ -88,6 +85,18 @@ class Environment:
         """Return a comma-separated list."""
         raw = self.text(name)
         return [word.strip() for word in raw.split(",") if word.strip()] if raw else list(default)
+
+    def _is_origin(self, name: str, raw: str) -> bool:
+        """Tell whether a text is an origin; one that is not becomes a problem."""
+        try:
+            parts = urlsplit(raw)
+            usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.path or parts.query or parts.fragment or parts.username:
+            self.problems.append(f"{PREFIX}{name}={raw!r} is not an origin (scheme://host[:port])")
+            return False
+        return True
 
     def database(self, name: str, default: str) -> dict[str, Any]:
         """Return Django's settings for a ``postgres://`` or ``sqlite:///`` URL."""

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps import clock
+from apps import clock, registry
 from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
@@ -135,7 +135,7 @@ def _decide_again(request: CertificateRequest) -> Decision:
 
 
 def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
-    """Yield what no longer holds of the pair that was asked under (AC-05)."""
+    """Yield what no longer holds of the pair that was asked under, or of its door (AC-05)."""
     attached = Pairing.objects.filter(
         application_id=request.application_id, profile_id=request.profile_id
     )
@@ -143,6 +143,8 @@ def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
         yield _DETACHED
     if request.authority_id != request.profile.authority_id:
         yield _OTHER_ISSUER
+    for check in registry.release_checks:
+        yield from check(request)
 
 
 def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> Issued:

@@ -37,6 +37,8 @@ SEALWRIGHT: dict[str, Any] = {
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
+# Where the first was reached before; persistent DNS records made for it stay good.
+SEALWRIGHT["FORMER_PUBLIC_URLS"] = env.origins("FORMER_PUBLIC_URLS")
 # In certificates a host is a fully qualified name or an address (RFC 5280 section 4.2.1.6),
 # which "localhost" is not.
 SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://127.0.0.1:{SEALWRIGHT['HTTP_PORT']}")

@@ -16,10 +16,10 @@ from django.http import HttpRequest
 from apps.applications import pairings
 from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
-from apps.enrollment.acme import jws, nonces
+from apps.enrollment.acme import jws, nonces, persist
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type
-from apps.enrollment.acme.states import AccountStatus
+from apps.enrollment.acme.states import AccountStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint
 from apps.errors import AuthenticationFailed, Malformed, NotFound
 from apps.principals import Principal
@@ -64,6 +64,20 @@ class Door:
     terms_of_service: str
     limits: dict[str, Any]
     stamp: tuple[Any, ...]
+    check_caa: bool
+    caa_identities: tuple[str, ...]
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Return our names in persistent DNS records."""
+        return persist.issuer_names(self.caa_identities)
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """Return the challenge types on offer: a persistent record has to name us."""
+        return tuple(
+            t for t in self.challenge_types if t != ChallengeType.DNS_PERSIST_01 or self.issuers
+        )
 
     def url(self, *parts: str) -> str:
         """Return the URL of something at this endpoint."""
@@ -154,6 +168,8 @@ _DOOR = (
     "authz_lifetime_h",
     "terms_of_service",
     "limits",
+    "check_caa",
+    "caa_identities",
 )
 _ACCOUNT = (
     "pk",
@@ -310,6 +326,8 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         authz_lifetime_h=row[11],
         terms_of_service=row[12],
         limits=row[13],
+        check_caa=row[14],
+        caa_identities=tuple(row[15]),
         stamp=row[len(_DOOR) :],
     )
     if not door.enabled:

@@ -43,7 +43,11 @@ _HEAD_START = timedelta(seconds=30)
 # An authorization about to expire is not handed out again.
 _REUSE_MARGIN = timedelta(minutes=10)
 # dns challenges prove a name and all below it; addresses have no name to put a record under.
-_FOR_WILDCARDS = (ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01)
+_FOR_WILDCARDS = (
+    ChallengeType.DNS_01,
+    ChallengeType.DNS_ACCOUNT_01,
+    ChallengeType.DNS_PERSIST_01,
+)
 _FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
 
 _BY_URL = RowLookup(
@@ -120,10 +124,10 @@ def wanted(
 def offered(door: Door, identifier: Identifier) -> list[str]:
     """Return the challenge types that can prove an identifier here (A-20, A-30)."""
     if identifier.wildcard:
-        return [t for t in door.challenge_types if t in _FOR_WILDCARDS]
+        return [t for t in door.offers if t in _FOR_WILDCARDS]
     if identifier.type == "ip":
-        return [t for t in door.challenge_types if t in _FOR_ADDRESSES]
-    return list(door.challenge_types)
+        return [t for t in door.offers if t in _FOR_ADDRESSES]
+    return list(door.offers)
 
 
 def require_bound(account: Account, identifiers: Sequence[Identifier]) -> None:
@@ -235,6 +239,8 @@ def respond(signed: Signed, url_id: str) -> AcmeChallenge:
     if status != AuthorizationStatus.PENDING:
         raise Malformed(f"The authorization is {status}; nothing is left to prove.")
     limits.check_failures(signed.door, account.id)
+    if row.type == ChallengeType.DNS_PERSIST_01:
+        limits.check_name_failures(account.id, row.authorization.identifier_value)
     with transaction.atomic():
         locked = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=row.pk)
         if locked.status == ChallengeStatus.PENDING:
@@ -257,6 +263,7 @@ def settle_challenge(
     proven: bool,
     problem: dict[str, Any] | None = None,
     attempt: dict[str, Any] | None = None,
+    good_until: datetime | None = None,
     principal: Principal,
 ) -> bool:
     """Write down the outcome of a validation, for challenge, authorization and orders (8.2).
@@ -269,6 +276,7 @@ def settle_challenge(
         proven: whether the client showed control.
         problem: ACME problem document of a failure, from ``problems.document``.
         attempt: what the last attempt did and saw, plain JSON.
+        good_until: when the proof ends by itself; the authorization ends no later.
         principal: who validated, for the audit log.
 
     Returns:
@@ -291,10 +299,11 @@ def settle_challenge(
         )
         row.settled_at = now
         row.error = None if proven else problem
+        row.good_until = good_until if proven else None
         row.attempts = _kept(row.attempts, attempt)
-        row.save(update_fields=["status", "settled_at", "error", "attempts"])
+        row.save(update_fields=["status", "settled_at", "error", "good_until", "attempts"])
         if authorization in changed:
-            _save_outcome(authorization, now, proven=proven)
+            _save_outcome(authorization, now, row.good_until, proven=proven)
         for order in orders:
             if order in changed:
                 order.error = _order_error(authorization, problem) if not proven else None
@@ -389,11 +398,15 @@ def _statuses_beside(
     return found
 
 
-def _save_outcome(row: AcmeAuthorization, now: datetime, *, proven: bool) -> None:
+def _save_outcome(
+    row: AcmeAuthorization, now: datetime, good_until: datetime | None, *, proven: bool
+) -> None:
     if proven:
         lifetime_h = row.account.endpoint.authz_lifetime_h
         if lifetime_h:
             row.expires_at = now + timedelta(hours=lifetime_h)
+        if good_until is not None:
+            row.expires_at = min(row.expires_at, good_until)
     row.save(update_fields=["status", "expires_at"])
 
 

@@ -1,9 +1,11 @@
-"""How does a ready order become a certificate? RFC 8555 section 7.4 (A-18, A-19).
+"""How does a ready order become a certificate? RFC 8555 section 7.4 (A-18, A-19, A-35).
 
 The certificate request takes the order's own primary key. So the database admits one request
 for an order, whatever many clients, processes or crashes do, and a request that outlived its
 process is found again without anybody having written down where.
 """
+
+from datetime import datetime
 
 from django.db import IntegrityError
 
@@ -17,6 +19,7 @@ from apps.enrollment.acme.auth import Signed, pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
+from apps.enrollment.acme.validation import recheck
 from apps.enrollment.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
 from apps.profiles.defaults import Wish
@@ -35,7 +38,10 @@ _ACCOUNT_WITH = Lookup(
 )
 _AUTHORIZATIONS_OF = Lookup(
     lambda url_id: AcmeOrderAuthorization.objects.filter(order__url_id=url_id).values_list(
-        "authorization__identifier_value", "authorization__status", "authorization__expires_at"
+        "authorization__identifier_value",
+        "authorization__status",
+        "authorization__expires_at",
+        "authorization__created_at",
     ),
     url_id=TEXT,
 )
@@ -50,15 +56,14 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
 
     Raises:
         NotFound: no such order, or another account's.
-        Refusal: the order is not ready, or an authorization has run out.
+        Refusal: the order is not ready, an authorization has run out, or CAA does not let us
+            issue any more.
         BadCSR, PolicyViolation: the CSR is not for these names, or breaks the policy; the
             order stays ready for a better one.
         Malformed: the payload has no CSR.
         UpstreamUnavailable: the key backend did not answer before anything was decided.
     """
-    order = orders.read(signed, url_id)
-    if order.status != OrderStatus.READY:
-        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
+    order = _ready(signed, url_id)
     text = signed.payload().get("csr")
     if not isinstance(text, str):
         raise Malformed("The payload has the base64url member csr.")
@@ -68,7 +73,11 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
     common_name = _require_names(parsed, identifiers)
     _require_other_key(signed, parsed)
     _require_profile(signed, order)
-    _require_authorizations(order)
+    oldest = _require_authorizations(order)
+    if signed.door.check_caa and recheck.is_due(oldest) and recheck.require(order):
+        # The look-ups took their time; much can have happened meanwhile.
+        order = _ready(signed, url_id)
+        _require_authorizations(order)
     enrollment = Enrollment(
         principal=signed.principal(),
         pairing=pairing_of(signed.door),
@@ -85,6 +94,13 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
         request_id=order.pk,
     )
     return _submit(order, enrollment)
+
+
+def _ready(signed: Signed, url_id: str) -> AcmeOrder:
+    order = orders.read(signed, url_id)
+    if order.status != OrderStatus.READY:
+        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
+    return order
 
 
 def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
@@ -186,18 +202,24 @@ def _require_profile(signed: Signed, order: AcmeOrder) -> None:
         raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
 
 
-def _require_authorizations(order: AcmeOrder) -> None:
-    """Refuse, and end, an order of which an authorization was lost or ran out meanwhile."""
+def _require_authorizations(order: AcmeOrder) -> datetime:
+    """Refuse, and end, an order of which an authorization was lost or ran out meanwhile.
+
+    Returns:
+        When the oldest of them was made: no proof is older.
+    """
     now = clock.now()
+    rows = _AUTHORIZATIONS_OF.all(order.url_id)
     lost = [
         name
-        for name, status, expires_at in _AUTHORIZATIONS_OF.all(order.url_id)
+        for name, status, expires_at, _ in rows
         if status != AuthorizationStatus.VALID or expires_at <= now
     ]
     if lost:
         detail = f"The authorization for {lost[0]} is no longer valid."
         orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
         raise Refusal(Type.UNAUTHORIZED, detail)
+    return min(created_at for *_, created_at in rows)
 
 
 def _predecessor(order: AcmeOrder) -> Certificate | None:

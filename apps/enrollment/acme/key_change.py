@@ -57,8 +57,11 @@ def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
                 raise Malformed("The account's key has been changed meanwhile.")
             if thumbprint == row.thumbprint:
                 raise _taken(signed, account.url_id)
+            # Persistent DNS records made with a former key stay good (dns-persist 4.2).
+            former = [item for item in row.former_thumbprints if item != row.thumbprint]
+            row.former_thumbprints = [row.thumbprint, *former]
             row.jwk, row.thumbprint = jws.canonical(jwk), thumbprint
-            row.save(update_fields=["jwk", "thumbprint"])
+            row.save(update_fields=["jwk", "thumbprint", "former_thumbprints"])
             record(
                 Event.ACME_ACCOUNT_KEY_CHANGED,
                 principal=signed.principal(),

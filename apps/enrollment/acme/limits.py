@@ -3,14 +3,14 @@
 Counted in the rows themselves, so that every process and host sees the same numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from apps import clock
 from apps.enrollment.acme.auth import Door
-from apps.enrollment.acme.states import ChallengeStatus
+from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
 
@@ -22,6 +22,11 @@ DEFAULTS: Mapping[str, int] = {
     "orders_per_names": 50,
     "failures_per_account": 60,
 }
+
+# draft-ietf-acme-dns-persist-02 section 9.3.1: failures are limited by name and account.
+FAILURES_PER_NAME = 20
+# Each costs look-ups at other people's name servers, and the order stays ready for more.
+CAA_REFUSALS_PER_NAME = 10
 
 
 def parse(document: Mapping[str, Any]) -> dict[str, int]:
@@ -97,6 +102,33 @@ def check_failures(door: Door, account_id: UUID) -> None:
             settled_at__gt=_since(),
         )
         _refuse_beyond(limit, list(_times(failed, "settled_at", limit)), "failed validations")
+
+
+def check_name_failures(account_id: UUID, name: str) -> None:
+    """Refuse to look for a persistent record that an account failed with again and again.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    failed = AcmeChallenge.objects.filter(
+        authorization__account_id=account_id,
+        authorization__identifier_value=name,
+        type=ChallengeType.DNS_PERSIST_01,
+        status=ChallengeStatus.INVALID,
+        settled_at__gt=_since(),
+    )
+    times = list(_times(failed, "settled_at", FAILURES_PER_NAME))
+    _refuse_beyond(FAILURES_PER_NAME, times, "failed validations of this name")
+
+
+def check_refusals(times: Sequence[datetime]) -> None:
+    """Refuse to ask CAA about a name that was refused again and again; newest first.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    lately = [moment for moment in times if moment > _since()][:CAA_REFUSALS_PER_NAME]
+    _refuse_beyond(CAA_REFUSALS_PER_NAME, lately, "refusals because of CAA for one name")
 
 
 def _limit(door: Door, name: str) -> int:

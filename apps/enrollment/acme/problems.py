@@ -89,6 +89,7 @@ TABLE: dict[type[Exception], Kind] = {
 }
 _STATUS: dict[Type, int] = {
     Type.ALREADY_REPLACED: 409,
+    Type.CAA: 403,
     Type.EXTERNAL_ACCOUNT_REQUIRED: 403,
     Type.ORDER_NOT_READY: 403,
     Type.RATE_LIMITED: 429,

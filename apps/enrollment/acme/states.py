@@ -65,6 +65,7 @@ class ChallengeType(_Choices):
     DNS_01 = "dns-01"
     TLS_ALPN_01 = "tls-alpn-01"
     DNS_ACCOUNT_01 = "dns-account-01"
+    DNS_PERSIST_01 = "dns-persist-01"
 
 
 _O, _A, _C = OrderStatus, AuthorizationStatus, ChallengeStatus

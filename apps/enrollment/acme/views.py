@@ -25,13 +25,14 @@ from apps.enrollment.acme import (
     limits,
     nonces,
     orders,
+    persist,
     problems,
     revocation,
     wire,
 )
 from apps.enrollment.acme.auth import Door, Signed, SignedBy, authenticate, door_named
 from apps.enrollment.acme.problems import Refusal, Type
-from apps.enrollment.acme.states import ChallengeStatus, OrderStatus
+from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
 from apps.enrollment.acme.validation import attempts
 from apps.enrollment.models import AcmeEndpoint, AcmeOrder
 from apps.errors import NotFound
@@ -100,7 +101,7 @@ def directory(_request: HttpRequest, application: str, profile: str) -> HttpResp
         "revokeCert": door.url("revoke-cert"),
         "keyChange": door.url("key-change"),
         "renewalInfo": door.url("renewal-info"),
-        "meta": _meta(endpoint),
+        "meta": _meta(door, endpoint),
     }
     if not door.authz_lifetime_h:
         del found["newAuthz"]  # an authorization that serves one order cannot come before it
@@ -110,7 +111,7 @@ def directory(_request: HttpRequest, application: str, profile: str) -> HttpResp
     return response
 
 
-def _meta(endpoint: AcmeEndpoint) -> dict[str, Any]:
+def _meta(door: Door, endpoint: AcmeEndpoint) -> dict[str, Any]:
     profile = endpoint.pairing.profile
     meta: dict[str, Any] = {
         "externalAccountRequired": endpoint.require_eab,
@@ -122,6 +123,10 @@ def _meta(endpoint: AcmeEndpoint) -> dict[str, Any]:
         meta["website"] = endpoint.website
     if endpoint.caa_identities:
         meta["caaIdentities"] = endpoint.caa_identities
+    if ChallengeType.DNS_PERSIST_01 in door.offers:
+        # draft-ietf-acme-dns-persist-02, sections 3.2 and 4.1.
+        meta["issuerDomainNames"] = list(door.issuers)
+        meta["accountHashPrefix"] = persist.hash_prefix(door.base)
     return meta
 
 

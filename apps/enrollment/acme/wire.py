@@ -9,6 +9,7 @@ from apps.enrollment.acme.auth import Account, Door
 from apps.enrollment.acme.states import (
     AuthorizationStatus,
     ChallengeStatus,
+    ChallengeType,
     OrderStatus,
 )
 from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
@@ -88,7 +89,7 @@ def authorization(
         "challenges": [
             challenge(door, item)
             for item in challenges
-            if telling is None or item.status in telling
+            if (telling is None or item.status in telling) and _can_be_shown(door, item)
         ],
     }
     if row.wildcard:
@@ -110,10 +111,18 @@ def challenge(door: Door, row: AcmeChallenge) -> dict[str, Any]:
         "type": row.type,
         "url": door.url("chall", row.url_id),
         "status": row.status,
-        "token": row.token,
     }
+    if row.type == ChallengeType.DNS_PERSIST_01:
+        shown["issuerDomainNames"] = list(door.issuers)  # draft-ietf-acme-dns-persist-02 3.1
+    else:
+        shown["token"] = row.token
     if row.status == ChallengeStatus.VALID and row.settled_at is not None:
         shown["validated"] = time_text(row.settled_at)
     if row.error is not None:
         shown["error"] = row.error
     return shown
+
+
+def _can_be_shown(door: Door, row: AcmeChallenge) -> bool:
+    """Tell whether it has all its members: names may have been taken from the endpoint since."""
+    return row.type != ChallengeType.DNS_PERSIST_01 or bool(door.issuers)

@@ -131,6 +131,9 @@ class AcmeAccount(models.Model):
     endpoint = models.ForeignKey(AcmeEndpoint, on_delete=models.CASCADE, related_name="accounts")
     thumbprint = models.CharField(max_length=43, help_text="RFC 7638, SHA-256, base64url")
     jwk = models.JSONField(help_text="the account's public key, required members only")
+    former_thumbprints = models.JSONField(
+        default=list, blank=True, editable=False, help_text="of keys it had before, newest first"
+    )
     contacts = models.JSONField(default=list, blank=True)
     terms_agreed = models.BooleanField(default=False)
     status = models.CharField(
@@ -211,6 +214,9 @@ class AcmeChallenge(models.Model):
     )
     started_at = models.DateTimeField(null=True, blank=True, help_text="first asked to validate")
     settled_at = models.DateTimeField(null=True, blank=True)
+    good_until = models.DateTimeField(
+        null=True, blank=True, help_text="when the proof ends by itself (persistUntil)"
+    )
     error = models.JSONField(null=True, blank=True, help_text="ACME problem document")
     attempts = models.JSONField(
         default=list, blank=True, help_text="what each attempt did and saw, oldest first"

@@ -19,7 +19,7 @@ from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.enrollment.acme import eab, identifiers, jws, limits, states
+from apps.enrollment.acme import eab, identifiers, jws, limits, persist, states
 from apps.enrollment.acme.accounts import close_open_objects
 from apps.enrollment.acme.states import AccountStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint, EabKey
@@ -324,6 +324,7 @@ def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
     if not types or len(set(types)) != len(types) or not set(types) <= set(known):
         text = f"One or more of {', '.join(known)}, each once."
         wrong.append(_violation("challenge_types", types, text))
+    wrong += _issuer_violations(endpoint)
     wrong += [
         _violation(name, getattr(endpoint, name), "This is not a port.")
         for name in ("http_port", "tls_port")
@@ -343,6 +344,22 @@ def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
         for index, text in enumerate(endpoint.resolvers)
         if not _is_server(text)
     ]
+    return wrong
+
+
+def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
+    """Persistent records name us: dns-persist-01 needs one to ten names that clients accept."""
+    if ChallengeType.DNS_PERSIST_01 not in endpoint.challenge_types:
+        return []
+    listed = endpoint.caa_identities
+    wrong = [
+        _violation(f"caa_identities[{index}]", name, "This is not a domain name.")
+        for index, name in enumerate(listed)
+        if not persist.normalized(name)
+    ]
+    if not 0 < len(listed) <= persist.MAX_ISSUERS:
+        text = f"dns-persist-01 needs 1 to {persist.MAX_ISSUERS} names by which records call us."
+        wrong.append(_violation("caa_identities", listed, text))
     return wrong
 
 

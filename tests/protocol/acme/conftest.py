@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from apps import registry
+from apps import principals, registry
 from apps.applications.roles import Role
 from apps.enrollment.acme.authorizations import VALIDATE_JOB
 from apps.enrollment.models import AcmeEndpoint
 from apps.enrollment.services import acme as services
+from apps.policies import services as policy_services
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
 
@@ -51,6 +52,17 @@ def trusting_endpoint(team: Team) -> AcmeEndpoint:
 def url_of(endpoint: AcmeEndpoint) -> str:
     pairing = endpoint.pairing
     return f"/acme/{pairing.application.name}/{pairing.profile.name}/directory"
+
+
+def allow_wildcards(team: Team) -> None:
+    """Let the team's policy allow every name, wildcards too."""
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] = [
+        {"type": "dns_name", "allowed": ["**"], "wildcards": "allowed"},
+        {"type": "ip_address", "allowed": ["*"]},
+    ]
+    governor = principals.system("tests")
+    policy_services.update_policy(governor, team.profile.policy, rules=rules)
 
 
 def make_eab(team: Team, endpoint: AcmeEndpoint, **options: Any) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from apps.enrollment.models import AcmeAuthorization, AcmeOrder
 from apps.enrollment.services import acme as services
 from apps.policies import services as policy_services
 from tests.protocol.acme.client import Acme, dns, ip, kind
-from tests.protocol.acme.conftest import url_of
+from tests.protocol.acme.conftest import allow_wildcards, url_of
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def test_a16_unicode_names_are_sent_as_a_labels(client):
 
 def test_a20_a_wildcard_is_authorized_by_its_base_through_dns_only(team):
     endpoint = services.enable_acme(team.principal(Role.ADMIN), team.pairing, require_eab=False)
-    _allow_wildcards(team)
+    allow_wildcards(team)
     client = Acme(Client(), url_of(endpoint))
     client.register()
     order = client.order("*.example.com", "example.com").json()
@@ -128,21 +128,11 @@ def test_a20_a_wildcard_that_no_challenge_can_prove_is_rejected(team):
     endpoint = services.enable_acme(
         team.principal(Role.ADMIN), team.pairing, require_eab=False, challenge_types=["http-01"]
     )
-    _allow_wildcards(team)
+    allow_wildcards(team)
     client = Acme(Client(), url_of(endpoint))
     client.register()
     assert kind(client.order("*.example.com")) == "rejectedIdentifier"
     assert not AcmeAuthorization.objects.exists()
-
-
-def _allow_wildcards(team):
-    rules = team.profile.policy.current_version.rules
-    rules["subject_alt_names"] = [
-        {"type": "dns_name", "allowed": ["**"], "wildcards": "allowed"},
-        {"type": "ip_address", "allowed": ["*"]},
-    ]
-    admin = _governor()
-    policy_services.update_policy(admin, team.profile.policy, rules=rules)
 
 
 def _governor():

@@ -33,6 +33,16 @@ def test_every_unusable_value_is_reported_at_once(monkeypatch):
         env.finish()
 
 
+def test_origins_are_a_list_and_each_is_judged(monkeypatch):
+    env = Environment()
+    assert env.origins("FORMER_PUBLIC_URLS") == ()
+    listed = "https://a.example/, https://b.example:8443 ,https://c.example/path"
+    monkeypatch.setenv("SEALWRIGHT_FORMER_PUBLIC_URLS", listed)
+    assert env.origins("FORMER_PUBLIC_URLS") == ("https://a.example", "https://b.example:8443")
+    with pytest.raises(ImproperlyConfigured, match=r"c\.example/path.* is not an origin"):
+        env.finish()
+
+
 def test_public_host_is_always_answered():
     assert host_of(base.SEALWRIGHT["PUBLIC_URL"]) in base.ALLOWED_HOSTS
 

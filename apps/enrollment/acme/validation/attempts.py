@@ -20,7 +20,14 @@ from apps.egress import Deadline, EgressError
 from apps.enrollment.acme import authorizations
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.states import ChallengeType
-from apps.enrollment.acme.validation import caa, dns_01, http_01, targets, tls_alpn_01
+from apps.enrollment.acme.validation import (
+    caa,
+    dns_01,
+    dns_persist_01,
+    http_01,
+    targets,
+    tls_alpn_01,
+)
 from apps.enrollment.acme.validation.outcomes import Outcome, unreachable
 from apps.enrollment.acme.validation.targets import TOTAL_S, Target
 from apps.jobs.services import enqueue, withdraw
@@ -35,10 +42,13 @@ _VALIDATORS: dict[str, Validator] = {
     ChallengeType.HTTP_01: http_01.validate,
     ChallengeType.DNS_01: dns_01.validate,
     ChallengeType.DNS_ACCOUNT_01: dns_01.validate,
+    ChallengeType.DNS_PERSIST_01: dns_persist_01.validate,
     ChallengeType.TLS_ALPN_01: tls_alpn_01.validate,
 }
 _ADDRESS_TYPES = frozenset({ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01})
-_WILDCARD_TYPES = frozenset({ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01})
+_WILDCARD_TYPES = frozenset(
+    {ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01, ChallengeType.DNS_PERSIST_01}
+)
 # Slow servers may hold up this many requests of a process, and no more.
 _inline_slots = threading.BoundedSemaphore(2)
 
@@ -68,6 +78,7 @@ def attempt(
             proven=outcome.proven,
             problem=outcome.problem(),
             attempt=record,
+            good_until=outcome.good_until,
             principal=principals.system("validation"),
         )
         return True
@@ -127,7 +138,10 @@ def validate(target: Target, deadline: Deadline) -> Outcome:
     except EgressError as error:  # the time ran out between two steps
         return unreachable(error)
     return replace(
-        allowed, hops=(*outcome.hops, *allowed.hops), seen=(*outcome.seen, *allowed.seen)
+        allowed,
+        hops=(*outcome.hops, *allowed.hops),
+        seen=(*outcome.seen, *allowed.seen),
+        good_until=outcome.good_until,
     )
 
 

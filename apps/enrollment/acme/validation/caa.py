@@ -8,8 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.egress import Deadline, EgressError, Hop, query
+from apps.egress import Deadline, EgressError, Hop, Records, query
 from apps.enrollment.acme.problems import Type
+from apps.enrollment.acme.validation.issue_value import Grant, parse
 from apps.enrollment.acme.validation.outcomes import Outcome, escaped, unreachable
 from apps.enrollment.acme.validation.targets import Target
 
@@ -17,11 +18,6 @@ _CRITICAL = 0x80
 _ISSUE, _ISSUE_WILD = "issue", "issuewild"
 # RFC 8659, RFC 9495, CA/Browser Forum contact properties, RFC 8657 has parameters only.
 _KNOWN = frozenset({_ISSUE, _ISSUE_WILD, "iodef", "issuemail", "contactemail", "contactphone"})
-_DOMAIN = re.compile(
-    r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*"
-)
-_TAG = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-_VALUE = re.compile(r"[\x21-\x3a\x3c-\x7e]*")
 _METHODS = re.compile(r"[A-Za-z0-9-]+(?:,[A-Za-z0-9-]+)*")
 
 
@@ -51,16 +47,18 @@ class Asker:
     wildcard: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
-    """An issue or issuewild value that is well-formed."""
-
-    domain: str
-    parameters: tuple[tuple[str, str], ...]
+# Answers by name, failures too: names of one order have their upper tree in common.
+Known = dict[str, Records | EgressError]
 
 
-def check(target: Target, deadline: Deadline) -> Outcome:
-    """Find the record set that governs the name and judge it; addresses have none."""
+def check(target: Target, deadline: Deadline, known: Known | None = None) -> Outcome:
+    """Find the record set that governs the name and judge it; addresses have none.
+
+    Args:
+        target: what is to be certified, and for whom.
+        deadline: for all look-ups together.
+        known: what was asked a moment ago, in the same tree; added to.
+    """
     proven = Outcome(proven=True)
     if target.caa_identities is None or target.identifier_type != "dns":
         return proven
@@ -75,7 +73,7 @@ def check(target: Target, deadline: Deadline) -> Outcome:
     for start in range(len(labels)):
         name = ".".join(labels[start:])
         try:
-            found = query(target.dns_purpose(deadline), name, "CAA", deadline=deadline)
+            found = _look_up(target, name, deadline, {} if known is None else known)
         except EgressError as error:
             return unreachable(error, otherwise=Type.DNS).at(*hops)
         hops.append(Hop(f"dns:{name}?type=CAA", "", f"{len(found.values)} records"))
@@ -104,7 +102,7 @@ def permits(records: Sequence[Property], asker: Asker) -> str:
     relevant = wild or [r for r in records if r.tag == _ISSUE]
     if not relevant:
         return ""
-    grants = [grant for r in relevant if (grant := _parsed(r.value)) is not None]
+    grants = [grant for r in relevant if (grant := parse(r.value)) is not None]
     ours = {identity.lower().rstrip(".") for identity in asker.identities}
     named = [grant for grant in grants if grant.domain in ours]
     if not named:
@@ -114,7 +112,24 @@ def permits(records: Sequence[Property], asker: Asker) -> str:
     return ""
 
 
-def _satisfied(grant: _Grant, asker: Asker) -> bool:
+def _look_up(target: Target, name: str, deadline: Deadline, known: Known) -> Records:
+    """Ask once for each name.
+
+    Raises:
+        EgressError: no usable answer, now or before.
+    """
+    if name not in known:
+        try:
+            known[name] = query(target.dns_purpose(deadline), name, "CAA", deadline=deadline)
+        except EgressError as error:
+            known[name] = error
+    found = known[name]
+    if isinstance(found, EgressError):
+        raise found
+    return found
+
+
+def _satisfied(grant: Grant, asker: Asker) -> bool:
     """Judge the parameters of RFC 8657; each may stand once, others bind nobody."""
     for name, allowed in (
         ("accounturi", lambda value: value == asker.account_url),
@@ -123,26 +138,10 @@ def _satisfied(grant: _Grant, asker: Asker) -> bool:
             lambda value: bool(_METHODS.fullmatch(value)) and asker.method in value.split(","),
         ),
     ):
-        values = [value for tag, value in grant.parameters if tag == name]
+        values = grant.values(name)
         if len(values) > 1 or (values and not allowed(values[0])):
             return False
     return True
-
-
-def _parsed(value: str) -> _Grant | None:
-    """Read an issue-value (RFC 8659 section 4.2); ``None`` allows nobody: empty or malformed."""
-    domain, _, rest = value.strip(" \t").partition(";")
-    domain = domain.strip(" \t")
-    if not _DOMAIN.fullmatch(domain):
-        return None
-    parameters = []
-    for part in rest.split(";") if rest.strip(" \t") else ():
-        tag, equals, text = part.strip(" \t").partition("=")
-        tag, text = tag.strip(" \t"), text.strip(" \t")
-        if not equals or not _TAG.fullmatch(tag) or not _VALUE.fullmatch(text):
-            return None
-        parameters.append((tag.lower(), text))
-    return _Grant(domain.lower(), tuple(parameters))
 
 
 def _property(item: object) -> Property:

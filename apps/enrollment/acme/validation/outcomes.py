@@ -1,6 +1,7 @@
 """What came of one attempt to validate, for the client and for the page that explains it?"""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from apps import clock
@@ -25,6 +26,7 @@ class Outcome:
         again: trying again may help.
         hops: the connections made on the way.
         seen: what answered, escaped; for the application's own page.
+        good_until: when the proof ends by itself, if ever.
     """
 
     proven: bool
@@ -33,6 +35,7 @@ class Outcome:
     again: bool = True
     hops: tuple[Hop, ...] = ()
     seen: tuple[str, ...] = ()
+    good_until: datetime | None = None
 
     def problem(self) -> dict[str, Any] | None:
         """Return the problem document of a failure."""

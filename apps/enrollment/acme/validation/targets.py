@@ -8,9 +8,11 @@ from typing import TypedDict
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from apps.egress import Deadline, Network, Purpose
-from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus
+from apps.enrollment.acme import persist
+from apps.enrollment.acme.states import AccountStatus, AuthorizationStatus, ChallengeStatus
 from apps.enrollment.models import AcmeChallenge, AcmeEndpoint
 
 TOTAL_S = 10.0
@@ -46,6 +48,10 @@ class Target:
         resolvers: name servers; empty for the system's.
         allowed_networks: what may be reached beyond the default.
         caa_identities: our names in CAA records; ``None`` when the records are not asked for.
+        issuers: our names in persistent records.
+        bases: what the endpoint's URLs begin with, and have begun with formerly.
+        account_path: of the account's URL, below the base.
+        former_thumbprints: of keys that the account had before, newest first.
     """
 
     challenge_id: UUID
@@ -61,6 +67,10 @@ class Target:
     resolvers: tuple[str, ...] = ()
     allowed_networks: tuple[Network, ...] = ()
     caa_identities: tuple[str, ...] | None = None
+    issuers: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    account_path: str = ""
+    former_thumbprints: tuple[str, ...] = ()
 
     @property
     def key_authorization(self) -> bytes:
@@ -118,23 +128,37 @@ class Target:
 
 def load(challenge_id: UUID) -> Target | None:
     """Return what a challenge is to prove; ``None`` when there is nothing left to prove."""
-    row = (
-        AcmeChallenge.objects.select_related(
-            "authorization__account__endpoint__pairing__application",
-            "authorization__account__endpoint__pairing__profile",
-        )
-        .filter(
-            pk=challenge_id,
-            status=ChallengeStatus.PROCESSING.value,
-            authorization__status=AuthorizationStatus.PENDING.value,
-        )
-        .first()
+    row = _challenges().filter(
+        pk=challenge_id,
+        status=ChallengeStatus.PROCESSING.value,
+        authorization__status=AuthorizationStatus.PENDING.value,
+        # An account that has ended proves nothing, whatever its records say (dns-persist 4.2).
+        authorization__account__status=AccountStatus.VALID.value,
     )
-    if row is None:
-        return None
+    return next(map(of, row[:1]), None)
+
+
+def proofs_of(order_id: UUID) -> list[AcmeChallenge]:
+    """Return the challenge that proved each DNS name of an order: of several, the latest.
+
+    Names that an administrator vouches for have none.
+    """
+    rows = _challenges().filter(
+        authorization__order_links__order_id=order_id,
+        authorization__identifier_type="dns",
+        status=ChallengeStatus.VALID.value,
+        settled_at__isnull=False,
+    )
+    return list({row.authorization_id: row for row in rows.order_by("settled_at", "pk")}.values())
+
+
+def of(row: AcmeChallenge) -> Target:
+    """Return a challenge, loaded with all that it belongs to, as validators need it."""
     authorization = row.authorization
     account = authorization.account
     endpoint = account.endpoint
+    bases = _bases(endpoint)
+    account_path = f"acct/{account.url_id}"
     return Target(
         challenge_id=row.pk,
         challenge_type=row.type,
@@ -143,17 +167,32 @@ def load(challenge_id: UUID) -> Target | None:
         identifier_type=authorization.identifier_type,
         identifier=authorization.identifier_value,
         wildcard=authorization.wildcard,
-        account_url=f"{_base(endpoint)}/acct/{account.url_id}",
+        account_url=f"{bases[0]}/{account_path}",
         http_port=endpoint.http_port,
         tls_port=endpoint.tls_port,
         resolvers=tuple(endpoint.resolvers),
         allowed_networks=tuple(ip_network(text) for text in endpoint.allowed_networks),
         caa_identities=tuple(endpoint.caa_identities) if endpoint.check_caa else None,
+        issuers=persist.issuer_names(tuple(endpoint.caa_identities)),
+        bases=bases,
+        account_path=account_path,
+        former_thumbprints=tuple(account.former_thumbprints),
     )
 
 
-def _base(endpoint: AcmeEndpoint) -> str:
-    """Return the endpoint's public URL, as ``auth`` compares it with what clients signed."""
+def _challenges() -> QuerySet[AcmeChallenge]:
+    return AcmeChallenge.objects.select_related(
+        "authorization__account__endpoint__pairing__application",
+        "authorization__account__endpoint__pairing__profile",
+    )
+
+
+def _bases(endpoint: AcmeEndpoint) -> tuple[str, ...]:
+    """Return the endpoint's public URL, as ``auth`` compares it with what clients signed.
+
+    After it those that it had at former origins: lasting records were made for them.
+    """
     pairing = endpoint.pairing
-    names = f"{pairing.application.name}/{pairing.profile.name}"
-    return f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{names}"
+    path = f"/acme/{pairing.application.name}/{pairing.profile.name}"
+    origins = (settings.SEALWRIGHT["PUBLIC_URL"], *settings.SEALWRIGHT["FORMER_PUBLIC_URLS"])
+    return tuple(f"{origin}{path}" for origin in origins)
