@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('certificates', '0002_lean_indexes'),
-        ('enrollment', '0001_initial'),
+        ('enrollment', '0002_dns_persist'),
     ]
 
     operations = [
