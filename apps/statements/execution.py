@@ -14,8 +14,8 @@ def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return rows
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
-        rows = cursor.fetchall()
-    return rows
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
 
 
 def affected(sql: str, values: Sequence[Any]) -> int:

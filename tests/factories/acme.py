@@ -5,7 +5,8 @@ from datetime import timedelta
 
 from apps import clock, principals
 from apps.applications.models import Pairing
-from apps.enrollment.acme import authorizations
+from apps.enrollment.acme import challenges
+from apps.enrollment.acme.challenges import Verdict
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import (
@@ -61,24 +62,26 @@ def make_acme(pairing: Pairing, *, seen: str = "<b>404</b>") -> Acme:
         authorization=authorization, type=ChallengeType.HTTP_01, status=ChallengeStatus.PROCESSING
     )
     detail = "It answered with status 404."
-    authorizations.settle_challenge(
+    challenges.settle(
         challenge.pk,
-        proven=False,
-        problem=document(Type.INCORRECT_RESPONSE, detail),
-        attempt={
-            "at": "2027-01-01T00:00:00+00:00",
-            "by": "worker",
-            "type": "http-01",
-            "identifier": NAME,
-            "proven": False,
-            "error": "incorrectResponse",
-            "detail": detail,
-            "hops": [
-                {"url": f"http://{NAME}/.well-known/", "address": "192.0.2.7", "outcome": "404"}
-            ],
-            "seen": [seen],
-        },
-        principal=system,
+        Verdict(
+            proven=False,
+            problem=document(Type.INCORRECT_RESPONSE, detail),
+            attempt={
+                "at": "2027-01-01T00:00:00+00:00",
+                "by": "worker",
+                "type": "http-01",
+                "identifier": NAME,
+                "proven": False,
+                "error": "incorrectResponse",
+                "detail": detail,
+                "hops": [
+                    {"url": f"http://{NAME}/.well-known/", "address": "192.0.2.7", "outcome": "404"}
+                ],
+                "seen": [seen],
+            },
+            principal=system,
+        ),
     )
     for row in (order, authorization, challenge):
         row.refresh_from_db()

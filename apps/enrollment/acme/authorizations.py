@@ -1,10 +1,9 @@
 """May this account have certificates for this name? RFC 8555 sections 7.4.1, 7.5 and 8."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 
@@ -17,14 +16,11 @@ from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, ref
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (
     AUTHORIZATION,
-    CHALLENGE,
     ORDER,
     AuthorizationStatus,
-    ChallengeStatus,
     ChallengeType,
     OrderStatus,
 )
-from apps.enrollment.acme.wire import status_now
 from apps.enrollment.models import (
     AcmeAuthorization,
     AcmeChallenge,
@@ -32,14 +28,10 @@ from apps.enrollment.models import (
     AcmeOrderAuthorization,
 )
 from apps.errors import Malformed, NotFound
-from apps.jobs.services import enqueue
 from apps.principals import Principal
 from apps.statements.lookups import TEXT, RowLookup
 
-VALIDATE_JOB = "acme.validate"
 RETRY_AFTER_S = 3
-MAX_ATTEMPTS_KEPT = 20
-_HEAD_START = timedelta(seconds=30)
 # An authorization about to expire is not handed out again.
 _REUSE_MARGIN = timedelta(minutes=10)
 # dns challenges prove a name and all below it; addresses have no name to put a record under.
@@ -54,14 +46,6 @@ _BY_URL = RowLookup(
     AcmeAuthorization,
     lambda url_id: AcmeAuthorization.objects.filter(url_id=url_id).order_by(),
     url_id=TEXT,
-)
-_BY_CHALLENGE = RowLookup(
-    AcmeAuthorization,
-    lambda url_id: AcmeAuthorization.objects.filter(challenges__url_id=url_id).order_by(),
-    url_id=TEXT,
-)
-_CHALLENGE_BY_URL = RowLookup(
-    AcmeChallenge, lambda url_id: AcmeChallenge.objects.filter(url_id=url_id), url_id=TEXT
 )
 _CHALLENGES_OF = RowLookup(
     AcmeChallenge,
@@ -195,141 +179,12 @@ def update(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeCha
         if row.status != AuthorizationStatus.DEACTIVATED:
             states.move(row, AuthorizationStatus.DEACTIVATED, AUTHORIZATION)
             row.save(update_fields=["status"])
-            for order in _open_orders(row):
+            for order in open_orders(row):
                 states.move(order, OrderStatus.INVALID, ORDER)
                 order.error = document(Type.UNAUTHORIZED, f"{row}: given up by the client.")
                 order.save(update_fields=["status", "error"])
             _record(Event.ACME_AUTHORIZATION_DEACTIVATED, signed.principal(), row)
     return row, challenges
-
-
-def read_challenge(signed: Signed, url_id: str) -> AcmeChallenge:
-    """Return a challenge of the account, its authorization loaded with it.
-
-    Raises:
-        NotFound: no such challenge, or another account's.
-    """
-    row, authorization = _CHALLENGE_BY_URL.first(url_id), _BY_CHALLENGE.first(url_id)
-    if row is None or authorization is None or authorization.account_id != signed.the_account().id:
-        raise NotFound
-    row.authorization = authorization
-    return row
-
-
-def respond(signed: Signed, url_id: str) -> AcmeChallenge:
-    """Start validating: the client says that its answer is in place (7.5.1).
-
-    A challenge that runs or is settled stays as it is (A-17), whatever the payload. The caller
-    goes on with ``validation.attempts.try_now``; the job is there in case it does not get to it.
-
-    Returns:
-        The challenge as it is afterwards; its authorization is loaded with it.
-
-    Raises:
-        Malformed: the payload is no JSON object, or the authorization is over.
-        NotFound: no such challenge, or another account's.
-        RateLimited: too many validations of this account have failed.
-    """
-    account = signed.the_account()
-    signed.payload()
-    row = read_challenge(signed, url_id)
-    if row.status != ChallengeStatus.PENDING:
-        return row
-    status = status_now(row.authorization)
-    if status != AuthorizationStatus.PENDING:
-        raise Malformed(f"The authorization is {status}; nothing is left to prove.")
-    limits.check_failures(signed.door, account.id)
-    if row.type == ChallengeType.DNS_PERSIST_01:
-        limits.check_name_failures(account.id, row.authorization.identifier_value)
-    with transaction.atomic():
-        locked = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=row.pk)
-        if locked.status == ChallengeStatus.PENDING:
-            states.move(locked, ChallengeStatus.PROCESSING, CHALLENGE)
-            locked.started_at = clock.now()
-            locked.save(update_fields=["status", "started_at"])
-            enqueue(
-                VALIDATE_JOB,
-                {"challenge": str(row.pk)},
-                idempotency_key=str(row.pk),
-                delay=_HEAD_START,
-            )
-    locked.authorization = row.authorization
-    return locked
-
-
-def settle_challenge(
-    challenge_id: UUID,
-    *,
-    proven: bool,
-    problem: dict[str, Any] | None = None,
-    attempt: dict[str, Any] | None = None,
-    good_until: datetime | None = None,
-    principal: Principal,
-) -> bool:
-    """Write down the outcome of a validation, for challenge, authorization and orders (8.2).
-
-    Rows are locked from the authorization down to its orders by primary key, so that
-    validations of several names of one order neither miss each other nor wait in a circle.
-
-    Args:
-        challenge_id: a challenge that is ``processing``.
-        proven: whether the client showed control.
-        problem: ACME problem document of a failure, from ``problems.document``.
-        attempt: what the last attempt did and saw, plain JSON.
-        good_until: when the proof ends by itself; the authorization ends no later.
-        principal: who validated, for the audit log.
-
-    Returns:
-        Whether this call settled it; ``False`` when it had been settled before.
-    """
-    now = clock.now()
-    with transaction.atomic():
-        authorization = (
-            AcmeAuthorization.objects.select_for_update(of=("self",))
-            .select_related("account__endpoint__pairing")
-            .get(challenges=challenge_id)
-        )
-        row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
-        if row.status != ChallengeStatus.PROCESSING:
-            return False
-        orders = _open_orders(authorization)
-        others = _statuses_beside(authorization, orders)
-        changed = states.settle(
-            row, authorization, [(o, others.get(o.pk, ())) for o in orders], proven=proven
-        )
-        row.settled_at = now
-        row.error = None if proven else problem
-        row.good_until = good_until if proven else None
-        row.attempts = _kept(row.attempts, attempt)
-        row.save(update_fields=["status", "settled_at", "error", "good_until", "attempts"])
-        if authorization in changed:
-            _save_outcome(authorization, now, row.good_until, proven=proven)
-        for order in orders:
-            if order in changed:
-                order.error = _order_error(authorization, problem) if not proven else None
-                order.save(update_fields=["status", "error"])
-        _record(
-            Event.ACME_IDENTIFIER_PROVEN if proven else Event.ACME_VALIDATION_FAILED,
-            principal,
-            authorization,
-            challenge=row.type,
-            problem=problem,
-            attempt=attempt,
-        )
-    return True
-
-
-def note_attempt(
-    challenge_id: UUID, *, attempt: dict[str, Any], problem: dict[str, Any] | None
-) -> None:
-    """Keep what an attempt saw that is going to be repeated; the client sees the error (A-23)."""
-    with transaction.atomic():
-        row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
-        if row.status != ChallengeStatus.PROCESSING:
-            return
-        row.error = problem
-        row.attempts = _kept(row.attempts, attempt)
-        row.save(update_fields=["error", "attempts"])
 
 
 def _reusable(
@@ -371,7 +226,7 @@ def _new(
     )
 
 
-def _open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
+def open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
     """Return the orders that still count on an authorization, locked in one global sequence."""
     linked = AcmeOrderAuthorization.objects.filter(authorization=authorization)
     return list(
@@ -381,50 +236,6 @@ def _open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
         )
         .order_by("pk")
     )
-
-
-def _statuses_beside(
-    authorization: AcmeAuthorization, orders: Iterable[AcmeOrder]
-) -> dict[UUID, list[str]]:
-    """Return the statuses of the other authorizations of each order."""
-    rows = (
-        AcmeOrderAuthorization.objects.filter(order__in=[order.pk for order in orders])
-        .exclude(authorization=authorization)
-        .values_list("order_id", "authorization__status")
-    )
-    found: dict[UUID, list[str]] = {}
-    for order_id, status in rows:
-        found.setdefault(order_id, []).append(status)
-    return found
-
-
-def _save_outcome(
-    row: AcmeAuthorization, now: datetime, good_until: datetime | None, *, proven: bool
-) -> None:
-    if proven:
-        lifetime_h = row.account.endpoint.authz_lifetime_h
-        if lifetime_h:
-            row.expires_at = now + timedelta(hours=lifetime_h)
-        if good_until is not None:
-            row.expires_at = min(row.expires_at, good_until)
-    row.save(update_fields=["status", "expires_at"])
-
-
-def _order_error(row: AcmeAuthorization, problem: dict[str, Any] | None) -> dict[str, Any]:
-    """Return why an order failed, with the identifier to blame (RFC 8555 section 6.7.1)."""
-    blamed = problem or document(Type.SERVER_INTERNAL, "The validation failed.")
-    identifier = {"type": row.identifier_type, "value": str(row)}
-    detail = f"{row}: {blamed.get('detail', '')}"
-    return {"type": blamed["type"], "detail": detail} | {
-        "subproblems": [
-            {"type": blamed["type"], "detail": blamed.get("detail", "")}
-            | {"identifier": identifier}
-        ]
-    }
-
-
-def _kept(attempts: list[Any], attempt: dict[str, Any] | None) -> list[Any]:
-    return [*attempts, *([attempt] if attempt else [])][-MAX_ATTEMPTS_KEPT:]
 
 
 def _record(event: Event, principal: Principal, row: AcmeAuthorization, **data: Any) -> None:

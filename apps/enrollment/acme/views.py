@@ -20,6 +20,7 @@ from apps.enrollment.acme import (
     ari,
     authorizations,
     certificates,
+    challenges,
     finalize,
     key_change,
     limits,
@@ -40,6 +41,7 @@ from apps.errors import NotFound
 _Handler = Callable[..., HttpResponse]
 _JSON = "application/json"
 _CREATED = HTTPStatus.CREATED
+_UNSETTLED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
 _DIRECTORY_MAX_AGE_S = 300
 
 
@@ -238,11 +240,10 @@ def authorization(signed: Signed, url_id: str) -> HttpResponse:
 @_signed(SignedBy.ACCOUNT)
 def challenge(signed: Signed, url_id: str) -> HttpResponse:
     """Show a challenge, or validate it (7.5.1)."""
-    step = authorizations.respond if signed.jws.payload else authorizations.read_challenge
+    step = challenges.answered if signed.jws.payload else challenges.read
     row = step(signed, url_id)
-    if signed.jws.payload and row.status == ChallengeStatus.PROCESSING:
-        attempts.try_now(row.pk)
-        row.refresh_from_db(fields=["status", "settled_at", "error"])
+    if signed.jws.payload and row.status in _UNSETTLED:
+        row = attempts.try_now(row)
     response = _json(wire.challenge(signed.door, row))
     _link(response, signed.door.url("authz", row.authorization.url_id), "up")
     if row.status == ChallengeStatus.PROCESSING:

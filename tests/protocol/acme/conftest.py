@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps import principals, registry
 from apps.applications.roles import Role
-from apps.enrollment.acme.authorizations import VALIDATE_JOB
+from apps.enrollment.acme.challenges import VALIDATE_JOB
 from apps.enrollment.models import AcmeEndpoint
 from apps.enrollment.services import acme as services
 from apps.policies import services as policy_services

@@ -5,7 +5,8 @@ from django.test import Client
 
 from apps import principals
 from apps.audit.models import AuditEvent
-from apps.enrollment.acme import authorizations
+from apps.enrollment.acme import challenges
+from apps.enrollment.acme.challenges import Verdict
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.jobs.models import Job
@@ -28,12 +29,11 @@ def answer_challenge(client, authorization_url, type_="http-01"):
 
 def settle(answer, *, proven=True):
     challenge = AcmeChallenge.objects.get(url_id=answer.json()["url"].rpartition("/")[2])
-    return authorizations.settle_challenge(
+    return challenges.settle(
         challenge.pk,
-        proven=proven,
-        problem=None if proven else PROBLEM,
-        attempt=ATTEMPT,
-        principal=VALIDATOR,
+        Verdict(
+            proven=proven, problem=None if proven else PROBLEM, attempt=ATTEMPT, principal=VALIDATOR
+        ),
     )
 
 
@@ -125,13 +125,13 @@ def test_a23_while_retrying_the_error_shows_and_the_challenge_goes_on(client, or
     answer = answer_challenge(client, order["authorizations"][0])
     row = AcmeChallenge.objects.get(status="processing")
     for _ in range(30):
-        authorizations.note_attempt(row.pk, attempt=ATTEMPT, problem=PROBLEM)
+        challenges.note_attempt(row.pk, attempt=ATTEMPT, problem=PROBLEM)
     shown = client.post(answer.json()["url"])
     assert shown.json()["status"] == "processing"
     assert shown.json()["error"] == PROBLEM
     assert shown["Retry-After"]
     row.refresh_from_db()
-    assert len(row.attempts) == authorizations.MAX_ATTEMPTS_KEPT
+    assert len(row.attempts) == challenges.MAX_ATTEMPTS_KEPT
     settle(answer)
     assert "error" not in client.post(answer.json()["url"]).json()
 
@@ -140,7 +140,7 @@ def test_a17_a_settled_challenge_stays(client, order):
     answer = answer_challenge(client, order["authorizations"][0])
     assert settle(answer, proven=False)
     assert not settle(answer, proven=True)
-    authorizations.note_attempt(
+    challenges.note_attempt(
         AcmeChallenge.objects.get(status="invalid").pk, attempt={}, problem=None
     )
     again = client.post(answer.json()["url"], {})

@@ -10,7 +10,8 @@ from django.db import connection
 from apps import clock, principals
 from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.acme import authorizations, limits
+from apps.enrollment.acme import challenges, limits
+from apps.enrollment.acme.challenges import Verdict
 from apps.enrollment.acme.validation import caa, recheck
 from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeEndpoint, AcmeOrder
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
@@ -52,11 +53,13 @@ def proven(client: Acme, caa_checked: AcmeEndpoint) -> Callable[..., dict]:
         pending = AcmeChallenge.objects.filter(type=method, authorization__status="pending")
         for challenge in pending:
             AcmeChallenge.objects.filter(pk=challenge.pk).update(status="processing")
-            authorizations.settle_challenge(
+            challenges.settle(
                 challenge.pk,
-                proven=True,
-                attempt={"by": "worker", "proven": True, "at": clock.now_s().isoformat()},
-                principal=principals.system("tests"),
+                Verdict(
+                    proven=True,
+                    attempt={"by": "worker", "proven": True, "at": clock.now_s().isoformat()},
+                    principal=principals.system("tests"),
+                ),
             )
         then = clock.now() - age
         AcmeChallenge.objects.filter(status="valid").update(settled_at=then)

@@ -10,7 +10,8 @@ from django.test import Client
 from apps import principals
 from apps.authorities.models import IssuedSerial
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.acme import authorizations
+from apps.enrollment.acme import challenges
+from apps.enrollment.acme.challenges import Verdict
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, dns, jwk_of, kind
@@ -93,7 +94,7 @@ def test_a17_names_proven_at_once_make_the_order_ready(client):
     validator = principals.system("acme-validation")
 
     results = together(
-        lambda n: authorizations.settle_challenge(running[n], proven=True, principal=validator)
+        lambda n: challenges.settle(running[n], Verdict(proven=True, principal=validator))
     )
 
     assert results == [True] * THREADS
@@ -107,7 +108,7 @@ def test_a17_one_outcome_wins(client):
     validator = principals.system("acme-validation")
 
     results = together(
-        lambda n: authorizations.settle_challenge(pk, proven=n % 2 == 0, principal=validator)
+        lambda n: challenges.settle(pk, Verdict(proven=n % 2 == 0, principal=validator))
     )
 
     assert sum(results) == 1

@@ -7,7 +7,8 @@ from django.test import Client
 
 from apps import principals
 from apps.applications.roles import Role
-from apps.enrollment.acme import authorizations
+from apps.enrollment.acme import challenges
+from apps.enrollment.acme.challenges import Verdict
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.models import AcmeChallenge, AcmeEndpoint, EabKey
 from tests.factories.applications import Team
@@ -139,12 +140,14 @@ def test_accounts_and_orders_are_shown_with_why_they_are_not_valid(members, base
         "hops": [{"url": "http://b.example.com/", "address": "192.0.2.7", "outcome": "refused"}],
         "seen": [],
     }
-    authorizations.settle_challenge(
+    challenges.settle(
         challenge.pk,
-        proven=False,
-        problem=document(Type.CONNECTION, "Nobody listens."),
-        attempt=attempt,
-        principal=principals.system("tests"),
+        Verdict(
+            proven=False,
+            problem=document(Type.CONNECTION, "Nobody listens."),
+            attempt=attempt,
+            principal=principals.system("tests"),
+        ),
     )
     auditor = members[Role.AUDITOR]
     (account,) = auditor.rows(f"{base}accounts/")

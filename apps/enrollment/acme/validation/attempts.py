@@ -17,9 +17,9 @@ from django.conf import settings
 
 from apps import principals
 from apps.egress import Deadline, EgressError
-from apps.enrollment.acme import authorizations
+from apps.enrollment.acme import challenges
 from apps.enrollment.acme.problems import Type
-from apps.enrollment.acme.states import ChallengeType
+from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus, ChallengeType
 from apps.enrollment.acme.validation import (
     caa,
     dns_01,
@@ -30,11 +30,13 @@ from apps.enrollment.acme.validation import (
 )
 from apps.enrollment.acme.validation.outcomes import Outcome, unreachable
 from apps.enrollment.acme.validation.targets import TOTAL_S, Target
-from apps.jobs.services import enqueue, withdraw
+from apps.enrollment.models import AcmeChallenge
+from apps.jobs.services import withdraw
 
 Validator = Callable[[Target, Deadline], Outcome]
 
-JOB = authorizations.VALIDATE_JOB
+JOB = challenges.VALIDATE_JOB
+_REQUEST = "request"
 # Clients poll for about a minute and a half: the verdict must come well within.
 PAUSES_S: tuple[float, ...] = (0, 2, 6)
 LEASE = timedelta(minutes=3)
@@ -71,40 +73,64 @@ def attempt(
     if target is None:
         return True
     outcome = validate(target, Deadline(budget_s))
-    record = outcome.record(target, by=by)
     if outcome.proven or last or not outcome.again:
-        authorizations.settle_challenge(
-            challenge_id,
-            proven=outcome.proven,
-            problem=outcome.problem(),
-            attempt=record,
-            good_until=outcome.good_until,
-            principal=principals.system("validation"),
-        )
+        challenges.settle(challenge_id, _verdict(outcome, target, by))
         return True
-    authorizations.note_attempt(challenge_id, attempt=record, problem=outcome.problem())
+    challenges.note_attempt(
+        challenge_id, attempt=outcome.record(target, by=by), problem=outcome.problem()
+    )
     return False
 
 
-def try_now(challenge_id: UUID) -> bool:
-    """Validate within the request that answered the challenge, after its commit.
+def try_now(row: AcmeChallenge) -> AcmeChallenge:
+    """Validate within the request that answers the challenge.
+
+    Nothing is written before the outcome: a client whose request dies has no answer, and sends
+    it again. What is not settled here goes to the worker; never raises for what servers out
+    there do.
+
+    Args:
+        row: from ``challenges.answered``, not settled.
 
     Returns:
-        Whether it is settled. If not, the worker has been told; never raises for what
-        servers out there do.
+        The challenge as it is afterwards.
     """
+    runs_already = row.status == ChallengeStatus.PROCESSING
+    if row.authorization.status != AuthorizationStatus.PENDING:  # proven, or lost, by another
+        return row
+    outcome, target = _validated_inline(row)
+    if outcome is None:
+        return challenges.hand_over(row, attempt=None, problem=None)
+    if outcome.proven or not outcome.again:
+        settled = challenges.settle_at_once(row, _verdict(outcome, target, _REQUEST))
+        if runs_already:
+            withdraw(JOB, str(row.pk))
+        return settled
+    return challenges.hand_over(
+        row, attempt=outcome.record(target, by=_REQUEST), problem=outcome.problem()
+    )
+
+
+def _validated_inline(row: AcmeChallenge) -> tuple[Outcome | None, Target]:
+    """Return what a brief validation comes to, ``None`` when there is no time or place for one."""
+    target = targets.of(row)
     budget_s = settings.SEALWRIGHT["ACME_INLINE_VALIDATION_MS"] / 1000
-    settled = False
-    if budget_s > 0 and _inline_slots.acquire(blocking=False):
-        try:
-            settled = attempt(challenge_id, budget_s, by="request")
-        finally:
-            _inline_slots.release()
-    if settled:
-        withdraw(JOB, str(challenge_id))
-    else:
-        enqueue(JOB, {"challenge": str(challenge_id)}, idempotency_key=str(challenge_id))
-    return settled
+    if budget_s <= 0 or not _inline_slots.acquire(blocking=False):
+        return None, target
+    try:
+        return validate(target, Deadline(budget_s)), target
+    finally:
+        _inline_slots.release()
+
+
+def _verdict(outcome: Outcome, target: Target, by: str) -> challenges.Verdict:
+    return challenges.Verdict(
+        proven=outcome.proven,
+        problem=outcome.problem(),
+        attempt=outcome.record(target, by=by),
+        good_until=outcome.good_until,
+        principal=principals.system("validation"),
+    )
 
 
 def run(challenge: str) -> str:

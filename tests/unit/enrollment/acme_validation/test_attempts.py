@@ -17,6 +17,7 @@ from apps.enrollment.models import (
 )
 from apps.jobs import runner
 from apps.jobs.models import Job, JobState
+from apps.jobs.services import enqueue
 from tests.factories.servers import page
 
 from .conftest import THUMBPRINT
@@ -237,7 +238,7 @@ def test_job_kind_is_registered_and_runs(challenge, answer):
     assert registry.job_kinds["acme.validate"].lease > timedelta(
         seconds=len(attempts.PAUSES_S) * 2 * targets.TOTAL_S
     )
-    job = attempts.enqueue(attempts.JOB, {"challenge": str(row.pk)}, idempotency_key=str(row.pk))
+    job = enqueue(attempts.JOB, {"challenge": str(row.pk)}, idempotency_key=str(row.pk))
     runner.run_job(job.pk)
     job.refresh_from_db()
     assert job.state == JobState.SUCCEEDED
@@ -252,15 +253,15 @@ def inline(settings):
 def test_request_settles_what_is_ready_without_the_worker(challenge, answer, inline):
     row = challenge()
     answer(row)
-    attempts.enqueue(attempts.JOB, {}, idempotency_key=str(row.pk), delay=timedelta(seconds=30))
-    assert attempts.try_now(row.pk)
+    enqueue(attempts.JOB, {}, idempotency_key=str(row.pk), delay=timedelta(seconds=30))
+    assert attempts.try_now(row).status == "valid"
     assert statuses(row)[0] == "valid"
     assert not Job.objects.filter(kind="acme.validate").exists()
 
 
 def test_request_hands_over_to_the_worker_what_is_not_ready(challenge, inline):
     row = challenge()
-    assert not attempts.try_now(row.pk)
+    assert attempts.try_now(row).status == "processing"
     assert Job.objects.get(kind="acme.validate").arguments == {"challenge": str(row.pk)}
     row.refresh_from_db()
     assert row.attempts[0]["by"] == "request"
@@ -272,7 +273,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
     assert attempts._inline_slots.acquire(blocking=False)
     assert attempts._inline_slots.acquire(blocking=False)
     try:
-        assert not attempts.try_now(row.pk)
+        assert attempts.try_now(row).status == "processing"
     finally:
         attempts._inline_slots.release()
         attempts._inline_slots.release()
@@ -283,7 +284,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
 def test_inline_validation_can_be_turned_off(challenge, answer, web):
     row = challenge()
     answer(row)
-    assert not attempts.try_now(row.pk)
+    assert attempts.try_now(row).status == "processing"
     assert web.requests == []
 
 
