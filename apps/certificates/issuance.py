@@ -25,7 +25,7 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from apps.certificates.signing import Issued
+from apps.certificates.signing import Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
@@ -49,6 +49,7 @@ class Enrollment:
         replaces: the certificate that this one renews.
         request_id: identifier of the request to be made, when its caller needs to know it
             beforehand to find it again after a crash.
+        also: what is written together with the certificate, when it is issued by this very call.
     """
 
     principal: Principal
@@ -58,6 +59,7 @@ class Enrollment:
     wish: Wish = field(default_factory=Wish)
     replaces: Certificate | None = None
     request_id: UUID | None = None
+    also: WithCertificate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
             application_id=request.application_id,
             serial_number=request.serial_number,
         )
-    return signing.sign(request, intent, enrollment.principal)
+    return signing.sign(request, intent, enrollment.principal, enrollment.also)
 
 
 def outcome_of(request: CertificateRequest) -> Issued | Pending:

@@ -6,6 +6,7 @@ one request never yields two different certificates.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,11 +48,23 @@ class Intent:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Issued:
-    """The outcome of a signed request; ``private_key_der`` only for keys made here."""
+    """The outcome of a signed request.
+
+    Attributes:
+        request: as it is now.
+        certificate: what it yielded.
+        private_key_der: only for keys made here.
+        stored_here: this very call stored the certificate, not another worker on the same request.
+    """
 
     request: CertificateRequest
     certificate: Certificate
     private_key_der: bytes | None = None
+    stored_here: bool = False
+
+
+WithCertificate = Callable[[Certificate], None]
+"""Further rows that belong into the commit of a certificate, written by ``statements.writes``."""
 
 
 def prepare(request: CertificateRequest, decision: Decision) -> Intent:
@@ -94,15 +107,31 @@ def reserve(request: CertificateRequest, intent: Intent) -> None:
         )
 
 
-def sign(request: CertificateRequest, intent: Intent, principal: Principal) -> Issued:
+def sign(
+    request: CertificateRequest,
+    intent: Intent,
+    principal: Principal,
+    also: WithCertificate | None = None,
+) -> Issued:
     """Sign the reserved bytes and store the certificate (commit 2).
+
+    Args:
+        request: reserved for signing.
+        intent: what was reserved.
+        principal: who asked, for the audit log.
+        also: what is written together with the certificate.
 
     Raises:
         UpstreamUnavailable: the key backend did not answer; the request stays ``signing``.
     """
     private_key_der = key_material.of_request(request)
     der = _signed(intent, private_key_der)
-    return _store(request, intent, der, private_key_der, principal)
+    certificate = _certificate_row(request, intent, der)
+    if private_key_der is not None:
+        certificate.sealed_private_key = key_material.seal_for_certificate(
+            certificate.pk, private_key_der
+        )
+    return _store(request, certificate, private_key_der, principal, also)
 
 
 def resume(request: CertificateRequest, principal: Principal) -> Issued | None:
@@ -180,21 +209,18 @@ def _signed(intent: Intent, private_key_der: bytes | None) -> bytes:
 
 def _store(
     request: CertificateRequest,
-    intent: Intent,
-    der: bytes,
+    certificate: Certificate,
     private_key_der: bytes | None,
     principal: Principal,
+    also: WithCertificate | None,
 ) -> Issued:
-    certificate = _certificate_row(request, intent, der)
-    if private_key_der is not None:
-        certificate.sealed_private_key = key_material.seal_for_certificate(
-            certificate.pk, private_key_der
-        )
     change = states.edge(request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
     try:
         with writes.together(only_if=change) as batch:
             writes.insert(certificate)
             _record_issue(certificate, request, principal)
+            if also is not None:
+                also(certificate)
     except IntegrityError:
         # Two workers signed the same bytes; the row that is there is the certificate.
         moved = False
@@ -207,7 +233,7 @@ def _store(
         if request.state != RequestState.ISSUED:
             raise InvalidTransition(f"The request has become {request.state} meanwhile.")
         certificate = Certificate.objects.get(request=request)
-    return Issued(request, certificate, private_key_der)
+    return Issued(request, certificate, private_key_der, stored_here=moved)
 
 
 def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) -> Certificate:

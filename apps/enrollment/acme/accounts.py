@@ -1,6 +1,7 @@
 """How do accounts come, change and go? RFC 8555 section 7.3."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from apps.enrollment.acme.states import (
 )
 from apps.enrollment.models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from apps.errors import AuthenticationFailed, Malformed
+from apps.statements import writes
 from apps.statements.lookups import TEXT, RowLookup
 
 MAX_CONTACTS = 10
@@ -90,10 +92,10 @@ def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
         created_ip=signed.ip or None,
     )
     account = _as_account(row, tuple(key.identifiers) if key is not None else None)
-    with transaction.atomic():
+    with transaction.atomic() if key is not None else nullcontext(), writes.together():
         if key is not None:
             eab.use(key)
-        row.save(force_insert=True)
+        writes.insert(row)
         record(
             Event.ACME_ACCOUNT_CREATED,
             principal=replace(signed, account=account).principal(),

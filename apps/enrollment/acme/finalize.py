@@ -92,6 +92,7 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
         ),
         replaces=_predecessor(order),
         request_id=order.pk,
+        also=lambda certificate: orders.complete(order, certificate),
     )
     return _submit(order, enrollment)
 
@@ -121,6 +122,8 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
     if isinstance(outcome, Pending):
         return orders.advance(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
     assert isinstance(outcome, Issued)
+    if outcome.stored_here:
+        return order
     return orders.advance(
         order,
         OrderStatus.PROCESSING,

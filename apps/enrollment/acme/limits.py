@@ -3,16 +3,21 @@
 Counted in the rows themselves, so that every process and host sees the same numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
+
+from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
 from apps.enrollment.acme.auth import Door
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
+from apps.statements.lookups import KEY, TEXT, TIME, Lookup
 
 WINDOW = timedelta(hours=1)
 # Per hour; for an internal CA, where a runaway client is likelier than an attacker.
@@ -63,10 +68,8 @@ def check_account(door: Door, ip: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    limit = _limit(door, "accounts_per_address")
-    if limit and ip:
-        made = AcmeAccount.objects.filter(created_ip=ip, created_at__gt=_since())
-        _refuse_beyond(limit, list(_times(made, "created_at", limit)), "accounts from this address")
+    if ip:
+        _refuse_beyond(_limit(door, "accounts_per_address"), _ACCOUNTS_OF, ip)
 
 
 def check_order(door: Door, account_id: UUID, identifiers_sha256: str) -> None:
@@ -75,17 +78,9 @@ def check_order(door: Door, account_id: UUID, identifiers_sha256: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    orders = AcmeOrder.objects.filter(created_at__gt=_since())
-    limit = _limit(door, "orders_per_account")
-    if limit:
-        mine = orders.filter(account_id=account_id)
-        _refuse_beyond(limit, list(_times(mine, "created_at", limit)), "orders of this account")
+    _refuse_beyond(_limit(door, "orders_per_account"), _ORDERS_OF, account_id)
     limit = _limit(door, "orders_per_names")
-    if limit:
-        same = orders.filter(
-            identifiers_sha256=identifiers_sha256, account__endpoint_id=door.endpoint_id
-        )
-        _refuse_beyond(limit, list(_times(same, "created_at", limit)), "orders for these names")
+    _refuse_beyond(limit, _ORDERS_FOR, identifiers_sha256, door.endpoint_id)
 
 
 def check_failures(door: Door, account_id: UUID) -> None:
@@ -94,14 +89,7 @@ def check_failures(door: Door, account_id: UUID) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    limit = _limit(door, "failures_per_account")
-    if limit:
-        failed = AcmeChallenge.objects.filter(
-            authorization__account_id=account_id,
-            status=ChallengeStatus.INVALID,
-            settled_at__gt=_since(),
-        )
-        _refuse_beyond(limit, list(_times(failed, "settled_at", limit)), "failed validations")
+    _refuse_beyond(_limit(door, "failures_per_account"), _FAILURES_OF, account_id)
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
@@ -110,15 +98,7 @@ def check_name_failures(account_id: UUID, name: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    failed = AcmeChallenge.objects.filter(
-        authorization__account_id=account_id,
-        authorization__identifier_value=name,
-        type=ChallengeType.DNS_PERSIST_01,
-        status=ChallengeStatus.INVALID,
-        settled_at__gt=_since(),
-    )
-    times = list(_times(failed, "settled_at", FAILURES_PER_NAME))
-    _refuse_beyond(FAILURES_PER_NAME, times, "failed validations of this name")
+    _refuse_beyond(FAILURES_PER_NAME, _NAME_FAILURES_OF, account_id, name)
 
 
 def check_refusals(times: Sequence[datetime]) -> None:
@@ -128,7 +108,9 @@ def check_refusals(times: Sequence[datetime]) -> None:
         RateLimited: the answer says when to come back.
     """
     lately = [moment for moment in times if moment > _since()][:CAA_REFUSALS_PER_NAME]
-    _refuse_beyond(CAA_REFUSALS_PER_NAME, lately, "refusals because of CAA for one name")
+    if len(lately) == CAA_REFUSALS_PER_NAME:
+        what = "refusals because of CAA for one name"
+        raise _limited(CAA_REFUSALS_PER_NAME, lately[-1], what)
 
 
 def _limit(door: Door, name: str) -> int:
@@ -136,16 +118,93 @@ def _limit(door: Door, name: str) -> int:
     return value
 
 
-def _times(rows: Any, column: str, limit: int) -> Any:
-    """Return the newest ``limit`` times, newest first: never counts more rows than it must."""
-    return rows.order_by(f"-{column}").values_list(column, flat=True)[:limit]
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a limit counts.
+
+    Attributes:
+        what: for the refusal, in the plural.
+        rows: the query; the last slot is the time since when they count.
+        column: when each happened.
+        slots: kinds of the values that tell whose they are, and the time.
+    """
+
+    what: str
+    rows: Callable[..., QuerySet[Any]]
+    column: str
+    slots: tuple[tuple[str, "Field[Any, Any]"], ...]
 
 
-def _refuse_beyond(limit: int, times: list[datetime], what: str) -> None:
-    if len(times) < limit:
+_ACCOUNTS_OF = _Counted(
+    "accounts from this address",
+    lambda ip, since: AcmeAccount.objects.filter(created_ip=ip, created_at__gt=since),
+    "created_at",
+    (("ip", GenericIPAddressField()), ("since", TIME)),
+)
+_ORDERS_OF = _Counted(
+    "orders of this account",
+    lambda account, since: AcmeOrder.objects.filter(account_id=account, created_at__gt=since),
+    "created_at",
+    (("account", KEY), ("since", TIME)),
+)
+_ORDERS_FOR = _Counted(
+    "orders for these names",
+    lambda names, endpoint, since: AcmeOrder.objects.filter(
+        identifiers_sha256=names, account__endpoint_id=endpoint, created_at__gt=since
+    ),
+    "created_at",
+    (("names", TEXT), ("endpoint", KEY), ("since", TIME)),
+)
+_FAILURES_OF = _Counted(
+    "failed validations",
+    lambda account, since: AcmeChallenge.objects.filter(
+        authorization__account_id=account,
+        status=ChallengeStatus.INVALID.value,
+        settled_at__gt=since,
+    ),
+    "settled_at",
+    (("account", KEY), ("since", TIME)),
+)
+_NAME_FAILURES_OF = _Counted(
+    "failed validations of this name",
+    lambda account, name, since: AcmeChallenge.objects.filter(
+        authorization__account_id=account,
+        authorization__identifier_value=name,
+        type=ChallengeType.DNS_PERSIST_01.value,
+        status=ChallengeStatus.INVALID.value,
+        settled_at__gt=since,
+    ),
+    "settled_at",
+    (("account", KEY), ("name", TEXT), ("since", TIME)),
+)
+
+
+@lru_cache(maxsize=64)
+def _nth_newest(counted: _Counted, number: int) -> Lookup:
+    """Return the query of one row: never more are counted than a limit must know of."""
+    return Lookup(
+        lambda **slots: (
+            counted.rows(**slots)
+            .order_by(f"-{counted.column}")
+            .values_list(counted.column)[number - 1 : number]
+        ),
+        **dict(counted.slots),
+    )
+
+
+def _refuse_beyond(limit: int, counted: _Counted, *whose: Any) -> None:
+    """Refuse when there have been ``limit`` within the window; 0 lifts it."""
+    if not limit:
         return
-    wait = times[-1] + WINDOW - clock.now()
-    raise RateLimited(
+    since = _since()
+    found = _nth_newest(counted, limit).first(*whose, since)
+    if found is not None:
+        raise _limited(limit, found[0], counted.what)
+
+
+def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
+    wait = oldest + WINDOW - clock.now()
+    return RateLimited(
         max(1, int(wait.total_seconds()) + 1), f"More than {limit} {what} within an hour."
     )
 

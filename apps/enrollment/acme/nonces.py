@@ -22,6 +22,7 @@ from apps import clock
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
+from apps.statements import execution
 
 LIFETIME_S = 3600
 _TIME_OCTETS, _RANDOM_OCTETS, _TAG_OCTETS = 4, 12, 16
@@ -80,10 +81,8 @@ def consume(nonce: UUID) -> None:
     else:
         statement = f"INSERT INTO {table} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
         value = nonce.hex
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [value])
-        if cursor.rowcount != 1:
-            raise _bad()
+    if execution.affected(statement, [value]) != 1:
+        raise _bad()
 
 
 def purge() -> str:

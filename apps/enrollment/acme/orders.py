@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import Subquery
 
 from apps import clock
@@ -24,6 +24,7 @@ from apps.enrollment.acme.wire import read_time
 from apps.enrollment.models import AcmeOrder, AcmeOrderAuthorization
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
 from apps.profiles.defaults import Wish
+from apps.statements import writes
 from apps.statements.lookups import TEXT, Lookup, RowLookup
 
 RETRY_AFTER_S = 5
@@ -90,12 +91,11 @@ def create(signed: Signed) -> AcmeOrder:
         expires_at=ends,
     )
     try:
-        with transaction.atomic():
+        with writes.together():
             wanted.insert()
-            order.save(force_insert=True)
-            AcmeOrderAuthorization.objects.bulk_create(
-                [AcmeOrderAuthorization(order=order, authorization=row) for row in wanted.all]
-            )
+            writes.insert(order)
+            for row in wanted.all:
+                writes.insert(AcmeOrderAuthorization(order=order, authorization=row))
     except IntegrityError as error:
         if replaced is None:
             raise
@@ -152,6 +152,26 @@ def advance(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
         if not ORDER[order.status] or order.status == path[-1]:
             return order
     return order
+
+
+def complete(order: AcmeOrder, certificate: Certificate) -> None:
+    """Make a ready order valid, as part of the batch that stores its certificate.
+
+    Should a reader have moved the row on meanwhile, the next one completes it (``follow``).
+    """
+    before = order.status
+    for to in (OrderStatus.PROCESSING, OrderStatus.VALID):
+        move(order, to, ORDER)
+    order.certificate_request_id, order.certificate_id = order.pk, certificate.pk
+    writes.change(
+        AcmeOrder,
+        set={
+            "status": order.status,
+            "certificate_request_id": order.pk,
+            "certificate_id": certificate.pk,
+        },
+        where={"id": order.pk, "status": before},
+    )
 
 
 def retry_after(order: AcmeOrder) -> int:

@@ -144,18 +144,42 @@ def test_a_key_backend_that_does_not_answer_leaves_the_order_processing(trusted,
     assert read(trusted, order["Location"]).json()["status"] == "valid"
 
 
-def test_a_crash_after_signing_is_mended_by_reading(trusted, monkeypatch):
+def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted, monkeypatch):
+    """The order becomes valid in the very commit that stores its certificate."""
     from apps.enrollment.acme import orders
 
     order = trusted.order("www.example.com")
     with monkeypatch.context() as broken:
-        broken.setattr(orders, "advance", lambda *_, **__: (_ for _ in ()).throw(SystemExit))
+        broken.setattr(orders, "complete", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             trusted.finalize(order.json(), make_csr("www.example.com"))
     assert AcmeOrder.objects.get().status == "ready"
-    assert Certificate.objects.count() == 1
+    assert CertificateRequest.objects.get().state == "signing"
+    assert Certificate.objects.count() == 0
 
     again = trusted.finalize(order.json(), make_csr("www.example.com"))
     assert kind(again) == "orderNotReady"
+    CertificateRequest.objects.update(signing_since=clock.now() - timedelta(minutes=5))
+    sweeps.reconcile()
     assert read(trusted, order["Location"]).json()["status"] == "valid"
     assert Certificate.objects.count() == 1
+
+
+def test_a_reader_that_moves_the_order_during_the_signature_completes_it_later(
+    trusted, monkeypatch
+):
+    from apps.certificates import signing
+
+    order = trusted.order("www.example.com")
+    signed = signing._signed
+
+    def slowly(*arguments):
+        assert read(trusted, order["Location"]).json()["status"] == "processing"
+        return signed(*arguments)
+
+    monkeypatch.setattr(signing, "_signed", slowly)
+    trusted.finalize(order.json(), make_csr("www.example.com"))
+    assert AcmeOrder.objects.get().status == "processing"
+    shown = read(trusted, order["Location"]).json()
+    assert shown["status"] == "valid"
+    assert trusted.post(shown["certificate"]).status_code == 200
