@@ -1,9 +1,12 @@
 """What does a client see while people decide? Orders that stay processing, A-17."""
 
+from datetime import timedelta
+
 import pytest
 
+from apps import clock
 from apps.applications.roles import Role
-from apps.certificates import approvals
+from apps.certificates import approvals, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.enrollment.models import AcmeOrder
 from apps.errors import PolicyViolation, UpstreamUnavailable
@@ -122,11 +125,7 @@ def test_the_client_cannot_approve_its_own_request(trusted, held):
 
 
 def test_a_key_backend_that_does_not_answer_leaves_the_order_processing(trusted, monkeypatch):
-    from datetime import timedelta
-
-    from apps import clock
     from apps.authorities import signing
-    from apps.certificates import sweeps
 
     def unavailable(*_):
         raise UpstreamUnavailable
