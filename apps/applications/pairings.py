@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import FilteredRelation, Q, QuerySet
+from django.db.models import Field, FilteredRelation, Q, QuerySet
 
 from apps.applications.models import Pairing
 from apps.authorities.signing import STAMP as ISSUER_STAMP
@@ -96,7 +96,7 @@ def kept(pairing_id: UUID, stamp: Sequence[Any]) -> Pairing:
 
 def _lookup(application: type, profile: type) -> Lookup:
     """Return the query for references of these types: ``UUID`` or ``str``."""
-    by = {UUID: ("id", KEY), str: ("name", TEXT)}
+    by: dict[type, tuple[str, Field[Any, Any]]] = {UUID: ("id", KEY), str: ("name", TEXT)}
     (application_column, application_kind), (profile_column, profile_kind) = (
         by[application],
         by[profile],

@@ -58,12 +58,13 @@ class Decision:
         return replace(self, leaf=replace(self.leaf, public_key_der=public_key_der))
 
 
-def decide(pairing: Pairing, csr: bytes | None, wish: Wish) -> Decision:
+def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decision:
     """Shape the content from CSR, wish and defaults, and hold it against every rule.
 
     Args:
         pairing: application and profile, with ``profile.policy.current_version`` loaded.
-        csr: PKCS#10 bytes (PEM or DER), or ``None`` when the key is made here.
+        csr: PKCS#10 bytes (PEM or DER), or what a caller has read of them; ``None`` when the
+            key is made here.
         wish: what the requester says beside the CSR.
 
     Raises:
@@ -139,7 +140,9 @@ def _issuer_of(pairing: Pairing) -> IssuerHandle | None:
     return authority_signing.issuer_of(profile.authority_id, pairing.issuer_stamp)
 
 
-def _parsed(csr: bytes) -> ParsedCSR:
+def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:
+    if isinstance(csr, ParsedCSR):
+        return csr
     try:
         return parse_csr(csr)
     except UnusableCSR as error:

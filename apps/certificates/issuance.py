@@ -30,6 +30,7 @@ from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, 
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
 from apps.statements import writes
+from pki.csr import ParsedCSR
 from pki.findings import Violation
 
 _MAX_STORED_CSR = 32 * 1024
@@ -44,7 +45,8 @@ class Enrollment:
         pairing: application and profile, from ``applications.pairings``; whether the principal
             may request there is asked here.
         method: the door.
-        csr: PKCS#10 bytes, PEM or DER; ``None`` lets the server make the key.
+        csr: PKCS#10 bytes, PEM or DER, or as the door has read them already; ``None`` lets the
+            server make the key.
         wish: what the requester says beside the CSR.
         replaces: the certificate that this one renews.
         request_id: identifier of the request to be made, when its caller needs to know it
@@ -55,7 +57,7 @@ class Enrollment:
     principal: Principal
     pairing: Pairing
     method: EnrollmentMethod
-    csr: bytes | None = None
+    csr: bytes | ParsedCSR | None = None
     wish: Wish = field(default_factory=Wish)
     replaces: Certificate | None = None
     request_id: UUID | None = None
@@ -229,7 +231,8 @@ def _keep_refusal(
 ) -> CertificateRequest:
     """Put a refusal on record: who asked for what, and every reason why not."""
     pairing = enrollment.pairing
-    csr = enrollment.csr or b""
+    given = enrollment.csr or b""
+    csr = given.der if isinstance(given, ParsedCSR) else given
     if decision is not None and decision.csr is not None:
         csr = decision.csr.der
     version = pairing.profile.policy.current_version

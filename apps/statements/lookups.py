@@ -39,7 +39,7 @@ class Slot(Expression):
         super().__init__(output_field=field)
         self.name = name
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:  # noqa: ARG002 - Django's signature
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:  # noqa: ARG002 - Django's signature
         """Return a placeholder, and the slot itself in place of its value."""
         return "%s", [self]
 
@@ -100,7 +100,7 @@ class Lookup:
 
     def all(self, *values: Any) -> list[tuple[Any, ...]]:
         """Return every row for these values, given in the order of the slots."""
-        compiled = self._compiled.get(connection.vendor) or self._compile()
+        compiled = self._for_here()
         rows = execution.fetch_all(compiled.sql, compiled.bound(values))
         return [compiled.converted(row) for row in rows]
 
@@ -108,6 +108,23 @@ class Lookup:
         """Return the first row for these values, ``None`` when there is none."""
         rows = self.all(*values)
         return rows[0] if rows else None
+
+    def first_raw(self, *values: Any) -> tuple[Any, ...] | None:
+        """Return the first row as the database gave it: fit to be the key of a cache.
+
+        Whoever has made something of an equal row before need not take it apart again; others
+        ask ``converted``.
+        """
+        compiled = self._for_here()
+        rows = execution.fetch_all(compiled.sql, compiled.bound(values))
+        return rows[0] if rows else None
+
+    def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return a raw row with its columns as Django's fields show them."""
+        return self._for_here().converted(row)
+
+    def _for_here(self) -> _Compiled:
+        return self._compiled.get(connection.vendor) or self._compile()
 
     def _compile(self) -> _Compiled:
         with self._lock:

@@ -274,10 +274,11 @@ def _column(item: "Field[Any, Any]", vendor: str) -> _Column:
         # Without its length: a cast to varchar(20) would cut longer texts instead of refusing.
         kind = str(item.db_type(connection)).partition("(")[0]
         placeholder = f"%s::{kind}"
+    name = str(item.column)
     return _Column(
-        name=item.column,
+        name=name,
         placeholder=placeholder,
-        assignment=f"{connection.ops.quote_name(item.column)} = {placeholder}",
+        assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
         ready=_preparation(item, vendor),
         stamp=(lambda row: item.pre_save(row, add=True)) if _is_stamped(item) else None,

@@ -5,8 +5,10 @@ verified, and only then the nonce is used up: nobody without a key can write to 
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +30,7 @@ from apps.statements.lookups import TEXT, Lookup
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"
+_NO_DOOR = "There is no ACME endpoint here."
 
 
 class SignedBy(Enum):
@@ -224,7 +227,10 @@ def door_named(application: str, profile: str) -> Door:
     Raises:
         NotFound: no such pair, no ACME there, or the door is closed.
     """
-    return _open_door(_DOOR_QUERY.first(application, profile))
+    row = _DOOR_QUERY.first_raw(application, profile)
+    if row is None:
+        raise NotFound(_NO_DOOR)
+    return _opened(_door(row, _base(application, profile)))
 
 
 def pairing_of(door: Door) -> Pairing:
@@ -278,15 +284,23 @@ def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, A
     prefix = f"{base}/acct/"
     if not kid.startswith(prefix):
         raise _unknown_account()
-    row = _ACCOUNT_QUERY.first(kid[len(prefix) :], application, profile)
+    row = _ACCOUNT_QUERY.first_raw(kid[len(prefix) :], application, profile)
     if row is None:
         raise _unknown_account()
-    door = _open_door(row[len(_ACCOUNT) :])
-    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = row[
-        : len(_ACCOUNT)
-    ]
+    door, account, networks = _account_at_door(row, base)
+    _opened(door)
     if networks and not inside(ip, networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
+    return door, account
+
+
+@lru_cache(maxsize=4096)
+def _account_at_door(row: tuple[Any, ...], base: str) -> tuple[Door, Account, tuple[str, ...]]:
+    """Return what a row says; a client's next requests find the same row, unless it changed."""
+    columns = _ACCOUNT_QUERY.converted(row)
+    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = columns[
+        : len(_ACCOUNT)
+    ]
     account = Account(
         id=pk,
         url_id=url_id,
@@ -296,10 +310,10 @@ def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, A
         contacts=tuple(contacts),
         bound=tuple(bound) if eab_key_id is not None else None,
     )
-    return door, account
+    return _as_door(columns[len(_ACCOUNT) :], base), account, tuple(networks or ())
 
 
-def inside(ip: str, networks: list[str]) -> bool:
+def inside(ip: str, networks: Sequence[str]) -> bool:
     """Tell whether an address lies in one of the networks (CIDR)."""
     if not ip:
         return False
@@ -307,11 +321,14 @@ def inside(ip: str, networks: list[str]) -> bool:
     return any(address in ipaddress.ip_network(network) for network in networks)
 
 
-def _open_door(row: tuple[Any, ...] | None) -> Door:
-    if row is None:
-        raise NotFound("There is no ACME endpoint here.")
-    door = Door(
-        base=_base(row[3], row[5]),
+@lru_cache(maxsize=1024)
+def _door(row: tuple[Any, ...], base: str) -> Door:
+    return _as_door(_DOOR_QUERY.converted(row), base)
+
+
+def _as_door(row: tuple[Any, ...], base: str) -> Door:
+    return Door(
+        base=base,
         endpoint_id=row[0],
         pairing_id=row[1],
         application_id=row[2],
@@ -330,8 +347,11 @@ def _open_door(row: tuple[Any, ...] | None) -> Door:
         caa_identities=tuple(row[15]),
         stamp=row[len(_DOOR) :],
     )
+
+
+def _opened(door: Door) -> Door:
     if not door.enabled:
-        raise NotFound("There is no ACME endpoint here.")
+        raise NotFound(_NO_DOOR)
     return door
 
 

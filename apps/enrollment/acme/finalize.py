@@ -67,8 +67,7 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
     text = signed.payload().get("csr")
     if not isinstance(text, str):
         raise Malformed("The payload has the base64url member csr.")
-    csr_der = jws.decode(text)
-    parsed = _parsed(csr_der)
+    parsed = _parsed(jws.decode(text))
     identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
     common_name = _require_names(parsed, identifiers)
     _require_other_key(signed, parsed)
@@ -82,7 +81,7 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
         principal=signed.principal(),
         pairing=pairing_of(signed.door),
         method=EnrollmentMethod.ACME,
-        csr=csr_der,
+        csr=parsed,
         wish=Wish(
             subject=(("common_name", common_name),) if common_name else None,
             subject_alt_names=tuple(identifier.san for identifier in identifiers),

@@ -15,7 +15,7 @@ import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import ConnStatus, ExecStatus
 
 from apps.statements.postgresql import parameters
 
@@ -89,8 +89,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         driver = self.connection
         name = self._prepared.get(sql) or self._prepare(sql)
         result = driver.pgconn.exec_prepared(name, given)
-        if result.status not in _DONE:
-            raise psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
+        self._require_done(result)
         rows: list[tuple[Any, ...]] = []
         if result.ntuples:
             reader = Transformer(driver)
@@ -105,11 +104,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._prepared.clear()
         self._made += 1
         name = b"sealwright_%d" % self._made
-        result = driver.pgconn.prepare(name, parameters.numbered(sql))
-        if result.status not in _DONE:
-            raise psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
+        self._require_done(driver.pgconn.prepare(name, parameters.numbered(sql)))
         self._prepared[sql] = name
         return name
+
+    def _require_done(self, result: Any) -> None:
+        if result.status in _DONE:
+            return
+        driver = self.connection
+        if driver.pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError(driver.pgconn.get_error_message())
+        raise errors.error_from_result(result, encoding=driver.info.encoding)
 
     def _is_silent(self) -> bool:
         """Tell whether nothing has come in that nobody asked for."""
