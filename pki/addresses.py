@@ -56,8 +56,21 @@ def refuse(code: str, value: str, reason: str, hint: str = "") -> NoReturn:
     raise UnusableName([Violation(f"name.{code}", "value", visible(value), reason, hint)])
 
 
+def has_invisible(value: str) -> bool:
+    """Tell whether a text has characters that a reader cannot see.
+
+    Printable text has none of them: what ``str.isprintable`` refuses are these categories and
+    spaces other than the usual one.
+    """
+    return not value.isprintable() and any(
+        unicodedata.category(character) in INVISIBLE for character in value
+    )
+
+
 def visible(value: str) -> str:
     """Return text for a report: invisible characters escaped, cut to 200 characters."""
+    if len(value) <= _SHOWN and value.isprintable():
+        return value
     shown = "".join(
         f"\\u{ord(character):04x}" if unicodedata.category(character) in INVISIBLE else character
         for character in value[:_SHOWN]
@@ -108,7 +121,7 @@ def _check_host_text(value: str, shown: str) -> None:
         refuse("empty", shown, "The host name is empty.")
     if len(value) > MAX_NAME:
         refuse("too_long", shown, "The host name is longer than 253 characters.")
-    if any(unicodedata.category(character) in INVISIBLE for character in value):
+    if has_invisible(value):
         refuse("invisible_character", shown, "The host name has invisible characters.")
     if _DOTS.search(value):
         refuse("separator", shown, "A character other than the full stop separates labels.")

@@ -1,6 +1,8 @@
 """Names: one canonical form each, and every trick refused (AC-04, X-08, X-16)."""
 
 import ipaddress
+import sys
+import unicodedata
 
 import pytest
 from cryptography import x509
@@ -8,6 +10,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pki import addresses
 from pki.findings import UnusableName
 from pki.names import (
     canonical_san,
@@ -396,3 +399,28 @@ def test_rfc4514_text_can_be_read_back(value):
     assert subject_pairs(x509.Name.from_rfc4514_string(rfc4514([("organization", value)]))) == (
         ("organization", value),
     )
+
+
+def test_ac04_printable_text_is_exactly_text_without_invisible_characters():
+    for number in range(sys.maxunicode + 1):
+        character = chr(number)
+        unseen = unicodedata.category(character) in addresses.INVISIBLE
+        if addresses.has_invisible(character) != unseen:
+            pytest.fail(f"U+{number:04X}")
+        if (addresses.visible(character) == character) == unseen:
+            pytest.fail(f"U+{number:04X}")
+
+
+def test_a_subject_that_is_remembered_as_sound_is_so_under_any_field():
+    sound, unsound = [("country", "DE")], [("country", "de")]
+    for _ in range(2):
+        assert subject_violations(sound) == subject_violations(sound, field="other") == ()
+        assert subject_violations(unsound)[0].field == "subject[0].country"
+        assert subject_violations(unsound, field="other")[0].field == "other[0].country"
+
+
+def test_x16_a_name_remembered_for_one_type_is_judged_anew_for_another():
+    for _ in range(2):
+        assert canonical_san("dns_name", "a.example") == "a.example"
+        assert code_of("email", "a.example") == "name.email"
+        assert code_of("ip_address", "a.example") == "name.address"
