@@ -9,6 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pki import build, der, extensions, keys, lint
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.der_values import algorithm_identifier
 from pki.names import x509_name
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of
@@ -53,13 +54,7 @@ class Draft:
         }
 
     def tbs(self):
-        recorded = []
-
-        def record(data):
-            recorded.append(data)
-            return b"\0"
-
-        x509.CertificateBuilder(
+        builder = x509.CertificateBuilder(
             self.issuer,
             self.subject,
             self.key.public_key(),
@@ -67,11 +62,9 @@ class Draft:
             self.begin,
             self.end,
             [e for e in self.extensions.values() if e is not None],
-        ).sign(
-            keys.recording_private_key(SignatureAlgorithm.ECDSA_SHA256, record),
-            SignatureAlgorithm.ECDSA_SHA256.hash,
         )
-        return recorded[0]
+        algorithm = SignatureAlgorithm.ECDSA_SHA256
+        return builder.sign(key_of(), algorithm.hash).tbs_certificate_bytes
 
     def findings(self, tbs=None, *, self_signed=False):
         data = build.assemble(tbs or self.tbs(), SignatureAlgorithm.ECDSA_SHA256, b"\0" * 64)
@@ -118,7 +111,7 @@ def test_x01_version_one_is_found():
 
 def test_x03_differing_algorithms_are_found():
     tbs = Draft().tbs()
-    other = build._ALGORITHM_IDENTIFIERS[SignatureAlgorithm.ECDSA_SHA384]
+    other = algorithm_identifier(SignatureAlgorithm.ECDSA_SHA384)
     data = der.encode(der.SEQUENCE, tbs, other, der.encode(der.BIT_STRING, b"\0\0"))
     found = judged(x509.load_der_x509_certificate(data), authority().certificate)
     assert found == ["x03"]
