@@ -26,6 +26,17 @@ Sign = Callable[[bytes], bytes]
 # Issuing reads a public key three times: in the request, to encode it, in the lint.
 _CACHED = 256
 
+# A point on P-256, P-384 or P-521, the curve by name, uncompressed: what we write ourselves.
+# The lengths of everything stand in here, so that whatever loads is the key and nothing more.
+_UNCOMPRESSED = tuple(
+    bytes.fromhex(beginning)
+    for beginning in (
+        "3059301306072a8648ce3d020106082a8648ce3d03010703420004",
+        "3076301006072a8648ce3d020106052b8104002203620004",
+        "30819b301006072a8648ce3d020106052b8104002303818600 04",
+    )
+)
+
 PUBLIC_EXPONENT = 65537
 MAX_EXPONENT = 2**64
 # A 16 384-bit modulus costs 10 ms a verification; nothing above this is worked with.
@@ -110,7 +121,8 @@ def own_encoding(data: bytes) -> bytes:
     Raises:
         UnusableKey: the DER is no public key that the library knows.
     """
-    return public_key_to_der(load_public_key(data))
+    key = load_public_key(data)
+    return data if data.startswith(_UNCOMPRESSED) else public_key_to_der(key)
 
 
 def spki_sha256(spki_der: bytes) -> str:
