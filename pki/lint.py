@@ -7,18 +7,21 @@ others issue.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from pki import chain, der, extensions, keys
 from pki.addresses import visible
-from pki.algorithms import key_algorithm_of
+from pki.algorithms import KeyAlgorithm, key_algorithm_of
 from pki.build import known_signature_identifiers
-from pki.findings import UnusableName, Violation
-from pki.names import canonical_san, read_subject, san_pair, subject_violations
+from pki.findings import UnusableKey, UnusableName, Violation
+from pki.names import canonical_san, read_encoded_subject, san_pair, subject_violations
 from pki.template import TypeValue
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
@@ -27,6 +30,9 @@ _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _UTC_TIME_SIZE, _GENERALIZED_TIME_SIZE = 13, 15  # YYMMDDHHMMSSZ, YYYYMMDDHHMMSSZ
 _FIRST_GENERALIZED_YEAR = 2050
 _EXTENSIONS_TAG = 0xA3
+_SIGNATURE, _ISSUER, _VALIDITY, _SUBJECT, _SPKI = 2, 3, 4, 5, 6
+_EMPTY_NAME = b"\x30\x00"
+_CACHED = 512
 _SERIAL_LIMIT = 2**159  # 20 octets with the sign bit clear
 _ALLOWED_EXTENSIONS = frozenset(
     {
@@ -46,15 +52,40 @@ _ALLOWED_USAGES = frozenset(extensions.EXTENDED_KEY_USAGE_OIDS.values())
 
 
 @dataclass(frozen=True, slots=True)
-class _Specimen:
-    """A certificate, taken apart once for all rules."""
+class _Above:
+    """What the rules ask about an issuer; the same for all certificates that it issues."""
 
     certificate: x509.Certificate
-    issuer: x509.Certificate | None
-    fields: tuple[der.Element, ...]
-    tbs: bytes
+    subject: bytes
+    key_identifier: bytes | None
+    not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Specimen:
+    """A certificate, taken apart once for all rules.
+
+    Attributes:
+        certificate: itself.
+        above: what is known of the CA above; ``None`` for a self-signed certificate.
+        algorithm_der: the AlgorithmIdentifier beside the signature.
+        fields: those of the TBSCertificate in DER, the version first (RFC 5280 section 4.1).
+        found: extensions by their identifiers.
+        is_ca: basicConstraints says cA.
+        key_algorithm: of the subject's key; ``None`` when it is not one of ours.
+        key_identifier: computed from that key.
+        subject: the pairs that can be read.
+        subject_findings: what is wrong with the other parts of the subject.
+    """
+
+    certificate: x509.Certificate
+    above: _Above | None
+    algorithm_der: bytes
+    fields: list[bytes]
     found: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
-    public_key_der: bytes
+    is_ca: bool
+    key_algorithm: KeyAlgorithm | None
+    key_identifier: bytes
     subject: tuple[TypeValue, ...]
     subject_findings: tuple[Violation, ...]
 
@@ -67,12 +98,6 @@ class _Specimen:
         extension = self.extension(kind)
         return extension.value if extension is not None else None
 
-    @property
-    def is_ca(self) -> bool:
-        """Tell whether basicConstraints says cA."""
-        constraints = self.value(x509.BasicConstraints)
-        return constraints is not None and constraints.ca
-
 
 def lint_certificate(
     certificate: x509.Certificate, *, issuer: x509.Certificate | None
@@ -83,8 +108,9 @@ def lint_certificate(
         certificate: as it would be issued; its signature is not looked at.
         issuer: certificate of the CA above; ``None`` for a self-signed certificate.
     """
+    above = _above(issuer) if issuer is not None else None
     try:
-        specimen = _taken_apart(certificate, issuer)
+        specimen = _taken_apart(certificate, above)
     except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         return (_broken("unreadable", "certificate", f"The certificate cannot be read: {error}"),)
     if certificate.version != x509.Version.v3:
@@ -92,18 +118,46 @@ def lint_certificate(
     return tuple(violation for rule in _RULES for violation in rule(specimen))
 
 
-def _taken_apart(certificate: x509.Certificate, issuer: x509.Certificate | None) -> _Specimen:
-    tbs = certificate.tbs_certificate_bytes
-    subject, findings = read_subject(certificate.subject)
+def _taken_apart(certificate: x509.Certificate, above: _Above | None) -> _Specimen:
+    tbs, algorithm_der, _ = der.split(certificate.public_bytes(Encoding.DER))
+    fields = der.split(tbs)
+    if fields[0][0] != der.CONTEXT_0:
+        fields.insert(0, b"")  # version 1 is not written
+    subject, findings = read_encoded_subject(fields[_SUBJECT], lambda: certificate.subject)
+    found = {extension.oid: extension for extension in certificate.extensions}
+    constraints = found.get(ExtensionOID.BASIC_CONSTRAINTS)
+    key = _public_key(certificate, fields[_SPKI])
     return _Specimen(
         certificate=certificate,
-        issuer=issuer,
-        fields=tuple(der.children(tbs, der.element_at(tbs))),
-        tbs=tbs,
-        found={extension.oid: extension for extension in certificate.extensions},
-        public_key_der=keys.public_key_to_der(certificate.public_key()),
+        above=above,
+        algorithm_der=algorithm_der,
+        fields=fields,
+        found=found,
+        is_ca=constraints is not None and constraints.value.ca,
+        key_algorithm=key_algorithm_of(key),
+        key_identifier=keys.key_identifier(keys.own_encoding(fields[_SPKI])),
         subject=subject,
         subject_findings=findings,
+    )
+
+
+def _public_key(certificate: x509.Certificate, spki_der: bytes) -> PublicKeyTypes:
+    """Return the key, which whoever made the certificate has probably loaded before."""
+    try:
+        return keys.load_public_key(spki_der)
+    except UnusableKey:
+        return certificate.public_key()  # says what is wrong with it
+
+
+@lru_cache(maxsize=_CACHED)
+def _above(issuer: x509.Certificate) -> _Above:
+    authority = extensions.authority_key_identifier(issuer).value
+    assert isinstance(authority, x509.AuthorityKeyIdentifier)
+    return _Above(
+        certificate=issuer,
+        subject=chain.subject_bytes(issuer),
+        key_identifier=authority.key_identifier,
+        not_after=issuer.not_valid_after_utc,
     )
 
 
@@ -116,7 +170,7 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 
 def _frame(it: _Specimen) -> Iterator[Violation]:
     """X-01, X-02: no unique identifiers, a sane serial number."""
-    if any(field.tag != _EXTENSIONS_TAG for field in it.fields[7:]):
+    if any(field[0] != _EXTENSIONS_TAG for field in it.fields[_SPKI + 1 :]):
         yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
@@ -124,22 +178,19 @@ def _frame(it: _Specimen) -> Iterator[Violation]:
 
 def _algorithms(it: _Specimen) -> Iterator[Violation]:
     """X-03: both AlgorithmIdentifiers are the same, and one of ours to the byte."""
-    whole = it.certificate.public_bytes(Encoding.DER)
-    _, outer, _ = der.children(whole, der.element_at(whole))
-    inner = it.fields[2]
-    identifier = it.tbs[inner.start : inner.end]
-    if whole[outer.start : outer.end] != identifier:
+    identifier = it.fields[_SIGNATURE]
+    if it.algorithm_der != identifier:
         yield _broken("x03", "signature_algorithm", "The two signature algorithms differ.")
     if identifier not in known_signature_identifiers():
         yield _broken("x03", "signature_algorithm", "The signature algorithm is not ours.")
-    if key_algorithm_of(it.certificate.public_key()) is None:
+    if it.key_algorithm is None:
         yield _broken("b03", "public_key", "The key algorithm is not ours.")
 
 
 def _issuer(it: _Specimen) -> Iterator[Violation]:
     """X-04: issuer bytes are the bytes of the subject above."""
-    above = it.issuer or it.certificate
-    if chain.issuer_bytes(it.certificate) != chain.subject_bytes(above):
+    above = it.above.subject if it.above is not None else it.fields[_SUBJECT]
+    if it.fields[_ISSUER] != above:
         shown = it.certificate.issuer.rfc4514_string()
         yield _broken("x04", "issuer", "The issuer differs from the subject above.", shown)
 
@@ -147,19 +198,19 @@ def _issuer(it: _Specimen) -> Iterator[Violation]:
 def _validity(it: _Specimen) -> Iterator[Violation]:
     """X-05, X-06: encodings of the dates, their order and the issuer's end."""
     begin, end = it.certificate.not_valid_before_utc, it.certificate.not_valid_after_utc
-    moments = der.children(it.tbs, it.fields[4])
+    moments = der.split(it.fields[_VALIDITY])
     for name, moment, element in zip(
         ("not_before", "not_after"), (begin, end), moments, strict=True
     ):
         late = moment.year >= _FIRST_GENERALIZED_YEAR
         tag = _GENERALIZED_TIME if late else _UTC_TIME
         size = _GENERALIZED_TIME_SIZE if late else _UTC_TIME_SIZE
-        text = it.tbs[element.content : element.end]
-        if element.tag != tag or len(text) != size or not text.endswith(b"Z"):
+        text = der.content(element)
+        if element[0] != tag or len(text) != size or not text.endswith(b"Z"):
             yield _broken("x05", name, "The date is in the wrong form.", text.decode("latin-1"))
     if begin > end:
         yield _broken("x06", "not_after", "The certificate ends before it begins.")
-    if it.issuer is not None and end > it.issuer.not_valid_after_utc:
+    if it.above is not None and end > it.above.not_after:
         yield _broken("x06", "not_after", "The certificate outlives its issuer.", end.isoformat())
 
 
@@ -169,8 +220,8 @@ def _validity(it: _Specimen) -> Iterator[Violation]:
 def _subject(it: _Specimen) -> Iterator[Violation]:
     """X-07, X-08: a CA has a subject, an empty one needs a critical SAN, strings are sound."""
     alt_names = it.extension(x509.SubjectAlternativeName)
-    if not it.certificate.subject.rdns:
-        if it.is_ca or it.issuer is None:
+    if it.fields[_SUBJECT] == _EMPTY_NAME:
+        if it.is_ca or it.above is None:
             yield _broken("x07", "subject", "The subject of an issuer is empty.")
         elif alt_names is None or not alt_names.critical:
             yield _broken("x07", "subject", "An empty subject needs a critical SAN.")
@@ -203,11 +254,11 @@ def _constraints(it: _Specimen) -> Iterator[Violation]:
     extension = it.extension(x509.NameConstraints)
     if extension is not None and not (it.is_ca and extension.critical):
         yield _broken("x15", "name_constraints", "Name constraints are critical, and a CA's.")
-    if it.issuer is None:
+    if it.above is None:
         return
     names = [san_pair(name) for name in it.value(x509.SubjectAlternativeName) or ()]
     pairs = [pair for pair in names if pair is not None]
-    for finding in chain.name_constraints_violations(it.subject, pairs, [it.issuer]):
+    for finding in chain.name_constraints_violations(it.subject, pairs, [it.above.certificate]):
         yield _broken("x15", finding.field, finding.reason, finding.value)
 
 
@@ -223,22 +274,17 @@ def _extension_set(it: _Specimen) -> Iterator[Violation]:
 def _key_identifiers(it: _Specimen) -> Iterator[Violation]:
     """X-10, X-11: both identifiers, computed and not critical."""
     subject = it.extension(x509.SubjectKeyIdentifier)
-    own = keys.key_identifier(it.public_key_der)
+    own = it.key_identifier
     if subject is None or subject.critical or subject.value.digest != own:
         yield _broken("x11", "subject_key_identifier", "The SKI is not that of the key.")
     authority = it.extension(x509.AuthorityKeyIdentifier)
     if authority is None:
-        if it.issuer is not None:
+        if it.above is not None:
             yield _broken("x10", "authority_key_identifier", "There is no AKI.")
         return
-    wanted = own if it.issuer is None else _identifier_of(it.issuer)
+    wanted = own if it.above is None else it.above.key_identifier
     if authority.critical or authority.value.key_identifier != wanted:
         yield _broken("x10", "authority_key_identifier", "The AKI is not the issuer's SKI.")
-
-
-def _identifier_of(issuer: x509.Certificate) -> bytes | None:
-    value = extensions.authority_key_identifier(issuer).value
-    return value.key_identifier if isinstance(value, x509.AuthorityKeyIdentifier) else None
 
 
 def _key_usage(it: _Specimen) -> Iterator[Violation]:
@@ -258,7 +304,7 @@ def _key_usage(it: _Specimen) -> Iterator[Violation]:
         yield _broken("x12", "key_usage", "The key usage names no purpose.")
     if bits.key_cert_sign != it.is_ca:
         yield _broken("x12", "key_usage", "keyCertSign and cA go together.")
-    algorithm = key_algorithm_of(it.certificate.public_key())
+    algorithm = it.key_algorithm
     if algorithm is None or algorithm.is_rsa:
         return
     if enciphers:
@@ -277,9 +323,9 @@ def _basic_constraints(it: _Specimen) -> Iterator[Violation]:
         return
     if not constraints.critical:
         yield _broken("x13", "is_ca", "The basic constraints are not critical.")
-    if it.issuer is not None:
+    if it.above is not None:
         wanted = constraints.value.path_length
-        for finding in chain.path_length_violations(wanted, [it.issuer]):
+        for finding in chain.path_length_violations(wanted, [it.above.certificate]):
             yield _broken("x14", "path_length", finding.reason, finding.value)
 
 
