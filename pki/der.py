@@ -96,8 +96,9 @@ def children(data: bytes, parent: Element) -> Iterator[Element]:
 
 def encode(tag: int, *parts: bytes) -> bytes:
     """Return one element whose content is the concatenated ``parts``."""
-    size = sum(map(len, parts))
+    joined = b"".join(parts)
+    size = len(joined)
     if size < _LONG_FORM:
-        return b"".join((bytes((tag, size)), *parts))
+        return bytes((tag, size)) + joined
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return b"".join((bytes((tag, _LONG_FORM | len(octets))), octets, *parts))
+    return bytes((tag, _LONG_FORM | len(octets))) + octets + joined
