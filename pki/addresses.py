@@ -21,6 +21,10 @@ MAX_EMAIL = 254
 MAX_URI = 2048
 
 _LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
+# Labels of lower-case letters, digits and inner hyphens, the last of which is no number.
+_PLAIN_HOST = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII
+)
 # What resolvers and browsers read as an IPv4 address when it is the last label.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -96,6 +100,8 @@ def canonical_dns_name(value: str) -> str:
 
 def canonical_host(value: str, *, shown: str | None = None) -> str:
     """Return a host name without wildcard, as lower-case A-labels."""
+    if _is_plain_host(value):
+        return value
     shown = value if shown is None else shown
     _check_host_text(value, shown)
     labels = [_canonical_label(label, shown) for label in value.lower().split(".")]
@@ -114,6 +120,19 @@ def canonical_host(value: str, *, shown: str | None = None) -> str:
     if not name.isascii() or "xn--" in name:
         _check_lookalikes(labels, shown)
     return name
+
+
+def _is_plain_host(value: str) -> bool:
+    """Tell whether a host name is canonical and beyond doubt; others are looked at in parts.
+
+    Without hyphens in a row there are no A-labels, and no labels that look like some.
+    """
+    return (
+        len(value) <= MAX_NAME
+        and _PLAIN_HOST.fullmatch(value) is not None
+        and "--" not in value
+        and not value.endswith(_REVERSE_ZONES)
+    )
 
 
 def _check_host_text(value: str, shown: str) -> None:

@@ -190,12 +190,11 @@ def _read(request_der: bytes) -> ParsedCSR:
         raise UnusableCSR(findings.violations)
     tbs = request.tbs_certrequest_bytes
     _, subject_der, spki, *attributes = der.split(tbs)
-    key = _read_key(request, tbs, spki, findings)
+    key, algorithm = _read_key(request, tbs, spki, findings)
     subject = _read_subject(request, subject_der, findings)
     asked = _read_extensions(request, findings)
     plain = bool(attributes) and _has_only_extensions(attributes[0])
     challenge_password = None if plain else _read_attributes(request, findings)
-    algorithm = key_algorithm_of(key) if key is not None else None
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
@@ -212,20 +211,21 @@ def _read(request_der: bytes) -> ParsedCSR:
 
 def _read_key(
     request: x509.CertificateSigningRequest, tbs: bytes, spki: bytes, findings: _Findings
-) -> PublicKeyTypes | None:
+) -> tuple[PublicKeyTypes | None, KeyAlgorithm | None]:
     """Return the key; an unsupported one or an unproven one makes the request unusable."""
     # Not ``request.public_key``: a key loaded by its bytes need not be loaded again to issue.
     key = findings.attempt(lambda: keys.load_public_key(spki), _UNREADABLE_KEY)
     if key is None:
-        return None
+        return None, None
     findings.violations += keys.check_public_key(key)
-    if key_algorithm_of(key) is None:
+    algorithm = key_algorithm_of(key)
+    if algorithm is None:
         findings.fatal = True
     if _is_costly(key):
         findings.fatal = True  # unproven, and its violations are listed already
     else:
         _check_possession(request, key, tbs, findings)
-    return key
+    return key, algorithm
 
 
 def _is_costly(key: PublicKeyTypes) -> bool:

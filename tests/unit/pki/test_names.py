@@ -3,6 +3,7 @@
 import ipaddress
 import sys
 import unicodedata
+from unittest import mock
 
 import pytest
 from cryptography import x509
@@ -424,3 +425,29 @@ def test_x16_a_name_remembered_for_one_type_is_judged_anew_for_another():
         assert canonical_san("dns_name", "a.example") == "a.example"
         assert code_of("email", "a.example") == "name.email"
         assert code_of("ip_address", "a.example") == "name.address"
+
+
+@given(
+    st.one_of(
+        st.text("ab0-.*x", max_size=14),
+        st.lists(
+            st.sampled_from(
+                [
+                    *"www a-b a--b xn--mller-kva 0 0x1f 1a -a a- in-addr arpa ip6 com A a_b".split(),
+                    *("", "a" * 63, "a" * 64),
+                ]
+            ),
+            max_size=5,
+        ).map(".".join),
+    )
+)
+def test_x16_a_host_name_that_is_plain_is_the_one_that_its_parts_make(name):
+    def outcome():
+        try:
+            return addresses.canonical_dns_name(name)
+        except UnusableName as error:
+            return error.violations
+
+    found = outcome()
+    with mock.patch.object(addresses, "_is_plain_host", return_value=False):
+        assert outcome() == found
