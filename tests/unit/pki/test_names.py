@@ -433,7 +433,23 @@ def test_x16_a_name_remembered_for_one_type_is_judged_anew_for_another():
         st.lists(
             st.sampled_from(
                 [
-                    *"www a-b a--b xn--mller-kva 0 0x1f 1a -a a- in-addr arpa ip6 com A a_b".split(),
+                    *[
+                        "www",
+                        "a-b",
+                        "a--b",
+                        "xn--mller-kva",
+                        "0",
+                        "0x1f",
+                        "1a",
+                        "-a",
+                        "a-",
+                        "in-addr",
+                        "arpa",
+                        "ip6",
+                        "com",
+                        "A",
+                        "a_b",
+                    ],
                     *("", "a" * 63, "a" * 64),
                 ]
             ),
