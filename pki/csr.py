@@ -26,8 +26,9 @@ from pki import der, der_guard, extensions, keys
 from pki.addresses import visible
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
 from pki.der_values import object_identifier
+from pki.encoded_names import AlternativeNames, read_encoded_alt_names, read_encoded_subject
 from pki.findings import PkiError, UnusableCSR, UnusableName, Violation
-from pki.names import canonical_san, read_encoded_subject, san_pair, subject_violations, x509_name
+from pki.names import canonical_san, san_pair, subject_violations, x509_name
 from pki.template import KEY_USAGES, TypeValue
 
 MAX_BYTES = 32 * 1024
@@ -192,9 +193,10 @@ def _read(request_der: bytes) -> ParsedCSR:
     _, subject_der, spki, *attributes = der.split(tbs)
     key, algorithm = _read_key(request, tbs, spki, findings)
     subject = _read_subject(request, subject_der, findings)
-    asked = _read_extensions(request, findings)
-    plain = bool(attributes) and _has_only_extensions(attributes[0])
-    challenge_password = None if plain else _read_attributes(request, findings)
+    sole = _sole_request(attributes[0]) if attributes else None
+    asked = _read_extensions(request, sole, findings)
+    # Nothing else to find where there is no other attribute.
+    challenge_password = None if sole is not None else _read_attributes(request, findings)
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
@@ -277,12 +279,14 @@ def _read_subject(
     return pairs
 
 
-def _has_only_extensions(attributes: bytes) -> bool:
-    """Tell whether the attributes are none or one extensionRequest: nothing else to read there."""
-    found = [der.split(attribute) for attribute in der.split(attributes)]
-    return not found or (
-        len(found) == 1 and found[0][0] == _EXTENSION_REQUEST and len(der.split(found[0][1])) == 1
-    )
+def _sole_request(attributes: bytes) -> bytes | None:
+    """Return the one value of an extensionRequest that is the only attribute, DER."""
+    found = der.split(attributes)
+    if len(found) != 1:
+        return None
+    oid, values = der.split(found[0])
+    requests = der.split(values)
+    return requests[0] if oid == _EXTENSION_REQUEST and len(requests) == 1 else None
 
 
 def _read_attributes(request: x509.CertificateSigningRequest, findings: _Findings) -> str | None:
@@ -306,9 +310,12 @@ def _read_attributes(request: x509.CertificateSigningRequest, findings: _Finding
 
 
 def _read_extensions(
-    request: x509.CertificateSigningRequest, findings: _Findings
+    request: x509.CertificateSigningRequest, sole: bytes | None, findings: _Findings
 ) -> dict[str, Any]:
     """Return the fields of ``ParsedCSR`` that extensions ask for."""
+    names = _sole_alt_names(sole) if sole is not None else None
+    if names is not None:
+        return _judge_alt_names(names.names, (), findings)
     try:
         found = list(request.extensions)
     except x509.DuplicateExtension as error:
@@ -329,6 +336,14 @@ def _read_extensions(
     return asked
 
 
+def _sole_alt_names(extensions_der: bytes) -> AlternativeNames | None:
+    """Return the alternative names where nothing else is asked for: most requests are so."""
+    if extensions_der[0] != der.SEQUENCE:
+        return None
+    found = der.split(extensions_der)
+    return read_encoded_alt_names(found[0]) if len(found) == 1 else None
+
+
 def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
     return Violation(
         code="csr.extension_not_allowed",
@@ -341,18 +356,24 @@ def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
 
 def _read_alt_names(extension: x509.SubjectAlternativeName, findings: _Findings) -> dict[str, Any]:
     names = list(extension)
-    if len(names) > MAX_ALT_NAMES:
+    return _judge_alt_names([san_pair(name) for name in names], names, findings)
+
+
+def _judge_alt_names(
+    pairs: Sequence[TypeValue | None], names: Sequence[x509.GeneralName], findings: _Findings
+) -> dict[str, Any]:
+    """Return the canonical names; ``names`` holds, in their places, those that are no pairs."""
+    if len(pairs) > MAX_ALT_NAMES:
         hint = f"At most {MAX_ALT_NAMES}; policies allow fewer."
-        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(names)), hint=hint))
+        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(pairs)), hint=hint))
         return {}
-    if not names:
+    if not pairs:
         findings.violations.append(_NO_NAMES)
     read: dict[TypeValue, None] = {}
-    for position, name in enumerate(names):
+    for position, pair in enumerate(pairs):
         where = f"subject_alt_names[{position}].value"
-        pair = san_pair(name)
         if pair is None:
-            findings.violations.append(_foreign_name(name, where))
+            findings.violations.append(_foreign_name(names[position], where))
             continue
         try:
             read[pair[0], canonical_san(*pair, field=where)] = None

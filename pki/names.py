@@ -13,7 +13,6 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from pki import der
 from pki.addresses import (
     canonical_dns_name,
     canonical_email,
@@ -22,7 +21,6 @@ from pki.addresses import (
     has_invisible,
     visible,
 )
-from pki.der_values import object_identifier
 from pki.findings import UnusableName, Violation
 from pki.template import TypeValue
 
@@ -44,7 +42,6 @@ _OIDS: dict[str, x509.ObjectIdentifier] = {
     "email_address": NameOID.EMAIL_ADDRESS,
 }
 _ATTRIBUTES = {oid: name for name, oid in _OIDS.items()}
-_ENCODED_OIDS = {object_identifier(oid.dotted_string): name for name, oid in _OIDS.items()}
 
 # Upper bounds in characters: RFC 5280 appendix A.1, X.520 annex C for the last four.
 _BOUNDS = {
@@ -79,7 +76,6 @@ _SHORT_NAMES = {
 }
 
 _READABLE_STRINGS = {"UTF8String", "PrintableString", "IA5String"}
-_PLAIN_STRINGS = dict.fromkeys((0x0C, 0x13, 0x16), "utf-8")  # their tags
 
 _CACHED = 512
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -290,26 +286,6 @@ def read_subject(
             elif kind is not None:
                 pairs.append((kind, str(attribute.value)))
     return tuple(pairs), tuple(found)
-
-
-def read_encoded_subject(
-    subject_der: bytes, parsed: Callable[[], x509.Name]
-) -> tuple[tuple[TypeValue, ...], tuple[Violation, ...]]:
-    """Return the same as ``read_subject``, without objects where the bytes are plain to read.
-
-    Args:
-        subject_der: a Name that the library accepted as part of a request or certificate.
-        parsed: returns it as the library reads it; asked for whatever is not plain.
-    """
-    pairs: list[TypeValue] = []
-    try:
-        for rdn in der.split(subject_der):
-            (attribute,) = der.split(rdn)
-            oid, value = der.split(attribute)
-            pairs.append((_ENCODED_OIDS[oid], str(der.content(value), _PLAIN_STRINGS[value[0]])))
-    except (ValueError, KeyError):
-        return read_subject(parsed())
-    return tuple(pairs), ()
 
 
 def _multi_valued(rdn: x509.RelativeDistinguishedName, field: str) -> Violation:

@@ -4,7 +4,6 @@ The library reads extensions into objects only when somebody asks for one: of a 
 certificate, everything that its siblings do not share stands in plain bytes.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -18,8 +17,14 @@ from cryptography.x509.oid import ExtensionOID
 from pki import chain, der, der_values, extensions, keys
 from pki.algorithms import KeyAlgorithm, key_algorithm_of
 from pki.der_values import object_identifier
+from pki.encoded_names import (
+    AlternativeNames,
+    has_alt_names,
+    read_encoded_alt_names,
+    read_encoded_subject,
+)
 from pki.findings import UnusableKey, Violation
-from pki.names import read_encoded_subject, san_pair
+from pki.names import san_pair
 from pki.template import TypeValue
 
 _Value = TypeVar("_Value", bound=x509.ExtensionType)
@@ -29,15 +34,11 @@ SIGNATURE, ISSUER, VALIDITY, SUBJECT, SPKI = 2, 3, 4, 5, 6
 EXTENSIONS_TAG = 0xA3
 
 _CACHED = 512
-_SAN = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 _SKI_SIZE = 20
 _SKI_HEAD = der_values.extension(
     object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
     der.encode(der_values.OCTET_STRING, bytes(_SKI_SIZE)),
 )[:-_SKI_SIZE]
-# GeneralName alternatives that are texts (RFC 5280 section 4.2.1.6), and the one that is not.
-_TEXT_NAMES = {0x81: "email", 0x82: "dns_name", 0x86: "uri"}
-_IP_ADDRESS = 0x87
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,14 +50,6 @@ class Above:
     key_identifier: bytes | None
     not_after: datetime
     has_name_constraints: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AlternativeNames:
-    """A subjectAltName extension; the type of a name that is not one of ours is empty."""
-
-    names: tuple[TypeValue, ...]
-    critical: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,34 +173,12 @@ def _plain_extensions(
     shared: list[bytes] = []
     special: list[bytes] = []
     for extension in der.split(der.content(field)):
-        varies = extension == own or der.content(extension).startswith(_SAN)
+        varies = extension == own or has_alt_names(extension)
         (special if varies else shared).append(extension)
     if special == [own]:
         return None, tuple(shared)
     if len(special) != 2 or own not in special:  # noqa: PLR2004 - the two kinds that vary
         return None
     special.remove(own)
-    names = _plain_alt_names(special[0])
+    names = read_encoded_alt_names(special[0])
     return (names, tuple(shared)) if names is not None else None
-
-
-def _plain_alt_names(extension: bytes) -> AlternativeNames | None:
-    """Return the names of a subjectAltName extension, if it is what we would write for them."""
-    _, *critical, value = der.split(extension)
-    names, encoded = [], []
-    try:
-        for name in der.split(der.content(value)):
-            tag, content = name[0], der.content(name)
-            names.append(_plain_alt_name(tag, content))
-            encoded.append(der.encode(tag, content))
-    except (ValueError, KeyError):
-        return None
-    if der.content(value) != der.encode(der.SEQUENCE, *encoded):
-        return None  # lengths are longer than need be, or bytes follow
-    return AlternativeNames(tuple(names), critical=critical == [der_values.BOOLEAN_TRUE])
-
-
-def _plain_alt_name(tag: int, content: bytes) -> TypeValue:
-    if tag == _IP_ADDRESS:
-        return "ip_address", str(ipaddress.ip_address(content))
-    return _TEXT_NAMES[tag], str(content, "ascii")

@@ -7,13 +7,14 @@ from cryptography import x509
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pki import csr, keys, names
+from pki import csr, der, encoded_names, keys
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.csr import build_csr, parse_csr
 from pki.findings import UnusableCSR
 from tests.unit.pki.samples import (
     extension_request,
     key_of,
+    object_id,
     raw_attribute,
     raw_csr,
     raw_extension,
@@ -50,10 +51,10 @@ def outcome_by_the_library(data):
     """Return the same with everything asked of the library."""
     with (
         mock.patch.object(csr, "_ECDSA", {}),
-        mock.patch.object(csr, "_has_only_extensions", return_value=False),
+        mock.patch.object(csr, "_sole_request", return_value=None),
         mock.patch.object(csr.keys, "load_public_key", side_effect=lambda _: loaded(data)),
         mock.patch.object(csr.keys, "own_encoding", side_effect=lambda _: rewritten(data)),
-        mock.patch.object(names, "_PLAIN_STRINGS", {}),
+        mock.patch.object(encoded_names, "_PLAIN_STRINGS", {}),
     ):
         return outcome(data)
 
@@ -67,7 +68,7 @@ def rewritten(data):
 
 
 @pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
-def test_lead_to_the_same_request(algorithm):
+def test_short_ways_lead_to_the_same_request(algorithm):
     for signature_algorithm in signature_algorithms_of(algorithm):
         data = build_csr(
             subject=[("country", "DE"), ("common_name", "b\u00fccher.example")],
@@ -108,7 +109,7 @@ def test_ac02_short_ways_refuse_the_same_signature_algorithms(algorithm):
         (raw_attribute("1.2.840.113549.1.9.7", b"\x0c\x02pw"), extension_request()),
     ],
 )
-def test_read_the_same_attributes(attributes):
+def test_short_ways_read_the_same_attributes(attributes):
     data = raw_csr(*attributes)
     assert outcome(data) == outcome_by_the_library(data)
 
@@ -125,7 +126,7 @@ def test_read_the_same_attributes(attributes):
         max_size=3,
     )
 )
-def test_read_the_same_subject(attributes):
+def test_short_ways_read_the_same_subject(attributes):
     data = raw_csr(name=raw_name(*attributes))
     assert outcome(data) == outcome_by_the_library(data)
 
@@ -138,8 +139,63 @@ def test_read_the_same_subject(attributes):
         st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=3
     ),
 )
-def test_refuse_the_same_mutations(seed, changes):
+def test_short_ways_refuse_the_same_mutations(seed, changes):
     data = bytearray(seed)
     for position, octet in changes:
         data[int(position * len(data))] = octet
     assert outcome(bytes(data)) == outcome_by_the_library(bytes(data))
+
+
+OID = object_id("2.5.29.17")
+DNS = b"\x30\x0b\x82\x09a.example"
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        san(*(x509.DNSName(f"h{n}.example") for n in range(250))),
+        san(*(x509.DNSName(f"h{n}.example") for n in range(251))),
+        san(x509.DNSName("a.example"), x509.DirectoryName(x509.Name([]))),
+        raw_extension("2.5.29.17", b"\x30\x00"),
+        raw_extension("2.5.29.17", b""),
+        raw_extension("2.5.29.17", DNS, critical=True),
+        raw_extension("2.5.29.17", DNS + b"\x05\x00"),
+        raw_extension("2.5.29.17", b"\x30\x81\x0b" + DNS[2:]),
+        raw_extension("2.5.29.17", b"\x31" + DNS[1:]),
+        raw_extension("2.5.29.18", DNS),
+        der.encode(0x30, OID, b"\x01\x01\x00", der.encode(0x04, DNS)),
+        der.encode(0x30, OID, der.encode(0x0C, DNS)),
+        der.encode(0x30, OID, der.encode(0x04, DNS), b"\x05\x00"),
+        der.encode(0x31, OID, der.encode(0x04, DNS)),
+        der.encode(0x30, OID),
+        b"\x05\x00",
+    ],
+)
+def test_short_ways_read_the_same_sole_extension(extension):
+    for data in (
+        raw_csr(extension_request(extension)),
+        raw_csr(raw_attribute("1.2.840.113549.1.9.14", der.encode(0x31, extension))),
+        raw_csr(raw_attribute("1.2.840.113549.1.9.14", extension)),
+    ):
+        assert outcome(data) == outcome_by_the_library(data)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0x81, 0x82, 0x86, 0x87, 0x88, 0xA4, 0x80]),
+            st.one_of(
+                st.sampled_from(
+                    [b"a.example", b"*.a.example", b"a@b.example", b"\xc0\x00\x02\x07"]
+                ),
+                st.binary(max_size=17),
+            ),
+        ),
+        max_size=4,
+    )
+)
+def test_short_ways_read_the_same_alternative_names(parts):
+    names = der.encode(0x30, *(der.encode(tag, content) for tag, content in parts))
+    data = raw_csr(extension_request(raw_extension("2.5.29.17", names)))
+    assert outcome(data) == outcome_by_the_library(data)

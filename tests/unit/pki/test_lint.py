@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import build, der, extensions, keys, lint, names, specimen
+from pki import build, der, encoded_names, extensions, keys, lint, names, specimen
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.der_values import algorithm_identifier
 from pki.names import x509_name
@@ -81,7 +81,7 @@ def judged(certificate, issuer):
     assert lint.lint_certificate(certificate, issuer=issuer) == found
     with (
         mock.patch.object(specimen, "_plain_extensions", return_value=None),
-        mock.patch.object(names, "_PLAIN_STRINGS", {}),
+        mock.patch.object(encoded_names, "_PLAIN_STRINGS", {}),
     ):
         assert lint.lint_certificate(certificate, issuer=issuer) == found
     return [v.code.removeprefix(CODE) for v in found]
@@ -451,7 +451,7 @@ GENERAL_NAMES = st.one_of(
 @given(st.lists(GENERAL_NAMES, max_size=4), st.booleans())
 def test_alternative_names_read_from_bytes_are_those_that_the_library_reads(found, critical):
     extension = extensions.wrap(x509.SubjectAlternativeName(found), critical=critical)
-    read = specimen._plain_alt_names(extensions.encoded(extension))
+    read = encoded_names.read_encoded_alt_names(extensions.encoded(extension))
     ours = (x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress)
     assert (read is not None) == all(isinstance(name, ours) for name in found)
     if read is not None:
