@@ -21,6 +21,10 @@ MAX_EMAIL = 254
 MAX_URI = 2048
 
 _LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
+# Labels of lower-case letters, digits and inner hyphens, the last of which is no number.
+_PLAIN_HOST = re.compile(
+    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII
+)
 # What resolvers and browsers read as an IPv4 address when it is the last label.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -56,8 +60,21 @@ def refuse(code: str, value: str, reason: str, hint: str = "") -> NoReturn:
     raise UnusableName([Violation(f"name.{code}", "value", visible(value), reason, hint)])
 
 
+def has_invisible(value: str) -> bool:
+    """Tell whether a text has characters that a reader cannot see.
+
+    Printable text has none of them: what ``str.isprintable`` refuses are these categories and
+    spaces other than the usual one.
+    """
+    return not value.isprintable() and any(
+        unicodedata.category(character) in INVISIBLE for character in value
+    )
+
+
 def visible(value: str) -> str:
     """Return text for a report: invisible characters escaped, cut to 200 characters."""
+    if len(value) <= _SHOWN and value.isprintable():
+        return value
     shown = "".join(
         f"\\u{ord(character):04x}" if unicodedata.category(character) in INVISIBLE else character
         for character in value[:_SHOWN]
@@ -83,6 +100,8 @@ def canonical_dns_name(value: str) -> str:
 
 def canonical_host(value: str, *, shown: str | None = None) -> str:
     """Return a host name without wildcard, as lower-case A-labels."""
+    if _is_plain_host(value):
+        return value
     shown = value if shown is None else shown
     _check_host_text(value, shown)
     labels = [_canonical_label(label, shown) for label in value.lower().split(".")]
@@ -103,12 +122,25 @@ def canonical_host(value: str, *, shown: str | None = None) -> str:
     return name
 
 
+def _is_plain_host(value: str) -> bool:
+    """Tell whether a host name is canonical and beyond doubt; others are looked at in parts.
+
+    Without hyphens in a row there are no A-labels, and no labels that look like some.
+    """
+    return (
+        len(value) <= MAX_NAME
+        and _PLAIN_HOST.fullmatch(value) is not None
+        and "--" not in value
+        and not value.endswith(_REVERSE_ZONES)
+    )
+
+
 def _check_host_text(value: str, shown: str) -> None:
     if not value:
         refuse("empty", shown, "The host name is empty.")
     if len(value) > MAX_NAME:
         refuse("too_long", shown, "The host name is longer than 253 characters.")
-    if any(unicodedata.category(character) in INVISIBLE for character in value):
+    if has_invisible(value):
         refuse("invisible_character", shown, "The host name has invisible characters.")
     if _DOTS.search(value):
         refuse("separator", shown, "A character other than the full stop separates labels.")

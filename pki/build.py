@@ -1,23 +1,20 @@
 """How do decided values become the to-be-signed bytes of a certificate, and those a certificate?
 
-No function here has a private key: the library's builder signs with a stand-in that only
-records what it was given.
+No function here has a private key, so the frame of a TBSCertificate is written here; names,
+keys and the values of extensions are encoded by the library. What certificates of one issuer
+and purpose share is encoded once.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from functools import lru_cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import (
-    CertificateIssuerPrivateKeyTypes,
-    CertificatePublicKeyTypes,
-    PublicKeyTypes,
-)
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from pki import der, extensions, keys
+from pki import chain, der, der_values, extensions, keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.extensions import AnyExtension
+from pki.extensions import encoded
 from pki.findings import UnusableCertificate, Violation
 from pki.names import x509_name
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
@@ -25,6 +22,9 @@ from pki.template import Leaf, NameConstraints, Publication, TypeValue
 UNCONSTRAINED = NameConstraints()
 _CA_USAGE = frozenset({"key_cert_sign", "crl_sign"})
 _RESPONDER_USAGE = frozenset({"digital_signature"})
+_CACHED = 512
+_VERSION_3 = der.encode(der.CONTEXT_0, der_values.integer(2))
+_EXTENSIONS_TAG = 0xA3
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ class ResponderCertificate:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """What the builder needs beside the extensions."""
+    """The fields of a TBSCertificate beside the extensions; names in DER."""
 
-    subject: x509.Name
-    issuer: x509.Name
+    subject: bytes
+    issuer: bytes
     public_key_der: bytes
     signature_algorithm: SignatureAlgorithm
     not_before: datetime
@@ -101,15 +101,13 @@ def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
         UnusableCertificate: there is neither a subject nor an alternative name.
         UnusableKey: the public key cannot be read.
     """
-    draft = _draft_of(leaf, serial_number, issuer.certificate.subject)
+    draft = _draft_of(leaf, serial_number, chain.subject_bytes(issuer.certificate))
     return _encode(
         draft,
-        [
-            extensions.subject_key_identifier(leaf.public_key_der),
-            extensions.authority_key_identifier(issuer.certificate),
-            *_leaf_extensions(leaf),
-            *extensions.publication(issuer.publication),
-        ],
+        encoded(extensions.subject_key_identifier(leaf.public_key_der)),
+        _authority(issuer.certificate),
+        _leaf_extensions(leaf),
+        _publication(issuer.publication),
     )
 
 
@@ -121,9 +119,9 @@ def self_signed_leaf_tbs(leaf: Leaf, *, serial_number: int) -> bytes:
     """
     if not leaf.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    draft = _draft_of(leaf, serial_number, x509_name(leaf.subject))
+    draft = _draft_of(leaf, serial_number, x509_name(leaf.subject).public_bytes())
     ski = extensions.subject_key_identifier(leaf.public_key_der)
-    return _encode(draft, [ski, *_leaf_extensions(leaf)])
+    return _encode(draft, encoded(ski), _leaf_extensions(leaf))
 
 
 def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> bytes:
@@ -135,10 +133,10 @@ def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> b
     """
     if not ca.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    subject = x509_name(ca.subject)
+    subject = x509_name(ca.subject).public_bytes()
     draft = _Draft(
         subject=subject,
-        issuer=issuer.certificate.subject if issuer else subject,
+        issuer=chain.subject_bytes(issuer.certificate) if issuer else subject,
         public_key_der=ca.public_key_der,
         signature_algorithm=ca.signature_algorithm,
         not_before=ca.not_before,
@@ -157,7 +155,7 @@ def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> b
         found.append(constraints)
     if issuer:
         found.extend(extensions.publication(issuer.publication))
-    return _encode(draft, found)
+    return _encode(draft, encoded(*found))
 
 
 def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer: Issuer) -> bytes:
@@ -166,8 +164,8 @@ def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer
     It carries id-pkix-ocsp-nocheck, hence no addresses to check its own status.
     """
     draft = _Draft(
-        subject=x509_name(responder.subject),
-        issuer=issuer.certificate.subject,
+        subject=x509_name(responder.subject).public_bytes(),
+        issuer=chain.subject_bytes(issuer.certificate),
         public_key_der=responder.public_key_der,
         signature_algorithm=responder.signature_algorithm,
         not_before=responder.not_before,
@@ -176,13 +174,13 @@ def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer
     )
     return _encode(
         draft,
-        [
+        encoded(
             extensions.subject_key_identifier(responder.public_key_der),
             extensions.authority_key_identifier(issuer.certificate),
             extensions.key_usage(_RESPONDER_USAGE),
             extensions.extended_key_usage(("ocsp_signing",)),
             extensions.ocsp_no_check(),
-        ],
+        ),
     )
 
 
@@ -196,7 +194,7 @@ def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature:
         ValueError: the TBS names another algorithm than ``signature_algorithm``.
     """
     identifier = signature_identifier(tbs_der)
-    if identifier != _ALGORITHM_IDENTIFIERS[signature_algorithm]:
+    if identifier != der_values.algorithm_identifier(signature_algorithm):
         raise ValueError(f"the to-be-signed bytes are not for {signature_algorithm.value}")
     return der.encode(
         der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
@@ -218,28 +216,7 @@ def known_signature_identifiers() -> frozenset[bytes]:
     return _KNOWN_IDENTIFIERS
 
 
-def _oid(hexadecimal: str, *, null: bool = False) -> bytes:
-    body = bytes.fromhex(hexadecimal)
-    return der.encode(
-        der.SEQUENCE, der.encode(der.OBJECT_IDENTIFIER, body), b"\x05\x00" if null else b""
-    )
-
-
-# RSA carries NULL parameters (RFC 4055 section 5), all others none (RFC 5758, 8410, 9881).
-_ALGORITHM_IDENTIFIERS = {
-    SignatureAlgorithm.RSA_SHA256: _oid("2a864886f70d01010b", null=True),
-    SignatureAlgorithm.RSA_SHA384: _oid("2a864886f70d01010c", null=True),
-    SignatureAlgorithm.RSA_SHA512: _oid("2a864886f70d01010d", null=True),
-    SignatureAlgorithm.ECDSA_SHA256: _oid("2a8648ce3d040302"),
-    SignatureAlgorithm.ECDSA_SHA384: _oid("2a8648ce3d040303"),
-    SignatureAlgorithm.ECDSA_SHA512: _oid("2a8648ce3d040304"),
-    SignatureAlgorithm.ED25519: _oid("2b6570"),
-    SignatureAlgorithm.ED448: _oid("2b6571"),
-    SignatureAlgorithm.ML_DSA_44: _oid("608648016503040311"),
-    SignatureAlgorithm.ML_DSA_65: _oid("608648016503040312"),
-    SignatureAlgorithm.ML_DSA_87: _oid("608648016503040313"),
-}
-_KNOWN_IDENTIFIERS = frozenset(_ALGORITHM_IDENTIFIERS.values())
+_KNOWN_IDENTIFIERS = frozenset(map(der_values.algorithm_identifier, SignatureAlgorithm))
 
 _EMPTY_ISSUER = Violation(
     code="certificate.empty_subject",
@@ -257,9 +234,9 @@ _NAMELESS = Violation(
 )
 
 
-def _draft_of(leaf: Leaf, serial_number: int, issuer: x509.Name) -> _Draft:
+def _draft_of(leaf: Leaf, serial_number: int, issuer: bytes) -> _Draft:
     return _Draft(
-        subject=x509_name(leaf.subject),
+        subject=x509_name(leaf.subject).public_bytes(),
         issuer=issuer,
         public_key_der=leaf.public_key_der,
         signature_algorithm=leaf.signature_algorithm,
@@ -269,42 +246,54 @@ def _draft_of(leaf: Leaf, serial_number: int, issuer: x509.Name) -> _Draft:
     )
 
 
-def _leaf_extensions(leaf: Leaf) -> list[AnyExtension]:
+def _leaf_extensions(leaf: Leaf) -> bytes:
     """Return what says who the leaf is and what it may do, each only when there is something."""
     if not leaf.subject and not leaf.subject_alt_names:
         raise UnusableCertificate([_NAMELESS])
-    found = []
-    if leaf.is_ca:
-        found.append(extensions.basic_constraints(leaf.path_length))
-    if leaf.key_usage:
-        found.append(extensions.key_usage(leaf.key_usage))
-    if leaf.extended_key_usage:
-        found.append(extensions.extended_key_usage(leaf.extended_key_usage))
-    if leaf.subject_alt_names:
-        found.append(
-            extensions.subject_alternative_name(leaf.subject_alt_names, critical=not leaf.subject)
-        )
-    return found
-
-
-def _encode(draft: _Draft, found: list[AnyExtension]) -> bytes:
-    """Return the TBSCertificate of a draft."""
-    algorithm = draft.signature_algorithm
-    builder = x509.CertificateBuilder(
-        subject_name=draft.subject,
-        issuer_name=draft.issuer,
-        public_key=cast("CertificatePublicKeyTypes", keys.load_public_key(draft.public_key_der)),
-        serial_number=draft.serial_number,
-        not_valid_before=draft.not_before,
-        not_valid_after=draft.not_after,
-        extensions=found,
+    purposes = _purposes(leaf.is_ca, leaf.path_length, leaf.key_usage, leaf.extended_key_usage)
+    if not leaf.subject_alt_names:
+        return purposes
+    return purposes + encoded(
+        extensions.subject_alternative_name(leaf.subject_alt_names, critical=not leaf.subject)
     )
-    recorded: list[bytes] = []
 
-    def record(tbs_der: bytes) -> bytes:
-        recorded.append(tbs_der)
-        return b"\x00"
 
-    stand_in = keys.recording_private_key(algorithm, record)
-    builder.sign(cast("CertificateIssuerPrivateKeyTypes", stand_in), cast("Any", algorithm.hash))
-    return recorded[0]
+@lru_cache(maxsize=_CACHED)
+def _purposes(
+    is_ca: bool, path_length: int | None, usages: frozenset[str], extended: tuple[str, ...]
+) -> bytes:
+    found = []
+    if is_ca:
+        found.append(extensions.basic_constraints(path_length))
+    if usages:
+        found.append(extensions.key_usage(usages))
+    if extended:
+        found.append(extensions.extended_key_usage(extended))
+    return encoded(*found)
+
+
+@lru_cache(maxsize=_CACHED)
+def _authority(issuer: x509.Certificate) -> bytes:
+    return encoded(extensions.authority_key_identifier(issuer))
+
+
+@lru_cache(maxsize=_CACHED)
+def _publication(where: Publication) -> bytes:
+    return encoded(*extensions.publication(where))
+
+
+def _encode(draft: _Draft, *found: bytes) -> bytes:
+    """Return the TBSCertificate of a draft (RFC 5280 section 4.1); ``found`` are its extensions."""
+    return der.encode(
+        der.SEQUENCE,
+        _VERSION_3,
+        der_values.integer(draft.serial_number),
+        der_values.algorithm_identifier(draft.signature_algorithm),
+        draft.issuer,
+        der.encode(
+            der.SEQUENCE, der_values.time(draft.not_before), der_values.time(draft.not_after)
+        ),
+        draft.subject,
+        keys.own_encoding(draft.public_key_der),
+        der.encode(_EXTENSIONS_TAG, der.encode(der.SEQUENCE, *found)),
+    )

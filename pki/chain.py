@@ -14,8 +14,9 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from pki import der
+from pki import der, keys
 from pki.addresses import visible
+from pki.algorithms import SignatureAlgorithm
 from pki.constraints import (
     is_self_issued,
     name_constraints_violations,
@@ -32,6 +33,7 @@ __all__ = [
     "path_length_violations",
     "subject_bytes",
     "verify_issued",
+    "verify_made",
     "verify_path",
 ]
 
@@ -53,21 +55,19 @@ _ISSUER, _SUBJECT = 2, 4  # positions after the version
 @lru_cache(maxsize=_CACHED)
 def subject_bytes(certificate: x509.Certificate) -> bytes:
     """Return the subject exactly as encoded."""
-    return _names(certificate)[1]
+    return _names(certificate.tbs_certificate_bytes)[1]
 
 
 def issuer_bytes(certificate: x509.Certificate) -> bytes:
     """Return the issuer exactly as encoded."""
-    return _names(certificate)[0]
+    return _names(certificate.tbs_certificate_bytes)[0]
 
 
-def _names(certificate: x509.Certificate) -> tuple[bytes, bytes]:
-    data = certificate.tbs_certificate_bytes
-    fields = list(der.children(data, der.element_at(data)))
-    if fields[0].tag == der.CONTEXT_0:
+def _names(tbs_der: bytes) -> tuple[bytes, bytes]:
+    fields = der.split(tbs_der)
+    if fields[0][0] == der.CONTEXT_0:
         del fields[0]
-    issuer, subject = fields[_ISSUER], fields[_SUBJECT]
-    return data[issuer.start : issuer.end], data[subject.start : subject.end]
+    return fields[_ISSUER], fields[_SUBJECT]
 
 
 def verify_issued(certificate: x509.Certificate, issuer_certificate: x509.Certificate) -> None:
@@ -81,25 +81,62 @@ def verify_issued(certificate: x509.Certificate, issuer_certificate: x509.Certif
         raise UnusableCertificate([violation])
 
 
+def verify_made(
+    certificate: x509.Certificate,
+    issuer_certificate: x509.Certificate,
+    *,
+    tbs_der: bytes,
+    signature_algorithm: SignatureAlgorithm,
+) -> None:
+    """Check the same of a certificate just made, without encoding again what is at hand.
+
+    Args:
+        certificate: made of ``tbs_der``, which names ``signature_algorithm``.
+        issuer_certificate: of the authority that signed.
+        tbs_der: the bytes that were signed.
+        signature_algorithm: what they were signed with.
+
+    Raises:
+        UnusableCertificate: name or signature is not the issuer's.
+    """
+    if _names(tbs_der)[0] != subject_bytes(issuer_certificate):
+        raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
+    public_key, signature = issuer_certificate.public_key(), certificate.signature
+    try:
+        verifies = keys.verify(public_key, signature, tbs_der, signature_algorithm)
+    except _NO_SIGNATURE:
+        verifies = False
+    if not verifies:
+        raise UnusableCertificate([_WRONG_SIGNATURE])
+
+
 def _issue_violation(certificate: x509.Certificate, issuer: x509.Certificate) -> Violation | None:
     if issuer_bytes(certificate) != subject_bytes(issuer):
-        return Violation(
-            code="certificate.issuer_name",
-            field="issuer",
-            value=visible(certificate.issuer.rfc4514_string()),
-            reason="The issuer is not, byte for byte, the subject of the certificate above.",
-            hint=visible(issuer.subject.rfc4514_string()),
-        )
+        return _wrong_name(certificate, issuer)
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-        return Violation(
-            code="certificate.signature",
-            field="signature",
-            value="",
-            reason="The signature was not made with the key of the certificate above.",
-        )
+    except _NO_SIGNATURE:
+        return _WRONG_SIGNATURE
     return None
+
+
+def _wrong_name(certificate: x509.Certificate, issuer: x509.Certificate) -> Violation:
+    return Violation(
+        code="certificate.issuer_name",
+        field="issuer",
+        value=visible(certificate.issuer.rfc4514_string()),
+        reason="The issuer is not, byte for byte, the subject of the certificate above.",
+        hint=visible(issuer.subject.rfc4514_string()),
+    )
+
+
+_WRONG_SIGNATURE = Violation(
+    code="certificate.signature",
+    field="signature",
+    value="",
+    reason="The signature was not made with the key of the certificate above.",
+)
+_NO_SIGNATURE = (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError)
 
 
 def order_chain(certificates: Iterable[x509.Certificate]) -> list[x509.Certificate]:

@@ -13,20 +13,22 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     PrivateKeyTypes,
     PublicKeyTypes,
 )
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import AttributeOID, ExtensionOID
+from cryptography.x509.oid import AttributeOID, ExtensionOID, SignatureAlgorithmOID
 
-from pki import der_guard, extensions, keys
+from pki import der, der_guard, extensions, keys
 from pki.addresses import visible
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
+from pki.der_values import object_identifier
+from pki.encoded_names import AlternativeNames, read_encoded_alt_names, read_encoded_subject
 from pki.findings import PkiError, UnusableCSR, UnusableName, Violation
-from pki.names import canonical_san, read_subject, san_pair, subject_violations, x509_name
+from pki.names import canonical_san, san_pair, subject_violations, x509_name
 from pki.template import KEY_USAGES, TypeValue
 
 MAX_BYTES = 32 * 1024
@@ -41,7 +43,13 @@ _PEM = re.compile(
     rb"(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----\s*"
 )
 _PEM_BEGIN = b"-----BEGIN "
+_ECDSA = {
+    SignatureAlgorithmOID.ECDSA_WITH_SHA256: SignatureAlgorithm.ECDSA_SHA256,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA384: SignatureAlgorithm.ECDSA_SHA384,
+    SignatureAlgorithmOID.ECDSA_WITH_SHA512: SignatureAlgorithm.ECDSA_SHA512,
+}
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+_EXTENSION_REQUEST = object_identifier("1.2.840.113549.1.9.14")
 _EXTENSION_REQUESTS = frozenset({"1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"})
 _USAGE_NAMES = {oid: name for name, oid in extensions.EXTENDED_KEY_USAGE_OIDS.items()}
 # RFC 5280 section 4.2.1.3 defines these two only together with keyAgreement.
@@ -181,17 +189,20 @@ def _read(request_der: bytes) -> ParsedCSR:
     request = findings.attempt(lambda: x509.load_der_x509_csr(request_der), _UNREADABLE)
     if request is None:
         raise UnusableCSR(findings.violations)
-    key = _read_key(request, findings)
-    subject = _read_subject(request, findings)
-    asked = _read_extensions(request, findings)
-    challenge_password = _read_attributes(request, findings)
-    algorithm = key_algorithm_of(key) if key is not None else None
+    tbs = request.tbs_certrequest_bytes
+    _, subject_der, spki, *attributes = der.split(tbs)
+    key, algorithm = _read_key(request, tbs, spki, findings)
+    subject = _read_subject(request, subject_der, findings)
+    sole = _sole_request(attributes[0]) if attributes else None
+    asked = _read_extensions(request, sole, findings)
+    # Nothing else to find where there is no other attribute.
+    challenge_password = None if sole is not None else _read_attributes(request, findings)
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
         der=request_der,
         public_key=key,
-        public_key_der=keys.public_key_to_der(key),
+        public_key_der=keys.own_encoding(spki),
         key_algorithm=algorithm,
         subject=subject,
         challenge_password=challenge_password,
@@ -201,20 +212,22 @@ def _read(request_der: bytes) -> ParsedCSR:
 
 
 def _read_key(
-    request: x509.CertificateSigningRequest, findings: _Findings
-) -> PublicKeyTypes | None:
+    request: x509.CertificateSigningRequest, tbs: bytes, spki: bytes, findings: _Findings
+) -> tuple[PublicKeyTypes | None, KeyAlgorithm | None]:
     """Return the key; an unsupported one or an unproven one makes the request unusable."""
-    key = findings.attempt(request.public_key, _UNREADABLE_KEY)
+    # Not ``request.public_key``: a key loaded by its bytes need not be loaded again to issue.
+    key = findings.attempt(lambda: keys.load_public_key(spki), _UNREADABLE_KEY)
     if key is None:
-        return None
+        return None, None
     findings.violations += keys.check_public_key(key)
-    if key_algorithm_of(key) is None:
+    algorithm = key_algorithm_of(key)
+    if algorithm is None:
         findings.fatal = True
     if _is_costly(key):
         findings.fatal = True  # unproven, and its violations are listed already
     else:
-        _check_possession(request, findings)
-    return key
+        _check_possession(request, key, tbs, findings)
+    return key, algorithm
 
 
 def _is_costly(key: PublicKeyTypes) -> bool:
@@ -224,16 +237,26 @@ def _is_costly(key: PublicKeyTypes) -> bool:
     )
 
 
-def _check_possession(request: x509.CertificateSigningRequest, findings: _Findings) -> None:
+def _check_possession(
+    request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes, findings: _Findings
+) -> None:
     digest = findings.attempt(lambda: _digest_name(request), _UNKNOWN_SIGNATURE)
     if digest is None:
         return
     if digest and digest not in _STRONG_HASHES:
         findings.fail(replace(_WEAK_SIGNATURE, value=digest))
         return
-    proven = findings.attempt(lambda: request.is_signature_valid, _UNKNOWN_SIGNATURE)
+    proven = findings.attempt(lambda: _is_proven(request, key, tbs), _UNKNOWN_SIGNATURE)
     if proven is False:
         findings.fail(_UNPROVEN)
+
+
+def _is_proven(request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes) -> bool:
+    """Verify the signature; the usual kind with the key at hand, which the library would reload."""
+    algorithm = _ECDSA.get(request.signature_algorithm_oid)
+    if algorithm is None or not isinstance(key, ec.EllipticCurvePublicKey):
+        return request.is_signature_valid
+    return keys.verify(key, request.signature, tbs, algorithm)
 
 
 def _digest_name(request: x509.CertificateSigningRequest) -> str:
@@ -243,15 +266,27 @@ def _digest_name(request: x509.CertificateSigningRequest) -> str:
 
 
 def _read_subject(
-    request: x509.CertificateSigningRequest, findings: _Findings
+    request: x509.CertificateSigningRequest, subject_der: bytes, findings: _Findings
 ) -> tuple[TypeValue, ...]:
-    name = findings.attempt(lambda: request.subject, _UNREADABLE_SUBJECT)
-    if name is None:
+    read = findings.attempt(
+        lambda: read_encoded_subject(subject_der, lambda: request.subject), _UNREADABLE_SUBJECT
+    )
+    if read is None:
         return ()
-    pairs, foreign = read_subject(name)
+    pairs, foreign = read
     findings.violations += foreign
     findings.violations += subject_violations(pairs)
     return pairs
+
+
+def _sole_request(attributes: bytes) -> bytes | None:
+    """Return the one value of an extensionRequest that is the only attribute, DER."""
+    found = der.split(attributes)
+    if len(found) != 1:
+        return None
+    oid, values = der.split(found[0])
+    requests = der.split(values)
+    return requests[0] if oid == _EXTENSION_REQUEST and len(requests) == 1 else None
 
 
 def _read_attributes(request: x509.CertificateSigningRequest, findings: _Findings) -> str | None:
@@ -275,9 +310,12 @@ def _read_attributes(request: x509.CertificateSigningRequest, findings: _Finding
 
 
 def _read_extensions(
-    request: x509.CertificateSigningRequest, findings: _Findings
+    request: x509.CertificateSigningRequest, sole: bytes | None, findings: _Findings
 ) -> dict[str, Any]:
     """Return the fields of ``ParsedCSR`` that extensions ask for."""
+    names = _sole_alt_names(sole) if sole is not None else None
+    if names is not None:
+        return _judge_alt_names(names.names, (), findings)
     try:
         found = list(request.extensions)
     except x509.DuplicateExtension as error:
@@ -298,6 +336,14 @@ def _read_extensions(
     return asked
 
 
+def _sole_alt_names(extensions_der: bytes) -> AlternativeNames | None:
+    """Return the alternative names where nothing else is asked for: most requests are so."""
+    if extensions_der[0] != der.SEQUENCE:
+        return None
+    found = der.split(extensions_der)
+    return read_encoded_alt_names(found[0]) if len(found) == 1 else None
+
+
 def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
     return Violation(
         code="csr.extension_not_allowed",
@@ -310,18 +356,24 @@ def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
 
 def _read_alt_names(extension: x509.SubjectAlternativeName, findings: _Findings) -> dict[str, Any]:
     names = list(extension)
-    if len(names) > MAX_ALT_NAMES:
+    return _judge_alt_names([san_pair(name) for name in names], names, findings)
+
+
+def _judge_alt_names(
+    pairs: Sequence[TypeValue | None], names: Sequence[x509.GeneralName], findings: _Findings
+) -> dict[str, Any]:
+    """Return the canonical names; ``names`` holds, in their places, those that are no pairs."""
+    if len(pairs) > MAX_ALT_NAMES:
         hint = f"At most {MAX_ALT_NAMES}; policies allow fewer."
-        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(names)), hint=hint))
+        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(pairs)), hint=hint))
         return {}
-    if not names:
+    if not pairs:
         findings.violations.append(_NO_NAMES)
     read: dict[TypeValue, None] = {}
-    for position, name in enumerate(names):
+    for position, pair in enumerate(pairs):
         where = f"subject_alt_names[{position}].value"
-        pair = san_pair(name)
         if pair is None:
-            findings.violations.append(_foreign_name(name, where))
+            findings.violations.append(_foreign_name(names[position], where))
             continue
         try:
             read[pair[0], canonical_san(*pair, field=where)] = None

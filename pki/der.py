@@ -39,8 +39,14 @@ def element_at(data: bytes, offset: int = 0) -> Element:
     Raises:
         ValueError: the buffer ends before the element does.
     """
+    content, end = _bounds(data, offset)
+    return Element(data[offset], offset, content, end)
+
+
+def _bounds(data: bytes, offset: int) -> tuple[int, int]:
+    """Return start and end of the content of the element at ``offset``."""
     try:
-        tag, length = data[offset], data[offset + 1]
+        length = data[offset + 1]
     except IndexError as error:
         raise ValueError("the DER element is cut short") from error
     content = offset + 2
@@ -48,9 +54,35 @@ def element_at(data: bytes, offset: int = 0) -> Element:
         octets = length - _LONG_FORM
         length = int.from_bytes(data[content : content + octets], "big")
         content += octets
-    if content + length > len(data):
+    end = content + length
+    if end > len(data):
         raise ValueError("the DER element is cut short")
-    return Element(tag, offset, content, content + length)
+    return content, end
+
+
+def split(data: bytes) -> list[bytes]:
+    """Return the elements directly inside the constructed one that ``data`` begins with.
+
+    Raises:
+        ValueError: the buffer ends before an element does.
+    """
+    offset, end = _bounds(data, 0)
+    found = []
+    while offset < end:
+        _, after = _bounds(data, offset)
+        found.append(data[offset:after])
+        offset = after
+    return found
+
+
+def content(data: bytes) -> bytes:
+    """Return the content octets of the element that ``data`` begins with.
+
+    Raises:
+        ValueError: the buffer ends before the element does.
+    """
+    start, end = _bounds(data, 0)
+    return data[start:end]
 
 
 def children(data: bytes, parent: Element) -> Iterator[Element]:
@@ -64,8 +96,9 @@ def children(data: bytes, parent: Element) -> Iterator[Element]:
 
 def encode(tag: int, *parts: bytes) -> bytes:
     """Return one element whose content is the concatenated ``parts``."""
-    size = sum(map(len, parts))
+    joined = b"".join(parts)
+    size = len(joined)
     if size < _LONG_FORM:
-        return b"".join((bytes((tag, size)), *parts))
+        return bytes((tag, size)) + joined
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return b"".join((bytes((tag, _LONG_FORM | len(octets))), octets, *parts))
+    return bytes((tag, _LONG_FORM | len(octets))) + octets + joined

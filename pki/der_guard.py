@@ -26,7 +26,22 @@ _CONSTRUCTED_TYPES = frozenset({0x10, 0x11})  # SEQUENCE, SET
 _HIGH_BIT = 0x80
 
 
-def scan(data: bytes, *, max_bytes: int) -> None:
+def _tag_fault(tag: int) -> tuple[str, str, str] | None:
+    """Return code, reason and value of what is wrong with an identifier octet."""
+    number, universal = tag & _NUMBER, not tag & _CLASS
+    if number == _NUMBER:
+        return "der.tag", "Tag numbers above 30 do not occur in these structures.", ""
+    if universal and bool(tag & _CONSTRUCTED) != (number in _CONSTRUCTED_TYPES):
+        return "der.form", "A primitive type is constructed, or the reverse.", f"{tag:#04x}"
+    if universal and number == 0:
+        return "der.tag", "Tag 0 is reserved.", ""
+    return None
+
+
+_TAG_FAULTS = tuple(_tag_fault(tag) for tag in range(256))
+
+
+def scan(data: bytes, *, max_bytes: int) -> None:  # noqa: C901, PLR0912 - calls per element would cost more than the work
     """Walk over every element once.
 
     Args:
@@ -37,73 +52,74 @@ def scan(data: bytes, *, max_bytes: int) -> None:
         PkiError: too long, too deep, too many elements, lengths that are indefinite, not
             minimal or beyond the end, bytes after the end, forms that DER forbids.
     """
-    if not data:
+    size = len(data)
+    if not size:
         _refuse("der.empty", "There is no input.")
-    if len(data) > max_bytes:
-        _refuse("der.too_large", f"The input is longer than {max_bytes} bytes.", str(len(data)))
-    ends = [len(data)]
+    if size > max_bytes:
+        _refuse("der.too_large", f"The input is longer than {max_bytes} bytes.", str(size))
+    limit = size  # the end of what surrounds the element at ``offset``
+    outer: list[int] = []  # the ends of what surrounds that
     offset = count = 0
-    while offset < len(data):
-        while offset == ends[-1]:
-            ends.pop()
+    while offset < size:
+        while offset == limit:
+            limit = outer.pop()
         count += 1
         if count > MAX_ELEMENTS:
             _refuse("der.too_many_elements", f"More than {MAX_ELEMENTS} elements.")
-        tag, content, end = _header(data, offset, ends[-1])
+        tag = data[offset]
+        fault = _TAG_FAULTS[tag]
+        if fault is not None:
+            _refuse(*fault)
+        offset += 2
+        if offset > limit:
+            _refuse("der.truncated", "An element ends before its length.")
+        length = data[offset - 1]
+        if length >= _LONG_FORM:
+            offset, length = _long_length(data, offset, length)
+        end = offset + length
+        if end > limit:
+            _refuse("der.truncated", "An element is longer than what surrounds it.")
         if tag & _CONSTRUCTED:
-            ends.append(end)
-            if len(ends) > MAX_DEPTH + 1:
+            outer.append(limit)
+            limit = end
+            if len(outer) > MAX_DEPTH:
                 _refuse("der.too_deep", f"Elements are nested more than {MAX_DEPTH} deep.")
-            offset = content
         else:
-            _check_primitive(tag, data, content, end)
+            check = _CONTENT_CHECKS.get(tag)
+            if check is not None:
+                check(data, offset, end)
             offset = end
-        if count == 1 and end != len(data):
+        if count == 1 and end != size:
             _refuse("der.trailing_bytes", "Bytes follow the end of the structure.")
 
 
-def _header(data: bytes, offset: int, limit: int) -> tuple[int, int, int]:
-    """Return tag, start and end of the content; ``limit`` is the end of what surrounds it."""
-    tag = data[offset]
-    number = tag & _NUMBER
-    if number == _NUMBER:
-        _refuse("der.tag", "Tag numbers above 30 do not occur in these structures.")
-    if not tag & _CLASS and bool(tag & _CONSTRUCTED) != (number in _CONSTRUCTED_TYPES):
-        _refuse("der.form", "A primitive type is constructed, or the reverse.", f"{tag:#04x}")
-    if not tag & _CLASS and number == 0:
-        _refuse("der.tag", "Tag 0 is reserved.")
-    content = offset + 2
-    if content > limit:
-        _refuse("der.truncated", "An element ends before its length.")
-    length = data[offset + 1]
-    if length == _INDEFINITE:
+def _long_length(data: bytes, content: int, first: int) -> tuple[int, int]:
+    """Return the start of the content and its length, where the length has octets of its own."""
+    if first == _INDEFINITE:
         _refuse("der.indefinite_length", "A length is indefinite.")
-    if length > _LONG_FORM:
-        octets = data[content : content + length - _LONG_FORM]
-        if len(octets) > _MAX_LENGTH_OCTETS:
-            _refuse("der.length", "A length is absurdly long.")
-        content += len(octets)
-        length = int.from_bytes(octets, "big")
-        if length < _LONG_FORM or octets[0] == 0:
-            _refuse("der.length", "A length is not in its shortest form.")
-    if content + length > limit:
-        _refuse("der.truncated", "An element is longer than what surrounds it.")
-    return tag, content, content + length
+    octets = data[content : content + first - _LONG_FORM]
+    if len(octets) > _MAX_LENGTH_OCTETS:
+        _refuse("der.length", "A length is absurdly long.")
+    length = int.from_bytes(octets, "big")
+    if length < _LONG_FORM or octets[0] == 0:
+        _refuse("der.length", "A length is not in its shortest form.")
+    return content + len(octets), length
 
 
-def _check_primitive(tag: int, data: bytes, start: int, end: int) -> None:
-    """Check the content of the types whose DER form is narrower than BER's."""
-    if tag in (_INTEGER, _ENUMERATED):
-        _check_integer(data, start, end)
-    elif tag == _OID:
-        content = data[start:end]
-        arcs = 1 + sum(octet < _HIGH_BIT for octet in content)
-        if not content or content[-1] & _HIGH_BIT:
-            _refuse("der.oid", "An object identifier is empty or cut short.")
-        if len(content) > MAX_OID_OCTETS or arcs > MAX_OID_ARCS:
-            _refuse("der.oid", f"An object identifier has more than {MAX_OID_ARCS} arcs.")
-    elif tag == _BOOLEAN and data[start:end] not in (b"\x00", b"\xff"):
+def _check_boolean(data: bytes, start: int, end: int) -> None:
+    if data[start:end] not in (b"\x00", b"\xff"):
         _refuse("der.boolean", "A BOOLEAN is neither 00 nor ff.")
+
+
+def _check_oid(data: bytes, start: int, end: int) -> None:
+    size = end - start
+    if not size or data[end - 1] & _HIGH_BIT:
+        _refuse("der.oid", "An object identifier is empty or cut short.")
+    if size < MAX_OID_ARCS:  # an arc has at least one octet, the first two share one
+        return
+    arcs = 1 + sum(octet < _HIGH_BIT for octet in data[start:end])
+    if size > MAX_OID_OCTETS or arcs > MAX_OID_ARCS:
+        _refuse("der.oid", f"An object identifier has more than {MAX_OID_ARCS} arcs.")
 
 
 def _check_integer(data: bytes, start: int, end: int) -> None:
@@ -116,6 +132,15 @@ def _check_integer(data: bytes, start: int, end: int) -> None:
         padded = bool(data[start + 1] & _HIGH_BIT) == (data[start] == 0xFF)  # noqa: PLR2004 - sign octet
         if padded:
             _refuse("der.integer", "An INTEGER is not in its shortest form.")
+
+
+# The types whose DER form is narrower than BER's.
+_CONTENT_CHECKS = {
+    _BOOLEAN: _check_boolean,
+    _INTEGER: _check_integer,
+    _OID: _check_oid,
+    _ENUMERATED: _check_integer,
+}
 
 
 def _refuse(code: str, reason: str, value: str = "") -> NoReturn:

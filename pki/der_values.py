@@ -5,6 +5,7 @@ OCSP response per handshake leave no room for an object per ASN.1 element. X.690
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 
@@ -57,6 +58,7 @@ def integer(value: int, tag: int = der.INTEGER) -> bytes:
     return der.encode(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
 
 
+@lru_cache(maxsize=256)
 def object_identifier(dotted: str) -> bytes:
     """Return an OBJECT IDENTIFIER from its dotted form."""
     first, second, *arcs = map(int, dotted.split("."))
@@ -137,10 +139,7 @@ _SUBJECT, _PUBLIC_KEY = 4, 5
 
 def _tbs_fields(certificate: x509.Certificate) -> list[bytes]:
     """Return the fields of a TBSCertificate from the serial number on (RFC 5280 section 4.1)."""
-    tbs = certificate.tbs_certificate_bytes
-    fields = [
-        tbs[element.start : element.end] for element in der.children(tbs, der.element_at(tbs))
-    ]
+    fields = der.split(certificate.tbs_certificate_bytes)
     return fields[1:] if fields[0][0] == der.CONTEXT_0 else fields
 
 

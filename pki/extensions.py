@@ -1,16 +1,12 @@
-"""Which extensions does a certificate get, and with which criticality?
-
-Objects that many certificates share are built once and cached; they are never changed.
-"""
+"""Which extensions does a certificate get, and with which criticality?"""
 
 import ipaddress
-from functools import lru_cache
 from typing import TypeAlias
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from pki import keys
+from pki import der_values, keys
 from pki.names import general_names
 from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
 
@@ -24,7 +20,6 @@ EXTENDED_KEY_USAGE_OIDS: dict[str, x509.ObjectIdentifier] = {
     "time_stamping": ExtendedKeyUsageOID.TIME_STAMPING,
     "ocsp_signing": ExtendedKeyUsageOID.OCSP_SIGNING,
 }
-_CACHED = 512
 
 
 def wrap(value: x509.ExtensionType, *, critical: bool = False) -> AnyExtension:
@@ -32,12 +27,23 @@ def wrap(value: x509.ExtensionType, *, critical: bool = False) -> AnyExtension:
     return x509.Extension(value.oid, critical, value)
 
 
+def encoded(*extensions: AnyExtension) -> bytes:
+    """Return extensions one after the other, DER (RFC 5280 section 4.2)."""
+    return b"".join(
+        der_values.extension(
+            der_values.object_identifier(extension.oid.dotted_string),
+            extension.value.public_bytes(),
+            critical=extension.critical,
+        )
+        for extension in extensions
+    )
+
+
 def subject_key_identifier(spki_der: bytes) -> AnyExtension:
     """Return the SKI of a key, always computed, never taken from a request (X-11)."""
     return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
 
 
-@lru_cache(maxsize=_CACHED)
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
     """Return the AKI that repeats the SKI of the issuer's certificate (X-10).
 
@@ -52,7 +58,6 @@ def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
     return wrap(x509.AuthorityKeyIdentifier(digest, None, None))
 
 
-@lru_cache(maxsize=_CACHED)
 def key_usage(usages: frozenset[str]) -> AnyExtension:
     """Return a critical KeyUsage with the named bits (X-12)."""
     return wrap(
@@ -63,7 +68,6 @@ def key_usage(usages: frozenset[str]) -> AnyExtension:
     )
 
 
-@lru_cache(maxsize=_CACHED)
 def extended_key_usage(usages: tuple[str, ...]) -> AnyExtension:
     """Return a non-critical ExtendedKeyUsage (X-17); time stamping alone must be critical.
 
@@ -73,7 +77,6 @@ def extended_key_usage(usages: tuple[str, ...]) -> AnyExtension:
     return wrap(value, critical=usages == ("time_stamping",))
 
 
-@lru_cache(maxsize=_CACHED)
 def basic_constraints(path_length: int | None) -> AnyExtension:
     """Return the critical BasicConstraints of a CA (X-13); end entities have none."""
     return wrap(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
@@ -84,7 +87,6 @@ def subject_alternative_name(names: tuple[TypeValue, ...], *, critical: bool) ->
     return wrap(x509.SubjectAlternativeName(general_names(names)), critical=critical)
 
 
-@lru_cache(maxsize=_CACHED)
 def publication(where: Publication) -> tuple[AnyExtension, ...]:
     """Return CRL distribution points and authority information access, as far as there are any.
 

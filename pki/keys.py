@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,6 +22,20 @@ from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
 from pki.findings import UnusableKey, Violation
 
 Sign = Callable[[bytes], bytes]
+
+# Issuing reads a public key three times: in the request, to encode it, in the lint.
+_CACHED = 256
+
+# A point on P-256, P-384 or P-521, the curve by name, uncompressed: what we write ourselves.
+# The lengths of everything stand in here, so that whatever loads is the key and nothing more.
+_UNCOMPRESSED = tuple(
+    bytes.fromhex(beginning)
+    for beginning in (
+        "3059301306072a8648ce3d020106082a8648ce3d03010703420004",
+        "3076301006072a8648ce3d020106052b8104002203620004",
+        "30819b301006072a8648ce3d020106052b8104002303818600 04",
+    )
+)
 
 PUBLIC_EXPONENT = 65537
 MAX_EXPONENT = 2**64
@@ -86,8 +101,9 @@ def public_key_to_der(key: PublicKeyTypes) -> bytes:
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
+@lru_cache(maxsize=_CACHED)
 def load_public_key(data: bytes) -> PublicKeyTypes:
-    """Return the key of a SubjectPublicKeyInfo.
+    """Return the key of a SubjectPublicKeyInfo; the same object for the keys seen last.
 
     Raises:
         UnusableKey: the DER is no public key that the library knows.
@@ -98,15 +114,27 @@ def load_public_key(data: bytes) -> PublicKeyTypes:
         raise UnusableKey([_unreadable("public_key")]) from error
 
 
+@lru_cache(maxsize=_CACHED)
+def own_encoding(data: bytes) -> bytes:
+    """Return a SubjectPublicKeyInfo as we write it: another form of the same key becomes ours.
+
+    Raises:
+        UnusableKey: the DER is no public key that the library knows.
+    """
+    key = load_public_key(data)
+    return data if data.startswith(_UNCOMPRESSED) else public_key_to_der(key)
+
+
 def spki_sha256(spki_der: bytes) -> str:
     """Return the SHA-256 of a SubjectPublicKeyInfo, lower-case hex: the identity of a key."""
     return hashlib.sha256(spki_der).hexdigest()
 
 
+@lru_cache(maxsize=_CACHED)
 def key_identifier(spki_der: bytes) -> bytes:
     """Return the SHA-1 of the BIT STRING's value, 20 octets (RFC 5280 section 4.2.1.2 (1))."""
-    *_, bits = der.children(spki_der, der.element_at(spki_der))
-    return hashlib.sha1(spki_der[bits.content + 1 : bits.end], usedforsecurity=False).digest()
+    bits = der.content(der.split(spki_der)[-1])
+    return hashlib.sha1(bits[1:], usedforsecurity=False).digest()
 
 
 def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
@@ -115,12 +143,9 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     Raises:
         UnusableKey: the key cannot make such signatures.
     """
-    if isinstance(key, rsa.RSAPrivateKey) and algorithm.hash is not None:
-        return key.sign(data, padding.PKCS1v15(), algorithm.hash)
-    if isinstance(key, ec.EllipticCurvePrivateKey) and algorithm.hash is not None:
-        return key.sign(data, ec.ECDSA(algorithm.hash))
-    if isinstance(key, _BASES[algorithm]):
-        return cast("bytes", key.sign(data))
+    _, private_type = _FAMILIES[algorithm]
+    if isinstance(key, private_type):
+        return cast("bytes", cast("Any", key).sign(data, *_SCHEMES[algorithm]))
     raise UnusableKey(
         [
             Violation(
@@ -137,35 +162,47 @@ def verify(
     public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
+    public_type, _ = _FAMILIES[algorithm]
+    if not isinstance(public_key, public_type):
+        return False
     try:
-        if isinstance(public_key, rsa.RSAPublicKey) and algorithm.hash is not None:
-            public_key.verify(signature, data, padding.PKCS1v15(), algorithm.hash)
-        elif isinstance(public_key, ec.EllipticCurvePublicKey) and algorithm.hash is not None:
-            public_key.verify(signature, data, ec.ECDSA(algorithm.hash))
-        elif key_algorithm_of(public_key) == algorithm.value:
-            cast("ed25519.Ed25519PublicKey", public_key).verify(signature, data)
-        else:
-            return False
+        cast("Any", public_key).verify(signature, data, *_SCHEMES[algorithm])
     except InvalidSignature:
         return False
     return True
 
 
-# --- keys whose private half is elsewhere -----------------------------------------------------
-
-_BASES: dict[SignatureAlgorithm, type[Any]] = {
-    SignatureAlgorithm.RSA_SHA256: rsa.RSAPrivateKey,
-    SignatureAlgorithm.RSA_SHA384: rsa.RSAPrivateKey,
-    SignatureAlgorithm.RSA_SHA512: rsa.RSAPrivateKey,
-    SignatureAlgorithm.ECDSA_SHA256: ec.EllipticCurvePrivateKey,
-    SignatureAlgorithm.ECDSA_SHA384: ec.EllipticCurvePrivateKey,
-    SignatureAlgorithm.ECDSA_SHA512: ec.EllipticCurvePrivateKey,
-    SignatureAlgorithm.ED25519: ed25519.Ed25519PrivateKey,
-    SignatureAlgorithm.ED448: ed448.Ed448PrivateKey,
-    SignatureAlgorithm.ML_DSA_44: mldsa.MLDSA44PrivateKey,
-    SignatureAlgorithm.ML_DSA_65: mldsa.MLDSA65PrivateKey,
-    SignatureAlgorithm.ML_DSA_87: mldsa.MLDSA87PrivateKey,
+# Public and private type of the keys of each family, and which family makes which signature.
+_RSA = (rsa.RSAPublicKey, rsa.RSAPrivateKey)
+_EC = (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey)
+_FAMILIES: dict[SignatureAlgorithm, tuple[type[Any], type[Any]]] = {
+    SignatureAlgorithm.RSA_SHA256: _RSA,
+    SignatureAlgorithm.RSA_SHA384: _RSA,
+    SignatureAlgorithm.RSA_SHA512: _RSA,
+    SignatureAlgorithm.ECDSA_SHA256: _EC,
+    SignatureAlgorithm.ECDSA_SHA384: _EC,
+    SignatureAlgorithm.ECDSA_SHA512: _EC,
+    SignatureAlgorithm.ED25519: (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
+    SignatureAlgorithm.ED448: (ed448.Ed448PublicKey, ed448.Ed448PrivateKey),
+    SignatureAlgorithm.ML_DSA_44: (mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey),
+    SignatureAlgorithm.ML_DSA_65: (mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey),
+    SignatureAlgorithm.ML_DSA_87: (mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
 }
+
+
+def _scheme(algorithm: SignatureAlgorithm) -> tuple[Any, ...]:
+    """Return what the library's ``sign`` and ``verify`` want beside the data."""
+    if algorithm.hash is None:
+        return ()
+    if _FAMILIES[algorithm] is _RSA:
+        return padding.PKCS1v15(), algorithm.hash
+    return (ec.ECDSA(algorithm.hash),)
+
+
+_SCHEMES = {algorithm: _scheme(algorithm) for algorithm in SignatureAlgorithm}
+
+
+# --- keys whose private half is elsewhere -----------------------------------------------------
 
 
 class _Delegated:
@@ -175,11 +212,11 @@ class _Delegated:
     which signature algorithm it was asked for.
     """
 
-    def __init__(self, public_key: PublicKeyTypes | None, sign: Sign) -> None:
+    def __init__(self, public_key: PublicKeyTypes, sign: Sign) -> None:
         self._public_key = public_key
         self._sign = sign
 
-    def public_key(self) -> PublicKeyTypes | None:
+    def public_key(self) -> PublicKeyTypes:
         return self._public_key
 
     def sign(self, data: bytes, *_: object) -> bytes:
@@ -211,17 +248,8 @@ def _delegated_type(base: type[Any]) -> type[Any]:
 
 
 _DELEGATED: dict[type[Any], type[Any]] = {
-    base: _delegated_type(base) for base in dict.fromkeys(_BASES.values())
+    public: _delegated_type(private) for public, private in dict.fromkeys(_FAMILIES.values())
 }
-_PRIVATE_TYPE_OF: tuple[tuple[type[Any], type[Any]], ...] = (
-    (rsa.RSAPublicKey, rsa.RSAPrivateKey),
-    (ec.EllipticCurvePublicKey, ec.EllipticCurvePrivateKey),
-    (ed25519.Ed25519PublicKey, ed25519.Ed25519PrivateKey),
-    (ed448.Ed448PublicKey, ed448.Ed448PrivateKey),
-    (mldsa.MLDSA44PublicKey, mldsa.MLDSA44PrivateKey),
-    (mldsa.MLDSA65PublicKey, mldsa.MLDSA65PrivateKey),
-    (mldsa.MLDSA87PublicKey, mldsa.MLDSA87PrivateKey),
-)
 
 
 def delegated_private_key(public_key: PublicKeyTypes, sign: Sign) -> PrivateKeyTypes:
@@ -235,19 +263,10 @@ def delegated_private_key(public_key: PublicKeyTypes, sign: Sign) -> PrivateKeyT
     Raises:
         UnusableKey: the public key is of a family that does not sign.
     """
-    for public, private in _PRIVATE_TYPE_OF:
-        if isinstance(public_key, public):
-            return cast("PrivateKeyTypes", _DELEGATED[private](public_key, sign))
+    for public_type, stand_in in _DELEGATED.items():
+        if isinstance(public_key, public_type):
+            return cast("PrivateKeyTypes", stand_in(public_key, sign))
     raise UnusableKey(_unsupported(public_key, "public_key"))
-
-
-def recording_private_key(algorithm: SignatureAlgorithm, sign: Sign) -> PrivateKeyTypes:
-    """Return a stand-in of the family that makes ``algorithm``, without any key at all.
-
-    Certificate builders ask for nothing but the signature; this is how to-be-signed bytes
-    are made where no key is.
-    """
-    return cast("PrivateKeyTypes", _DELEGATED[_BASES[algorithm]](None, sign))
 
 
 # --- judging public keys ----------------------------------------------------------------------

@@ -6,28 +6,37 @@ others issue.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
-from pki import chain, der, extensions, keys
+from pki import chain, der, extensions
 from pki.addresses import visible
-from pki.algorithms import key_algorithm_of
+from pki.algorithms import KeyAlgorithm
 from pki.build import known_signature_identifiers
 from pki.findings import UnusableName, Violation
-from pki.names import canonical_san, read_subject, san_pair, subject_violations
-from pki.template import TypeValue
-
-_Value = TypeVar("_Value", bound=x509.ExtensionType)
+from pki.names import canonical_san, subject_violations
+from pki.specimen import (
+    EXTENSIONS_TAG,
+    ISSUER,
+    SIGNATURE,
+    SPKI,
+    SUBJECT,
+    VALIDITY,
+    Above,
+    Specimen,
+    above_of,
+    take_apart,
+)
 
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 _UTC_TIME_SIZE, _GENERALIZED_TIME_SIZE = 13, 15  # YYMMDDHHMMSSZ, YYYYMMDDHHMMSSZ
 _FIRST_GENERALIZED_YEAR = 2050
-_EXTENSIONS_TAG = 0xA3
 _SERIAL_LIMIT = 2**159  # 20 octets with the sign bit clear
+_EMPTY_NAME = b"\x30\x00"
+_CACHED = 512
 _ALLOWED_EXTENSIONS = frozenset(
     {
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
@@ -45,35 +54,6 @@ _ALLOWED_EXTENSIONS = frozenset(
 _ALLOWED_USAGES = frozenset(extensions.EXTENDED_KEY_USAGE_OIDS.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Specimen:
-    """A certificate, taken apart once for all rules."""
-
-    certificate: x509.Certificate
-    issuer: x509.Certificate | None
-    fields: tuple[der.Element, ...]
-    tbs: bytes
-    found: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]]
-    public_key_der: bytes
-    subject: tuple[TypeValue, ...]
-    subject_findings: tuple[Violation, ...]
-
-    def extension(self, kind: type[_Value]) -> x509.Extension[_Value] | None:
-        """Return the extension that carries a ``kind``."""
-        return self.found.get(kind.oid)  # type: ignore[return-value]
-
-    def value(self, kind: type[_Value]) -> _Value | None:
-        """Return the content of the extension that carries a ``kind``."""
-        extension = self.extension(kind)
-        return extension.value if extension is not None else None
-
-    @property
-    def is_ca(self) -> bool:
-        """Tell whether basicConstraints says cA."""
-        constraints = self.value(x509.BasicConstraints)
-        return constraints is not None and constraints.ca
-
-
 def lint_certificate(
     certificate: x509.Certificate, *, issuer: x509.Certificate | None
 ) -> tuple[Violation, ...]:
@@ -83,28 +63,37 @@ def lint_certificate(
         certificate: as it would be issued; its signature is not looked at.
         issuer: certificate of the CA above; ``None`` for a self-signed certificate.
     """
+    above = above_of(issuer) if issuer is not None else None
     try:
-        specimen = _taken_apart(certificate, issuer)
+        specimen = take_apart(certificate, above)
+        rules = _OWN_RULES if _are_shared_sound(specimen) else _RULES
     except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         return (_broken("unreadable", "certificate", f"The certificate cannot be read: {error}"),)
     if certificate.version != x509.Version.v3:
         return (_broken("x01", "version", "The version is not 3."),)
-    return tuple(violation for rule in _RULES for violation in rule(specimen))
+    return tuple(violation for rule in rules for violation in rule(specimen))
 
 
-def _taken_apart(certificate: x509.Certificate, issuer: x509.Certificate | None) -> _Specimen:
-    tbs = certificate.tbs_certificate_bytes
-    subject, findings = read_subject(certificate.subject)
-    return _Specimen(
-        certificate=certificate,
-        issuer=issuer,
-        fields=tuple(der.children(tbs, der.element_at(tbs))),
-        tbs=tbs,
-        found={extension.oid: extension for extension in certificate.extensions},
-        public_key_der=keys.public_key_to_der(certificate.public_key()),
-        subject=subject,
-        subject_findings=findings,
-    )
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What the rules about shared extensions depend on, and a certificate to read it in."""
+
+    extensions: tuple[bytes, ...]
+    key_algorithm: KeyAlgorithm | None
+    above: Above
+    specimen: Specimen = field(compare=False)
+
+
+def _are_shared_sound(it: Specimen) -> bool:
+    """Tell whether nothing is wrong with what the certificates of a profile and issuer share."""
+    if it.shared is None or it.above is None:
+        return False
+    return _judge_shared(_Shared(it.shared, it.key_algorithm, it.above, it))
+
+
+@lru_cache(maxsize=_CACHED)
+def _judge_shared(shared: _Shared) -> bool:
+    return not any(True for rule in _SHARED_RULES for _ in rule(shared.specimen))
 
 
 def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
@@ -114,63 +103,60 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 # --- X-01 to X-06: the frame ------------------------------------------------------------------
 
 
-def _frame(it: _Specimen) -> Iterator[Violation]:
+def _frame(it: Specimen) -> Iterator[Violation]:
     """X-01, X-02: no unique identifiers, a sane serial number."""
-    if any(field.tag != _EXTENSIONS_TAG for field in it.fields[7:]):
+    if any(field[0] != EXTENSIONS_TAG for field in it.fields[SPKI + 1 :]):
         yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
 
 
-def _algorithms(it: _Specimen) -> Iterator[Violation]:
+def _algorithms(it: Specimen) -> Iterator[Violation]:
     """X-03: both AlgorithmIdentifiers are the same, and one of ours to the byte."""
-    whole = it.certificate.public_bytes(Encoding.DER)
-    _, outer, _ = der.children(whole, der.element_at(whole))
-    inner = it.fields[2]
-    identifier = it.tbs[inner.start : inner.end]
-    if whole[outer.start : outer.end] != identifier:
+    identifier = it.fields[SIGNATURE]
+    if it.algorithm_der != identifier:
         yield _broken("x03", "signature_algorithm", "The two signature algorithms differ.")
     if identifier not in known_signature_identifiers():
         yield _broken("x03", "signature_algorithm", "The signature algorithm is not ours.")
-    if key_algorithm_of(it.certificate.public_key()) is None:
+    if it.key_algorithm is None:
         yield _broken("b03", "public_key", "The key algorithm is not ours.")
 
 
-def _issuer(it: _Specimen) -> Iterator[Violation]:
+def _issuer(it: Specimen) -> Iterator[Violation]:
     """X-04: issuer bytes are the bytes of the subject above."""
-    above = it.issuer or it.certificate
-    if chain.issuer_bytes(it.certificate) != chain.subject_bytes(above):
+    above = it.above.subject if it.above is not None else it.fields[SUBJECT]
+    if it.fields[ISSUER] != above:
         shown = it.certificate.issuer.rfc4514_string()
         yield _broken("x04", "issuer", "The issuer differs from the subject above.", shown)
 
 
-def _validity(it: _Specimen) -> Iterator[Violation]:
+def _validity(it: Specimen) -> Iterator[Violation]:
     """X-05, X-06: encodings of the dates, their order and the issuer's end."""
     begin, end = it.certificate.not_valid_before_utc, it.certificate.not_valid_after_utc
-    moments = der.children(it.tbs, it.fields[4])
+    moments = der.split(it.fields[VALIDITY])
     for name, moment, element in zip(
         ("not_before", "not_after"), (begin, end), moments, strict=True
     ):
         late = moment.year >= _FIRST_GENERALIZED_YEAR
         tag = _GENERALIZED_TIME if late else _UTC_TIME
         size = _GENERALIZED_TIME_SIZE if late else _UTC_TIME_SIZE
-        text = it.tbs[element.content : element.end]
-        if element.tag != tag or len(text) != size or not text.endswith(b"Z"):
+        text = der.content(element)
+        if element[0] != tag or len(text) != size or not text.endswith(b"Z"):
             yield _broken("x05", name, "The date is in the wrong form.", text.decode("latin-1"))
     if begin > end:
         yield _broken("x06", "not_after", "The certificate ends before it begins.")
-    if it.issuer is not None and end > it.issuer.not_valid_after_utc:
+    if it.above is not None and end > it.above.not_after:
         yield _broken("x06", "not_after", "The certificate outlives its issuer.", end.isoformat())
 
 
 # --- X-07, X-08, X-16: names ------------------------------------------------------------------
 
 
-def _subject(it: _Specimen) -> Iterator[Violation]:
+def _subject(it: Specimen) -> Iterator[Violation]:
     """X-07, X-08: a CA has a subject, an empty one needs a critical SAN, strings are sound."""
-    alt_names = it.extension(x509.SubjectAlternativeName)
-    if not it.certificate.subject.rdns:
-        if it.is_ca or it.issuer is None:
+    alt_names = it.alt_names
+    if it.fields[SUBJECT] == _EMPTY_NAME:
+        if it.is_ca or it.above is None:
             yield _broken("x07", "subject", "The subject of an issuer is empty.")
         elif alt_names is None or not alt_names.critical:
             yield _broken("x07", "subject", "An empty subject needs a critical SAN.")
@@ -180,68 +166,65 @@ def _subject(it: _Specimen) -> Iterator[Violation]:
         yield _broken("x08", finding.field, finding.reason, finding.value)
 
 
-def _alt_names(it: _Specimen) -> Iterator[Violation]:
+def _alt_names(it: Specimen) -> Iterator[Violation]:
     """X-16: at least one name, each in canonical form."""
-    names = it.value(x509.SubjectAlternativeName)
-    if names is None:
+    if it.alt_names is None:
         return
-    if not list(names):
+    if not it.alt_names.names:
         yield _broken("x16", "subject_alt_names", "The SAN names nothing.")
-    for position, name in enumerate(names):
+    for position, (kind, value) in enumerate(it.alt_names.names):
         where = f"subject_alt_names[{position}].value"
-        pair = san_pair(name)
         try:
-            sound = pair is not None and canonical_san(*pair) == pair[1]
+            sound = canonical_san(kind, value) == value
         except UnusableName:
             sound = False
         if not sound:
-            yield _broken("x16", where, "The name is not in canonical form.", str(name.value))
+            yield _broken("x16", where, "The name is not in canonical form.", value)
 
 
-def _constraints(it: _Specimen) -> Iterator[Violation]:
-    """X-15: name constraints only in CAs and critical; those of the issuer are kept."""
+def _own_constraints(it: Specimen) -> Iterator[Violation]:
+    """X-15: name constraints only in CAs and critical."""
     extension = it.extension(x509.NameConstraints)
     if extension is not None and not (it.is_ca and extension.critical):
         yield _broken("x15", "name_constraints", "Name constraints are critical, and a CA's.")
-    if it.issuer is None:
+
+
+def _constraints(it: Specimen) -> Iterator[Violation]:
+    """X-15: the name constraints of the issuer are kept."""
+    if it.above is None or not it.above.has_name_constraints:
         return
-    names = [san_pair(name) for name in it.value(x509.SubjectAlternativeName) or ()]
-    pairs = [pair for pair in names if pair is not None]
-    for finding in chain.name_constraints_violations(it.subject, pairs, [it.issuer]):
+    names = it.alt_names.names if it.alt_names is not None else ()
+    pairs = [pair for pair in names if pair[0]]
+    for finding in chain.name_constraints_violations(it.subject, pairs, [it.above.certificate]):
         yield _broken("x15", finding.field, finding.reason, finding.value)
 
 
 # --- X-09 to X-14, X-17: what the key may do --------------------------------------------------
 
 
-def _extension_set(it: _Specimen) -> Iterator[Violation]:
+def _extension_set(it: Specimen) -> Iterator[Violation]:
     """X-09, ANC-5: known extensions only (the library refuses repeated ones itself)."""
-    for oid in it.found.keys() - _ALLOWED_EXTENSIONS:
+    for oid in {extension.oid for extension in it.certificate.extensions} - _ALLOWED_EXTENSIONS:
         yield _broken("x09", "extensions", "The extension is not one of ours.", oid.dotted_string)
 
 
-def _key_identifiers(it: _Specimen) -> Iterator[Violation]:
+def _key_identifiers(it: Specimen) -> Iterator[Violation]:
     """X-10, X-11: both identifiers, computed and not critical."""
     subject = it.extension(x509.SubjectKeyIdentifier)
-    own = keys.key_identifier(it.public_key_der)
+    own = it.key_identifier
     if subject is None or subject.critical or subject.value.digest != own:
         yield _broken("x11", "subject_key_identifier", "The SKI is not that of the key.")
     authority = it.extension(x509.AuthorityKeyIdentifier)
     if authority is None:
-        if it.issuer is not None:
+        if it.above is not None:
             yield _broken("x10", "authority_key_identifier", "There is no AKI.")
         return
-    wanted = own if it.issuer is None else _identifier_of(it.issuer)
+    wanted = own if it.above is None else it.above.key_identifier
     if authority.critical or authority.value.key_identifier != wanted:
         yield _broken("x10", "authority_key_identifier", "The AKI is not the issuer's SKI.")
 
 
-def _identifier_of(issuer: x509.Certificate) -> bytes | None:
-    value = extensions.authority_key_identifier(issuer).value
-    return value.key_identifier if isinstance(value, x509.AuthorityKeyIdentifier) else None
-
-
-def _key_usage(it: _Specimen) -> Iterator[Violation]:
+def _key_usage(it: Specimen) -> Iterator[Violation]:
     """X-12, M-04: critical, at least one bit, certificate signing exactly for CAs."""
     usage = it.extension(x509.KeyUsage)
     if usage is None:
@@ -258,7 +241,7 @@ def _key_usage(it: _Specimen) -> Iterator[Violation]:
         yield _broken("x12", "key_usage", "The key usage names no purpose.")
     if bits.key_cert_sign != it.is_ca:
         yield _broken("x12", "key_usage", "keyCertSign and cA go together.")
-    algorithm = key_algorithm_of(it.certificate.public_key())
+    algorithm = it.key_algorithm
     if algorithm is None or algorithm.is_rsa:
         return
     if enciphers:
@@ -267,7 +250,7 @@ def _key_usage(it: _Specimen) -> Iterator[Violation]:
         yield _broken("m04", "key_usage", "Keys of this kind only sign.", algorithm.value)
 
 
-def _basic_constraints(it: _Specimen) -> Iterator[Violation]:
+def _basic_constraints(it: Specimen) -> Iterator[Violation]:
     """X-13, X-14: critical, a CA's only, and within the issuer's path length."""
     constraints = it.extension(x509.BasicConstraints)
     if constraints is None:
@@ -277,13 +260,13 @@ def _basic_constraints(it: _Specimen) -> Iterator[Violation]:
         return
     if not constraints.critical:
         yield _broken("x13", "is_ca", "The basic constraints are not critical.")
-    if it.issuer is not None:
+    if it.above is not None:
         wanted = constraints.value.path_length
-        for finding in chain.path_length_violations(wanted, [it.issuer]):
+        for finding in chain.path_length_violations(wanted, [it.above.certificate]):
             yield _broken("x14", "path_length", finding.reason, finding.value)
 
 
-def _extended_key_usage(it: _Specimen) -> Iterator[Violation]:
+def _extended_key_usage(it: Specimen) -> Iterator[Violation]:
     """X-17: known purposes only, critical only where time stamping demands it."""
     usage = it.extension(x509.ExtendedKeyUsage)
     if usage is None:
@@ -299,7 +282,7 @@ def _extended_key_usage(it: _Specimen) -> Iterator[Violation]:
 # --- X-18, X-19: where to look further --------------------------------------------------------
 
 
-def _publication(it: _Specimen) -> Iterator[Violation]:
+def _publication(it: Specimen) -> Iterator[Violation]:
     """X-18, X-19: full names, never critical; plain http, mirrors of CRLs also https.
 
     https would need a status check to fetch a status; who adds such a mirror has a way out in
@@ -335,13 +318,15 @@ def _is_web(name: x509.GeneralName) -> bool:
     )
 
 
-_RULES: tuple[Callable[[_Specimen], Iterator[Violation]], ...] = (
+# In the order in which findings are reported.
+_RULES: tuple[Callable[[Specimen], Iterator[Violation]], ...] = (
     _frame,
     _algorithms,
     _issuer,
     _validity,
     _subject,
     _alt_names,
+    _own_constraints,
     _constraints,
     _extension_set,
     _key_identifiers,
@@ -350,3 +335,14 @@ _RULES: tuple[Callable[[_Specimen], Iterator[Violation]], ...] = (
     _extended_key_usage,
     _publication,
 )
+# These look at nothing but what ``_Shared`` compares, beside a key identifier known to be right.
+_SHARED_RULES = (
+    _own_constraints,
+    _extension_set,
+    _key_identifiers,
+    _key_usage,
+    _basic_constraints,
+    _extended_key_usage,
+    _publication,
+)
+_OWN_RULES = tuple(rule for rule in _RULES if rule not in _SHARED_RULES)

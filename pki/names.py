@@ -6,7 +6,6 @@ Subjects are ordered (attribute, value) pairs, alternative names (type, value) p
 
 import ipaddress
 import re
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
@@ -15,11 +14,11 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from pki.addresses import (
-    INVISIBLE,
     canonical_dns_name,
     canonical_email,
     canonical_ip,
     canonical_uri,
+    has_invisible,
     visible,
 )
 from pki.findings import UnusableName, Violation
@@ -78,6 +77,7 @@ _SHORT_NAMES = {
 
 _READABLE_STRINGS = {"UTF8String", "PrintableString", "IA5String"}
 
+_CACHED = 512
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]+", re.ASCII)
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", re.ASCII)
@@ -86,6 +86,10 @@ _GENERAL_NAMES: dict[str, type[x509.DNSName | x509.RFC822Name | x509.UniformReso
     "dns_name": x509.DNSName,
     "email": x509.RFC822Name,
     "uri": x509.UniformResourceIdentifier,
+}
+_SAN_KINDS: dict[type[x509.GeneralName], str] = {
+    x509.IPAddress: "ip_address",
+    **{wrapper: kind for kind, wrapper in _GENERAL_NAMES.items()},
 }
 _CANONICAL: dict[str, Callable[[str], str]] = {
     "dns_name": canonical_dns_name,
@@ -106,8 +110,7 @@ def canonical_san(kind: str, value: str, *, field: str = "subject_alt_names") ->
     Raises:
         UnusableName: the value is not what ``kind`` says, or a trick (AC-04, X-16).
     """
-    rule = _CANONICAL.get(kind)
-    if rule is None:
+    if kind not in _CANONICAL:
         raise UnusableName(
             [
                 Violation(
@@ -120,9 +123,15 @@ def canonical_san(kind: str, value: str, *, field: str = "subject_alt_names") ->
             ]
         )
     try:
-        return rule(value)
+        return _canonical(kind, value)
     except UnusableName as error:
         raise UnusableName([_at(field, violation) for violation in error.violations]) from None
+
+
+@lru_cache(maxsize=4 * _CACHED)
+def _canonical(kind: str, value: str) -> str:
+    """Ask the rule of a type: one issuance asks about each name several times."""
+    return _CANONICAL[kind](value)
 
 
 def _at(field: str, violation: Violation) -> Violation:
@@ -133,6 +142,23 @@ def subject_violations(
     pairs: Sequence[TypeValue], *, field: str = "subject"
 ) -> tuple[Violation, ...]:
     """Return everything that keeps ``pairs`` from being a subject (X-08, AC-04)."""
+    subject = tuple((attribute, value) for attribute, value in pairs)
+    try:
+        _require_sound(subject)
+    except UnusableName:
+        return _subject_violations(subject, field)
+    return ()
+
+
+@lru_cache(maxsize=_CACHED)
+def _require_sound(subject: tuple[TypeValue, ...]) -> None:
+    """Raise ``UnusableName`` for an unsound subject; only sound ones, short values, are kept."""
+    found = _subject_violations(subject, "subject")
+    if found:
+        raise UnusableName(found)
+
+
+def _subject_violations(pairs: tuple[TypeValue, ...], field: str) -> tuple[Violation, ...]:
     found: list[Violation] = []
     for position, (attribute, value) in enumerate(pairs):
         found += _attribute_violations(attribute, value, f"{field}[{position}]")
@@ -161,7 +187,7 @@ def _attribute_violations(attribute: str, value: str, field: str) -> list[Violat
         found.append(broken("empty", "The value is empty."))
     elif value != value.strip():
         found.append(broken("surrounding_space", "The value begins or ends with a space."))
-    if any(unicodedata.category(character) in INVISIBLE for character in value):
+    if has_invisible(value):
         reason = "The value has control, formatting or unassigned characters."
         found.append(broken("invisible_character", reason, "Only characters that readers can see."))
     if _length(attribute, value) > _BOUNDS[attribute]:
@@ -222,11 +248,9 @@ def x509_name(pairs: Sequence[TypeValue]) -> x509.Name:
     return _x509_name(tuple(pairs))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=_CACHED)
 def _x509_name(pairs: tuple[TypeValue, ...]) -> x509.Name:
-    found = subject_violations(pairs)
-    if found:
-        raise UnusableName(found)
+    _require_sound(pairs)
     # The library's defaults are the string types that this function promises.
     return x509.Name([x509.NameAttribute(_OIDS[attribute], value) for attribute, value in pairs])
 
@@ -277,12 +301,11 @@ def _multi_valued(rdn: x509.RelativeDistinguishedName, field: str) -> Violation:
 def _foreign_encoding(
     attribute: x509.NameAttribute[str | bytes], kind: str | None, field: str
 ) -> Violation | None:
-    value = visible(str(attribute.value))
     if kind is None:
         return Violation(
             code="name.attribute_not_supported",
             field=f"{field}.{attribute.oid.dotted_string}",
-            value=value,
+            value=visible(str(attribute.value)),
             reason="This subject attribute is not supported.",
             hint=", ".join(_OIDS),
         )
@@ -292,7 +315,7 @@ def _foreign_encoding(
     return Violation(
         code="name.string_type",
         field=f"{field}.{kind}",
-        value=value,
+        value=visible(str(attribute.value)),
         reason=f"The value is a {encoding}.",
         hint="UTF8String or PrintableString.",
     )
@@ -318,12 +341,8 @@ def general_name(kind: str, value: str) -> x509.GeneralName:
 
 def san_pair(name: x509.GeneralName) -> TypeValue | None:
     """Return (type, value) of an alternative name as encoded; ``None`` for types not ours."""
-    for kind, wrapper in _GENERAL_NAMES.items():
-        if isinstance(name, wrapper):
-            return kind, str(name.value)
-    if isinstance(name, x509.IPAddress):
-        return "ip_address", str(name.value)
-    return None
+    kind = _SAN_KINDS.get(type(name))
+    return None if kind is None else (kind, str(name.value))
 
 
 def rfc4514(pairs: Sequence[TypeValue]) -> str:

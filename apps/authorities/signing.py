@@ -154,7 +154,12 @@ def sign_tbs(
     signature = _signer_of(handle, signature_algorithm)(tbs_der)
     der = build.assemble(tbs_der, signature_algorithm, signature)
     try:
-        chain.verify_issued(x509.load_der_x509_certificate(der), handle.issuer.certificate)
+        chain.verify_made(
+            x509.load_der_x509_certificate(der),
+            handle.issuer.certificate,
+            tbs_der=tbs_der,
+            signature_algorithm=signature_algorithm,
+        )
     except PkiError as error:
         logger.error("key %s of authority %s signs wrongly: %s", handle.key_id, handle.name, error)  # noqa: TRY400 - the message says it all
         raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error

@@ -8,7 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from pki import build, der, keys, serials
-from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
+from pki.der_values import algorithm_identifier
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -93,10 +94,10 @@ def signed(tbs: bytes, by: Authority | PrivateKeyTypes) -> x509.Certificate:
     )
 
 
-def algorithm_in(tbs: bytes):
+def algorithm_in(tbs: bytes) -> SignatureAlgorithm:
     """Return the signature algorithm that a TBS names."""
     identifier = build.signature_identifier(tbs)
-    return next(a for a, i in build._ALGORITHM_IDENTIFIERS.items() if i == identifier)
+    return next(a for a in SignatureAlgorithm if algorithm_identifier(a) == identifier)
 
 
 def issue(above: Authority, **changes: object) -> x509.Certificate:

@@ -6,10 +6,11 @@ from itertools import pairwise
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from pki import chain, extensions
-from pki.algorithms import KeyAlgorithm
+from pki import chain, der, extensions
+from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCertificate
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of, pairs
@@ -323,3 +324,42 @@ def test_x15_paths_are_held_against_the_constraints_of_every_ca():
     found = chain.verify_path([issue(below), below.certificate, root.certificate], at=NOW)
     assert codes(found) == OUT
     assert found[0].field == "chain[0].subject_alt_names[0].value"
+
+
+@pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
+def test_x20_what_was_just_made_is_verified_as_what_is_read_later(algorithm):
+    above, other = authority(algorithm), authority(algorithm, name="Namesake")
+    renamed = authority(KeyAlgorithm.EC_P256, name="Root")
+    signature = default_signature_algorithm(algorithm)
+    certificate = issue(above)
+    broken = altered(certificate)
+    for made, issuer in (
+        (certificate, above),
+        (broken, above),
+        (certificate, other),
+        (certificate, renamed),
+    ):
+        assert refusal(
+            chain.verify_made,
+            made,
+            issuer.certificate,
+            tbs_der=made.tbs_certificate_bytes,
+            signature_algorithm=signature,
+        ) == refusal(chain.verify_issued, made, issuer.certificate)
+    assert refusal(chain.verify_issued, certificate, above.certificate) == ()
+    assert refusal(chain.verify_issued, broken, above.certificate) != ()
+
+
+def altered(certificate):
+    """Return the certificate with another signature of the same shape."""
+    tbs, identifier, signature = der.split(certificate.public_bytes(Encoding.DER))
+    changed = bytes([*signature[:-1], signature[-1] ^ 1])
+    return x509.load_der_x509_certificate(der.encode(der.SEQUENCE, tbs, identifier, changed))
+
+
+def refusal(verify, *arguments, **options):
+    try:
+        verify(*arguments, **options)
+    except UnusableCertificate as error:
+        return error.violations
+    return ()

@@ -1,11 +1,12 @@
 """The pass over hostile DER (AC-03)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import der, der_guard
 from pki.findings import PkiError
+from tests.unit.pki import plain_guard
 from tests.unit.pki.samples import authority, key_of, raw_csr
 
 LIMIT = 64 * 1024
@@ -90,6 +91,70 @@ def test_ac03_any_bytes_pass_or_are_refused(data):
     except PkiError:
         return
     assert der.element_at(data).end == len(data)
+
+
+def elements():
+    """Return DER, and what looks like it: any tag, small contents, a few levels."""
+    primitive = st.builds(
+        der.encode,
+        st.sampled_from([0x00, 0x01, 0x02, 0x04, 0x05, 0x06, 0x0A, 0x0C, 0x1F, 0x24, 0x82]),
+        st.one_of(
+            st.sampled_from([b"\x00", b"\xff", b"\x00\x7f", b"\x00\x80", b"\xff\x80", b"\xff\x7f"]),
+            st.binary(max_size=4),
+            st.builds(bytes.__mul__, st.sampled_from([b"\x2a", b"\x81\x01"]), st.integers(30, 130)),
+        ),
+    )
+    tags = st.sampled_from([0x30, 0x31, 0xA0, 0xBF, 0x10])
+    return st.recursive(
+        primitive,
+        lambda inner: st.builds(
+            lambda tag, parts: der.encode(tag, *parts), tags, st.lists(inner, max_size=5)
+        ),
+        max_leaves=12,
+    )
+
+
+def outcome(scan, data):
+    try:
+        scan(data, max_bytes=LIMIT)
+    except PkiError as error:
+        (violation,) = error.violations
+        return violation.code
+    except plain_guard.Refused as error:
+        return str(error)
+    return ""
+
+
+@settings(max_examples=500)
+@given(
+    elements(),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=3),
+    st.binary(max_size=2),
+)
+def test_ac03_the_quick_pass_decides_as_the_plain_one_does(data, changes, after):
+    changed = bytearray(data + after)
+    for position, octet in changes:
+        changed[int(position * len(changed))] = octet
+    for variant in (data, bytes(changed)):
+        assert outcome(der_guard.scan, variant) == outcome(plain_guard.scan, variant)
+
+
+def test_ac03_the_quick_pass_refuses_each_change_of_a_request_as_the_plain_one_does():
+    request = raw_csr()
+    for position in range(len(request)):
+        for octet in (0x00, 0x1F, 0x7F, 0x80, 0x84, 0xFF, request[position] ^ 0x20):
+            data = request[:position] + bytes([octet]) + request[position + 1 :]
+            assert outcome(der_guard.scan, data) == outcome(plain_guard.scan, data)
+    for end in range(len(request)):
+        data = request[:end]
+        assert outcome(der_guard.scan, data) == outcome(plain_guard.scan, data)
+
+
+@pytest.mark.parametrize("arcs", [63, 64, 65, 128, 129])
+def test_ac03_arcs_are_counted_at_the_bound(arcs):
+    for content in (b"\x2a" * (arcs - 1), b"\x81\x01" * (arcs // 2)):
+        data = der.encode(der.SEQUENCE, der.encode(der.OBJECT_IDENTIFIER, content))
+        assert outcome(der_guard.scan, data) == outcome(plain_guard.scan, data)
 
 
 @given(st.binary(max_size=40), st.integers(0, 400))

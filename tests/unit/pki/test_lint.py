@@ -1,14 +1,18 @@
 """Every rule refuses the certificate that breaks it."""
 
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pki import build, der, extensions, keys, lint
+from pki import build, der, encoded_names, extensions, keys, lint, names, specimen
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.der_values import algorithm_identifier
 from pki.names import x509_name
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of
@@ -53,13 +57,7 @@ class Draft:
         }
 
     def tbs(self):
-        recorded = []
-
-        def record(data):
-            recorded.append(data)
-            return b"\0"
-
-        x509.CertificateBuilder(
+        builder = x509.CertificateBuilder(
             self.issuer,
             self.subject,
             self.key.public_key(),
@@ -67,11 +65,9 @@ class Draft:
             self.begin,
             self.end,
             [e for e in self.extensions.values() if e is not None],
-        ).sign(
-            keys.recording_private_key(SignatureAlgorithm.ECDSA_SHA256, record),
-            SignatureAlgorithm.ECDSA_SHA256.hash,
         )
-        return recorded[0]
+        algorithm = SignatureAlgorithm.ECDSA_SHA256
+        return builder.sign(key_of(), algorithm.hash).tbs_certificate_bytes
 
     def findings(self, tbs=None, *, self_signed=False):
         data = build.assemble(tbs or self.tbs(), SignatureAlgorithm.ECDSA_SHA256, b"\0" * 64)
@@ -80,7 +76,15 @@ class Draft:
 
 
 def judged(certificate, issuer):
-    return [v.code.removeprefix(CODE) for v in lint.lint_certificate(certificate, issuer=issuer)]
+    """Return the rules broken; what is remembered from certificate to certificate changes nothing."""
+    found = lint.lint_certificate(certificate, issuer=issuer)
+    assert lint.lint_certificate(certificate, issuer=issuer) == found
+    with (
+        mock.patch.object(specimen, "_plain_extensions", return_value=None),
+        mock.patch.object(encoded_names, "_PLAIN_STRINGS", {}),
+    ):
+        assert lint.lint_certificate(certificate, issuer=issuer) == found
+    return [v.code.removeprefix(CODE) for v in found]
 
 
 def with_extension(name, extension, **options):
@@ -118,7 +122,7 @@ def test_x01_version_one_is_found():
 
 def test_x03_differing_algorithms_are_found():
     tbs = Draft().tbs()
-    other = build._ALGORITHM_IDENTIFIERS[SignatureAlgorithm.ECDSA_SHA384]
+    other = algorithm_identifier(SignatureAlgorithm.ECDSA_SHA384)
     data = der.encode(der.SEQUENCE, tbs, other, der.encode(der.BIT_STRING, b"\0\0"))
     found = judged(x509.load_der_x509_certificate(data), authority().certificate)
     assert found == ["x03"]
@@ -345,3 +349,123 @@ def test_all_findings_are_reported_at_once():
     draft = Draft()
     draft.extensions |= {"ski": None, "aki": None, "ku": usage("key_encipherment")}
     assert draft.findings() == ["x11", "x10", "m04"]
+
+
+# --- what is remembered -----------------------------------------------------------------------
+
+
+def test_a_sound_certificate_is_judged_from_its_bytes_once_a_sibling_was():
+    first, second = Draft(), Draft(key=key_of(number=3))
+    assert first.findings() == []
+    second.subject = x509_name([("common_name", "other.example.com")])
+    with mock.patch.object(
+        specimen, "_extension", side_effect=AssertionError("the library was asked")
+    ):
+        data = build.assemble(second.tbs(), SignatureAlgorithm.ECDSA_SHA256, b"\0" * 64)
+        certificate = x509.load_der_x509_certificate(data)
+        assert lint.lint_certificate(certificate, issuer=second.above.certificate) == ()
+
+
+@pytest.mark.parametrize("bits", ["key_agreement", "key_encipherment"])
+def test_m04_a_key_usage_found_sound_for_one_key_is_not_so_for_another(bits):
+    good, bad = {
+        "key_agreement": (KeyAlgorithm.EC_P256, KeyAlgorithm.ED25519),
+        "key_encipherment": (KeyAlgorithm.RSA_2048, KeyAlgorithm.ED25519),
+    }[bits]
+    for algorithm, found in ((good, []), (bad, ["m04"]), (good, []), (bad, ["m04"])):
+        assert with_extension("ku", usage(bits), key=key_of(algorithm)) == found
+
+
+def test_x10_x14_x15_extensions_found_sound_under_one_issuer_are_not_so_under_another():
+    open_, constrained = authority(), authority(name="Short", path_length=0)
+    for _ in range(2):
+        assert Draft().findings() == []
+        draft = Draft(above=constrained)
+        draft.extensions["aki"] = Draft(above=open_).extensions["aki"]
+        assert draft.findings() == ["x10"]
+    ca = {"ku": usage("key_cert_sign"), "bc": extensions.basic_constraints(0)}
+    aki = extensions.wrap(x509.AuthorityKeyIdentifier(b"\7" * 20, None, None))
+    for above, found in ((open_, ["x10"]), (constrained, ["x10", "x14"]), (open_, ["x10"])):
+        draft = Draft(above=above)
+        draft.extensions |= ca | {"aki": aki}
+        assert draft.findings() == found
+
+
+def test_x12_extensions_of_a_ca_found_sound_are_not_so_in_a_leaf():
+    for _ in range(2):
+        draft = Draft()
+        draft.extensions |= {"ku": usage("key_cert_sign"), "bc": extensions.basic_constraints(0)}
+        assert draft.findings() == []
+        del draft.extensions["bc"]
+        assert draft.findings() == ["x12"]
+
+
+def test_a_certificate_with_own_faults_is_not_excused_by_sound_siblings():
+    above = authority(
+        name="Own names", constraints=NameConstraints(permitted=(("dns_name", "example.com"),))
+    )
+    assert Draft(above=above).findings() == []
+    draft = Draft(above=above)
+    draft.serial = 2**159
+    draft.end = above.certificate.not_valid_after_utc + timedelta(days=1)
+    names = x509.SubjectAlternativeName([x509.DNSName("WWW.example.net")])
+    draft.extensions["san"] = extensions.wrap(names, critical=True)
+    assert draft.findings() == ["x02", "x06", "x16", "x16", "x15"]
+
+
+def test_x09_repeated_extensions_are_found_among_all_kinds():
+    assert Draft().findings() == []
+    for name in Draft().extensions:
+        draft = Draft()
+        draft.extensions["twice"] = draft.extensions[name]
+        assert draft.findings() == ["unreadable"]
+
+
+def test_a_self_signed_certificate_is_judged_by_its_own_key():
+    draft = Draft()
+    draft.issuer = draft.subject
+    for key, found in ((draft.key, []), (key_of(number=3), ["x11", "x10"])):
+        spki = keys.public_key_to_der(key.public_key())
+        digest = keys.key_identifier(spki)
+        draft.extensions |= {
+            "ski": extensions.subject_key_identifier(spki),
+            "aki": extensions.wrap(x509.AuthorityKeyIdentifier(digest, None, None)),
+        }
+        assert draft.findings(self_signed=True) == found
+
+
+TEXTS = st.one_of(
+    st.sampled_from(["www.example.com", "*.example.com", "A.example", "a@example.com", "x:y", ""]),
+    st.text(st.characters(max_codepoint=0x7F), max_size=12),
+)
+GENERAL_NAMES = st.one_of(
+    st.builds(x509.DNSName, TEXTS),
+    st.builds(x509.RFC822Name._init_without_validation, TEXTS),
+    st.builds(x509.UniformResourceIdentifier, TEXTS),
+    st.builds(x509.IPAddress, st.ip_addresses()),
+    st.just(x509.DirectoryName(x509_name([("common_name", "x")]))),
+    st.just(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
+)
+
+
+@given(st.lists(GENERAL_NAMES, max_size=4), st.booleans())
+def test_alternative_names_read_from_bytes_are_those_that_the_library_reads(found, critical):
+    extension = extensions.wrap(x509.SubjectAlternativeName(found), critical=critical)
+    read = encoded_names.read_encoded_alt_names(extensions.encoded(extension))
+    ours = (x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress)
+    assert (read is not None) == all(isinstance(name, ours) for name in found)
+    if read is not None:
+        assert read.names == tuple(names.san_pair(name) for name in found)
+        assert read.critical == critical
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), min_size=1, max_size=2))
+def test_x16_a_san_of_any_bytes_is_judged_the_same_from_bytes_and_by_the_library(changes):
+    pairs = (("dns_name", "www.example.com"), ("ip_address", "192.0.2.7"), ("email", "a@b.example"))
+    value = bytearray(
+        extensions.subject_alternative_name(pairs, critical=False).value.public_bytes()
+    )
+    for position, octet in changes:
+        value[position % len(value)] = octet
+    oid = x509.SubjectAlternativeName.oid
+    with_extension("san", extensions.wrap(x509.UnrecognizedExtension(oid, bytes(value))))

@@ -1,6 +1,9 @@
 """Names: one canonical form each, and every trick refused (AC-04, X-08, X-16)."""
 
 import ipaddress
+import sys
+import unicodedata
+from unittest import mock
 
 import pytest
 from cryptography import x509
@@ -8,6 +11,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pki import addresses
 from pki.findings import UnusableName
 from pki.names import (
     canonical_san,
@@ -396,3 +400,70 @@ def test_rfc4514_text_can_be_read_back(value):
     assert subject_pairs(x509.Name.from_rfc4514_string(rfc4514([("organization", value)]))) == (
         ("organization", value),
     )
+
+
+def test_ac04_printable_text_is_exactly_text_without_invisible_characters():
+    for number in range(sys.maxunicode + 1):
+        character = chr(number)
+        unseen = unicodedata.category(character) in addresses.INVISIBLE
+        if addresses.has_invisible(character) != unseen:
+            pytest.fail(f"U+{number:04X}")
+        if (addresses.visible(character) == character) == unseen:
+            pytest.fail(f"U+{number:04X}")
+
+
+def test_a_subject_that_is_remembered_as_sound_is_so_under_any_field():
+    sound, unsound = [("country", "DE")], [("country", "de")]
+    for _ in range(2):
+        assert subject_violations(sound) == subject_violations(sound, field="other") == ()
+        assert subject_violations(unsound)[0].field == "subject[0].country"
+        assert subject_violations(unsound, field="other")[0].field == "other[0].country"
+
+
+def test_x16_a_name_remembered_for_one_type_is_judged_anew_for_another():
+    for _ in range(2):
+        assert canonical_san("dns_name", "a.example") == "a.example"
+        assert code_of("email", "a.example") == "name.email"
+        assert code_of("ip_address", "a.example") == "name.address"
+
+
+@given(
+    st.one_of(
+        st.text("ab0-.*x", max_size=14),
+        st.lists(
+            st.sampled_from(
+                [
+                    *[
+                        "www",
+                        "a-b",
+                        "a--b",
+                        "xn--mller-kva",
+                        "0",
+                        "0x1f",
+                        "1a",
+                        "-a",
+                        "a-",
+                        "in-addr",
+                        "arpa",
+                        "ip6",
+                        "com",
+                        "A",
+                        "a_b",
+                    ],
+                    *("", "a" * 63, "a" * 64),
+                ]
+            ),
+            max_size=5,
+        ).map(".".join),
+    )
+)
+def test_x16_a_host_name_that_is_plain_is_the_one_that_its_parts_make(name):
+    def outcome():
+        try:
+            return addresses.canonical_dns_name(name)
+        except UnusableName as error:
+            return error.violations
+
+    found = outcome()
+    with mock.patch.object(addresses, "_is_plain_host", return_value=False):
+        assert outcome() == found
