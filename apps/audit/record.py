@@ -23,6 +23,9 @@ _POINTER_WORDS = frozenset({"id", "ids", "name", "names", "count"})
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 # NUL and lone surrogates: PostgreSQL holds neither, and an act must not fail for its label.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# Nothing that is looked for below can be written with these characters alone; identifiers,
+# digests and host names are, and most of what is recorded is one of them.
+_HARMLESS = re.compile(r"[A-Za-z0-9.*-]*")
 _REDACTED = "***"
 _LABEL_LENGTH = 300
 _ACTOR_LENGTH = 200
@@ -37,10 +40,8 @@ def record(
     subject: models.Model | None = None,
     application_id: UUID | None = None,
     **data: Any,
-) -> AuditEvent:
+) -> AuditEvent | None:
     """Write one event in the caller's transaction, so that act and record stand or fall together.
-
-    Inside ``statements.writes.together()`` it is part of that batch, and has no ``pk`` yet.
 
     Args:
         event: what happened.
@@ -49,6 +50,9 @@ def record(
         application_id: the application whose team may read the event.
         data: details that JSON can hold; values under secret-sounding names, and texts that
             look like tokens or private keys, are blanked; long texts are cut.
+
+    Returns:
+        The row; ``None`` inside ``statements.writes.together()``, of whose batch it is a part.
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
@@ -59,23 +63,22 @@ def record(
         getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
     ):
         raise RuntimeError("audit.record must run in the transaction of the act")
-    row = AuditEvent(
-        event=event,
-        actor=_text(principal.actor, _ACTOR_LENGTH),
-        actor_label=_text(principal.label, _ACTOR_LENGTH),
-        subject_type=subject._meta.label_lower if subject is not None else "",  # noqa: SLF001 - Django's documented Meta API
-        subject_id=str(subject.pk) if subject is not None else "",
-        subject_label=_text(str(subject), _LABEL_LENGTH) if subject is not None else "",
-        application_id=application_id,
-        ip=principal.ip,
-        trace_id=principal.trace_id,
-        data=_cleansed(data),
-    )
+    values: dict[str, Any] = {
+        "event": str(event),
+        "actor": _text(principal.actor, _ACTOR_LENGTH),
+        "actor_label": _text(principal.label, _ACTOR_LENGTH),
+        "subject_type": subject._meta.label_lower if subject is not None else "",  # noqa: SLF001 - Django's documented Meta API
+        "subject_id": str(subject.pk) if subject is not None else "",
+        "subject_label": _text(str(subject), _LABEL_LENGTH) if subject is not None else "",
+        "application_id": application_id,
+        "ip": principal.ip,
+        "trace_id": principal.trace_id,
+        "data": _cleansed(data),
+    }
     if gathered:
-        writes.insert(row)
-    else:
-        row.save(force_insert=True)
-    return row
+        writes.add(AuditEvent, **values)
+        return None
+    return AuditEvent.objects.create(**values)
 
 
 def record_sampled(event: Event, *, principal: Principal, **details: Any) -> AuditEvent | None:
@@ -120,6 +123,8 @@ def _cleansed(value: Any) -> Any:
 
 
 def _text(value: str, length: int) -> str:
+    if _HARMLESS.fullmatch(value):
+        return value[:length]
     return redacted(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value))[:length]
 
 

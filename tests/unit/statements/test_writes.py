@@ -167,10 +167,19 @@ def test_a_column_that_django_stamps_is_stamped():
 
     row = CertificateRequest()
     assert row.updated_at is None
-    columns = writes._columns(CertificateRequest, connection.vendor)
-    assert columns["updated_at"].stamp is not None
-    assert columns["updated_at"].stamp(row) == row.updated_at
-    assert columns["created_at"].stamp is None
+    columns = writes._columns(CertificateRequest, "postgresql")
+    stamped = columns["updated_at"].of(writes._Row(CertificateRequest, row.__dict__, row))
+    assert stamped == row.updated_at
+    assert not columns["created_at"].is_stamped
+
+
+def test_a_row_by_its_columns_gets_defaults_for_the_rest():
+    policy = Policy.objects.create(name="web")
+    before = clock.now()
+    writes.add(PolicyVersion, policy_id=policy.pk, number=1, rules=[], created_by="tests")
+    found = PolicyVersion.objects.get()
+    assert found.pk
+    assert found.created_at >= before
 
 
 def test_many_rows_of_one_model_go_in_one_statement():
