@@ -4,11 +4,16 @@ gunicorn's gthread worker reads requests without a timeout: a handful of clients
 byte a minute would occupy every thread, on the TLS port even before they authenticate. Here
 each request has to arrive within a deadline, and each answer has to be taken within another.
 A client that misses one is treated as if it had hung up.
+
+A quick client, in turn, is not sent round by the loop that waits for slow ones: a thread with
+nothing else to do stays with a kept connection for a moment (ADR 0008).
 """
 
 import errno
+import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +29,18 @@ SEND_S = 120.0
 """Longest stall while an answer is taken; large CRLs go to slow lines."""
 LINGER_S = 1.0
 """How long a finished connection waits for its peer to close first (RFC 9112 section 9.6)."""
+NEXT_MS = 5
+"""How long a spare thread stays with a kept connection, whose next request may follow at once."""
+_RECORD = 16 * 1024
+"""What fits into one TLS record."""
 
 
 class _Bounded:
     """Mixed into plain and TLS sockets: blocking mode always means "until the deadline"."""
 
     _deadline = 0.0
+    _holding = False
+    _held = b""
 
     def setblocking(self, flag: bool) -> None:
         """Start a new deadline when a thread takes the socket; gunicorn calls this each time."""
@@ -43,6 +54,43 @@ class _Bounded:
         """Close politely: say that nothing more comes, wait briefly for the peer to agree."""
         self._deadline = time.monotonic() + LINGER_S
         util.close_graceful(self)
+
+    def recv(self, *args: Any) -> bytes:
+        """Read within the request's deadline."""
+        data: bytes = self._within_deadline(super().recv, *args)  # type: ignore[misc]
+        return data
+
+    def sendall(self, data: Any, *flags: int) -> None:
+        """Write, together with what is held; fails when the peer takes nothing for long."""
+        if self._holding:
+            self._holding, self._held = False, bytes(data)
+            return
+        held, self._held = self._held, b""
+        if held and len(held) + len(data) > _RECORD:
+            self._within_stall(super().sendall, held, *flags)  # type: ignore[misc]
+        elif held:
+            data = held + data
+        self._within_stall(super().sendall, data, *flags)  # type: ignore[misc]
+
+    def sendfile(self, *args: Any, **options: Any) -> int:
+        """Write a file behind what is held."""
+        self.release()
+        sent: int = super().sendfile(*args, **options)  # type: ignore[misc]
+        return sent
+
+    def hold(self) -> None:
+        """Keep the next piece until a second one comes, or ``release``.
+
+        gunicorn writes the head of an answer and its body one by one: two records, two packets
+        and two system calls, and a client that wakes up twice.
+        """
+        self._holding = True
+
+    def release(self) -> None:
+        """Write what is held, unless the connection was given up meanwhile."""
+        self._holding = False
+        if self._held and self.fileno() >= 0:  # type: ignore[attr-defined]
+            self.sendall(b"")
 
     def _within_deadline(self, act: Callable[..., Any], *args: Any) -> Any:
         """Run one reading call; a miss looks like a peer that closed the connection."""
@@ -63,9 +111,10 @@ class _Bounded:
         except TimeoutError as error:
             raise ConnectionResetError(errno.ECONNRESET, "the client took no data") from error
 
-    def settimeout(self, value: float | None) -> None:  # pragma: no cover - the socket's own
-        """See ``socket.socket.settimeout``."""
-        super().settimeout(value)  # type: ignore[misc]
+    def settimeout(self, value: float | None) -> None:
+        """See ``socket.socket.settimeout``; the same again is not worth a system call."""
+        if value != super().gettimeout():  # type: ignore[misc]
+            super().settimeout(value)  # type: ignore[misc]
 
 
 class BoundedSocket(_Bounded, socket.socket):
@@ -79,15 +128,6 @@ class BoundedSocket(_Bounded, socket.socket):
         adopted.settimeout(timeout)
         return adopted
 
-    def recv(self, *args: Any) -> bytes:
-        """Read within the request's deadline."""
-        data: bytes = self._within_deadline(super().recv, *args)
-        return data
-
-    def sendall(self, *args: Any) -> None:
-        """Write; fails when the peer takes nothing for long."""
-        self._within_stall(super().sendall, *args)
-
 
 class BoundedTLSSocket(_Bounded, ssl.SSLSocket):
     """A TLS connection with deadlines; its handshake counts as part of the first request."""
@@ -97,15 +137,6 @@ class BoundedTLSSocket(_Bounded, ssl.SSLSocket):
         self._deadline = time.monotonic() + REQUEST_S
         self._within_deadline(super().do_handshake, block)
 
-    def recv(self, *args: Any) -> bytes:
-        """Read within the request's deadline."""
-        data: bytes = self._within_deadline(super().recv, *args)
-        return data
-
-    def sendall(self, *args: Any) -> None:
-        """Write; fails when the peer takes nothing for long."""
-        self._within_stall(super().sendall, *args)
-
 
 class BoundedThreadWorker(ThreadWorker):
     """gthread, with every accepted connection turned into a bounded one.
@@ -114,20 +145,66 @@ class BoundedThreadWorker(ThreadWorker):
     one loop that accepts all connections, and waits there up to two seconds for each peer.
     """
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._lock = threading.Lock()
+        self._taken = 0  # connections that are with a thread, or wait for one
+
+    def init_process(self) -> None:
+        """Start serving, with settings that are looked up quickly.
+
+        gunicorn finds each setting through two dictionaries and a method, dozens of times a
+        request. A worker's never change: a reload starts new workers.
+        """
+        self.cfg.__dict__.update({name: one.get() for name, one in self.cfg.settings.items()})
+        super().init_process()
+
     def enqueue_req(self, conn: TConn) -> None:
         """Hand the connection to a thread; TLS is wrapped there, around the bounded socket."""
         if not isinstance(conn.sock, _Bounded):
             conn.sock = BoundedSocket.adopt(conn.sock)
+        with self._lock:
+            self._taken += 1
         super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
-        """Serve one request; when the connection ends with it, close it here."""
-        goes_on = super().handle(conn)
+        """Serve one request and what follows it at once; when the connection ends, close it."""
+        try:
+            goes_on = super().handle(conn)
+            while goes_on is True and self._follows(conn):
+                goes_on = super().handle(conn)
+        finally:
+            with self._lock:
+                self._taken -= 1
         if not goes_on:
             if conn.sock.fileno() >= 0:
                 conn.sock.finish()
             conn.close = _closed_already
         return goes_on
+
+    def handle_request(self, req: Any, conn: TConn) -> bool:
+        """Answer one request, head and body in one piece."""
+        conn.sock.hold()
+        try:
+            goes_on: bool = super().handle_request(req, conn)
+        finally:
+            conn.sock.release()
+        return goes_on
+
+    def _follows(self, conn: TConn) -> bool:
+        """Tell whether the next request arrives while this thread has nothing else to do.
+
+        Going back to the loop and out to a thread again costs more than many a view. Another
+        thread always stays free for who comes meanwhile: nobody waits for longer than
+        ``NEXT_MS`` because of this, and that only when several come at once.
+        """
+        if not self.alive or self._taken >= self.cfg.threads:
+            return False
+        if conn.parser.unreader.buf.getvalue():
+            return False  # read ahead; gunicorn queues such a connection behind the others
+        arrival = select.poll()
+        arrival.register(conn.sock, select.POLLIN)
+        return bool(arrival.poll(NEXT_MS))
 
 
 def _closed_already(graceful: bool = False) -> None:

@@ -75,12 +75,14 @@ class ContextSource:
         context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
         context.set_alpn_protocols(["http/1.1"])
         context.load_cert_chain(self.certificate)
+        # Resuming a session costs us what a new handshake with an EC key costs, without the two
+        # tickets that nearly no client ever uses; and no long-lived key could open old records.
+        context.num_tickets = 0
         if self.client_authorities is not None:
             # The certificate stays the client's choice; one that is shown must verify.
             context.verify_mode = ssl.CERT_OPTIONAL
             context.load_verify_locations(self.client_authorities)
             # A resumed session would carry the identity on without proof of the key.
             context.options |= ssl.OP_NO_TICKET
-            context.num_tickets = 0
         context.sslsocket_class = BoundedTLSSocket
         return context

@@ -7,21 +7,22 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from apps.rest import health
 
+# Tried from the top for each request: machines, who ask most, come first.
 urlpatterns = [
-    path("", RedirectView.as_view(pattern_name="admin:index")),
     path("livez", health.livez),
     path("readyz", health.readyz),
-    path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),
+    path("acme/", include("apps.enrollment.acme.urls")),
     path("api/v1/", include("apps.enrollment.api.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
     path("api/v1/", include("apps.policies.api.urls")),
     path("api/v1/", include("apps.profiles.api.urls")),
     path("api/v1/", include("apps.applications.api.urls")),
     path("api/v1/", include("apps.jobs.api.urls")),
-    path("acme/", include("apps.enrollment.acme.urls")),
     path("", include("apps.authorities.urls")),
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),
 ]
 
 handler400 = "apps.rest.problems.handler400"

@@ -7,11 +7,13 @@ from urllib.parse import unquote_to_bytes
 from django.conf import settings
 from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
+from django.http.request import HttpHeaders
 
 from apps.rest import trace
 from apps.rest.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
+_TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -22,7 +24,8 @@ def trace_requests(get_response: _Handler) -> _Handler:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        token = trace.begin(request.headers.get(TRACE_HEADER, ""))
+        # ``request.headers`` would copy all of them first.
+        token = trace.begin(request.META.get(_TRACE_KEY, ""))
         try:
             response = get_response(request)
             response.headers[TRACE_HEADER] = trace.current()

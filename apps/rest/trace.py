@@ -14,7 +14,7 @@ def current() -> str:
 def begin(wanted: str = "") -> Token[str]:
     """Start a request: keep the caller's identifier when it is a UUID, else make one."""
     try:
-        identifier = uuid.UUID(wanted)
+        identifier = uuid.UUID(wanted) if wanted else uuid.uuid4()
     except ValueError:
         identifier = uuid.uuid4()
     return _current.set(str(identifier))

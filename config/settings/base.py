@@ -79,9 +79,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "apps.rest.middleware.trace_requests",
     "apps.rest.middleware.bound_bodies",
+    # Machines are answered here; what follows is for people with browsers (ADR 0008).
+    "apps.rest.doors.machine_doors",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

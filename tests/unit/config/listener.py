@@ -1,4 +1,4 @@
-"""A gunicorn with our worker and TLS settings around a five-line application."""
+"""A gunicorn with our worker and TLS settings around an application of a few lines."""
 
 import hashlib
 import os
@@ -15,20 +15,48 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def application(environ, start_response):
-    """Answer with the digest of the client's certificate, ``none`` without one."""
+    """Answer with the digest of the client's certificate, ``none`` without one.
+
+    ``/slow`` sends its second half after a second; ``/broken`` breaks before it answers,
+    ``/half`` after its head; ``/bare`` has no body.
+    """
     certificate = None
     if hasattr(environ["gunicorn.socket"], "getpeercert"):
         certificate = environ["gunicorn.socket"].getpeercert(True)
+    path = environ["PATH_INFO"]
+    if path == "/broken":
+        raise RuntimeError("on purpose")
+    if path in {"/slow", "/half"}:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return _slow() if path == "/slow" else _half()
+    if path == "/bare":
+        start_response("204 No Content", [])
+        return []
     text = hashlib.sha256(certificate).hexdigest() if certificate else "none"
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(text)))])
     return [text.encode()]
 
 
-@contextmanager
-def running(folder: Path, *, tls: str = "") -> Iterator[int]:
-    """Run one worker with one thread and short deadlines; yield its port.
+def _slow():
+    yield b"first"
+    time.sleep(1)
+    yield b"second"
 
-    ``tls`` is the expression that makes the ``ContextSource``; empty serves plain HTTP.
+
+def _half():
+    yield b""
+    raise RuntimeError("on purpose")
+
+
+@contextmanager
+def running(
+    folder: Path, *, tls: str = "", threads: int = 1, faults: bool = False
+) -> Iterator[int]:
+    """Run one worker with short deadlines; yield its port.
+
+    Spare threads stay with a kept connection for long, so that it shows when one should not.
+    ``tls`` is the expression that makes the ``ContextSource``; empty serves plain HTTP. With
+    ``faults`` the application may break.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,10 +65,11 @@ def running(folder: Path, *, tls: str = "") -> Iterator[int]:
         from config import bounded
         from pathlib import Path
         bounded.REQUEST_S, bounded.READ_S, bounded.LINGER_S = 3.0, 1.5, 0.5
+        bounded.NEXT_MS = 1000
         from config.listen import COMMON
         globals().update(COMMON)
         bind = "127.0.0.1:{port}"
-        workers, threads = 1, 1
+        workers, threads = 1, {threads}
         wsgi_app = "tests.unit.config.listener:application"
     """
     if tls:
@@ -67,7 +96,7 @@ def running(folder: Path, *, tls: str = "") -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(20)
-    assert "Traceback" not in (folder / "log").read_text()
+    assert faults or "Traceback" not in (folder / "log").read_text()
 
 
 def _wait(port: int, process: subprocess.Popen) -> None:

@@ -33,6 +33,15 @@ def _peer(port: int, context: ssl.SSLContext) -> tuple[bytes, str]:
         return shown, client.getresponse().read().decode()
 
 
+def _session(port: int, context: ssl.SSLContext) -> ssl.SSLSession:
+    """Return what the server lets us resume, after an answer."""
+    client = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+    with closing(client):
+        client.request("GET", "/")
+        client.getresponse().read()
+        return client.sock.session
+
+
 def test_context_is_kept_while_the_file_is_unchanged(tmp_path: Path, authority):
     authority.issue(tmp_path / "server.pem")
     source = ContextSource(tmp_path / "server.pem")
@@ -49,6 +58,26 @@ def test_context_refuses_what_is_older_than_tls_1_2(tmp_path: Path, authority):
         if not cipher["aead"] or cipher["kea"] not in {"kx-ecdhe", "kx-any"}
     ]
     assert weak == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_goes_on_where_clients_may_show_certificates(tmp_path: Path, authority, version):
+    server, bundle = tmp_path / "server.pem", tmp_path / "client-authorities.pem"
+    authority.issue(server)
+    bundle.write_bytes(authority.pem)
+    with running(
+        tmp_path, tls=f"ContextSource(Path({str(server)!r}), Path({str(bundle)!r}))"
+    ) as port:
+        context = _trusting(authority)
+        context.maximum_version = version
+        assert not _session(port, context).has_ticket
+
+
+def test_no_tickets_are_made_for_tls_1_3(tmp_path: Path, authority):
+    path = tmp_path / "server.pem"
+    authority.issue(path)
+    with running(tmp_path, tls=f"ContextSource(Path({str(path)!r}))") as port:
+        assert not _session(port, _trusting(authority)).has_ticket
 
 
 def test_missing_file_at_the_start_is_an_error(tmp_path: Path):
