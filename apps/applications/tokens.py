@@ -61,7 +61,7 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        token = _BY_DIGEST.first(digest)
+        token = _BY_DIGEST.first_shared(digest)
         refusal = "unknown" if token is None else _refusal(token, address)
         if token is None or refusal:
             raise _refused(refusal, token, address)

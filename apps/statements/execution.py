@@ -6,9 +6,13 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, connections
 
 
-def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def here() -> Any:
+    """Return this thread's connection itself: every look through Django's proxy costs a little."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
+def fetch_all(connection: Any, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a query and return its rows."""
-    connection: Any = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "postgresql" and connection.takes_prepared():
         rows: list[tuple[Any, ...]] = connection.run_prepared(sql, values)[0]
         return rows
@@ -18,9 +22,8 @@ def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     return found
 
 
-def affected(sql: str, values: Sequence[Any]) -> int:
+def affected(connection: Any, sql: str, values: Sequence[Any]) -> int:
     """Run a change and return how many rows it touched."""
-    connection: Any = connections[DEFAULT_DB_ALIAS]
     if connection.vendor == "postgresql" and connection.takes_prepared():
         return int(connection.run_prepared(sql, values)[1])
     with connection.cursor() as cursor:

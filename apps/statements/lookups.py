@@ -9,9 +9,9 @@ columns, so nothing here knows tables or dialects.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
 from django.db.models import (
     DateTimeField,
     Expression,
@@ -60,7 +60,7 @@ class _Compiled:
     fields: tuple["Field[Any, Any]", ...]
     converters: tuple[tuple[int, tuple[_Converter, ...], Any], ...]
 
-    def bound(self, values: Sequence[Any]) -> list[Any]:
+    def bound(self, values: Sequence[Any], connection: Any) -> list[Any]:
         """Return the parameters for one run."""
         ready = [
             field.get_db_prep_value(value, connection, prepared=False)
@@ -68,7 +68,7 @@ class _Compiled:
         ]
         return [ready[item] if varies else item for varies, item in self.parameters]
 
-    def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def converted(self, row: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
         """Return a row with its columns as Django's fields show them."""
         if not self.converters:
             return row
@@ -100,14 +100,15 @@ class Lookup:
 
     def all(self, *values: Any) -> list[tuple[Any, ...]]:
         """Return every row for these values, given in the order of the slots."""
-        compiled = self._for_here()
-        rows = execution.fetch_all(compiled.sql, compiled.bound(values))
-        return [compiled.converted(row) for row in rows]
+        connection = execution.here()
+        compiled = self._for(connection)
+        rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
+        return [compiled.converted(row, connection) for row in rows]
 
     def first(self, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row for these values, ``None`` when there is none."""
-        rows = self.all(*values)
-        return rows[0] if rows else None
+        row = self.first_raw(*values)
+        return self.converted(row) if row is not None else None
 
     def first_raw(self, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row as the database gave it: fit to be the key of a cache.
@@ -115,18 +116,20 @@ class Lookup:
         Whoever has made something of an equal row before need not take it apart again; others
         ask ``converted``.
         """
-        compiled = self._for_here()
-        rows = execution.fetch_all(compiled.sql, compiled.bound(values))
+        connection = execution.here()
+        compiled = self._for(connection)
+        rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
         return rows[0] if rows else None
 
     def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a raw row with its columns as Django's fields show them."""
-        return self._for_here().converted(row)
+        connection = execution.here()
+        return self._for(connection).converted(row, connection)
 
-    def _for_here(self) -> _Compiled:
-        return self._compiled.get(connection.vendor) or self._compile()
+    def _for(self, connection: Any) -> _Compiled:
+        return self._compiled.get(connection.vendor) or self._compile(connection)
 
-    def _compile(self) -> _Compiled:
+    def _compile(self, connection: Any) -> _Compiled:
         with self._lock:
             slots = {name: Slot(name, field) for name, field in self._slots.items()}
             compiler = self._query(**slots).query.get_compiler(connection=connection)
@@ -168,6 +171,7 @@ class RowLookup(Generic[_Row]):
         self._parts = [_Part.of(model, path) for path in ("", *related)]
         columns = [name for part in self._parts for name in part.columns]
         self._lookup = Lookup(lambda **s: query(**s).values_list(*columns), **slots)
+        self._shared = lru_cache(maxsize=1024)(lambda raw: self._row(self._lookup.converted(raw)))
 
     def all(self, *values: Any) -> list[_Row]:
         """Return the rows for these values, given in the order of the slots."""
@@ -177,6 +181,14 @@ class RowLookup(Generic[_Row]):
         """Return the first row for these values, ``None`` when there is none."""
         found = self._lookup.first(*values)
         return self._row(found) if found is not None else None
+
+    def first_shared(self, *values: Any) -> _Row | None:
+        """Return the first row, the very same object for as long as the database has it so.
+
+        Other threads hold it too: it is read, and never changed.
+        """
+        raw = self._lookup.first_raw(*values)
+        return self._shared(raw) if raw is not None else None
 
     def _row(self, columns: tuple[Any, ...]) -> _Row:
         made: dict[str, Any] = {}

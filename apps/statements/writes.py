@@ -43,16 +43,17 @@ class Change:
         """Return all of it but the values."""
         return self.model, tuple(self.set), tuple(self.where)
 
-    def values(self) -> list[Any]:
+    def values(self, vendor: str) -> list[Any]:
         """Return the values in the form that the database takes."""
-        columns = _columns(self.model, connection.vendor)
+        columns = _columns(self.model, vendor)
         pairs = (*self.set.items(), *self.where.items())
         return [columns[name].prepared(value) for name, value in pairs]
 
     def apply(self) -> int:
         """Make the change now; return how many rows it touched."""
+        connection = execution.here()
         sql = _update_sql(self.shape, guarded=False, vendor=connection.vendor)
-        return execution.affected(sql, self.values())
+        return execution.affected(connection, sql, self.values(connection.vendor))
 
 
 _Shape = tuple[type[Model], tuple[str, ...], tuple[str, ...]]
@@ -160,12 +161,14 @@ def together(only_if: Change | None = None) -> Iterator[Batch]:
 def _send(batch: Batch) -> bool:
     if not batch.rows and not batch.changes:
         return batch.only_if is None or batch.only_if.apply() > 0
+    connection = execution.here()
+    write = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
-        done = _in_one_statement(batch)
+        done = write(batch, connection)
     else:
         # Within somebody's transaction a refusal must leave that one usable: a savepoint.
         with transaction.atomic():
-            done = (_in_one_statement if connection.vendor == "postgresql" else _one_by_one)(batch)
+            done = write(batch, connection)
     for row in batch.rows if done else ():
         if row.instance is not None:
             state = row.instance._state  # noqa: SLF001 - what save() does
@@ -173,7 +176,7 @@ def _send(batch: Batch) -> bool:
     return done
 
 
-def _one_by_one(batch: Batch) -> bool:
+def _one_by_one(batch: Batch, connection: Any) -> bool:
     if batch.only_if is not None and not batch.only_if.apply():
         return False
     for item in batch.changes:
@@ -181,24 +184,24 @@ def _one_by_one(batch: Batch) -> bool:
     for model, rows in _runs(batch.rows):
         for row in rows:
             sql = _insert_sql(model, 1, guarded=False, vendor=connection.vendor)
-            execution.affected(sql, _values(model, [row]))
+            execution.affected(connection, sql, _values(model, [row], connection.vendor))
     return True
 
 
-def _in_one_statement(batch: Batch) -> bool:
-    runs = list(_runs(batch.rows))
+def _in_one_statement(batch: Batch, connection: Any) -> bool:
+    vendor, runs = connection.vendor, list(_runs(batch.rows))
     guard = batch.only_if
-    values = [] if guard is None else guard.values()
+    values = [] if guard is None else guard.values(vendor)
     for item in batch.changes:
-        values += item.values()
+        values += item.values(vendor)
     for model, rows in runs:
-        values += _values(model, rows)
+        values += _values(model, rows, vendor)
     sql = _statement(
         None if guard is None else guard.shape,
         tuple(item.shape for item in batch.changes),
         tuple((model, len(rows)) for model, rows in runs),
     )
-    ((done,),) = execution.fetch_all(sql, values)
+    ((done,),) = execution.fetch_all(connection, sql, values)
     return bool(done)
 
 
@@ -282,16 +285,6 @@ class _Column:
         """Return a value in the form that the database takes."""
         return value if self.ready is None else self.ready(value)
 
-    def of(self, row: _Row) -> Any:
-        """Return what a row puts here."""
-        if self.is_stamped:
-            value = row.values[self.attribute] = timezone.now()
-        elif self.attribute in row.values:
-            value = row.values[self.attribute]
-        else:
-            value = self.default()
-        return self.prepared(value)
-
 
 @lru_cache(maxsize=256)
 def _columns(model: type[Model], vendor: str) -> dict[str, _Column]:
@@ -339,6 +332,18 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     return prepared if isinstance(item, GenericIPAddressField) else None
 
 
-def _values(model: type[Model], rows: Sequence[_Row]) -> list[Any]:
-    columns = _columns(model, connection.vendor).values()
-    return [column.of(row) for row in rows for column in columns]
+def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
+    """Return what rows put into their columns, one after the other."""
+    columns = _columns(model, vendor).values()
+    found: list[Any] = []
+    for row in rows:
+        given = row.values
+        for column in columns:
+            if column.is_stamped:
+                value = given[column.attribute] = timezone.now()
+            elif column.attribute in given:
+                value = given[column.attribute]
+            else:
+                value = column.default()
+            found.append(value if column.ready is None else column.ready(value))
+    return found

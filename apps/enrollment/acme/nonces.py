@@ -16,7 +16,6 @@ from uuid import UUID
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.db import connection
 
 from apps import clock
 from apps.enrollment.acme.problems import Refusal, Type
@@ -71,8 +70,9 @@ def consume(nonce: UUID) -> None:
     Raises:
         Refusal: badNonce, used before.
     """
-    table = connection.ops.quote_name(AcmeUsedNonce._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
-    if connection.vendor == "postgresql":
+    here = execution.here()
+    table = here.ops.quote_name(AcmeUsedNonce._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
+    if here.vendor == "postgresql":
         statement = (
             f"WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) "  # noqa: S608 - a constant table name
             f"INSERT INTO {table} (nonce) SELECT %s::uuid FROM fast ON CONFLICT DO NOTHING"
@@ -81,7 +81,7 @@ def consume(nonce: UUID) -> None:
     else:
         statement = f"INSERT INTO {table} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
         value = nonce.hex
-    if execution.affected(statement, [value]) != 1:
+    if execution.affected(here, statement, [value]) != 1:
         raise _bad()
 
 

@@ -60,7 +60,7 @@ def test_rows_count_and_errors_are_djangos():
     Policy.objects.create(name="web")
     assert connection.takes_prepared()
     assert len(_NAMES.all("web")) == 1
-    assert execution.affected("UPDATE policies_policy SET name = %s", ["new"]) == 1
+    assert execution.affected(connection, "UPDATE policies_policy SET name = %s", ["new"]) == 1
     with pytest.raises(IntegrityError):
         writes.insert(Policy(name="new"))
     # The connection is in no transaction, and works on.
