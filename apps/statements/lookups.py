@@ -121,6 +121,12 @@ class Lookup:
         rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
         return rows[0] if rows else None
 
+    def statement(self, *values: Any) -> tuple[str, list[Any]]:
+        """Return the query itself and its parameters, to be a part of another statement."""
+        connection = execution.here()
+        compiled = self._for(connection)
+        return compiled.sql, compiled.bound(values, connection)
+
     def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a raw row with its columns as Django's fields show them."""
         connection = execution.here()

@@ -2,6 +2,7 @@
 
 One joined query loads the account with what its endpoint demands; then the signature is
 verified, and only then the nonce is used up: nobody without a key can write to the database.
+For accounts that a process has met, the key is at hand, and query and nonce are one statement.
 """
 
 import ipaddress
@@ -23,7 +24,13 @@ from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import AccountStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeEndpoint
-from apps.errors import AuthenticationFailed, Malformed, NotFound
+from apps.errors import (
+    AuthenticationFailed,
+    BadAlgorithm,
+    BadMessageSignature,
+    Malformed,
+    NotFound,
+)
 from apps.principals import Principal
 from apps.rest import trace
 from apps.statements.lookups import TEXT, Lookup
@@ -209,13 +216,12 @@ def authenticate(
     ip = client_address(request)
     jwk, account = None, None
     if by_account:
-        door, account = _account(message.text("kid"), application, profile, ip)
-        key = jws.load_key(account.jwk)
+        door, account = _account(message, nonce, _base(application, profile), ip)
     else:
-        door, jwk = door_named(application, profile), message.header["jwk"]
-        key = jws.load_key(jwk)
-    jws.verify(message, key)
-    nonces.consume(nonce)
+        jwk = message.header["jwk"]
+        jws.verify(message, jws.load_key(jwk))
+        row = nonces.consume_and_find(nonce, _DOOR_QUERY, application, profile)
+        door = _opened(row, _base(application, profile))
     if account is not None and account.status != AccountStatus.VALID:
         raise AuthenticationFailed(f"The account is {account.status}.")
     return Signed(door=door, jws=message, jwk=jwk, account=account, ip=ip, url=url)
@@ -228,9 +234,7 @@ def door_named(application: str, profile: str) -> Door:
         NotFound: no such pair, no ACME there, or the door is closed.
     """
     row = _DOOR_QUERY.first_raw(application, profile)
-    if row is None:
-        raise NotFound(_NO_DOOR)
-    return _opened(_door(row, _base(application, profile)))
+    return _opened(row, _base(application, profile))
 
 
 def pairing_of(door: Door) -> Pairing:
@@ -278,20 +282,60 @@ _ACCOUNT_QUERY = Lookup(
 )
 
 
-def _account(kid: str, application: str, profile: str, ip: str) -> tuple[Door, Account]:
-    """Return the account that a ``kid`` names, with its endpoint, by one query."""
-    base = _base(application, profile)
-    prefix = f"{base}/acct/"
+_met: dict[tuple[str, str], tuple[Any, ...]] = {}
+_MAX_MET = 4096
+
+
+def _account(message: Jws, nonce: UUID, base: str, ip: str) -> tuple[Door, Account]:
+    """Return the account that signed, with its endpoint; the nonce is used up.
+
+    Raises:
+        BadMessageSignature: it is not the account's key that signed.
+        Refusal: a used nonce, an unknown account, or not one for this address.
+        NotFound: the endpoint is closed.
+    """
+    kid, prefix = message.text("kid"), f"{base}/acct/"
     if not kid.startswith(prefix):
         raise _unknown_account()
-    row = _ACCOUNT_QUERY.first_raw(kid[len(prefix) :], application, profile)
-    if row is None:
-        raise _unknown_account()
+    application, profile = base.rsplit("/", 2)[1:]
+    values = kid[len(prefix) :], application, profile
+    known = _met.get((base, kid))
+    if known is not None and _signed_by(message, known, base):
+        row = nonces.consume_and_find(nonce, _ACCOUNT_QUERY, *values)
+        if row != known:  # perhaps its key: what counts is what the account is now
+            _met.pop((base, kid), None)
+            _verify(message, row, base)
+    else:
+        row = _ACCOUNT_QUERY.first_raw(*values)
+        _verify(message, row, base)
+        nonces.consume(nonce)
+    assert row is not None
+    if len(_met) >= _MAX_MET:
+        _met.clear()
+    _met[base, kid] = row
     door, account, networks = _account_at_door(row, base)
-    _opened(door)
+    if not door.enabled:
+        raise NotFound(_NO_DOOR)
     if networks and not inside(ip, networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
     return door, account
+
+
+def _signed_by(message: Jws, row: tuple[Any, ...], base: str) -> bool:
+    """Tell whether the key that an account had lately has signed; it may have another by now."""
+    try:
+        _verify(message, row, base)
+    except (BadMessageSignature, BadAlgorithm):
+        return False
+    return True
+
+
+def _verify(message: Jws, row: tuple[Any, ...] | None, base: str) -> None:
+    """Check the signature by the key of an account as a row shows it."""
+    if row is None:
+        raise _unknown_account()
+    _, account, _ = _account_at_door(row, base)
+    jws.verify(message, jws.load_key(account.jwk))
 
 
 @lru_cache(maxsize=4096)
@@ -349,8 +393,9 @@ def _as_door(row: tuple[Any, ...], base: str) -> Door:
     )
 
 
-def _opened(door: Door) -> Door:
-    if not door.enabled:
+def _opened(row: tuple[Any, ...] | None, base: str) -> Door:
+    door = _door(row, base) if row is not None else None
+    if door is None or not door.enabled:
         raise NotFound(_NO_DOOR)
     return door
 

@@ -11,6 +11,7 @@ import hmac
 import os
 import re
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,6 +23,7 @@ from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
 from apps.statements import execution
+from apps.statements.lookups import Lookup
 
 LIFETIME_S = 3600
 _TIME_OCTETS, _RANDOM_OCTETS, _TAG_OCTETS = 4, 12, 16
@@ -71,18 +73,66 @@ def consume(nonce: UUID) -> None:
         Refusal: badNonce, used before.
     """
     here = execution.here()
-    table = here.ops.quote_name(AcmeUsedNonce._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
-    if here.vendor == "postgresql":
-        statement = (
-            f"WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)) "  # noqa: S608 - a constant table name
-            f"INSERT INTO {table} (nonce) SELECT %s::uuid FROM fast ON CONFLICT DO NOTHING"
-        )
-        value = str(nonce)
-    else:
-        statement = f"INSERT INTO {table} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
-        value = nonce.hex
-    if execution.affected(here, statement, [value]) != 1:
+    if execution.affected(here, _use(here), [_stored(nonce, here)]) != 1:
         raise _bad()
+
+
+def consume_and_find(nonce: UUID, lookup: Lookup, *values: Any) -> tuple[Any, ...] | None:
+    """Use a nonce up and run a query, in one statement where the database can.
+
+    Args:
+        nonce: checked before.
+        lookup: its first column is never null.
+        values: for its slots.
+
+    Returns:
+        The first row as ``lookup.first_raw`` gives it, or ``None``.
+
+    Raises:
+        Refusal: badNonce, used before.
+    """
+    here = execution.here()
+    if here.vendor != "postgresql":
+        consume(nonce)
+        return lookup.first_raw(*values)
+    query, bound = lookup.statement(*values)
+    ((used, *row), *_) = execution.fetch_all(
+        here, _use_and_find(query), [_stored(nonce, here), *bound]
+    )
+    if not used:
+        raise _bad()
+    return tuple(row) if row[0] is not None else None
+
+
+@lru_cache(maxsize=16)
+def _use_and_find(query: str) -> str:
+    """Return the statement; always one row, whether the query finds anything or not."""
+    return (
+        f"{_fast(_table())} RETURNING 1) SELECT EXISTS (SELECT 1 FROM used), found.* "  # noqa: S608 - a constant table name
+        f"FROM (SELECT 1) AS one LEFT JOIN ({query}) AS found ON true"
+    )
+
+
+def _use(here: Any) -> str:
+    if here.vendor == "postgresql":
+        return f"{_fast(_table())} RETURNING 1) SELECT 1 FROM used"  # noqa: S608 - a constant table name
+    return f"INSERT INTO {_table()} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
+
+
+def _fast(table: str) -> str:
+    return (
+        f"WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)), "  # noqa: S608 - a constant table name
+        f"used AS (INSERT INTO {table} (nonce) SELECT %s::uuid FROM fast ON CONFLICT DO NOTHING"
+    )
+
+
+def _table() -> str:
+    name: str = AcmeUsedNonce._meta.db_table  # noqa: SLF001 - Django's documented Meta API
+    return f'"{name}"'
+
+
+def _stored(nonce: UUID, here: Any) -> str:
+    return str(nonce) if here.vendor == "postgresql" else nonce.hex
 
 
 def purge() -> str:

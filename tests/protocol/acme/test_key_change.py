@@ -113,3 +113,17 @@ def test_a15_nobody_takes_over_another_account(client, open_endpoint, new_key):
     assert kind(answer) == "malformed"
     assert unchanged(client)
     assert unchanged(thief)
+
+
+def test_a15_the_old_key_is_refused_at_once_also_where_it_was_seen_lately(client):
+    """The process remembers keys of accounts it has met; what the database says counts."""
+    old = client.key
+    assert client.order("www.example.com").status_code == 201
+    new = ec.generate_private_key(ec.SECP256R1())
+    AcmeAccount.objects.update(jwk=jwk_of(new))
+    refused = client.order("www.example.com")
+    assert kind(refused) == "malformed"
+    client.key = new
+    assert client.order("www.example.com").status_code == 201
+    client.key = old
+    assert kind(client.order("www.example.com")) == "malformed"
