@@ -4,6 +4,7 @@ import ipaddress
 import logging
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q
@@ -116,8 +117,13 @@ def client_address(request: Request | HttpRequest) -> str:
 
     Only the TCP peer counts: forwarding headers are written by whoever sends them.
     """
+    return _canonical(request.META.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(maxsize=1024)
+def _canonical(text: str) -> str:
     try:
-        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return ""
     mapped = getattr(address, "ipv4_mapped", None)

@@ -181,7 +181,8 @@ class RowLookup(Generic[_Row]):
 
     def all(self, *values: Any) -> list[_Row]:
         """Return the rows for these values, given in the order of the slots."""
-        return [self._row(columns) for columns in self._lookup.all(*values)]
+        met: dict[Any, Any] = {}
+        return [self._row(columns, met) for columns in self._lookup.all(*values)]
 
     def first(self, *values: Any) -> _Row | None:
         """Return the first row for these values, ``None`` when there is none."""
@@ -196,16 +197,19 @@ class RowLookup(Generic[_Row]):
         raw = self._lookup.first_raw(*values)
         return self._shared(raw) if raw is not None else None
 
-    def _row(self, columns: tuple[Any, ...]) -> _Row:
+    def _row(self, columns: tuple[Any, ...], met: dict[Any, Any] | None = None) -> _Row:
+        """Return a row; what several rows of one answer point at is made once, kept in ``met``."""
         made: dict[str, Any] = {}
         at = 0
         for part in self._parts:
             end = at + len(part.names)
             mine, at = columns[at:end], end
-            row = part.made(mine)
-            made[part.path] = row
+            known = met.get((part.path, mine[part.key])) if met is not None and part.path else None
+            row = made[part.path] = known if known is not None else part.made(mine)
             if part.path and made[part.parent] is not None:
                 setattr(made[part.parent], part.relation, row)
+                if met is not None:
+                    met[part.path, mine[part.key]] = row
         found: _Row = made[""]
         return found
 

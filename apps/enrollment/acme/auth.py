@@ -313,7 +313,7 @@ def _account(message: Jws, nonce: UUID, base: str, ip: str) -> tuple[Door, Accou
     if len(_met) >= _MAX_MET:
         _met.clear()
     _met[base, kid] = row
-    door, account, networks = _account_at_door(row, base)
+    door, account, networks, _ = _account_at_door(row, base)
     if not door.enabled:
         raise NotFound(_NO_DOOR)
     if networks and not inside(ip, networks):
@@ -334,13 +334,18 @@ def _verify(message: Jws, row: tuple[Any, ...] | None, base: str) -> None:
     """Check the signature by the key of an account as a row shows it."""
     if row is None:
         raise _unknown_account()
-    _, account, _ = _account_at_door(row, base)
-    jws.verify(message, jws.load_key(account.jwk))
+    *_, key = _account_at_door(row, base)
+    jws.verify(message, key)
 
 
 @lru_cache(maxsize=4096)
-def _account_at_door(row: tuple[Any, ...], base: str) -> tuple[Door, Account, tuple[str, ...]]:
-    """Return what a row says; a client's next requests find the same row, unless it changed."""
+def _account_at_door(
+    row: tuple[Any, ...], base: str
+) -> tuple[Door, Account, tuple[str, ...], jws.PublicKey]:
+    """Return door, account, networks and key as a row has them.
+
+    A client's next requests find the same row, unless something changed.
+    """
     columns = _ACCOUNT_QUERY.converted(row)
     pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = columns[
         : len(_ACCOUNT)
@@ -354,7 +359,8 @@ def _account_at_door(row: tuple[Any, ...], base: str) -> tuple[Door, Account, tu
         contacts=tuple(contacts),
         bound=tuple(bound) if eab_key_id is not None else None,
     )
-    return _as_door(columns[len(_ACCOUNT) :], base), account, tuple(networks or ())
+    door = _as_door(columns[len(_ACCOUNT) :], base)
+    return door, account, tuple(networks or ()), jws.load_key(jwk)
 
 
 def inside(ip: str, networks: Sequence[str]) -> bool:

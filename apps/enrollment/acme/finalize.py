@@ -8,11 +8,12 @@ process is found again without anybody having written down where.
 from datetime import datetime
 
 from django.db import IntegrityError
+from django.db.models import Exists, OuterRef
 
 from apps import clock
 from apps.certificates import issuance
 from apps.certificates.issuance import Enrollment, Pending
-from apps.certificates.models import Certificate, EnrollmentMethod
+from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.certificates.signing import Issued, is_renewed_or_renewing
 from apps.enrollment.acme import jws, orders
 from apps.enrollment.acme.auth import Signed, pairing_of
@@ -32,18 +33,22 @@ from pki.template import TypeValue
 _NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 _MAX_COMMON_NAME = 64
 
-_ACCOUNT_WITH = Lookup(
-    lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).values_list("pk")[:1],
-    thumbprint=TEXT,
-)
-_AUTHORIZATIONS_OF = Lookup(
-    lambda url_id: AcmeOrderAuthorization.objects.filter(order__url_id=url_id).values_list(
-        "authorization__identifier_value",
-        "authorization__status",
-        "authorization__expires_at",
-        "authorization__created_at",
+# Of each authorization of an order; the last two are the same in every row.
+_STANDING = Lookup(
+    lambda url_id, thumbprint: (
+        AcmeOrderAuthorization.objects.filter(order__url_id=url_id)
+        .order_by()
+        .values_list(
+            "authorization__identifier_value",
+            "authorization__status",
+            "authorization__expires_at",
+            "authorization__created_at",
+            Exists(AcmeAccount.objects.filter(thumbprint=thumbprint)),
+            Exists(CertificateRequest.objects.filter(pk=OuterRef("order_id"))),
+        )
     ),
     url_id=TEXT,
+    thumbprint=TEXT,
 )
 
 
@@ -70,13 +75,12 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
     parsed = _parsed(jws.decode(text))
     identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
     common_name = _require_names(parsed, identifiers)
-    _require_other_key(signed, parsed)
     _require_profile(signed, order)
-    oldest = _require_authorizations(order)
+    oldest = _require_standing(order, parsed)
     if signed.door.check_caa and recheck.is_due(oldest) and recheck.require(order):
         # The look-ups took their time; much can have happened meanwhile.
         order = _ready(signed, url_id)
-        _require_authorizations(order)
+        _require_standing(order, parsed)
     enrollment = Enrollment(
         principal=signed.principal(),
         pairing=pairing_of(signed.door),
@@ -97,10 +101,14 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
 
 
 def _ready(signed: Signed, url_id: str) -> AcmeOrder:
-    order = orders.read(signed, url_id)
-    if order.status != OrderStatus.READY:
-        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
+    order = orders.own(signed, url_id)
+    if order.status != OrderStatus.READY or order.expires_at <= clock.now():
+        raise _not_ready(orders.follow(order))
     return order
+
+
+def _not_ready(order: AcmeOrder) -> Refusal:
+    return Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
 
 
 def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
@@ -112,7 +120,7 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
         # Somebody else finalizes the same order, or renewed the same certificate, right now.
         if orders.follow(order).status == OrderStatus.READY:
             raise
-        raise Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.") from error
+        raise _not_ready(order) from error
     except UpstreamUnavailable:
         # Reserved but not signed: the reconciler will, and the order follows.
         if orders.follow(order).status == OrderStatus.READY:
@@ -189,39 +197,36 @@ def _difference(names: set[TypeValue], wanted: set[TypeValue]) -> str:
     return f"The names of the CSR are not those of the order: {' and '.join(found)}."[:1000]
 
 
-def _require_other_key(signed: Signed, parsed: ParsedCSR) -> None:
-    """Refuse a certificate for any account's own key (RFC 8555 section 11.1)."""
-    thumbprint = jws.thumbprint_of(parsed.public_key)
-    if not thumbprint:
-        return
-    own = thumbprint == signed.the_account().thumbprint
-    if own or _ACCOUNT_WITH.first(thumbprint) is not None:
-        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
-
-
 def _require_profile(signed: Signed, order: AcmeOrder) -> None:
     if order.profile and order.profile != signed.door.profile_name:
         raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
 
 
-def _require_authorizations(order: AcmeOrder) -> datetime:
-    """Refuse, and end, an order of which an authorization was lost or ran out meanwhile.
+def _require_standing(order: AcmeOrder, parsed: ParsedCSR) -> datetime:
+    """Refuse an order with a request already, a lost authorization, or an account's own key.
+
+    An order of which an authorization was lost or ran out meanwhile ends here.
 
     Returns:
-        When the oldest of them was made: no proof is older.
+        When the oldest authorization was made: no proof is older.
     """
     now = clock.now()
-    rows = _AUTHORIZATIONS_OF.all(order.url_id)
+    rows = _STANDING.all(order.url_id, jws.thumbprint_of(parsed.public_key))
+    *_, of_an_account, requested = rows[0]
+    if requested:  # by somebody who did not come back to say so
+        raise _not_ready(orders.follow(order))
+    if of_an_account:  # RFC 8555 section 11.1
+        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
     lost = [
         name
-        for name, status, expires_at, _ in rows
+        for name, status, expires_at, *_ in rows
         if status != AuthorizationStatus.VALID or expires_at <= now
     ]
     if lost:
         detail = f"The authorization for {lost[0]} is no longer valid."
         orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
         raise Refusal(Type.UNAUTHORIZED, detail)
-    return min(created_at for *_, created_at in rows)
+    return min(created_at for *_, created_at, _, _ in rows)
 
 
 def _predecessor(order: AcmeOrder) -> Certificate | None:
