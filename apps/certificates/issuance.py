@@ -80,7 +80,7 @@ def evaluate(enrollment: Enrollment) -> Decision:
         BadCSR: the CSR cannot be read.
         InvalidTransition: the authority is not active.
     """
-    _authorise(enrollment)
+    authorise(enrollment)
     return decide(enrollment.pairing, enrollment.csr, enrollment.wish)
 
 
@@ -98,7 +98,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         InvalidTransition: the authority is not active.
         UpstreamUnavailable: the key backend did not answer; the reconciler finishes the request.
     """
-    _authorise(enrollment)
+    authorise(enrollment)
     try:
         decision = decide(enrollment.pairing, enrollment.csr, enrollment.wish)
     except BadCSR as error:
@@ -114,31 +114,20 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         made_key = key_material.make(decision.leaf.key_algorithm)
         decision = decision.with_key(made_key.public_key_der)
 
-    request = _new_request(enrollment, decision, approvals.first_state(enrollment.pairing))
+    request = new_request(enrollment, decision, approvals.first_state(enrollment.pairing))
     if made_key is not None:
         request.sealed_private_key = key_material.seal_for_request(request, made_key)
     if request.state == RequestState.PENDING_APPROVAL:
         with _one_commit(request):
             _insert(request)
-            record(
-                Event.REQUEST_PENDING_APPROVAL,
-                principal=enrollment.principal,
-                subject=request,
-                application_id=request.application_id,
-            )
+            record_acceptance(request, enrollment)
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
     with _one_commit(request):
         signing.reserve(request, intent)
         _insert(request)
-        record(
-            Event.REQUEST_APPROVED,
-            principal=enrollment.principal,
-            subject=request,
-            application_id=request.application_id,
-            serial_number=request.serial_number,
-        )
+        record_acceptance(request, enrollment)
     return signing.sign(request, intent, enrollment.principal, enrollment.also)
 
 
@@ -163,7 +152,12 @@ def outcome_of(request: CertificateRequest) -> Issued | Pending:
     raise InvalidTransition(f"The request is {request.state}. {request.failure}".strip())
 
 
-def _authorise(enrollment: Enrollment) -> None:
+def authorise(enrollment: Enrollment) -> None:
+    """Refuse unless the principal may request at the pairing, through this door.
+
+    Raises:
+        AccessDenied, NotFound: see ``access.require``; or the door is closed.
+    """
     access.require(
         enrollment.principal,
         Permission.REQUEST_CERTIFICATES,
@@ -190,9 +184,10 @@ def _one_commit(request: CertificateRequest) -> Iterator[None]:
         yield
 
 
-def _new_request(
+def new_request(
     enrollment: Enrollment, decision: Decision, state: RequestState
 ) -> CertificateRequest:
+    """Return the row of an accepted enrollment, not written yet."""
     pairing = enrollment.pairing
     assert decision.leaf is not None
     return CertificateRequest(
@@ -226,10 +221,22 @@ def _insert(request: CertificateRequest) -> None:
     writes.insert(request)
 
 
-def _keep_refusal(
+def record_acceptance(request: CertificateRequest, enrollment: Enrollment) -> None:
+    """Record that a request waits for approval, or may be signed, with the caller's writes."""
+    waits = request.state == RequestState.PENDING_APPROVAL
+    record(
+        Event.REQUEST_PENDING_APPROVAL if waits else Event.REQUEST_APPROVED,
+        principal=enrollment.principal,
+        subject=request,
+        application_id=request.application_id,
+        **({} if waits else {"serial_number": request.serial_number}),
+    )
+
+
+def refused_request(
     enrollment: Enrollment, violations: tuple[Violation, ...], decision: Decision | None
 ) -> CertificateRequest:
-    """Put a refusal on record: who asked for what, and every reason why not."""
+    """Return the row that tells who asked for what, and every reason why not; not written yet."""
     pairing = enrollment.pairing
     given = enrollment.csr or b""
     csr = given.der if isinstance(given, ParsedCSR) else given
@@ -237,28 +244,38 @@ def _keep_refusal(
         csr = decision.csr.der
     version = pairing.profile.policy.current_version
     assert version is not None
-    listed = [violation.as_dict() for violation in violations]
+    return CertificateRequest(
+        application=pairing.application,
+        profile=pairing.profile,
+        profile_revision=pairing.profile.revision,
+        policy_version=version,
+        authority=pairing.profile.authority,
+        state=RequestState.REJECTED,
+        method=enrollment.method,
+        requested_by=enrollment.principal.actor,
+        requester_label=enrollment.principal.label[:200],
+        csr_der=csr if len(csr) <= _MAX_STORED_CSR else b"",
+        leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
+        violations=[violation.as_dict() for violation in violations],
+    )
+
+
+def record_refusal(request: CertificateRequest, enrollment: Enrollment) -> None:
+    """Record a refusal with the caller's writes."""
+    record(
+        Event.REQUEST_REJECTED,
+        principal=enrollment.principal,
+        subject=request,
+        application_id=request.application_id,
+        violations=request.violations,
+    )
+
+
+def _keep_refusal(
+    enrollment: Enrollment, violations: tuple[Violation, ...], decision: Decision | None
+) -> CertificateRequest:
+    request = refused_request(enrollment, violations, decision)
     with writes.together():
-        request = CertificateRequest(
-            application=pairing.application,
-            profile=pairing.profile,
-            profile_revision=pairing.profile.revision,
-            policy_version=version,
-            authority=pairing.profile.authority,
-            state=RequestState.REJECTED,
-            method=enrollment.method,
-            requested_by=enrollment.principal.actor,
-            requester_label=enrollment.principal.label[:200],
-            csr_der=csr if len(csr) <= _MAX_STORED_CSR else b"",
-            leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
-            violations=listed,
-        )
         writes.insert(request)
-        record(
-            Event.REQUEST_REJECTED,
-            principal=enrollment.principal,
-            subject=request,
-            application_id=pairing.application_id,
-            violations=listed,
-        )
+        record_refusal(request, enrollment)
     return request

@@ -6,7 +6,7 @@ one request never yields two different certificates.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -125,13 +125,52 @@ def sign(
         UpstreamUnavailable: the key backend did not answer; the request stays ``signing``.
     """
     private_key_der = key_material.of_request(request)
-    der = _signed(intent, private_key_der)
-    certificate = _certificate_row(request, intent, der)
+    certificate = signed_row(request, intent, private_key_der)
+    return _store(request, certificate, private_key_der, principal, also)
+
+
+def signed_row(
+    request: CertificateRequest, intent: Intent, private_key_der: bytes | None = None
+) -> Certificate:
+    """Sign the reserved bytes; return the certificate's row, not stored yet.
+
+    Raises:
+        UpstreamUnavailable: the key backend did not answer; the request stays ``signing``.
+    """
+    certificate = _certificate_row(request, intent, _signed(intent, private_key_der))
     if private_key_der is not None:
         certificate.sealed_private_key = key_material.seal_for_certificate(
             certificate.pk, private_key_der
         )
-    return _store(request, certificate, private_key_der, principal, also)
+    return certificate
+
+
+def store_many(
+    pairs: Sequence[tuple[CertificateRequest, Certificate]], principal: Principal
+) -> list[Issued]:
+    """Store certificates of requests that are ``signing``: all in one commit, or else one by one.
+
+    One by one is for the rare case that another worker has finished one of them meanwhile.
+    """
+    changes = [
+        states.edge(request, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
+        for request, _ in pairs
+    ]
+    together = writes.Change(
+        CertificateRequest,
+        set=changes[0].set,
+        where={"id": [request.pk for request, _ in pairs], "state": RequestState.SIGNING.value},
+    )
+    try:
+        with writes.together(only_if=together, touching=len(pairs)):
+            for request, certificate in pairs:
+                writes.insert(certificate)
+                _record_issue(certificate, request, principal)
+    except (IntegrityError, writes.NotAllTouched):
+        return [_store(request, found, None, principal, None) for request, found in pairs]
+    for (request, _), change in zip(pairs, changes, strict=True):
+        states.take_over(request, change)
+    return [Issued(request, found, stored_here=True) for request, found in pairs]
 
 
 def resume(request: CertificateRequest, principal: Principal) -> Issued | None:

@@ -151,7 +151,22 @@ def problem(
         members: extension members of this kind, e.g. ``request_id``.
         headers: further HTTP headers.
     """
-    document: dict[str, Any] = {
+    return HttpResponse(
+        json.dumps(_document(kind, detail, violations) | (members or {})),
+        status=int(kind.status),
+        content_type=CONTENT_TYPE,
+        headers={"Cache-Control": "no-store"} | (headers or {}),
+    )
+
+
+def document_of(error: errors.SealwrightError) -> dict[str, Any]:
+    """Return the problem document of one item among others that went well."""
+    kind = kind_of(error) or INTERNAL
+    return _document(kind, _detail(error, kind), _violations(error)) | _members(error)
+
+
+def _document(kind: Kind, detail: str, violations: Iterable[Violation]) -> dict[str, Any]:
+    return {
         "type": f"{_TYPE_PREFIX}{kind.code}",
         "title": kind.title,
         "status": int(kind.status),
@@ -160,12 +175,6 @@ def problem(
         "instance": f"urn:uuid:{trace.current()}" if trace.current() else "",
         "errors": [_listed(violation) for violation in violations],
     }
-    return HttpResponse(
-        json.dumps(document | (members or {})),
-        status=int(kind.status),
-        content_type=CONTENT_TYPE,
-        headers={"Cache-Control": "no-store"} | (headers or {}),
-    )
 
 
 def _listed(violation: Violation) -> dict[str, str]:

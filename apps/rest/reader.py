@@ -105,9 +105,13 @@ class Reader:
         read = [self.checked_text(item, f"{name}[{i}]") for i, item in enumerate(items)]
         return tuple(item for item in read if item is not None)
 
-    def items(self, name: str, *, limit: int = MAX_LIST) -> list[Any] | None:
+    def items(
+        self, name: str, *, required: bool = False, limit: int = MAX_LIST
+    ) -> list[Any] | None:
         """Return a list of anything."""
         if name not in self.body:
+            if required:
+                self.wrong(name, "", f"{name} is missing.", code="request.field_missing")
             return None
         value = self.body[name]
         if isinstance(value, list) and len(value) <= limit:

@@ -15,6 +15,8 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
+from apps.errors import RateLimited
+
 _MAX_BUCKETS = 10_000
 
 
@@ -36,8 +38,8 @@ class Buckets:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
-    def take(self, key: str) -> float:
-        """Take one token; return 0, or the seconds until there is one when there is none.
+    def take(self, key: str, tokens: int = 1) -> float:
+        """Take tokens; return 0, or the seconds until there are so many when there are not.
 
         The buckets least recently used are forgotten beyond 10 000: an attacker with many
         addresses cannot fill the memory, and a forgotten bucket is merely a full one.
@@ -45,6 +47,7 @@ class Buckets:
         limit: int = settings.SEALWRIGHT[self.setting]
         if limit == 0:
             return 0.0
+        tokens = min(tokens, limit)  # more at once than a minute allows would wait for ever
         rate, now = limit / 60, time.monotonic()
         with self._lock:
             bucket = self._buckets.pop(key, None) or _Bucket(limit, now)
@@ -53,9 +56,9 @@ class Buckets:
             self._buckets[key] = bucket
             if len(self._buckets) > _MAX_BUCKETS:
                 self._buckets.popitem(last=False)
-            if bucket.tokens < 1:
-                return (1 - bucket.tokens) / rate
-            bucket.tokens -= 1
+            if bucket.tokens < tokens:
+                return (tokens - bucket.tokens) / rate
+            bucket.tokens -= tokens
             return 0.0
 
     def clear(self) -> None:
@@ -83,6 +86,17 @@ class CallerThrottle(BaseThrottle):
     def wait(self) -> float | None:
         """Return the whole seconds until the next call may succeed."""
         return math.ceil(self._wait)
+
+
+def charge(user: Any, further_calls: int) -> None:
+    """Count a call that does the work of many as so many.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    wait = calls.take(str(user.pk), further_calls) if further_calls > 0 else 0.0
+    if wait:
+        raise RateLimited(math.ceil(wait))
 
 
 def note_failure(address: str) -> int:

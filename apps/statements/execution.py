@@ -11,10 +11,12 @@ def here() -> Any:
     return connections[DEFAULT_DB_ALIAS]
 
 
-def fetch_all(connection: Any, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """Run a query and return its rows."""
+def fetch_all(
+    connection: Any, sql: str, values: Sequence[Any], *, once: bool = False
+) -> list[tuple[Any, ...]]:
+    """Run a query and return its rows; ``once`` when it will hardly be run again."""
     if connection.vendor == "postgresql" and connection.takes_prepared():
-        rows: list[tuple[Any, ...]] = connection.run_prepared(sql, values)[0]
+        rows: list[tuple[Any, ...]] = connection.run_prepared(sql, values, once=once)[0]
         return rows
     with connection.cursor() as cursor:
         cursor.execute(sql, values)

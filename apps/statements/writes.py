@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, DataError, connection, transaction
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 from django.utils import timezone
 
@@ -31,7 +31,8 @@ class Change:
     Attributes:
         model: whose rows.
         set: new values by column.
-        where: the values that a row must have, by column; none of them ``None``.
+        where: the values that a row must have, by column, none of them ``None``; a list stands
+            for any of its values.
     """
 
     model: type[Model]
@@ -41,13 +42,21 @@ class Change:
     @property
     def shape(self) -> "_Shape":
         """Return all of it but the values."""
-        return self.model, tuple(self.set), tuple(self.where)
+        where = ((n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items())
+        return self.model, tuple(self.set), tuple(where)
 
     def values(self, vendor: str) -> list[Any]:
         """Return the values in the form that the database takes."""
         columns = _columns(self.model, vendor)
-        pairs = (*self.set.items(), *self.where.items())
-        return [columns[name].prepared(value) for name, value in pairs]
+        found = [columns[name].prepared(value) for name, value in self.set.items()]
+        for name, value in self.where.items():
+            if not isinstance(value, list):
+                found.append(columns[name].prepared(value))
+            elif vendor == "postgresql":
+                found.append([columns[name].prepared(item) for item in value])
+            else:
+                found += [columns[name].prepared(item) for item in value]
+        return found
 
     def apply(self) -> int:
         """Make the change now; return how many rows it touched."""
@@ -56,7 +65,12 @@ class Change:
         return execution.affected(connection, sql, self.values(connection.vendor))
 
 
-_Shape = tuple[type[Model], tuple[str, ...], tuple[str, ...]]
+# Model, columns set, and columns asked for, each with the length of its list or 0.
+_Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
+
+
+class NotAllTouched(Exception):
+    """The change of a batch found fewer rows than it had to; nothing was written."""
 
 
 @dataclass(slots=True)
@@ -67,12 +81,14 @@ class Batch:
         only_if: the change that has to touch a row; otherwise nothing else happens.
         changes: further ones, each of other rows; they may find nothing to change.
         rows: to be inserted.
+        touching: how many rows ``only_if`` has to touch; 0 for any.
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
     only_if: Change | None = None
     changes: list[Change] = field(default_factory=list)
     rows: list["_Row"] = field(default_factory=list)
+    touching: int = 0
     done: bool = False
 
 
@@ -83,6 +99,11 @@ class _Row:
     model: type[Model]
     values: dict[str, Any]
     instance: Model | None = None
+
+
+# Once, however many rows the change has touched.
+_GUARDED = "(SELECT 1 FROM guard LIMIT 1) AS guarded"
+_MAX_PREPARED_ROWS = 24
 
 
 class _Open(threading.local):
@@ -135,7 +156,7 @@ def is_gathering() -> bool:
 
 
 @contextmanager
-def together(only_if: Change | None = None) -> Iterator[Batch]:
+def together(only_if: Change | None = None, *, touching: int = 0) -> Iterator[Batch]:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same
@@ -143,14 +164,16 @@ def together(only_if: Change | None = None) -> Iterator[Batch]:
 
     Args:
         only_if: a change that goes first; when it touches no row, nothing else happens.
+        touching: how many rows exactly it has to touch.
 
     Raises:
+        NotAllTouched: it would touch another number of rows; nothing was written.
         IntegrityError: a constraint refuses a row; then nothing was written, the change
             included.
     """
     if _open.batch is not None:
         raise RuntimeError("a batch is being gathered already")
-    batch = _open.batch = Batch(only_if)
+    batch = _open.batch = Batch(only_if, touching=touching)
     try:
         yield batch
     finally:
@@ -177,8 +200,12 @@ def _send(batch: Batch) -> bool:
 
 
 def _one_by_one(batch: Batch, connection: Any) -> bool:
-    if batch.only_if is not None and not batch.only_if.apply():
-        return False
+    if batch.only_if is not None:
+        touched = batch.only_if.apply()
+        if batch.touching and touched != batch.touching:
+            raise NotAllTouched
+        if not touched:
+            return False
     for item in batch.changes:
         item.apply()
     for model, rows in _runs(batch.rows):
@@ -200,8 +227,16 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
         None if guard is None else guard.shape,
         tuple(item.shape for item in batch.changes),
         tuple((model, len(rows)) for model, rows in runs),
+        batch.touching,
     )
-    ((done,),) = execution.fetch_all(connection, sql, values)
+    # Of large batches hardly two have the same number of rows: not worth preparing.
+    once = len(batch.rows) > _MAX_PREPARED_ROWS
+    try:
+        ((done,),) = execution.fetch_all(connection, sql, values, once=once)
+    except DataError as error:
+        if not batch.touching:
+            raise
+        raise NotAllTouched from error
     return bool(done)
 
 
@@ -218,6 +253,7 @@ def _statement(
     guard: _Shape | None,
     changes: tuple[_Shape, ...],
     inserts: tuple[tuple[type[Model], int], ...],
+    touching: int,
 ) -> str:
     """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
     guarded = guard is not None
@@ -231,6 +267,9 @@ def _statement(
     ]
     parts += [f"part{number} AS ({sql})" for number, sql in enumerate(others)]
     done = "true" if guard is None else "EXISTS (SELECT 1 FROM guard)"
+    if touching:
+        # Anything else divides by zero, which undoes the statement as a whole.
+        done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {touching:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
     return f"WITH {', '.join(parts)} SELECT {done}"
 
 
@@ -244,7 +283,7 @@ def _insert_sql(model: type[Model], count: int, *, guarded: bool, vendor: str) -
     into = f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: SLF001 - Django's documented Meta API
     if not guarded:
         return f"{into} VALUES {values}"
-    return f"{into} SELECT given.* FROM guard, (VALUES {values}) AS given"  # noqa: S608 - names of our own columns
+    return f"{into} SELECT given.* FROM {_GUARDED}, (VALUES {values}) AS given"  # noqa: S608 - names of our own columns
 
 
 @lru_cache(maxsize=256)
@@ -253,8 +292,8 @@ def _update_sql(shape: _Shape, *, guarded: bool, vendor: str) -> str:
     columns = _columns(model, vendor)
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
     new = ", ".join(columns[name].assignment for name in names)
-    same = " AND ".join(columns[name].assignment for name in where)
-    source = " FROM guard" if guarded else ""
+    same = " AND ".join(columns[name].comparison(count, vendor) for name, count in where)
+    source = f" FROM {_GUARDED}" if guarded else ""
     return f"UPDATE {table} SET {new}{source} WHERE {same}"  # noqa: S608 - names of our own columns
 
 
@@ -280,6 +319,15 @@ class _Column:
     ready: Callable[[Any], Any] | None
     default: Callable[[], Any]
     is_stamped: bool
+
+    def comparison(self, count: int, vendor: str) -> str:
+        """Return what compares the column with one value, or with any of ``count``."""
+        if not count:
+            return self.assignment
+        quoted = self.assignment.partition(" = ")[0]
+        if vendor == "postgresql":
+            return f"{quoted} = ANY({self.placeholder}[])"
+        return f"{quoted} IN ({', '.join(['%s'] * count)})"
 
     def prepared(self, value: Any) -> Any:
         """Return a value in the form that the database takes."""

@@ -1,13 +1,18 @@
 """How do requests and certificates look in JSON? Rows in, plain dictionaries out."""
 
 import base64
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from apps.certificates import export
+from apps.certificates.bulk import Outcome
 from apps.certificates.decision import Decision
 from apps.certificates.issuance import Pending
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.certificates.signing import Issued
+from apps.errors import SealwrightError
+from apps.rest.problems import document_of
 from pki import bundles, keys, names
 from pki.template import Leaf
 
@@ -90,6 +95,27 @@ def outcome(result: Issued | Pending) -> dict[str, Any]:
         key = keys.private_key_from_pkcs8(result.private_key_der, trusted=True)
         body["private_key_pem"] = keys.private_key_to_pem(key).decode()
     return body
+
+
+def bulk(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Return what many requests became, each with the status it would have had alone."""
+    results = [_bulk_item(item) for item in outcomes]
+    statuses = Counter(item["status"] for item in results)
+    issued, pending = statuses.pop(201, 0), statuses.pop(202, 0)
+    return {
+        "issued": issued,
+        "pending": pending,
+        "refused": statuses.total(),
+        "results": results,
+    }
+
+
+def _bulk_item(item: Outcome) -> dict[str, Any]:
+    if isinstance(item, SealwrightError):
+        problem = document_of(item)
+        return {"status": problem["status"], "request": None, "problem": problem}
+    status = 202 if isinstance(item, Pending) else 201
+    return {"status": status, "request": outcome(item), "problem": None}
 
 
 def decision(result: Decision) -> dict[str, Any]:

@@ -6,6 +6,7 @@ cost a fraction of a serializer; a test holds both against these descriptions.
 
 from rest_framework import serializers
 
+from apps.certificates.bulk import MAX_ENROLLMENTS
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import (
     CertificateSource,
@@ -20,6 +21,7 @@ from apps.rest.schema import (
     SIGNATURE_ALGORITHMS,
     AttributeSchema,
     NameSchema,
+    ProblemSchema,
     ViolationSchema,
     page_schema,
 )
@@ -61,6 +63,33 @@ class RequestBodySchema(serializers.Serializer):
     not_before = serializers.DateTimeField(required=False)
     not_after = serializers.DateTimeField(required=False)
     basic_constraints = BasicConstraintsSchema(required=False)
+
+
+class ManyRequestsItemSchema(serializers.Serializer):
+    """One of many certificate requests: always from a CSR."""
+
+    csr = serializers.CharField(help_text="PKCS#10 as PEM, or base64 of DER")
+    subject = SubjectField(required=False, help_text="attribute to value or values")
+    subject_alt_names = NamesField(required=False)
+    key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES), required=False)
+    extended_key_usages = serializers.ListField(
+        child=serializers.ChoiceField(EXTENDED_KEY_USAGES), required=False
+    )
+    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS, required=False)
+    ttl = serializers.CharField(required=False, help_text="90d, 12h, 30m")
+    not_before = serializers.DateTimeField(required=False)
+    not_after = serializers.DateTimeField(required=False)
+    basic_constraints = BasicConstraintsSchema(required=False)
+
+
+class ManyRequestsSchema(serializers.Serializer):
+    """Up to a hundred certificate requests at one application and profile."""
+
+    application = serializers.CharField(help_text="name or id")
+    profile = serializers.CharField(help_text="name or id; attached to the application")
+    requests = serializers.ListField(
+        child=ManyRequestsItemSchema(), min_length=1, max_length=MAX_ENROLLMENTS
+    )
 
 
 class CertificateRowSchema(serializers.Serializer):
@@ -153,6 +182,23 @@ class OutcomeSchema(RequestRowSchema):
         required=False, help_text="only for a key made by the server"
     )
     retry_after_s = serializers.IntegerField(required=False, help_text="only while pending")
+
+
+class RequestResultSchema(serializers.Serializer):
+    """What one of many requests became."""
+
+    status = serializers.IntegerField(help_text="201, 202, or that of the problem")
+    request = OutcomeSchema(allow_null=True)
+    problem = ProblemSchema(allow_null=True)
+
+
+class ManyOutcomesSchema(serializers.Serializer):
+    """What many requests became, in the order in which they were sent."""
+
+    issued = serializers.IntegerField()
+    pending = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = RequestResultSchema(many=True)
 
 
 class VerdictSchema(serializers.Serializer):

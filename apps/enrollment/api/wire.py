@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from apps.certificates.bulk import MAX_ENROLLMENTS
+from apps.errors import Malformed
 from apps.policies.durations import parse_duration
 from apps.profiles.defaults import Wish
 from apps.rest.naming import read_subject, read_typed_name
@@ -63,6 +65,48 @@ def read_request(body: Any) -> RequestBody:
     wish = _wish(reader, key_algorithm)
     reader.finish()
     return RequestBody(application, profile, csr, wish)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkBody:
+    """A call for many certificates.
+
+    Attributes:
+        application, profile: names or identifiers.
+        requests: for each, CSR and wish, or why it cannot be read.
+    """
+
+    application: str
+    profile: str
+    requests: tuple[tuple[bytes, Wish] | Malformed, ...]
+
+
+def read_bulk(body: Any) -> BulkBody:
+    """Parse ``{"application", "profile", "requests": [{"csr", ...}, ...]}``.
+
+    Raises:
+        Malformed: lists what is wrong with the call; what is wrong with one request stands in
+            its place among the others.
+    """
+    reader = reader_of(body, {"application", "profile", "requests"})
+    application = reader.text("application", required=True) or ""
+    profile = reader.text("profile", required=True) or ""
+    items = reader.items("requests", required=True, limit=MAX_ENROLLMENTS)
+    if items is not None and not items:
+        reader.wrong("requests", "", "requests is empty.", f"1 to {MAX_ENROLLMENTS} of them.")
+    reader.finish()
+    return BulkBody(application, profile, tuple(map(_bulk_item, items or ())))
+
+
+def _bulk_item(item: Any) -> tuple[bytes, Wish] | Malformed:
+    try:
+        reader = reader_of(item, _WISH_FIELDS | {"csr"})
+        csr = reader.pem_or_der("csr", required=True, limit=_MAX_CSR_TEXT)
+        wish = _wish(reader, None)
+        reader.finish()
+    except Malformed as error:
+        return error
+    return csr or b"", wish
 
 
 def read_renewal(body: Any) -> tuple[str, bytes | None]:

@@ -49,12 +49,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """
         return not (self.in_atomic_block or self.queries_logged or self.execute_wrappers)
 
-    def run_prepared(self, sql: str, values: Sequence[Any]) -> tuple[list[tuple[Any, ...]], int]:
+    def run_prepared(
+        self, sql: str, values: Sequence[Any], *, once: bool = False
+    ) -> tuple[list[tuple[Any, ...]], int]:
         """Run one statement as a transaction of its own.
 
         Args:
             sql: with ``%s`` for values, as Django writes it.
             values: in the form that Django's fields give for this database.
+            once: do not keep the statement for the next time.
 
         Returns:
             The rows as cursors return them, and how many were found or changed.
@@ -68,6 +71,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             # Either may connect anew, and forget what the old connection had prepared.
             self.close_if_health_check_failed()
             self.ensure_connection()
+            if once:
+                text = parameters.numbered.__wrapped__(sql)
+                return self._read(self.connection.pgconn.exec_params(text, given))
             try:
                 return self._run(sql, given)
             except _STALE:
@@ -91,11 +97,13 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _run(self, sql: str, given: list[bytes | None]) -> tuple[list[tuple[Any, ...]], int]:
         driver = self.connection
         name = self._prepared.get(sql) or self._prepare(sql)
-        result = driver.pgconn.exec_prepared(name, given)
+        return self._read(driver.pgconn.exec_prepared(name, given))
+
+    def _read(self, result: Any) -> tuple[list[tuple[Any, ...]], int]:
         self._require_done(result)
         rows: list[tuple[Any, ...]] = []
         if result.ntuples:
-            reader = Transformer(driver)
+            reader = Transformer(self.connection)
             reader.set_pgresult(result)
             rows = reader.load_rows(0, result.ntuples, tuple)
         return rows, result.command_tuples or 0

@@ -1,5 +1,6 @@
 """Does the command line do what it says, against a real server on loopback?"""
 
+import base64
 import json
 import stat
 from pathlib import Path
@@ -12,6 +13,7 @@ from typer.testing import CliRunner, Result
 from apps.applications.models import Pairing
 from sealwright.cli import app
 from tests.factories.applications import Team, make_machine, make_team, make_token
+from tests.factories.keys import make_csr
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,3 +146,26 @@ def test_applications_are_listed(run, team):
 def test_text_from_the_server_cannot_steer_the_terminal(run, names):
     result = run("request", *names, "--dns", "\x1b[31mx.example.com", "--server-key", status=3)
     assert "\x1b[31mx" not in result.output
+
+
+def test_many_requests_by_one_call_are_answered_file_by_file(run, names, tmp_path):
+    files = []
+    for number, name in enumerate(["one.example.com", "two.example.com", "a_b.example.com"]):
+        path = tmp_path / f"{number}.csr"
+        der = base64.encodebytes(make_csr(name, number=number)).decode()
+        path.write_text(
+            f"-----BEGIN CERTIFICATE REQUEST-----\n{der}-----END CERTIFICATE REQUEST-----\n"
+        )
+        files.append(path)
+
+    shown = run("request-many", *names, *files, status=3).output
+
+    for number in (0, 1):
+        chain = x509.load_pem_x509_certificates((tmp_path / f"{number}.crt.pem").read_bytes())
+        chain[0].verify_directly_issued_by(chain[1])
+    assert "2.csr: refused" in shown
+    assert not (tmp_path / "2.crt.pem").exists()
+    again = run("request-many", *names, *files, status=1).output
+    assert "overwritten" in again
+    listed = json.loads(run("request-many", *names, files[2], "--json", status=3).stdout)
+    assert listed["refused"] == 1

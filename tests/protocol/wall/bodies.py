@@ -20,6 +20,11 @@ def request(_world: World, side: Side) -> dict[str, Any]:
     return {"application": name, "profile": side.team.profile.name, "csr": csr}
 
 
+def bulk(world: World, side: Side) -> dict[str, Any]:
+    one = request(world, side)
+    return one | {"requests": [{"csr": one.pop("csr")}]}
+
+
 def renewal(_world: World, _side: Side) -> dict[str, Any]:
     return {"key": "new"}
 

@@ -97,6 +97,7 @@ ROWS = [
         POST=Act(201, REQUESTERS, bodies.request),
     ),
     row("certificate-requests/evaluate/", POST=Act(200, EVALUATORS, bodies.request)),
+    row("certificate-requests/bulk/", POST=Act(200, REQUESTERS, bodies.bulk)),
     row(_REQUEST, "request", GET=Act(200, TEAM_READS)),
     row(f"{_REQUEST}approve/", "request", POST=Act(201, TEAM_APPROVES)),
     row(f"{_REQUEST}deny/", "request", POST=Act(200, TEAM_APPROVES)),

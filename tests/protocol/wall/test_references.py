@@ -55,6 +55,8 @@ REFERENCES = [
         "certificate-requests/evaluate/", "application", "application", bodies.request, MEMBERS
     ),
     Reference("certificate-requests/evaluate/", "profile", "attached", bodies.request, MEMBERS),
+    Reference("certificate-requests/bulk/", "application", "application", bodies.bulk, MEMBERS),
+    Reference("certificate-requests/bulk/", "profile", "attached", bodies.bulk, MEMBERS),
     Reference(
         "applications/<slug:reference>/acme/endpoints/",
         "profile",

@@ -1,0 +1,111 @@
+"""The API door for many certificates at once: one call, a hundred CSRs, a result for each."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.applications import access, pairings
+from apps.applications import selectors as application_selectors
+from apps.applications.roles import Permission
+from apps.applications.tokens import principal_of
+from apps.certificates import bulk, issuance
+from apps.certificates.bulk import Outcome
+from apps.certificates.issuance import Enrollment
+from apps.certificates.models import CertificateRequest, EnrollmentMethod
+from apps.enrollment.api import present, wire
+from apps.enrollment.api.idempotency import Attempt, once
+from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
+from apps.errors import Malformed, SealwrightError
+from apps.rest import throttle
+from apps.rest.openapi import problems
+
+
+class BulkView(APIView):
+    """Ask for many certificates."""
+
+    @extend_schema(
+        operation_id="certificate_requests_bulk_create",
+        request=ManyRequestsSchema,
+        responses={200: ManyOutcomesSchema} | problems(404, 409, 422),
+    )
+    def post(self, request: Request) -> Response:
+        """Request up to a hundred certificates from CSRs, at one application and profile.
+
+        Each stands for itself: the result of each has the status that it would have had alone
+        (201 issued, 202 pending, 4xx refused), and a refusal stops none of the others. Counts
+        as so many calls against the rate limit.
+        """
+
+        def work(attempt: Attempt) -> Response:
+            body = wire.read_bulk(request.data)
+            throttle.charge(request.user, len(body.requests) - 1)
+            return Response(present.bulk(_outcomes(request, body, attempt)))
+
+        def may_ask() -> None:
+            principal, body = principal_of(request), wire.read_bulk(request.data)
+            application = application_selectors.application_for(
+                principal, body.application, scoped=False
+            )
+            access.require(principal, Permission.REQUEST_CERTIFICATES, application)
+
+        return once(request, work, may_ask=may_ask)
+
+
+def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[Outcome]:
+    """Return what each request came to, in order."""
+    principal = principal_of(request)
+    pairing = pairings.named(body.application, body.profile)
+    ids = _identifiers(attempt.subject_id, len(body.requests))
+    outcomes: dict[int, Outcome] = dict(_made_before(ids) if attempt.taken_over else ())
+    enrollments: dict[int, Enrollment] = {}
+    for number, (item, request_id) in enumerate(zip(body.requests, ids, strict=True)):
+        if number in outcomes:
+            continue
+        if isinstance(item, Malformed):
+            outcomes[number] = item
+            continue
+        csr, wish = item
+        enrollments[number] = Enrollment(
+            principal=principal,
+            pairing=pairing,
+            method=EnrollmentMethod.API,
+            csr=csr,
+            wish=wish,
+            request_id=request_id,
+        )
+    if enrollments:
+        made = bulk.submit_many(list(enrollments.values()))
+        outcomes |= zip(enrollments, made, strict=True)
+    else:
+        # Whoever may not ask learns nothing else, whatever was sent.
+        issuance.authorise(
+            Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API)
+        )
+    return [outcomes[number] for number in range(len(body.requests))]
+
+
+def _identifiers(first: UUID | None, count: int) -> Sequence[UUID | None]:
+    """Return the identifiers that an idempotency key gives to its requests, rising."""
+    if first is None:
+        return [None] * count
+    return [UUID(int=first.int + number) for number in range(count)]
+
+
+def _made_before(ids: Sequence[UUID | None]) -> list[tuple[int, Outcome]]:
+    """Return what a worker that died had made of this call's requests, by their place."""
+    rows = CertificateRequest.objects.select_related(
+        "application", "profile", "policy_version__policy"
+    ).in_bulk([one for one in ids if one is not None])
+    found: list[tuple[int, Outcome]] = []
+    for number, one in enumerate(ids):
+        if one not in rows:
+            continue
+        try:
+            found.append((number, issuance.outcome_of(rows[one])))
+        except SealwrightError as error:
+            found.append((number, error))
+    return found
