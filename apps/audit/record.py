@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -128,6 +129,7 @@ def _text(value: str, length: int) -> str:
     return redacted(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value))[:length]
 
 
+@lru_cache(maxsize=1024)
 def _sounds_secret(name: str) -> bool:
     """Tell whether a value of this name is a secret, judged word by word (``mapping`` is none)."""
     words = [word.lower() for word in _WORD.findall(name)]

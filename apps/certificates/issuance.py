@@ -30,6 +30,7 @@ from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, 
 from apps.principals import Principal
 from apps.profiles.defaults import Wish
 from apps.statements import writes
+from apps.statements.rows import fresh
 from pki.csr import ParsedCSR
 from pki.findings import Violation
 
@@ -190,12 +191,16 @@ def new_request(
     """Return the row of an accepted enrollment, not written yet."""
     pairing = enrollment.pairing
     assert decision.leaf is not None
-    return CertificateRequest(
+    return fresh(
+        CertificateRequest,
+        related={
+            "application": pairing.application,
+            "profile": pairing.profile,
+            "policy_version": decision.policy_version,
+            "replaces": enrollment.replaces,
+        },
         id=enrollment.request_id or ids.uuid7(),
-        application=pairing.application,
-        profile=pairing.profile,
         profile_revision=pairing.profile.revision,
-        policy_version=decision.policy_version,
         authority_id=decision.issuer.authority_id if decision.issuer else None,
         state=state,
         method=enrollment.method,
@@ -203,7 +208,6 @@ def new_request(
         requester_label=enrollment.principal.label[:200],
         csr_der=decision.csr.der if decision.csr else b"",
         leaf=decision.leaf.as_dict(),
-        replaces=enrollment.replaces,
         created_at=clock.now(),
     )
 

@@ -30,6 +30,7 @@ from apps.certificates.models import (
 from apps.errors import InvalidTransition, PolicyViolation
 from apps.principals import Principal
 from apps.statements import writes
+from apps.statements.rows import fresh
 from pki import build, keys, lint, names, serials
 from pki.algorithms import SignatureAlgorithm
 from pki.reasons import RevocationReason
@@ -279,13 +280,15 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
     leaf, issuer = intent.leaf, intent.issuer
     common_name = next((v for a, v in leaf.subject if a == "common_name"), "")
     subject = names.rfc4514(leaf.subject)
-    return Certificate(
+    return fresh(
+        Certificate,
+        related={
+            "request": request,
+            "application": request.application,
+            "profile": request.profile,
+            "policy_version": request.policy_version,
+        },
         id=ids.uuid7(),
-        request=request,
-        # Objects, not identifiers: whoever shows the new row needs no query for what is at hand.
-        application=request.application,
-        profile=request.profile,
-        policy_version=request.policy_version,
         authority_id=request.authority_id,
         issuer_certificate_id=issuer.authority_certificate_id if issuer else None,
         state=CertificateState.ACTIVE,

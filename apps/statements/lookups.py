@@ -24,6 +24,7 @@ from django.db.models import (
 )
 
 from apps.statements import execution
+from apps.statements.rows import loaded
 
 # Of which kind a slot's value is.
 TEXT, NUMBER, KEY, TIME = TextField(), IntegerField(), UUIDField(), DateTimeField()
@@ -207,7 +208,7 @@ class RowLookup(Generic[_Row]):
             known = met.get((part.path, mine[part.key])) if met is not None and part.path else None
             row = made[part.path] = known if known is not None else part.made(mine)
             if part.path and made[part.parent] is not None:
-                setattr(made[part.parent], part.relation, row)
+                made[part.parent]._state.fields_cache[part.relation] = row  # noqa: SLF001 - as assigning does, for less
                 if met is not None:
                     met[part.path, mine[part.key]] = row
         found: _Row = made[""]
@@ -247,4 +248,4 @@ class _Part:
     def made(self, columns: tuple[Any, ...]) -> Model | None:
         if columns[self.key] is None:
             return None
-        return self.model.from_db("default", self.names, columns)
+        return loaded(self.model, self.names, columns)

@@ -31,6 +31,7 @@ from apps.errors import Malformed, NotFound
 from apps.principals import Principal
 from apps.statements import writes
 from apps.statements.lookups import KEY, TEXT, TIME, RowLookup
+from apps.statements.rows import fresh
 
 RETRY_AFTER_S = 3
 # An authorization about to expire is not handed out again.
@@ -109,7 +110,9 @@ def wanted(
             row = _new(door, account, identifier, expires_at, valid=skipped)
             found.new.append(row)
             if not skipped:
-                found.challenges.extend(AcmeChallenge(authorization=row, type=t) for t in types)
+                found.challenges.extend(
+                    fresh(AcmeChallenge, related={"authorization": row}, type=t) for t in types
+                )
         found.all.append(row)
     if impossible:
         raise refusal_of(impossible)
@@ -235,7 +238,9 @@ def _new(
 ) -> AcmeAuthorization:
     if valid and door.authz_lifetime_h:
         expires_at = clock.now() + timedelta(hours=door.authz_lifetime_h)
-    return AcmeAuthorization(
+    return fresh(
+        AcmeAuthorization,
+        related={},
         account_id=account.id,
         identifier_type=identifier.type,
         identifier_value=identifier.base,

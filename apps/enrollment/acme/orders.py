@@ -26,6 +26,7 @@ from apps.errors import InvalidTransition, Malformed, NotFound, Violation
 from apps.profiles.defaults import Wish
 from apps.statements import writes
 from apps.statements.lookups import TEXT, Lookup, RowLookup
+from apps.statements.rows import fresh
 
 RETRY_AFTER_S = 5
 APPROVAL_RETRY_AFTER_S = 60
@@ -77,7 +78,9 @@ def create(signed: Signed) -> AcmeOrder:
     replaced = _replaced(signed, account, asked)
     ends = clock.now() + timedelta(hours=door.order_lifetime_h)
     wanted = authorizations.wanted(door, account, asked.identifiers, ends)
-    order = AcmeOrder(
+    order = fresh(
+        AcmeOrder,
+        related={"replaces_certificate": replaced},
         account_id=account.id,
         status=order_after(row.status for row in wanted.all),
         identifiers=[identifier.as_dict() for identifier in asked.identifiers],
@@ -87,7 +90,6 @@ def create(signed: Signed) -> AcmeOrder:
         not_after=asked.not_after,
         profile=asked.profile,
         replaces=asked.replaces,
-        replaces_certificate=replaced,
         expires_at=ends,
     )
     try:
@@ -95,7 +97,7 @@ def create(signed: Signed) -> AcmeOrder:
             wanted.insert()
             writes.insert(order)
             for row in wanted.all:
-                writes.insert(AcmeOrderAuthorization(order=order, authorization=row))
+                writes.add(AcmeOrderAuthorization, order_id=order.pk, authorization_id=row.pk)
     except IntegrityError as error:
         if replaced is None:
             raise

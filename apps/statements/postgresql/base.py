@@ -72,7 +72,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.close_if_health_check_failed()
             self.ensure_connection()
             if once:
-                text = parameters.numbered.__wrapped__(sql)
+                text = parameters.numbered_once(sql)
                 return self._read(self.connection.pgconn.exec_params(text, given))
             try:
                 return self._run(sql, given)

@@ -15,6 +15,16 @@ _PLACEHOLDER = re.compile("%s|%%")
 @lru_cache(maxsize=1024)
 def numbered(sql: str) -> bytes:
     """Return a statement with ``$1``, ``$2`` ... for each ``%s``, and ``%`` for ``%%``."""
+    return _numbered(sql)
+
+
+@lru_cache(maxsize=8)
+def numbered_once(sql: str) -> bytes:
+    """Do the same for statements that are long and seldom come again."""
+    return _numbered(sql)
+
+
+def _numbered(sql: str) -> bytes:
     numbers = iter(range(1, sql.count("%s") + 1))
     return _PLACEHOLDER.sub(
         lambda found: f"${next(numbers)}" if found[0] == "%s" else "%", sql

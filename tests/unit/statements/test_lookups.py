@@ -125,6 +125,24 @@ def test_rows_are_whole_and_bring_what_they_point_at(django_assert_num_queries):
     assert isinstance(found.user, User)
 
 
+def test_a_loaded_row_can_be_changed_saved_and_read_again():
+    make_policy("web", {})
+    lookup = RowLookup(
+        Policy,
+        lambda name: Policy.objects.filter(name=name).order_by(),
+        related=("current_version",),
+        name=TEXT,
+    )
+    found = lookup.first("web")
+    assert found.__dict__.keys() == Policy.objects.get().__dict__.keys()
+    found.description = "changed"
+    found.save(update_fields=["description"])
+    found.refresh_from_db()
+    assert found.description == "changed"
+    assert found.current_version.number == 1
+    assert found.versions.count() == 1
+
+
 def test_raw_rows_are_equal_as_long_as_the_database_is():
     policy = make_policy("web", {"a": 1})
     row = _BY_NAME.first_raw("web")
