@@ -44,8 +44,15 @@ def stamped(rows: QuerySet[Any], *columns: str, path: str = "") -> QuerySet[Any,
     return rows.annotate(issuer=current).values_list(
         *columns,
         *(f"{path}{name}" for name in _OWN_STAMP),
-        *(f"issuer__{name}" for name in ISSUER_STAMP),
+        *(_issuer_column(name, path) for name in ISSUER_STAMP),
     )
+
+
+def _issuer_column(name: str, path: str) -> str:
+    """Return where a query has a column of the issuer's stamp; the authority is joined already."""
+    if name.startswith("authority__"):
+        return f"{path}profile__{name}"
+    return f"issuer__{name}"
 
 
 def named(application: str | UUID, profile: str | UUID) -> Pairing:
