@@ -9,19 +9,18 @@ Columns and values come from Django's fields; constraints, defaults and conversi
 ``save()`` and signals are not called: no model here relies on them.
 """
 
-import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from django.db import DEFAULT_DB_ALIAS, DataError, connection, transaction
-from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
+from django.db import DEFAULT_DB_ALIAS, DataError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from apps.statements import execution
+from apps.statements import sql as sql_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,14 @@ class Change:
     where: Mapping[str, Any]
 
     @property
-    def shape(self) -> "_Shape":
+    def shape(self) -> sql_of.Shape:
         """Return all of it but the values."""
         where = ((n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items())
         return self.model, tuple(self.set), tuple(where)
 
     def values(self, vendor: str) -> list[Any]:
         """Return the values in the form that the database takes."""
-        columns = _columns(self.model, vendor)
+        columns = sql_of.columns(self.model, vendor)
         found = [columns[name].prepared(value) for name, value in self.set.items()]
         for name, value in self.where.items():
             if not isinstance(value, list):
@@ -61,12 +60,8 @@ class Change:
     def apply(self) -> int:
         """Make the change now; return how many rows it touched."""
         connection = execution.here()
-        sql = _update_sql(self.shape, guarded=False, vendor=connection.vendor)
+        sql = sql_of.update(self.shape, guarded=False, vendor=connection.vendor)
         return execution.affected(connection, sql, self.values(connection.vendor))
-
-
-# Model, columns set, and columns asked for, each with the length of its list or 0.
-_Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
 
 
 class NotAllTouched(Exception):
@@ -101,8 +96,6 @@ class _Row:
     instance: Model | None = None
 
 
-# Once, however many rows the change has touched.
-_GUARDED = "(SELECT 1 FROM guard LIMIT 1) AS guarded"
 _MAX_PREPARED_ROWS = 24
 
 
@@ -210,7 +203,7 @@ def _one_by_one(batch: Batch, connection: Any) -> bool:
         item.apply()
     for model, rows in _runs(batch.rows):
         for row in rows:
-            sql = _insert_sql(model, 1, guarded=False, vendor=connection.vendor)
+            sql = sql_of.insert(model, 1, guarded=False, vendor=connection.vendor)
             execution.affected(connection, sql, _values(model, [row], connection.vendor))
     return True
 
@@ -223,7 +216,7 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
         values += item.values(vendor)
     for model, rows in runs:
         values += _values(model, rows, vendor)
-    sql = _statement(
+    sql = sql_of.batch(
         None if guard is None else guard.shape,
         tuple(item.shape for item in batch.changes),
         tuple((model, len(rows)) for model, rows in runs),
@@ -248,141 +241,9 @@ def _runs(rows: Sequence[_Row]) -> Iterator[tuple[type[Model], list[_Row]]]:
     yield from found.items()
 
 
-@lru_cache(maxsize=256)
-def _statement(
-    guard: _Shape | None,
-    changes: tuple[_Shape, ...],
-    inserts: tuple[tuple[type[Model], int], ...],
-    touching: int,
-) -> str:
-    """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
-    guarded = guard is not None
-    parts = []
-    if guard is not None:
-        first = _update_sql(guard, guarded=False, vendor="postgresql")
-        parts.append(f"guard AS ({first} RETURNING 1)")
-    others = [_update_sql(shape, guarded=guarded, vendor="postgresql") for shape in changes]
-    others += [
-        _insert_sql(model, count, guarded=guarded, vendor="postgresql") for model, count in inserts
-    ]
-    parts += [f"part{number} AS ({sql})" for number, sql in enumerate(others)]
-    done = "true" if guard is None else "EXISTS (SELECT 1 FROM guard)"
-    if touching:
-        # Anything else divides by zero, which undoes the statement as a whole.
-        done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {touching:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
-    return f"WITH {', '.join(parts)} SELECT {done}"
-
-
-@lru_cache(maxsize=256)
-def _insert_sql(model: type[Model], count: int, *, guarded: bool, vendor: str) -> str:
-    columns = _columns(model, vendor)
-    quote = connection.ops.quote_name
-    names = ", ".join(quote(column.name) for column in columns.values())
-    row = ", ".join(column.placeholder for column in columns.values())
-    values = ", ".join([f"({row})"] * count)
-    into = f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: SLF001 - Django's documented Meta API
-    if not guarded:
-        return f"{into} VALUES {values}"
-    return f"{into} SELECT given.* FROM {_GUARDED}, (VALUES {values}) AS given"  # noqa: S608 - names of our own columns
-
-
-@lru_cache(maxsize=256)
-def _update_sql(shape: _Shape, *, guarded: bool, vendor: str) -> str:
-    model, names, where = shape
-    columns = _columns(model, vendor)
-    table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
-    new = ", ".join(columns[name].assignment for name in names)
-    same = " AND ".join(columns[name].comparison(count, vendor) for name, count in where)
-    source = f" FROM {_GUARDED}" if guarded else ""
-    return f"UPDATE {table} SET {new}{source} WHERE {same}"  # noqa: S608 - names of our own columns
-
-
-@dataclass(frozen=True, slots=True)
-class _Column:
-    """One column of a table on one database.
-
-    Attributes:
-        name: in the database.
-        placeholder: for its value; with a cast where the server could not tell the type.
-        assignment: quoted name, ``=`` and placeholder.
-        attribute: of the model's instances.
-        ready: brings a value into the form that the database takes; ``None`` when it takes it
-            as it is.
-        default: for rows that do not say.
-        is_stamped: Django puts the time of writing there (``auto_now``).
-    """
-
-    name: str
-    placeholder: str
-    assignment: str
-    attribute: str
-    ready: Callable[[Any], Any] | None
-    default: Callable[[], Any]
-    is_stamped: bool
-
-    def comparison(self, count: int, vendor: str) -> str:
-        """Return what compares the column with one value, or with any of ``count``."""
-        if not count:
-            return self.assignment
-        quoted = self.assignment.partition(" = ")[0]
-        if vendor == "postgresql":
-            return f"{quoted} = ANY({self.placeholder}[])"
-        return f"{quoted} IN ({', '.join(['%s'] * count)})"
-
-    def prepared(self, value: Any) -> Any:
-        """Return a value in the form that the database takes."""
-        return value if self.ready is None else self.ready(value)
-
-
-@lru_cache(maxsize=256)
-def _columns(model: type[Model], vendor: str) -> dict[str, _Column]:
-    """Return the columns that an INSERT fills, by attribute."""
-    fields = [
-        item
-        for item in model._meta.local_concrete_fields  # noqa: SLF001 - Django's documented Meta API
-        if not isinstance(item, AutoField)
-    ]
-    return {item.attname: _column(item, vendor) for item in fields}
-
-
-def _column(item: "Field[Any, Any]", vendor: str) -> _Column:
-    placeholder = "%s"
-    if vendor == "postgresql":
-        # Without its length: a cast to varchar(20) would cut longer texts instead of refusing.
-        kind = str(item.db_type(connection)).partition("(")[0]
-        placeholder = f"%s::{kind}"
-    name = str(item.column)
-    return _Column(
-        name=name,
-        placeholder=placeholder,
-        assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
-        attribute=item.attname,
-        ready=_preparation(item, vendor),
-        default=item.get_default,
-        is_stamped=bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)),
-    )
-
-
-def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
-    def prepared(value: Any) -> Any:
-        return item.get_db_prep_save(value, connection)
-
-    if vendor != "postgresql":
-        return prepared
-    if isinstance(item, JSONField):
-        encoder = item.encoder
-
-        def text(value: Any) -> Any:
-            return None if value is None else json.dumps(value, cls=encoder)
-
-        return text
-    # The casts of our statements read everything else from its text.
-    return prepared if isinstance(item, GenericIPAddressField) else None
-
-
 def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
-    columns = _columns(model, vendor).values()
+    columns = sql_of.columns(model, vendor).values()
     found: list[Any] = []
     for row in rows:
         given = row.values
