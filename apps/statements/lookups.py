@@ -156,6 +156,25 @@ class Lookup:
             return compiled
 
 
+def first_values(*asked: tuple[Lookup, Sequence[Any]]) -> list[Any]:
+    """Return the first value of each of several queries of one column, by one statement.
+
+    Args:
+        asked: each a query that finds at most one row, with the values for its slots.
+
+    Returns:
+        The values in order, ``None`` where a query finds nothing.
+    """
+    statements = [lookup.statement(*values) for lookup, values in asked]
+    sql = f"SELECT {', '.join(f'({text})' for text, _ in statements)}"
+    bound = [value for _, values in statements for value in values]
+    (row,) = execution.fetch_all(execution.here(), sql, bound)
+    return [
+        None if value is None else lookup.converted((value,))[0]
+        for value, (lookup, _) in zip(row, asked, strict=True)
+    ]
+
+
 class RowLookup(Generic[_Row]):
     """A query of whole rows of one model, with rows that they point at.
 

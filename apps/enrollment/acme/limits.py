@@ -17,7 +17,7 @@ from apps.enrollment.acme.auth import Door
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
-from apps.statements.lookups import KEY, TEXT, TIME, Lookup
+from apps.statements.lookups import KEY, TEXT, TIME, Lookup, first_values
 
 WINDOW = timedelta(hours=1)
 # Per hour; for an internal CA, where a runaway client is likelier than an attacker.
@@ -69,7 +69,7 @@ def check_account(door: Door, ip: str) -> None:
         RateLimited: the answer says when to come back.
     """
     if ip:
-        _refuse_beyond(_limit(door, "accounts_per_address"), _ACCOUNTS_OF, ip)
+        _refuse_beyond((_limit(door, "accounts_per_address"), _ACCOUNTS_OF, (ip,)))
 
 
 def check_order(door: Door, account_id: UUID, identifiers_sha256: str) -> None:
@@ -78,9 +78,14 @@ def check_order(door: Door, account_id: UUID, identifiers_sha256: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond(_limit(door, "orders_per_account"), _ORDERS_OF, account_id)
-    limit = _limit(door, "orders_per_names")
-    _refuse_beyond(limit, _ORDERS_FOR, identifiers_sha256, door.endpoint_id)
+    _refuse_beyond(
+        (_limit(door, "orders_per_account"), _ORDERS_OF, (account_id,)),
+        (
+            _limit(door, "orders_per_names"),
+            _ORDERS_FOR,
+            (identifiers_sha256, door.endpoint_id),
+        ),
+    )
 
 
 def check_failures(door: Door, account_id: UUID) -> None:
@@ -89,7 +94,7 @@ def check_failures(door: Door, account_id: UUID) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond(_limit(door, "failures_per_account"), _FAILURES_OF, account_id)
+    _refuse_beyond((_limit(door, "failures_per_account"), _FAILURES_OF, (account_id,)))
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
@@ -98,7 +103,7 @@ def check_name_failures(account_id: UUID, name: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond(FAILURES_PER_NAME, _NAME_FAILURES_OF, account_id, name)
+    _refuse_beyond((FAILURES_PER_NAME, _NAME_FAILURES_OF, (account_id, name)))
 
 
 def check_refusals(times: Sequence[datetime]) -> None:
@@ -192,14 +197,21 @@ def _nth_newest(counted: _Counted, number: int) -> Lookup:
     )
 
 
-def _refuse_beyond(limit: int, counted: _Counted, *whose: Any) -> None:
-    """Refuse when there have been ``limit`` within the window; 0 lifts it."""
-    if not limit:
-        return
+def _refuse_beyond(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> None:
+    """Refuse when a limit is reached within the window: of so many, what is counted, for whom.
+
+    A limit of 0 is lifted. All are looked up by one statement.
+    """
     since = _since()
-    found = _nth_newest(counted, limit).first(*whose, since)
-    if found is not None:
-        raise _limited(limit, found[0], counted.what)
+    inforce = [(limit, counted, whose) for limit, counted, whose in limits if limit]
+    if not inforce:
+        return
+    reached = first_values(
+        *((_nth_newest(counted, limit), (*whose, since)) for limit, counted, whose in inforce)
+    )
+    for oldest, (limit, counted, _) in zip(reached, inforce, strict=True):
+        if oldest is not None:
+            raise _limited(limit, oldest, counted.what)
 
 
 def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
