@@ -87,7 +87,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         that was cut silently shows only after a while, hence the bound.
         """
         now = time.monotonic()
-        if now - self._alive_at < _TRUSTED_S and self._is_silent():
+        trusted = now - self._alive_at < _TRUSTED_S and not self.errors_occurred
+        if trusted and self._is_silent():
             return True
         usable: bool = super().is_usable()
         if usable:

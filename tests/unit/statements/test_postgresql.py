@@ -148,15 +148,20 @@ def test_a_connection_that_ends_in_between_is_an_error_and_not_a_wrong_answer():
     assert connection.run_prepared("SELECT 1", [])[0] == [(1,)]
 
 
-def test_a_connection_used_a_moment_ago_is_believed_without_asking():
+def test_a_connection_used_a_moment_ago_is_believed_without_asking(monkeypatch):
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+    asked, real = [], DatabaseWrapper.is_usable
+    monkeypatch.setattr(DatabaseWrapper, "is_usable", lambda self: asked.append(1) or real(self))
     connection.ensure_connection()
-    asked = []
-    real = connection.connection.execute
-    connection.connection.execute = lambda *a, **k: asked.append(a) or real(*a, **k)
-    try:
-        assert connection.is_usable()
-        assert asked == []
-        connection._alive_at = 0.0
-        assert connection.is_usable()
-    finally:
-        del connection.connection.execute
+    assert connection.is_usable()
+    assert asked == []
+    connection._alive_at = 0.0
+    assert connection.is_usable()
+    assert len(asked) == 1
+    assert connection.is_usable()
+    assert len(asked) == 1
+    connection.errors_occurred = True
+    assert connection.is_usable()
+    assert len(asked) == 2
+    connection.errors_occurred = False
