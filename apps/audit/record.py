@@ -24,9 +24,10 @@ _POINTER_WORDS = frozenset({"id", "ids", "name", "names", "count"})
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 # NUL and lone surrogates: PostgreSQL holds neither, and an act must not fail for its label.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-# Nothing that is looked for below can be written with these characters alone; identifiers,
-# digests and host names are, and most of what is recorded is one of them.
-_HARMLESS = re.compile(r"[A-Za-z0-9.*-]*")
+# What is looked for below needs other characters than these, or one of these words; identifiers,
+# digests, host names, times and labels do not, and most of what is recorded is one of them.
+_PLAIN = re.compile(r"[A-Za-z0-9.*:+ -]*")
+_TELLING = re.compile("bearer|basic|pass|secret|private", re.IGNORECASE)
 _REDACTED = "***"
 _LABEL_LENGTH = 300
 _ACTOR_LENGTH = 200
@@ -124,7 +125,7 @@ def _cleansed(value: Any) -> Any:
 
 
 def _text(value: str, length: int) -> str:
-    if _HARMLESS.fullmatch(value):
+    if _PLAIN.fullmatch(value) and not _TELLING.search(value):
         return value[:length]
     return redacted(_UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value))[:length]
 

@@ -106,6 +106,28 @@ def test_innocent_names_are_kept(name):
 
 
 @pytest.mark.parametrize(
+    "value",
+    [
+        f"Authorization: Bearer {CANARY}-abcdefgh",
+        f"basic {CANARY}",
+        f"password: {CANARY}",
+        f"Passphrase:{CANARY}",
+        f"my secret: {CANARY}",
+        f"http://user:{CANARY}@host.example",
+    ],
+)
+def test_pv07_secrets_in_plain_looking_texts_are_blanked(value):
+    assert CANARY not in str(written(note=value).data)
+
+
+@pytest.mark.parametrize(
+    "value", ["request 0190a000-0000", "2026-11-25T18:00:00+00:00", "machine:demo", "*.a-b.example"]
+)
+def test_plain_texts_are_kept_as_they_are(value):
+    assert written(note=value).data == {"note": value}
+
+
+@pytest.mark.parametrize(
     "value", [PEM, f"x {PEM}", "swt_" + "0" * 64, CANARY.encode(), bytearray(CANARY, "ascii")]
 )
 def test_pv07_secrets_under_innocent_names_are_blanked(value):
