@@ -38,14 +38,14 @@ _MAX_EXPONENT = 1 << 64
 class _Curve:
     algorithm: str
     curve: ec.EllipticCurve
-    hash: hashes.HashAlgorithm
+    signature: ec.ECDSA
     size: int
 
 
 _CURVES = {
-    "P-256": _Curve("ES256", ec.SECP256R1(), hashes.SHA256(), 32),
-    "P-384": _Curve("ES384", ec.SECP384R1(), hashes.SHA384(), 48),
-    "P-521": _Curve("ES512", ec.SECP521R1(), hashes.SHA512(), 66),
+    "P-256": _Curve("ES256", ec.SECP256R1(), ec.ECDSA(hashes.SHA256()), 32),
+    "P-384": _Curve("ES384", ec.SECP384R1(), ec.ECDSA(hashes.SHA384()), 48),
+    "P-521": _Curve("ES512", ec.SECP521R1(), ec.ECDSA(hashes.SHA512()), 66),
 }
 _BY_CURVE_NAME = {item.curve.name: item for item in _CURVES.values()}
 _RSA_HASHES: dict[str, hashes.HashAlgorithm] = {
@@ -231,7 +231,7 @@ def _verify_ecdsa(jws: Jws, key: ec.EllipticCurvePublicKey, algorithm: str) -> N
         raise InvalidSignature
     r = int.from_bytes(jws.signature[: curve.size], "big")
     s = int.from_bytes(jws.signature[curve.size :], "big")
-    key.verify(encode_dss_signature(r, s), jws.signing_input, ec.ECDSA(curve.hash))
+    key.verify(encode_dss_signature(r, s), jws.signing_input, curve.signature)
 
 
 def _uint(number: int) -> str:
