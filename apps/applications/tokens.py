@@ -62,7 +62,7 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        token = _BY_DIGEST.first_shared(digest)
+        token = _BY_DIGEST.first(digest)
         refusal = "unknown" if token is None else _refusal(token, address)
         if token is None or refusal:
             raise _refused(refusal, token, address)

@@ -9,7 +9,6 @@ columns, so nothing here knows tables or dialects.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from django.db.models import (
@@ -197,7 +196,6 @@ class RowLookup(Generic[_Row]):
         self._parts = [_Part.of(model, path) for path in ("", *related)]
         columns = [name for part in self._parts for name in part.columns]
         self._lookup = Lookup(lambda **s: query(**s).values_list(*columns), **slots)
-        self._shared = lru_cache(maxsize=1024)(lambda raw: self._row(self._lookup.converted(raw)))
 
     def all(self, *values: Any) -> list[_Row]:
         """Return the rows for these values, given in the order of the slots."""
@@ -208,14 +206,6 @@ class RowLookup(Generic[_Row]):
         """Return the first row for these values, ``None`` when there is none."""
         found = self._lookup.first(*values)
         return self._row(found) if found is not None else None
-
-    def first_shared(self, *values: Any) -> _Row | None:
-        """Return the first row, the very same object for as long as the database has it so.
-
-        Other threads hold it too: it is read, and never changed.
-        """
-        raw = self._lookup.first_raw(*values)
-        return self._shared(raw) if raw is not None else None
 
     def _row(self, columns: tuple[Any, ...], met: dict[Any, Any] | None = None) -> _Row:
         """Return a row; what several rows of one answer point at is made once, kept in ``met``."""
