@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sealwright import __version__, local_key, profile
+from sealwright import __version__, local_key, many, profile
 from sealwright.client import Client
 from sealwright.errors import ApiError, ConnectionFailed, SealwrightClientError
 
@@ -178,9 +178,7 @@ def request_many(
     profile_name: Profile,
     csrs: Annotated[list[Path], typer.Argument(help="PKCS#10 files (PEM), up to a hundred.")],
     ttl: Ttl = "",
-    folder: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the certificates.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option("--out", "-o", help="Their folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Request a certificate for each of many CSRs; www.csr yields www.crt.pem, with its chain.
@@ -189,36 +187,16 @@ def request_many(
     """
     wish = {"ttl": ttl} if ttl else {}
     with _reported():
-        there = [str(t) for t in (_certificate_file(p, folder) for p in csrs) if t.exists()]
-        if there:
-            raise SealwrightClientError(f"Nothing is overwritten: {', '.join(there)}.")
+        many.refuse_existing(csrs, folder)
         items = [{"csr": _read(path), **wish} for path in csrs]
         result = _client().request_many(application, profile_name, items)
-        for path, one in zip(csrs, result["results"], strict=True):
-            _save_one(path, one, folder, quiet=as_json)
+        said = many.save_all(csrs, result["results"], folder)
         if as_json:
             _print_json(result)
+        else:
+            out.print("\n".join(said), markup=False, highlight=False)
         if result["refused"]:
             raise typer.Exit(3)
-
-
-def _certificate_file(csr: Path, folder: Path | None) -> Path:
-    return (folder or csr.parent) / f"{csr.stem}.crt.pem"
-
-
-def _save_one(csr: Path, result: dict[str, Any], folder: Path | None, *, quiet: bool) -> None:
-    """Write the certificate of one of many requests beside its CSR, and say what came of it."""
-    said = f"{csr.name}: waits for approval"
-    if result["problem"] is not None:
-        reasons = [item["reason"] for item in result["problem"]["errors"]]
-        said = f"{csr.name}: refused. {' '.join(reasons) or result['problem']['detail']}"
-    elif result["request"]["certificate"] is not None:
-        certificate = result["request"]["certificate"]
-        path = _certificate_file(csr, folder)
-        path.write_text(certificate["pem"] + certificate["chain_pem"])
-        said = f"{csr.name}: {path}"
-    if not quiet:
-        out.print(said, markup=False, highlight=False)
 
 
 @app.command()

@@ -45,41 +45,35 @@ class BasicConstraintsSchema(serializers.Serializer):
     )
 
 
-class RequestBodySchema(serializers.Serializer):
+class WishSchema(serializers.Serializer):
+    """What a request may say beside its CSR or key."""
+
+    subject = SubjectField(required=False, help_text="attribute to value or values")
+    subject_alt_names = NamesField(required=False)
+    key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES), required=False)
+    extended_key_usages = serializers.ListField(
+        child=serializers.ChoiceField(EXTENDED_KEY_USAGES), required=False
+    )
+    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS, required=False)
+    ttl = serializers.CharField(required=False, help_text="90d, 12h, 30m")
+    not_before = serializers.DateTimeField(required=False)
+    not_after = serializers.DateTimeField(required=False)
+    basic_constraints = BasicConstraintsSchema(required=False)
+
+
+class RequestBodySchema(WishSchema):
     """A certificate request: a CSR, or a key specification."""
 
     application = serializers.CharField(help_text="name or id")
     profile = serializers.CharField(help_text="name or id; attached to the application")
     csr = serializers.CharField(required=False, help_text="PKCS#10 as PEM, or base64 of DER")
     key = KeySpecSchema(required=False)
-    subject = SubjectField(required=False, help_text="attribute to value or values")
-    subject_alt_names = NamesField(required=False)
-    key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES), required=False)
-    extended_key_usages = serializers.ListField(
-        child=serializers.ChoiceField(EXTENDED_KEY_USAGES), required=False
-    )
-    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS, required=False)
-    ttl = serializers.CharField(required=False, help_text="90d, 12h, 30m")
-    not_before = serializers.DateTimeField(required=False)
-    not_after = serializers.DateTimeField(required=False)
-    basic_constraints = BasicConstraintsSchema(required=False)
 
 
-class ManyRequestsItemSchema(serializers.Serializer):
+class ManyRequestsItemSchema(WishSchema):
     """One of many certificate requests: always from a CSR."""
 
     csr = serializers.CharField(help_text="PKCS#10 as PEM, or base64 of DER")
-    subject = SubjectField(required=False, help_text="attribute to value or values")
-    subject_alt_names = NamesField(required=False)
-    key_usages = serializers.ListField(child=serializers.ChoiceField(KEY_USAGES), required=False)
-    extended_key_usages = serializers.ListField(
-        child=serializers.ChoiceField(EXTENDED_KEY_USAGES), required=False
-    )
-    signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS, required=False)
-    ttl = serializers.CharField(required=False, help_text="90d, 12h, 30m")
-    not_before = serializers.DateTimeField(required=False)
-    not_after = serializers.DateTimeField(required=False)
-    basic_constraints = BasicConstraintsSchema(required=False)
 
 
 class ManyRequestsSchema(serializers.Serializer):

@@ -1,0 +1,41 @@
+"""Where do the certificates of many CSRs go? Each beside its CSR, and over nothing that exists."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from sealwright.errors import SealwrightClientError
+
+
+def refuse_existing(csrs: Iterable[Path], folder: Path | None) -> None:
+    """Refuse to begin when a file of that name is there, which may hold a key.
+
+    Raises:
+        SealwrightClientError: names each.
+    """
+    there = [str(path) for path in (_target(csr, folder) for csr in csrs) if path.exists()]
+    if there:
+        raise SealwrightClientError(f"Nothing is overwritten: {', '.join(there)}.")
+
+
+def save_all(
+    csrs: Iterable[Path], results: Iterable[dict[str, Any]], folder: Path | None
+) -> list[str]:
+    """Write every certificate with its chain; return what came of each CSR, a line for each."""
+    return [_save(csr, one, folder) for csr, one in zip(csrs, results, strict=True)]
+
+
+def _save(csr: Path, result: dict[str, Any], folder: Path | None) -> str:
+    if result["problem"] is not None:
+        reasons = [item["reason"] for item in result["problem"]["errors"]]
+        return f"{csr.name}: refused. {' '.join(reasons) or result['problem']['detail']}"
+    certificate = result["request"]["certificate"]
+    if certificate is None:
+        return f"{csr.name}: waits for approval, request {result['request']['id']}"
+    path = _target(csr, folder)
+    path.write_text(certificate["pem"] + certificate["chain_pem"])
+    return f"{csr.name}: {path}"
+
+
+def _target(csr: Path, folder: Path | None) -> Path:
+    return (folder or csr.parent) / f"{csr.stem}.crt.pem"
