@@ -185,10 +185,9 @@ def request_many(
 
     A refused one stops none of the others; the exit status is 3 when there was any.
     """
-    wish = {"ttl": ttl} if ttl else {}
     with _reported():
         many.refuse_existing(csrs, folder)
-        items = [{"csr": _read(path), **wish} for path in csrs]
+        items = [{"csr": _read(path)} | ({"ttl": ttl} if ttl else {}) for path in csrs]
         result = _client().request_many(application, profile_name, items)
         said = many.save_all(csrs, result["results"], folder)
         if as_json:
