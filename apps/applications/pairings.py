@@ -30,7 +30,6 @@ _OWN_STAMP = (
     "profile__policy__name",
     "profile__policy__current_version_id",
 )
-STAMP_LENGTH = len(_OWN_STAMP) + len(ISSUER_STAMP)
 
 
 def stamped(rows: QuerySet[Any], *columns: str, path: str = "") -> QuerySet[Any, Any]:

@@ -134,18 +134,18 @@ def hand_over(
         The challenge as it is afterwards, its authorization loaded with it.
     """
     with transaction.atomic():
-        fresh = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=row.pk)
-        fresh.authorization = row.authorization
-        if fresh.status == ChallengeStatus.PENDING:
-            _begin(fresh)
-        if fresh.status != ChallengeStatus.PROCESSING:
-            return fresh
+        locked = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=row.pk)
+        locked.authorization = row.authorization
+        if locked.status == ChallengeStatus.PENDING:
+            _begin(locked)
+        if locked.status != ChallengeStatus.PROCESSING:
+            return locked
         if attempt is not None:
-            fresh.error = problem
-            fresh.attempts = _kept(fresh.attempts, attempt)
-        fresh.save(update_fields=["status", "started_at", "error", "attempts"])
+            locked.error = problem
+            locked.attempts = _kept(locked.attempts, attempt)
+        locked.save(update_fields=["status", "started_at", "error", "attempts"])
         enqueue(VALIDATE_JOB, {"challenge": str(row.pk)}, idempotency_key=str(row.pk))
-    return fresh
+    return locked
 
 
 def settle(challenge_id: UUID, verdict: Verdict, *, begins: bool = False) -> bool:

@@ -8,9 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.applications import access, pairings
-from apps.applications import selectors as application_selectors
-from apps.applications.roles import Permission
+from apps.applications import pairings
 from apps.applications.tokens import principal_of
 from apps.certificates import bulk, issuance
 from apps.certificates.bulk import Outcome
@@ -18,6 +16,7 @@ from apps.certificates.issuance import Enrollment
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.idempotency import Attempt, once
+from apps.enrollment.api.rights import require_requesting
 from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
 from apps.errors import Malformed, SealwrightError
 from apps.rest import throttle
@@ -46,11 +45,7 @@ class BulkView(APIView):
             return Response(present.bulk(_outcomes(request, body, attempt)))
 
         def may_ask() -> None:
-            principal, body = principal_of(request), wire.read_bulk(request.data)
-            application = application_selectors.application_for(
-                principal, body.application, scoped=False
-            )
-            access.require(principal, Permission.REQUEST_CERTIFICATES, application)
+            require_requesting(request, wire.read_bulk(request.data).application)
 
         return once(request, work, may_ask=may_ask)
 

@@ -10,7 +10,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.applications import access, pairings
-from apps.applications import selectors as application_selectors
 from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
@@ -20,6 +19,7 @@ from apps.certificates.signing import Issued
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
 from apps.enrollment.api.idempotency import Attempt, once
+from apps.enrollment.api.rights import require_requesting
 from apps.enrollment.api.schema import (
     CertificateDetailSchema,
     CertificatePageSchema,
@@ -118,11 +118,7 @@ class CertificateRequestsView(APIView):
             return _answer(issuance.submit(_enrollment(request, body, attempt.subject_id)))
 
         def may_ask() -> None:
-            principal, body = principal_of(request), wire.read_request(request.data)
-            application = application_selectors.application_for(
-                principal, body.application, scoped=False
-            )
-            access.require(principal, Permission.REQUEST_CERTIFICATES, application)
+            require_requesting(request, wire.read_request(request.data).application)
 
         return once(request, work, may_ask=may_ask)
 
