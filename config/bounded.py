@@ -10,6 +10,7 @@ nothing else to do stays with a kept connection for a moment (ADR 0008).
 """
 
 import errno
+import gc
 import select
 import socket
 import ssl
@@ -154,8 +155,10 @@ class BoundedThreadWorker(ThreadWorker):
         """Start serving, with settings that are looked up quickly.
 
         gunicorn finds each setting through two dictionaries and a method, dozens of times a
-        request. A worker's never change: a reload starts new workers.
+        request. A worker's never change: a reload starts new workers. What was imported stays
+        as well: the garbage collector need not look through it, a quarter of a second each time.
         """
+        gc.freeze()
         self.cfg.__dict__.update({name: one.get() for name, one in self.cfg.settings.items()})
         super().init_process()
 

@@ -9,13 +9,16 @@
 import select
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
 from psycopg import errors
-from psycopg.adapt import Transformer
+from psycopg.adapt import Buffer, Transformer
 from psycopg.pq import ConnStatus, ExecStatus
+from psycopg.types.datetime import TimestamptzLoader
 
 from apps.statements.postgresql import parameters
 
@@ -25,6 +28,32 @@ _MAX_PREPARED = 500
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 # The statement is gone (a pooler in between), or a migration changed a column under its plan.
 _STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A statement that the server knows.
+
+    Attributes:
+        name: there.
+        reader: knows how to read the columns, once a row has come.
+    """
+
+    name: bytes
+    reader: Any = None  # a psycopg.adapt.Transformer
+
+
+class _TimeLoader(TimestamptzLoader):
+    """Reads times in UTC, as all of ours arrive, at a tenth of the cost."""
+
+    timezone = UTC  # Django looks here before it lets the loader be
+
+    def load(self, data: Buffer) -> datetime:
+        """Return an aware time."""
+        text = str(data, "ascii")
+        if text.endswith("+00") and text[4] == "-":  # no year that Python lacks
+            return datetime.fromisoformat(text)
+        return super().load(data)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -38,8 +67,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         # Our statements find few rows by their keys, whatever the values: one plan serves all,
         # where the server would else make a new one for each run that compares times.
         self.connection.pgconn.exec_(b"SET plan_cache_mode = force_generic_plan")
+        if self.timezone_name == "UTC":
+            self.connection.adapters.register_loader("timestamptz", _TimeLoader)
         self._alive_at = time.monotonic()
-        self._prepared: dict[str, bytes] = {}
+        self._prepared: dict[str, _Prepared] = {}
         self._made = 0
 
     def takes_prepared(self) -> bool:
@@ -73,7 +104,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self.ensure_connection()
             if once:
                 text = parameters.numbered_once(sql)
-                return self._read(self.connection.pgconn.exec_params(text, given))
+                result = self.connection.pgconn.exec_params(text, given)
+                return self._read(result, _Prepared(b""))
             try:
                 return self._run(sql, given)
             except _STALE:
@@ -96,37 +128,44 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return usable
 
     def _run(self, sql: str, given: list[bytes | None]) -> tuple[list[tuple[Any, ...]], int]:
-        driver = self.connection
-        name = self._prepared.get(sql) or self._prepare(sql)
-        return self._read(driver.pgconn.exec_prepared(name, given))
+        statement = self._prepared.get(sql) or self._prepare(sql)
+        result = self.connection.pgconn.exec_prepared(statement.name, given)
+        return self._read(result, statement)
 
-    def _read(self, result: Any) -> tuple[list[tuple[Any, ...]], int]:
-        self._require_done(result)
+    def _read(self, result: Any, statement: _Prepared) -> tuple[list[tuple[Any, ...]], int]:
+        if result.status not in _DONE:
+            raise self._error_of(result)
         rows: list[tuple[Any, ...]] = []
         if result.ntuples:
-            reader = Transformer(self.connection)
-            reader.set_pgresult(result)
+            reader = statement.reader
+            if reader is None:
+                reader = statement.reader = Transformer(self.connection)
+                reader.set_pgresult(result)
+            else:
+                # The server refuses to run a statement whose columns are not what they were.
+                reader.set_pgresult(result, set_loaders=False)
             rows = reader.load_rows(0, result.ntuples, tuple)
+            reader.set_pgresult(None, set_loaders=False)
         return rows, result.command_tuples or 0
 
-    def _prepare(self, sql: str) -> bytes:
+    def _prepare(self, sql: str) -> _Prepared:
         driver = self.connection
         if len(self._prepared) >= _MAX_PREPARED:
             driver.pgconn.exec_(b"DEALLOCATE ALL")
             self._prepared.clear()
         self._made += 1
         name = b"sealwright_%d" % self._made
-        self._require_done(driver.pgconn.prepare(name, parameters.numbered(sql)))
-        self._prepared[sql] = name
-        return name
+        result = driver.pgconn.prepare(name, parameters.numbered(sql))
+        if result.status not in _DONE:
+            raise self._error_of(result)
+        statement = self._prepared[sql] = _Prepared(name)
+        return statement
 
-    def _require_done(self, result: Any) -> None:
-        if result.status in _DONE:
-            return
+    def _error_of(self, result: Any) -> psycopg.Error:
         driver = self.connection
         if driver.pgconn.status != ConnStatus.OK:
-            raise psycopg.OperationalError(driver.pgconn.get_error_message())
-        raise errors.error_from_result(result, encoding=driver.info.encoding)
+            return psycopg.OperationalError(driver.pgconn.get_error_message())
+        return errors.error_from_result(result, encoding=driver.info.encoding)
 
     def _is_silent(self) -> bool:
         """Tell whether nothing has come in that nobody asked for."""

@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
-from django.db import IntegrityError, OperationalError, connection, connections, transaction
+from django.db import (
+    DataError,
+    IntegrityError,
+    OperationalError,
+    connection,
+    connections,
+    transaction,
+)
 
 from apps.policies.models import Policy
 from apps.statements import execution, writes
@@ -43,6 +50,26 @@ def echo(value: object, kind: str) -> object:
 )
 def test_values_arrive_and_return_as_they_are(value, kind):
     assert echo(value, kind) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-02-03 04:05:06+00",
+        "2026-02-03 04:05:06.000789+00",
+        "0001-01-01 00:00:00+00",
+        "9999-12-31 23:59:59.999999+00",
+    ],
+)
+def test_times_are_read_in_utc_up_to_the_ends_of_the_calendar(text):
+    found = echo(text, "timestamptz")
+    assert (found.isoformat(" "), found.tzinfo) == (f"{text}:00", UTC)
+
+
+@pytest.mark.parametrize("text", ["10000-01-01 00:00:00+00", "44-03-15 12:00:00+00 BC", "infinity"])
+def test_times_that_python_lacks_are_errors_and_no_other_times(text):
+    with pytest.raises(DataError):
+        echo(text, "timestamptz")
 
 
 def test_percent_signs_of_the_statement_itself_survive():
