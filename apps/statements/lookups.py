@@ -9,6 +9,7 @@ columns, so nothing here knows tables or dialects.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from django.db.models import (
@@ -51,11 +52,13 @@ class _Compiled:
     Attributes:
         sql: with placeholders.
         parameters: for each placeholder a constant, or the number of the value to put there.
+        width: how many columns there are.
         fields: of the values, to bring them into the form that the database takes.
         converters: of the columns that need any, by column number.
     """
 
     sql: str
+    width: int
     parameters: tuple[tuple[bool, Any], ...]
     fields: tuple["Field[Any, Any]", ...]
     converters: tuple[tuple[int, tuple[_Converter, ...], Any], ...]
@@ -105,6 +108,12 @@ class Lookup:
         rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
         return [compiled.converted(row, connection) for row in rows]
 
+    def made_of(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Return raw rows as ``all`` would."""
+        connection = execution.here()
+        compiled = self._for(connection)
+        return [compiled.converted(row, connection) for row in rows]
+
     def first(self, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row for these values, ``None`` when there is none."""
         row = self.first_raw(*values)
@@ -121,11 +130,11 @@ class Lookup:
         rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
         return rows[0] if rows else None
 
-    def statement(self, *values: Any) -> tuple[str, list[Any]]:
-        """Return the query itself and its parameters, to be a part of another statement."""
+    def compiled(self, values: Sequence[Any]) -> tuple[str, list[Any], int]:
+        """Return the query itself, its parameters and its width, to be a part of a statement."""
         connection = execution.here()
         compiled = self._for(connection)
-        return compiled.sql, compiled.bound(values, connection)
+        return compiled.sql, compiled.bound(values, connection), compiled.width
 
     def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a raw row with its columns as Django's fields show them."""
@@ -144,6 +153,7 @@ class Lookup:
             found = compiler.get_converters([item[0] for item in compiler.select])
             compiled = _Compiled(
                 sql=sql,
+                width=len(compiler.select),
                 parameters=tuple(
                     (True, numbers[item.name]) if isinstance(item, Slot) else (False, item)
                     for item in parameters
@@ -153,25 +163,6 @@ class Lookup:
             )
             self._compiled[connection.vendor] = compiled
             return compiled
-
-
-def first_values(*asked: tuple[Lookup, Sequence[Any]]) -> list[Any]:
-    """Return the first value of each of several queries of one column, by one statement.
-
-    Args:
-        asked: each a query that finds at most one row, with the values for its slots.
-
-    Returns:
-        The values in order, ``None`` where a query finds nothing.
-    """
-    statements = [lookup.statement(*values) for lookup, values in asked]
-    sql = f"SELECT {', '.join(f'({text})' for text, _ in statements)}"
-    bound = [value for _, values in statements for value in values]
-    (row,) = execution.fetch_all(execution.here(), sql, bound)
-    return [
-        None if value is None else lookup.converted((value,))[0]
-        for value, (lookup, _) in zip(row, asked, strict=True)
-    ]
 
 
 class RowLookup(Generic[_Row]):
@@ -199,13 +190,24 @@ class RowLookup(Generic[_Row]):
 
     def all(self, *values: Any) -> list[_Row]:
         """Return the rows for these values, given in the order of the slots."""
-        met: dict[Any, Any] = {}
-        return [self._row(columns, met) for columns in self._lookup.all(*values)]
+        return self._rows(self._lookup.all(*values))
 
     def first(self, *values: Any) -> _Row | None:
         """Return the first row for these values, ``None`` when there is none."""
         found = self._lookup.first(*values)
         return self._row(found) if found is not None else None
+
+    def made_of(self, rows: Sequence[tuple[Any, ...]]) -> list[_Row]:
+        """Return raw rows as ``all`` would."""
+        return self._rows(self._lookup.made_of(rows))
+
+    def compiled(self, values: Sequence[Any]) -> tuple[str, list[Any], int]:
+        """Do as ``Lookup.compiled``."""
+        return self._lookup.compiled(values)
+
+    def _rows(self, found: Sequence[tuple[Any, ...]]) -> list[_Row]:
+        met: dict[Any, Any] = {}
+        return [self._row(columns, met) for columns in found]
 
     def _row(self, columns: tuple[Any, ...], met: dict[Any, Any] | None = None) -> _Row:
         """Return a row; what several rows of one answer point at is made once, kept in ``met``."""
@@ -258,3 +260,64 @@ class _Part:
         if columns[self.key] is None:
             return None
         return loaded(self.model, self.names, columns)
+
+
+# A query with the values for its slots.
+Asked = tuple[Lookup | RowLookup[Any], Sequence[Any]]
+
+
+class Joined:
+    """Several queries in one statement, which spares the way there and back for all but one.
+
+    Each finds at most one row, save for the last, which may find any number; and the first
+    column of each is never null.
+    """
+
+    def __init__(self, asked: Sequence[Asked]) -> None:
+        self._asked = asked
+        parts = [lookup.compiled(values) for lookup, values in asked]
+        self._widths = [width for *_, width in parts]
+        self.columns, self.source = _joined(tuple(sql for sql, *_ in parts))
+        self.values = [value for _, bound, _ in parts for value in bound]
+
+    def split(self, rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
+        """Return the raw rows that each query found."""
+        found: list[list[tuple[Any, ...]]] = []
+        at = 0
+        for width in self._widths:
+            end = at + width
+            last = len(found) == len(self._widths) - 1
+            mine = [row[at:end] for row in (rows if last else rows[:1])]
+            found.append([row for row in mine if row[0] is not None])
+            at = end
+        return found
+
+
+@lru_cache(maxsize=256)
+def _joined(queries: tuple[str, ...]) -> tuple[str, str]:
+    """Return columns and source of the statement; always a row, whatever is found."""
+    names = [f"found{number}" for number in range(len(queries))]
+    joins = [
+        f"LEFT JOIN ({sql}) AS {name} ON true" for sql, name in zip(queries, names, strict=True)
+    ]
+    columns = ", ".join(f"{name}.*" for name in names)
+    return columns, " ".join(["FROM (SELECT 1) AS one", *joins])
+
+
+def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:
+    """Run several queries by one statement, see ``Joined``; return the raw rows of each."""
+    if not asked:
+        return []
+    joined = Joined(asked)
+    sql = f"SELECT {joined.columns} {joined.source}"
+    return joined.split(execution.fetch_all(execution.here(), sql, joined.values))
+
+
+def at_once(*asked: Asked) -> list[list[Any]]:
+    """Run several queries by one statement, see ``Joined``.
+
+    Returns:
+        For each what its ``all`` would.
+    """
+    found = raw_rows(*asked)
+    return [lookup.made_of(rows) for (lookup, _), rows in zip(asked, found, strict=True)]

@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import eab, jws, limits
-from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.auth import Account, Signed, meet
+from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import (
     ACCOUNT,
@@ -22,7 +23,7 @@ from apps.enrollment.acme.states import (
 from apps.enrollment.models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from apps.errors import AuthenticationFailed, Malformed
 from apps.statements import writes
-from apps.statements.lookups import TEXT, RowLookup
+from apps.statements.lookups import TEXT, Asked, RowLookup
 
 MAX_CONTACTS = 10
 _MAX_CONTACT = 320
@@ -43,6 +44,11 @@ class Registration:
 
     account: Account
     created: bool
+
+
+def sought(message: Jws, _names: dict[str, Any]) -> list[Asked]:
+    """Return the query for the account of the key in a request's header."""
+    return [(_WITH_KEY, (jws.thumbprint(message.header["jwk"]),))]
 
 
 def register(signed: Signed) -> Registration:
@@ -66,14 +72,16 @@ def register(signed: Signed) -> Registration:
     if payload.get("onlyReturnExisting") is True:
         raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "No account has this key.")
     try:
-        return Registration(_make(signed, payload, thumbprint), created=True)
+        made = _make(signed, payload, thumbprint)
     except (IntegrityError, Refusal):
         # The same key registered twice at the same time: both get the same account, also when
         # the first of them has used the binding up.
         found = _by_thumbprint(signed, thumbprint)
         if found is None:
             raise
-    return Registration(found, created=False)
+        return Registration(found, created=False)
+    meet(signed.door.url("acct", made.url_id), jws.load_key(signed.jwk))
+    return Registration(made, created=True)
 
 
 def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
@@ -205,8 +213,8 @@ def read_contacts(listed: object) -> tuple[str, ...]:
 
 
 def _by_thumbprint(signed: Signed, thumbprint: str) -> Account | None:
-    here = (r for r in _WITH_KEY.all(thumbprint) if r.endpoint_id == signed.door.endpoint_id)
-    row = next(here, None)
+    found = signed.rows(_WITH_KEY, thumbprint)
+    row = next((r for r in found if r.endpoint_id == signed.door.endpoint_id), None)
     if row is None:
         return None
     if row.status != AccountStatus.VALID:

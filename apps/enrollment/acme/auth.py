@@ -2,12 +2,13 @@
 
 One joined query loads the account with what its endpoint demands; then the signature is
 verified, and only then the nonce is used up: nobody without a key can write to the database.
-For accounts that a process has met, the key is at hand, and query and nonce are one statement.
+For accounts that a process has met, the key is at hand, and query and nonce are one statement,
+which brings along what the request is about.
 """
 
 import ipaddress
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -33,7 +34,7 @@ from apps.errors import (
 )
 from apps.principals import Principal
 from apps.rest import trace
-from apps.statements.lookups import TEXT, Lookup
+from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"
@@ -123,6 +124,7 @@ class Signed:
         account: who signed, for those that name an account.
         ip: the peer's address.
         url: as signed.
+        along: what was asked along with the account, and the raw rows that were found.
     """
 
     door: Door
@@ -131,6 +133,12 @@ class Signed:
     account: Account | None
     ip: str
     url: str
+    along: dict[tuple[Any, ...], list[tuple[Any, ...]]] = field(default_factory=dict, repr=False)
+
+    def rows(self, lookup: Lookup | RowLookup[Any], *values: Any) -> list[Any]:
+        """Return what a query finds: once what came along with the account, afterwards anew."""
+        raw = self.along.pop((lookup, *values), None)
+        return lookup.all(*values) if raw is None else lookup.made_of(raw)
 
     def the_account(self) -> Account:
         """Return the account of a request that was signed by one."""
@@ -194,10 +202,32 @@ _ACCOUNT = (
 )
 
 
+Along = Callable[[Jws, dict[str, Any]], Sequence[Asked]]
+"""Tells from a request and the names in its URL which queries it will need."""
+
+
+def _nothing(_message: Jws, _names: dict[str, Any]) -> Sequence[Asked]:
+    return ()
+
+
 def authenticate(
-    request: HttpRequest, application: str, profile: str, signed_by: SignedBy
+    request: HttpRequest,
+    application: str,
+    profile: str,
+    signed_by: SignedBy,
+    names: dict[str, Any],
+    along: Along = _nothing,
 ) -> Signed:
     """Check everything about a POST that does not depend on the resource.
+
+    Args:
+        request: the POST.
+        application: by the URL.
+        profile: by the URL.
+        signed_by: how it may name its key.
+        names: further parts of the URL.
+        along: what ``Signed.rows`` will be asked for. It is read when the signature has been
+            verified, but says nothing about whose the rows are.
 
     Raises:
         Malformed, BadAlgorithm, BadPublicKey, BadMessageSignature: the JWS is unusable.
@@ -213,18 +243,32 @@ def authenticate(
         raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {url}.")
     by_account = _names_account(message, signed_by)
     nonce = nonces.check(message.header.get("nonce"))
-    ip = client_address(request)
+    ip, base = client_address(request), _base(application, profile)
     jwk, account = None, None
     if by_account:
-        door, account = _account(message, nonce, _base(application, profile), ip)
+        asked = along(message, names)
+        door, account, found = _account(message, nonce, base, ip, asked)
     else:
         jwk = message.header["jwk"]
         jws.verify(message, jws.load_key(jwk))
-        row = nonces.consume_and_find(nonce, _DOOR_QUERY, application, profile)
-        door = _opened(row, _base(application, profile))
+        asked = along(message, names)
+        doors, *found = nonces.consume_and_find(
+            nonce, (_DOOR_QUERY, (application, profile)), *asked
+        )
+        door = _opened(doors[0] if doors else None, base)
     if account is not None and account.status != AccountStatus.VALID:
         raise AuthenticationFailed(f"The account is {account.status}.")
-    return Signed(door=door, jws=message, jwk=jwk, account=account, ip=ip, url=url)
+    return Signed(
+        door=door,
+        jws=message,
+        jwk=jwk,
+        account=account,
+        ip=ip,
+        url=url,
+        along={
+            (lookup, *values): rows for (lookup, values), rows in zip(asked, found, strict=True)
+        },
+    )
 
 
 def door_named(application: str, profile: str) -> Door:
@@ -282,12 +326,23 @@ _ACCOUNT_QUERY = Lookup(
 )
 
 
-_met: dict[tuple[str, str], tuple[Any, ...]] = {}
+_met: dict[str, jws.PublicKey] = {}
 _MAX_MET = 4096
 
 
-def _account(message: Jws, nonce: UUID, base: str, ip: str) -> tuple[Door, Account]:
-    """Return the account that signed, with its endpoint; the nonce is used up.
+def meet(kid: str, key: jws.PublicKey) -> None:
+    """Remember by which key an account signs, as far as this process knows."""
+    if len(_met) >= _MAX_MET:
+        _met.clear()
+    _met[kid] = key
+
+
+def _account(
+    message: Jws, nonce: UUID, base: str, ip: str, asked: Sequence[Asked]
+) -> tuple[Door, Account, list[list[tuple[Any, ...]]]]:
+    """Return the account that signed, with its endpoint, and what else was asked for.
+
+    The nonce is used up.
 
     Raises:
         BadMessageSignature: it is not the account's key that signed.
@@ -299,43 +354,43 @@ def _account(message: Jws, nonce: UUID, base: str, ip: str) -> tuple[Door, Accou
         raise _unknown_account()
     application, profile = base.rsplit("/", 2)[1:]
     values = kid[len(prefix) :], application, profile
-    known = _met.get((base, kid))
-    if known is not None and _signed_by(message, known, base):
-        row = nonces.consume_and_find(nonce, _ACCOUNT_QUERY, *values)
-        if row != known:  # perhaps its key: what counts is what the account is now
-            _met.pop((base, kid), None)
-            _verify(message, row, base)
+    known = _met.get(kid)
+    if known is not None and _has_signed(message, known):
+        accounts, *found = nonces.consume_and_find(nonce, (_ACCOUNT_QUERY, values), *asked)
+        row = accounts[0] if accounts else None
+        key = _key_in(row, base)
+        if key is not known:  # perhaps another by now: what counts is what the account has
+            jws.verify(message, key)
     else:
         row = _ACCOUNT_QUERY.first_raw(*values)
-        _verify(message, row, base)
-        nonces.consume(nonce)
+        key = _key_in(row, base)
+        jws.verify(message, key)
+        found = nonces.consume_and_find(nonce, *asked)
     assert row is not None
-    if len(_met) >= _MAX_MET:
-        _met.clear()
-    _met[base, kid] = row
+    meet(kid, key)
     door, account, networks, _ = _account_at_door(row, base)
     if not door.enabled:
         raise NotFound(_NO_DOOR)
     if networks and not inside(ip, networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
-    return door, account
+    return door, account, found
 
 
-def _signed_by(message: Jws, row: tuple[Any, ...], base: str) -> bool:
+def _has_signed(message: Jws, key: jws.PublicKey) -> bool:
     """Tell whether the key that an account had lately has signed; it may have another by now."""
     try:
-        _verify(message, row, base)
+        jws.verify(message, key)
     except (BadMessageSignature, BadAlgorithm):
         return False
     return True
 
 
-def _verify(message: Jws, row: tuple[Any, ...] | None, base: str) -> None:
-    """Check the signature by the key of an account as a row shows it."""
+def _key_in(row: tuple[Any, ...] | None, base: str) -> jws.PublicKey:
+    """Return the key of an account as a row shows it."""
     if row is None:
         raise _unknown_account()
     *_, key = _account_at_door(row, base)
-    jws.verify(message, key)
+    return key
 
 
 @lru_cache(maxsize=4096)

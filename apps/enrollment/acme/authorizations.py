@@ -30,7 +30,7 @@ from apps.enrollment.models import (
 from apps.errors import Malformed, NotFound
 from apps.principals import Principal
 from apps.statements import writes
-from apps.statements.lookups import KEY, TEXT, TIME, RowLookup
+from apps.statements.lookups import KEY, TEXT, TIME, Asked, RowLookup
 from apps.statements.rows import fresh
 
 RETRY_AFTER_S = 3
@@ -49,9 +49,9 @@ _BY_URL = RowLookup(
     lambda url_id: AcmeAuthorization.objects.filter(url_id=url_id).order_by(),
     url_id=TEXT,
 )
-_WITH_CHALLENGES = RowLookup(
+WITH_CHALLENGES = RowLookup(
     AcmeChallenge,
-    lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
+    lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by(),
     related=("authorization",),
     url_id=TEXT,
 )
@@ -88,15 +88,34 @@ class Wanted:
         writes.insert(*self.new, *self.challenges)
 
 
+def sought(door: Door, account: Account, identifiers: Sequence[Identifier]) -> list[Asked]:
+    """Return the query that ``wanted`` would send, when it is one that can go along with others."""
+    names = {identifier.base for identifier in identifiers}
+    if not door.authz_lifetime_h or len(names) != 1:
+        return []
+    return [(_REUSABLE, (account.id, *names, clock.now() + _REUSE_MARGIN))]
+
+
 def wanted(
-    door: Door, account: Account, identifiers: Sequence[Identifier], expires_at: datetime
+    door: Door,
+    account: Account,
+    identifiers: Sequence[Identifier],
+    expires_at: datetime,
+    found_along: Sequence[Sequence[AcmeAuthorization]] = (),
 ) -> Wanted:
     """Return an authorization for each identifier: a valid one of this account, or a new one.
+
+    Args:
+        door: where.
+        account: whose.
+        identifiers: in order.
+        expires_at: end of new ones.
+        found_along: what ``sought`` has found, when somebody has sent it.
 
     Raises:
         Refusal: no challenge on offer can prove some of the identifiers.
     """
-    known = _reusable(door, account, identifiers)
+    known = _reusable(door, account, identifiers, found_along)
     found = Wanted([], [], [])
     impossible = []
     for identifier in identifiers:
@@ -169,7 +188,7 @@ def read(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChall
     Raises:
         NotFound: no such authorization, or another account's.
     """
-    challenges = _WITH_CHALLENGES.all(url_id)
+    challenges = sorted(signed.rows(WITH_CHALLENGES, url_id), key=lambda item: item.pk)
     # One that an administrator vouched for has no challenges.
     row = challenges[0].authorization if challenges else _BY_URL.first(url_id)
     if row is None or row.account_id != signed.the_account().id:
@@ -203,24 +222,26 @@ def update(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeCha
 
 
 def _reusable(
-    door: Door, account: Account, identifiers: Sequence[Identifier]
+    door: Door,
+    account: Account,
+    identifiers: Sequence[Identifier],
+    found_along: Sequence[Sequence[AcmeAuthorization]],
 ) -> dict[tuple[str, str, bool], AcmeAuthorization]:
     """Return valid authorizations of the same account, hence of the same endpoint (A-29)."""
     if not door.authz_lifetime_h:
         return {}
-    alive = clock.now() + _REUSE_MARGIN
-    names = {identifier.base for identifier in identifiers}
-    if len(names) == 1:
-        rows = _REUSABLE.all(account.id, *names, alive)
+    if found_along:
+        rows = list(found_along[0])
     else:
         rows = list(
             AcmeAuthorization.objects.filter(
                 account_id=account.id,
-                identifier_value__in=names,
+                identifier_value__in={identifier.base for identifier in identifiers},
                 status=AuthorizationStatus.VALID,
-                expires_at__gt=alive,
-            ).order_by("pk")
+                expires_at__gt=clock.now() + _REUSE_MARGIN,
+            )
         )
+    rows.sort(key=lambda row: row.pk)  # of several for a name the newest is taken
     return {(row.identifier_type, row.identifier_value, row.wildcard): row for row in rows}
 
 

@@ -17,7 +17,7 @@ CONTENT_TYPE = "application/pem-certificate-chain"
 _CACHE_SECONDS = 60.0
 _CACHE_SIZE = 256
 
-_QUERY = Lookup(
+BY_ORDER = Lookup(
     lambda url_id: (
         AcmeOrder.objects.filter(url_id=url_id, certificate__isnull=False)
         .order_by()
@@ -55,13 +55,14 @@ def download(signed: Signed, url_id: str, number: int) -> Download:
     Raises:
         NotFound: no such order, another account's, not valid yet, or no such chain.
     """
-    row = _QUERY.first(url_id)
-    if row is None or row[0] != signed.the_account().id:
+    found = signed.rows(BY_ORDER, url_id)
+    if not found or found[0][0] != signed.the_account().id:
         raise NotFound
-    chains = _chains_above(row[2])
+    _, der, issuer_certificate_id = found[0]
+    chains = _chains_above(issuer_certificate_id)
     if not 0 <= number < len(chains):
         raise NotFound
-    leaf = bundles.to_pem([bytes(row[1])])
+    leaf = bundles.to_pem([bytes(der)])
     return Download(
         pem=leaf + chains[number],
         alternates=tuple(other for other in range(len(chains)) if other != number),

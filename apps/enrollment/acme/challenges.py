@@ -33,18 +33,13 @@ from apps.errors import Malformed, NotFound
 from apps.jobs.services import enqueue
 from apps.principals import Principal
 from apps.statements import writes
-from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
+from apps.statements.lookups import TEXT, Lookup, RowLookup
 
 VALIDATE_JOB = "acme.validate"
 MAX_ATTEMPTS_KEPT = 20
+_OPEN = (OrderStatus.PENDING, OrderStatus.READY)
 
-_BY_URL = RowLookup(
-    AcmeChallenge,
-    lambda url_id: AcmeChallenge.objects.filter(url_id=url_id).order_by(),
-    related=("authorization",),
-    url_id=TEXT,
-)
-_WITH_ENDPOINT = RowLookup(
+BY_URL = RowLookup(
     AcmeChallenge,
     lambda url_id: AcmeChallenge.objects.filter(url_id=url_id).order_by(),
     related=(
@@ -54,16 +49,14 @@ _WITH_ENDPOINT = RowLookup(
     ),
     url_id=TEXT,
 )
-_ORDERS_ON = Lookup(
-    lambda authorization: (
-        AcmeOrderAuthorization.objects.filter(
-            authorization_id=authorization,
-            order__status__in=[OrderStatus.PENDING.value, OrderStatus.READY.value],
-        )
+# An authorization that is pending belongs to the orders that were made with it: no others come.
+ORDERS_OF = Lookup(
+    lambda url_id: (
+        AcmeOrderAuthorization.objects.filter(authorization__challenges__url_id=url_id)
         .order_by()
         .values_list("order_id", "order__status", "order__authorization_url_ids")
     ),
-    authorization=KEY,
+    url_id=TEXT,
 )
 
 
@@ -86,23 +79,36 @@ class Verdict:
     good_until: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A challenge whose client says that its answer is in place.
+
+    Attributes:
+        row: with authorization, account, endpoint and pairing.
+        orders: key, status and authorizations (``url_id``) of those that count on it.
+    """
+
+    row: AcmeChallenge
+    orders: list[tuple[UUID, str, list[str]]]
+
+
 def read(signed: Signed, url_id: str) -> AcmeChallenge:
     """Return a challenge of the account, its authorization loaded with it.
 
     Raises:
         NotFound: no such challenge, or another account's.
     """
-    return _own(signed, _BY_URL.first(url_id))
+    for row in signed.rows(BY_URL, url_id):
+        if row.authorization.account_id == signed.the_account().id:
+            return row
+    raise NotFound
 
 
-def answered(signed: Signed, url_id: str) -> AcmeChallenge:
+def answered(signed: Signed, url_id: str) -> Answered:
     """Return a challenge whose answer the client says is in place (7.5.1); writes nothing yet.
 
     The caller goes on with ``validation.attempts.try_now`` unless it is settled: that stays as
     it is (A-17), whatever the payload.
-
-    Returns:
-        The challenge with authorization, account, endpoint and pairing.
 
     Raises:
         Malformed: the payload is no JSON object, or the authorization is over.
@@ -110,11 +116,12 @@ def answered(signed: Signed, url_id: str) -> AcmeChallenge:
         RateLimited: too many validations of this account have failed.
     """
     signed.payload()
-    row = _own(signed, _WITH_ENDPOINT.first(url_id))
+    row = read(signed, url_id)
+    found = Answered(row, signed.rows(ORDERS_OF, url_id))
     authorization = row.authorization
     authorization.account.endpoint.pairing = pairing_of(signed.door)
     if row.status != ChallengeStatus.PENDING:
-        return row
+        return found
     status = status_now(authorization)
     if status != AuthorizationStatus.PENDING:
         raise Malformed(f"The authorization is {status}; nothing is left to prove.")
@@ -122,7 +129,7 @@ def answered(signed: Signed, url_id: str) -> AcmeChallenge:
     limits.check_failures(signed.door, account.id)
     if row.type == ChallengeType.DNS_PERSIST_01:
         limits.check_name_failures(account.id, authorization.identifier_value)
-    return row
+    return found
 
 
 def hand_over(
@@ -197,20 +204,21 @@ def settle(challenge_id: UUID, verdict: Verdict, *, begins: bool = False) -> boo
     return True
 
 
-def settle_at_once(row: AcmeChallenge, verdict: Verdict) -> AcmeChallenge:
+def settle_at_once(answered: Answered, verdict: Verdict) -> AcmeChallenge:
     """Do as ``settle`` for a challenge that was read just now, in one statement where one will do.
 
     That is where no order hangs on it that waits for other names as well; and if anybody else
     was faster with this authorization, the statement does nothing, and locks decide.
 
     Args:
-        row: from ``answered``; ``pending`` or ``processing``.
+        answered: with a challenge that is ``pending`` or ``processing``.
         verdict: the outcome.
 
     Returns:
         The challenge as it is afterwards, its authorization loaded with it.
     """
-    orders = _ORDERS_ON.all(row.authorization_id)
+    row = answered.row
+    orders = [item for item in answered.orders if item[1] in _OPEN]
     alone = len(orders) <= 1 and all(len(url_ids) == 1 for *_, url_ids in orders)
     if not (alone and _settled_alone(row, verdict, orders)):
         settle(row.pk, verdict, begins=True)
@@ -266,12 +274,6 @@ def note_attempt(
         row.error = problem
         row.attempts = _kept(row.attempts, attempt)
         row.save(update_fields=["error", "attempts"])
-
-
-def _own(signed: Signed, row: AcmeChallenge | None) -> AcmeChallenge:
-    if row is None or row.authorization.account_id != signed.the_account().id:
-        raise NotFound
-    return row
 
 
 def _begin(row: AcmeChallenge) -> None:

@@ -8,7 +8,7 @@ process is found again without anybody having written down where.
 from datetime import datetime
 
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 from apps import clock
 from apps.certificates import issuance
@@ -44,7 +44,8 @@ _STANDING = Lookup(
             "authorization__expires_at",
             "authorization__created_at",
             Exists(AcmeAccount.objects.filter(thumbprint=thumbprint)),
-            Exists(CertificateRequest.objects.filter(pk=OuterRef("order_id"))),
+            # Not Exists: an unlucky plan of that reads all requests there are.
+            Subquery(CertificateRequest.objects.filter(pk=OuterRef("order_id")).values("pk")),
         )
     ),
     url_id=TEXT,
@@ -213,7 +214,7 @@ def _require_standing(order: AcmeOrder, parsed: ParsedCSR) -> datetime:
     now = clock.now()
     rows = _STANDING.all(order.url_id, jws.thumbprint_of(parsed.public_key))
     *_, of_an_account, requested = rows[0]
-    if requested:  # by somebody who did not come back to say so
+    if requested is not None:  # by somebody who did not come back to say so
         raise _not_ready(orders.follow(order))
     if of_an_account:  # RFC 8555 section 11.1
         raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")

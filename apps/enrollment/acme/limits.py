@@ -17,7 +17,7 @@ from apps.enrollment.acme.auth import Door
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
-from apps.statements.lookups import KEY, TEXT, TIME, Lookup, first_values
+from apps.statements.lookups import KEY, TEXT, TIME, Asked, Lookup, at_once
 
 WINDOW = timedelta(hours=1)
 # Per hour; for an internal CA, where a runaway client is likelier than an attacker.
@@ -72,19 +72,31 @@ def check_account(door: Door, ip: str) -> None:
         _refuse_beyond((_limit(door, "accounts_per_address"), _ACCOUNTS_OF, (ip,)))
 
 
-def check_order(door: Door, account_id: UUID, identifiers_sha256: str) -> None:
+def check_order(
+    door: Door, account_id: UUID, identifiers_sha256: str, *, along: Sequence[Asked] = ()
+) -> list[list[Any]]:
     """Refuse yet another order of one account, or for one set of names at one endpoint.
+
+    Args:
+        door: where.
+        account_id: whose order.
+        identifiers_sha256: of its names.
+        along: queries to send with the same statement, see ``lookups.Joined``.
+
+    Returns:
+        What ``along`` found.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond(
+    return _refuse_beyond(
         (_limit(door, "orders_per_account"), _ORDERS_OF, (account_id,)),
         (
             _limit(door, "orders_per_names"),
             _ORDERS_FOR,
             (identifiers_sha256, door.endpoint_id),
         ),
+        along=along,
     )
 
 
@@ -197,21 +209,24 @@ def _nth_newest(counted: _Counted, number: int) -> Lookup:
     )
 
 
-def _refuse_beyond(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> None:
+def _refuse_beyond(
+    *limits: tuple[int, _Counted, tuple[Any, ...]], along: Sequence[Asked] = ()
+) -> list[list[Any]]:
     """Refuse when a limit is reached within the window: of so many, what is counted, for whom.
 
-    A limit of 0 is lifted. All are looked up by one statement.
+    A limit of 0 is lifted. All are looked up by one statement, with what is asked ``along``,
+    whose answers are returned.
     """
     since = _since()
     inforce = [(limit, counted, whose) for limit, counted, whose in limits if limit]
-    if not inforce:
-        return
-    reached = first_values(
-        *((_nth_newest(counted, limit), (*whose, since)) for limit, counted, whose in inforce)
-    )
-    for oldest, (limit, counted, _) in zip(reached, inforce, strict=True):
-        if oldest is not None:
+    asked = [(_nth_newest(counted, limit), (*whose, since)) for limit, counted, whose in inforce]
+    if not asked and not along:
+        return []
+    reached = at_once(*asked, *along)
+    for rows, (limit, counted, _) in zip(reached, inforce, strict=False):
+        for (oldest,) in rows:
             raise _limited(limit, oldest, counted.what)
+    return reached[len(asked) :]
 
 
 def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:

@@ -22,7 +22,7 @@ from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
 from apps.statements import execution
-from apps.statements.lookups import Lookup
+from apps.statements.lookups import Asked, Joined, raw_rows
 
 LIFETIME_S = 3600
 _TIME_OCTETS, _RANDOM_OCTETS, _TAG_OCTETS = 4, 12, 16
@@ -76,40 +76,35 @@ def consume(nonce: UUID) -> None:
         raise _bad()
 
 
-def consume_and_find(nonce: UUID, lookup: Lookup, *values: Any) -> tuple[Any, ...] | None:
-    """Use a nonce up and run a query, in one statement where the database can.
+def consume_and_find(nonce: UUID, *asked: Asked) -> list[list[tuple[Any, ...]]]:
+    """Use a nonce up and run queries, in one statement where the database can.
 
     Args:
         nonce: checked before.
-        lookup: its first column is never null.
-        values: for its slots.
+        asked: as for ``lookups.Joined``.
 
     Returns:
-        The first row as ``lookup.first_raw`` gives it, or ``None``.
+        The raw rows that each query found.
 
     Raises:
         Refusal: badNonce, used before.
     """
     here = execution.here()
-    if here.vendor != "postgresql":
+    if here.vendor != "postgresql" or not asked:
         consume(nonce)
-        return lookup.first_raw(*values)
-    query, bound = lookup.statement(*values)
-    ((used, *row), *_) = execution.fetch_all(
-        here, _use_and_find(query), [_stored(nonce, here), *bound]
-    )
-    if not used:
+        return raw_rows(*asked)
+    joined = Joined(asked)
+    sql = _use_and_find(joined.columns, joined.source)
+    rows = execution.fetch_all(here, sql, [_stored(nonce, here), *joined.values])
+    if not rows[0][0]:
         raise _bad()
-    return tuple(row) if row[0] is not None else None
+    return joined.split([row[1:] for row in rows])
 
 
-@lru_cache(maxsize=16)
-def _use_and_find(query: str) -> str:
-    """Return the statement; always one row, whether the query finds anything or not."""
-    return (
-        f"{_fast(_table())} RETURNING 1) SELECT EXISTS (SELECT 1 FROM used), found.* "  # noqa: S608 - a constant table name
-        f"FROM (SELECT 1) AS one LEFT JOIN ({query}) AS found ON true"
-    )
+@lru_cache(maxsize=64)
+def _use_and_find(columns: str, source: str) -> str:
+    used = f"{_fast(_table())} RETURNING 1)"
+    return f"{used} SELECT EXISTS (SELECT 1 FROM used), {columns} {source}"  # noqa: S608 - made of compiled queries
 
 
 def _use(here: Any) -> str:

@@ -33,7 +33,7 @@ APPROVAL_RETRY_AFTER_S = 60
 # An order has no more than this many edges before it.
 _RACES = 3
 
-_BY_URL = RowLookup(
+BY_URL = RowLookup(
     AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), url_id=TEXT
 )
 
@@ -73,11 +73,12 @@ def create(signed: Signed) -> AcmeOrder:
     asked = _read(signed)
     authorizations.require_bound(account, asked.identifiers)
     names = digest(asked.identifiers)
-    limits.check_order(door, account.id, names)
+    along = authorizations.sought(door, account, asked.identifiers)
+    reusable = limits.check_order(door, account.id, names, along=along)
     _require_policy(signed, asked)
     replaced = _replaced(signed, account, asked)
     ends = clock.now() + timedelta(hours=door.order_lifetime_h)
-    wanted = authorizations.wanted(door, account, asked.identifiers, ends)
+    wanted = authorizations.wanted(door, account, asked.identifiers, ends, reusable)
     order = fresh(
         AcmeOrder,
         related={"replaces_certificate": replaced},
@@ -120,10 +121,10 @@ def own(signed: Signed, url_id: str) -> AcmeOrder:
     Raises:
         NotFound: no such order, or another account's.
     """
-    order = _BY_URL.first(url_id)
-    if order is None or order.account_id != signed.the_account().id:
-        raise NotFound
-    return order
+    for order in signed.rows(BY_URL, url_id):
+        if order.account_id == signed.the_account().id:
+            return order
+    raise NotFound
 
 
 def follow(order: AcmeOrder) -> AcmeOrder:

@@ -31,12 +31,14 @@ from apps.enrollment.acme import (
     revocation,
     wire,
 )
-from apps.enrollment.acme.auth import Door, Signed, SignedBy, authenticate, door_named
+from apps.enrollment.acme.auth import Along, Door, Signed, SignedBy, authenticate, door_named
+from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
 from apps.enrollment.acme.validation import attempts
 from apps.enrollment.models import AcmeEndpoint, AcmeOrder
 from apps.errors import NotFound
+from apps.statements.lookups import Asked, Lookup, RowLookup
 
 _Handler = Callable[..., HttpResponse]
 _JSON = "application/json"
@@ -45,7 +47,16 @@ _UNSETTLED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
 _DIRECTORY_MAX_AGE_S = 300
 
 
-def _signed(signed_by: SignedBy) -> Callable[[_Handler], _Handler]:
+def _by_url(*lookups: Lookup | RowLookup[Any]) -> Along:
+    """Ask for what the ``url_id`` of a request names, along with its account."""
+
+    def along(_message: Jws, names: dict[str, Any]) -> list[Asked]:
+        return [(lookup, (names["url_id"],)) for lookup in lookups]
+
+    return along
+
+
+def _signed(signed_by: SignedBy, *along: Along) -> Callable[[_Handler], _Handler]:
     """Turn a handler of signed requests into a view; anything but POST is refused (A-07)."""
 
     def decorate(handler: _Handler) -> _Handler:
@@ -56,7 +67,7 @@ def _signed(signed_by: SignedBy) -> Callable[[_Handler], _Handler]:
         ) -> HttpResponse:
             try:
                 _require_method(request, "POST")
-                signed = authenticate(request, application, profile, signed_by)
+                signed = authenticate(request, application, profile, signed_by, names, *along)
                 if request.GET and "cursor" in request.GET:
                     names["cursor"] = request.GET["cursor"]
                 response = handler(signed, **names)
@@ -157,7 +168,7 @@ def renewal_info(
     return _finished(response, application, profile)
 
 
-@_signed(SignedBy.NEW_KEY)
+@_signed(SignedBy.NEW_KEY, accounts.sought)
 def new_account(signed: Signed) -> HttpResponse:
     """Register, or find, the account of the key that signed (7.3)."""
     found = accounts.register(signed)
@@ -201,14 +212,14 @@ def new_order(signed: Signed) -> HttpResponse:
     return response
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, _by_url(orders.BY_URL))
 def order(signed: Signed, url_id: str) -> HttpResponse:
     """Show an order (7.4)."""
     signed.require_empty()
     return _order(signed.door, orders.read(signed, url_id))
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, _by_url(orders.BY_URL))
 def finalize_order(signed: Signed, url_id: str) -> HttpResponse:
     """Take the CSR and issue (7.4)."""
     return _order(signed.door, finalize.finalize(signed, url_id))
@@ -226,7 +237,7 @@ def new_authz(signed: Signed) -> HttpResponse:
     return response
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, _by_url(authorizations.WITH_CHALLENGES))
 def authorization(signed: Signed, url_id: str) -> HttpResponse:
     """Show an authorization or give it up (7.5, 7.5.2)."""
     step = authorizations.update if signed.jws.payload else authorizations.read
@@ -237,13 +248,16 @@ def authorization(signed: Signed, url_id: str) -> HttpResponse:
     return response
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, _by_url(challenges.BY_URL, challenges.ORDERS_OF))
 def challenge(signed: Signed, url_id: str) -> HttpResponse:
     """Show a challenge, or validate it (7.5.1)."""
-    step = challenges.answered if signed.jws.payload else challenges.read
-    row = step(signed, url_id)
-    if signed.jws.payload and row.status in _UNSETTLED:
-        row = attempts.try_now(row)
+    if signed.jws.payload:
+        answered = challenges.answered(signed, url_id)
+        row = answered.row
+        if row.status in _UNSETTLED:
+            row = attempts.try_now(answered)
+    else:
+        row = challenges.read(signed, url_id)
     response = _json(wire.challenge(signed.door, row))
     _link(response, signed.door.url("authz", row.authorization.url_id), "up")
     if row.status == ChallengeStatus.PROCESSING:
@@ -251,7 +265,7 @@ def challenge(signed: Signed, url_id: str) -> HttpResponse:
     return response
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, _by_url(certificates.BY_ORDER))
 def certificate(signed: Signed, url_id: str, number: int = 0) -> HttpResponse:
     """Download a chain (7.4.2)."""
     signed.require_empty()

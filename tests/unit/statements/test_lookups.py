@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.applications.models import ApiToken
 from apps.audit.models import AuditEvent
 from apps.policies.models import Policy, PolicyVersion
-from apps.statements.lookups import KEY, NUMBER, TEXT, TIME, Lookup, RowLookup, first_values
+from apps.statements.lookups import KEY, NUMBER, TEXT, TIME, Lookup, RowLookup, at_once
 from tests.factories.accounts import make_person
 
 pytestmark = pytest.mark.django_db
@@ -153,21 +153,41 @@ def test_raw_rows_are_equal_as_long_as_the_database_is():
     assert _BY_NAME.first_raw("web") != row
 
 
-def test_several_queries_of_one_value_are_one_statement(django_assert_num_queries):
-    policy = make_policy("web", {}, {})
-    made = Lookup(
-        lambda name: Policy.objects.filter(name=name).order_by().values_list("created_at")[:1],
+def test_several_queries_are_one_statement(django_assert_num_queries):
+    policy = make_policy("web", {}, {"a": 1})
+    policies = RowLookup(
+        Policy,
+        lambda name: Policy.objects.filter(name=name).order_by(),
+        related=("current_version",),
         name=TEXT,
     )
     newest = Lookup(
         lambda key: (
-            PolicyVersion.objects.filter(policy_id=key).order_by("-number").values_list("rules")[:1]
+            PolicyVersion.objects.filter(policy_id=key)
+            .order_by("-number")
+            .values_list("created_at")[:1]
+        ),
+        key=KEY,
+    )
+    every = Lookup(
+        lambda key: (
+            PolicyVersion.objects.filter(policy_id=key)
+            .order_by("number")
+            .values_list("number", "rules")
         ),
         key=KEY,
     )
     with django_assert_num_queries(1):
-        found = first_values((made, ["web"]), (made, ["none"]), (newest, [policy.pk]))
-    assert found == [policy.created_at, None, {}]
+        (row,), none, ((made_at,),), versions = at_once(
+            (policies, ["web"]),
+            (policies, ["none"]),
+            (newest, [policy.pk]),
+            (every, [policy.pk]),
+        )
+    assert (row, row.current_version.rules, none) == (policy, {"a": 1}, [])
+    assert made_at == policy.current_version.created_at
+    assert sorted(versions) == [(1, {}), (2, {"a": 1})]
+    assert at_once((every, [uuid4()]), (policies, ["none"])) == [[], []]
 
 
 def test_lookups_read_in_the_transaction_around_them():

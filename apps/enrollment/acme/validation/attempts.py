@@ -18,6 +18,7 @@ from django.conf import settings
 from apps import principals
 from apps.egress import Deadline, EgressError
 from apps.enrollment.acme import challenges
+from apps.enrollment.acme.challenges import Answered
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus, ChallengeType
 from apps.enrollment.acme.validation import (
@@ -82,7 +83,7 @@ def attempt(
     return False
 
 
-def try_now(row: AcmeChallenge) -> AcmeChallenge:
+def try_now(answered: Answered) -> AcmeChallenge:
     """Validate within the request that answers the challenge.
 
     Nothing is written before the outcome: a client whose request dies has no answer, and sends
@@ -90,11 +91,12 @@ def try_now(row: AcmeChallenge) -> AcmeChallenge:
     there do.
 
     Args:
-        row: from ``challenges.answered``, not settled.
+        answered: not settled.
 
     Returns:
         The challenge as it is afterwards.
     """
+    row = answered.row
     runs_already = row.status == ChallengeStatus.PROCESSING
     if row.authorization.status != AuthorizationStatus.PENDING:  # proven, or lost, by another
         return row
@@ -102,7 +104,7 @@ def try_now(row: AcmeChallenge) -> AcmeChallenge:
     if outcome is None:
         return challenges.hand_over(row, attempt=None, problem=None)
     if outcome.proven or not outcome.again:
-        settled = challenges.settle_at_once(row, _verdict(outcome, target, _REQUEST))
+        settled = challenges.settle_at_once(answered, _verdict(outcome, target, _REQUEST))
         if runs_already:
             withdraw(JOB, str(row.pk))
         return settled

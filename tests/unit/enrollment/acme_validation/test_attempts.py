@@ -6,6 +6,7 @@ import pytest
 
 from apps import clock, registry
 from apps.audit.models import AuditEvent
+from apps.enrollment.acme import challenges
 from apps.enrollment.acme.validation import attempts, targets
 from apps.enrollment.models import (
     AcmeAccount,
@@ -245,6 +246,10 @@ def test_job_kind_is_registered_and_runs(challenge, answer):
     assert statuses(row)[0] == "valid"
 
 
+def answered(row):
+    return challenges.Answered(row, challenges.ORDERS_OF.all(row.url_id))
+
+
 @pytest.fixture
 def inline(settings):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACME_INLINE_VALIDATION_MS": 1500}
@@ -254,14 +259,14 @@ def test_request_settles_what_is_ready_without_the_worker(challenge, answer, inl
     row = challenge()
     answer(row)
     enqueue(attempts.JOB, {}, idempotency_key=str(row.pk), delay=timedelta(seconds=30))
-    assert attempts.try_now(row).status == "valid"
+    assert attempts.try_now(answered(row)).status == "valid"
     assert statuses(row)[0] == "valid"
     assert not Job.objects.filter(kind="acme.validate").exists()
 
 
 def test_request_hands_over_to_the_worker_what_is_not_ready(challenge, inline):
     row = challenge()
-    assert attempts.try_now(row).status == "processing"
+    assert attempts.try_now(answered(row)).status == "processing"
     assert Job.objects.get(kind="acme.validate").arguments == {"challenge": str(row.pk)}
     row.refresh_from_db()
     assert row.attempts[0]["by"] == "request"
@@ -273,7 +278,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
     assert attempts._inline_slots.acquire(blocking=False)
     assert attempts._inline_slots.acquire(blocking=False)
     try:
-        assert attempts.try_now(row).status == "processing"
+        assert attempts.try_now(answered(row)).status == "processing"
     finally:
         attempts._inline_slots.release()
         attempts._inline_slots.release()
@@ -284,7 +289,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
 def test_inline_validation_can_be_turned_off(challenge, answer, web):
     row = challenge()
     answer(row)
-    assert attempts.try_now(row).status == "processing"
+    assert attempts.try_now(answered(row)).status == "processing"
     assert web.requests == []
 
 
