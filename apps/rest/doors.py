@@ -6,13 +6,14 @@ no view can come to rely on them, and no request pays for them.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
 from django.template.response import SimpleTemplateResponse
-from django.urls import resolve
+from django.urls import ResolverMatch, get_urlconf, resolve
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
 # Nothing answered here is a page that loads anything, whatever a browser takes it for.
@@ -48,6 +49,12 @@ def machine_doors(get_response: _Handler) -> _Handler:
     return middleware
 
 
+@lru_cache(maxsize=512)
+def _resolved(path: str, urlconf: Any) -> ResolverMatch:
+    """Return the view of a path; machines ask for the same few again and again."""
+    return resolve(path, urlconf)
+
+
 def _view(request: HttpRequest) -> HttpResponse:
     """Find the view and call it, as Django's handler does behind the last middleware.
 
@@ -55,7 +62,7 @@ def _view(request: HttpRequest) -> HttpResponse:
         Http404: no view has this path.
         ValueError: the view returned nothing.
     """
-    match = request.resolver_match = resolve(request.path_info)
+    match = request.resolver_match = _resolved(request.path_info, get_urlconf())
     response: HttpResponse | None = match.func(request, *match.args, **match.kwargs)
     if response is None:
         raise ValueError(f"The view of {match.route} returned nothing.")

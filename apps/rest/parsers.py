@@ -40,12 +40,7 @@ class StrictJSONParser(BaseParser):
 def parse_object(data: bytes) -> dict[str, Any]:
     """Return the JSON object that ``data`` holds; see ``StrictJSONParser.parse``."""
     try:
-        document = json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-        )
+        document = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as exc:
         raise _refusal("encoding", "The body is not UTF-8.") from exc
     except RecursionError as exc:
@@ -81,6 +76,11 @@ def _finite(text: str) -> float:
 
 def _no_constant(name: str) -> None:
     raise _refusal("number", f"{name} is not a JSON number.", name)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)
 
 
 def _check(document: dict[str, Any]) -> None:

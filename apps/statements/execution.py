@@ -1,14 +1,25 @@
 """Who runs a statement that was put together before? The thread's connection, prepared if it can."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
 
+class _Here(threading.local):
+    """The connection of each thread, which Django makes once: its own way to it is a long one."""
+
+    def __init__(self) -> None:
+        self.connection = connections[DEFAULT_DB_ALIAS]
+
+
+_here = _Here()
+
+
 def here() -> Any:
-    """Return this thread's connection itself: every look through Django's proxy costs a little."""
-    return connections[DEFAULT_DB_ALIAS]
+    """Return this thread's connection."""
+    return _here.connection
 
 
 def fetch_all(

@@ -29,13 +29,18 @@ def fresh(model: type[_Row], *, related: Mapping[str, Model | None], **columns: 
     row = model.__new__(model)
     state = row._state = ModelState()  # noqa: SLF001 - what Django's constructor sets
     values = row.__dict__
-    for attribute, default in _defaults(model):
-        values[attribute] = columns.pop(attribute) if attribute in columns else default()
+    constant, made = _defaults(model)
+    values.update(constant)
+    for attribute, default in made:
+        if attribute not in columns:
+            values[attribute] = default()
     for name, target in related.items():
         values[_attribute(model, name)] = target.pk if target is not None else None
         state.fields_cache[name] = target
-    if columns:
-        raise TypeError(f"{model.__name__} has no columns {', '.join(columns)}")
+    if not columns.keys() <= _attributes(model):
+        unknown = sorted(columns.keys() - _attributes(model))
+        raise TypeError(f"{model.__name__} has no columns {', '.join(unknown)}")
+    values.update(columns)
     return row
 
 
@@ -55,10 +60,22 @@ def loaded(model: type[_Row], attributes: Sequence[str], columns: Sequence[Any])
     return row
 
 
+_Defaults = tuple[dict[str, Any], tuple[tuple[str, Callable[[], Any]], ...]]
+
+
 @lru_cache(maxsize=64)
-def _defaults(model: type[Model]) -> tuple[tuple[str, Callable[[], Any]], ...]:
+def _defaults(model: type[Model]) -> _Defaults:
+    """Return defaults that are always the same, in every column, and those made for each row."""
     fields = model._meta.concrete_fields  # noqa: SLF001 - Django's documented Meta API
-    return tuple((field.attname, field.get_default) for field in fields)
+    made = tuple((f.attname, f.default) for f in fields if callable(f.default) and f.has_default())
+    lively = {attribute for attribute, _ in made}
+    constant = {f.attname: None if f.attname in lively else f.get_default() for f in fields}
+    return constant, made
+
+
+@lru_cache(maxsize=64)
+def _attributes(model: type[Model]) -> frozenset[str]:
+    return frozenset(_defaults(model)[0])
 
 
 @lru_cache(maxsize=256)

@@ -45,6 +45,7 @@ _JSON = "application/json"
 _CREATED = HTTPStatus.CREATED
 _UNSETTLED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
 _DIRECTORY_MAX_AGE_S = 300
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def _by_url(*lookups: Lookup | RowLookup[Any]) -> Along:
@@ -312,7 +313,7 @@ def _require_method(request: HttpRequest, *methods: str) -> None:
 
 
 def _json(shown: dict[str, Any], status: int = 200) -> HttpResponse:
-    return HttpResponse(json.dumps(shown, separators=(",", ":")), status=status, content_type=_JSON)
+    return HttpResponse(_compact(shown), status=status, content_type=_JSON)
 
 
 def _problem(error: Exception) -> HttpResponse:
