@@ -6,7 +6,7 @@ the system itself. Services take it as their first argument and ask it (product 
 current role, so a token never widens what its owner may do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
@@ -45,6 +45,8 @@ class Principal:
         pairing_id: the only pairing it may request under; protocol accounts have one.
         ip: address the request came from, for the audit log.
         trace_id: identifier of the HTTP request, for the audit log.
+        epoch: state of governance when the principal was authenticated; rights that were read
+            in the same one are not read again. Empty when nobody looked.
     """
 
     kind: str
@@ -57,6 +59,7 @@ class Principal:
     pairing_id: UUID | None = None
     ip: str = ""
     trace_id: str = ""
+    epoch: str = field(default="", compare=False)
 
     @property
     def actor(self) -> str:

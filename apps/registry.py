@@ -85,6 +85,9 @@ class Callers:
 # ``pki.findings.Violation`` of everything at the door it came through that holds no more.
 ReleaseCheck = Callable[[Any], Iterable[Any]]
 
+# Models of which ``applications.epoch`` has to hear, beside those below it.
+governed_models: list[Any] = []
+
 job_kinds: dict[str, JobKind] = {}
 recurring: dict[str, Recurring] = {}
 sealed_fields: list[SealedField] = []

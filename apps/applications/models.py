@@ -138,7 +138,13 @@ class MachineIdentity(models.Model):
 
 
 class ApiToken(AbstractAuthToken):
-    """An expiring bearer token; only its digest is kept (django-rest-knox)."""
+    """An expiring bearer token; only its digest is kept (django-rest-knox).
+
+    Attributes:
+        epoch: of governance when the token was presented; empty otherwise.
+    """
+
+    epoch = ""
 
     public_id = models.UUIDField(default=ids.uuid7, unique=True, editable=False)
     name = models.CharField(max_length=100)
@@ -169,3 +175,14 @@ class ApiToken(AbstractAuthToken):
     def __str__(self) -> str:
         """Name the token by what may be shown of it."""
         return f"{self.name} ({self.token_key}…)"
+
+
+class GovernanceChange(models.Model):
+    """That something has changed by which requests are judged; triggers write it, see ``epoch``."""
+
+    id = models.BigAutoField(primary_key=True)
+    token = models.BigIntegerField(editable=False, help_text="44 random bits")
+
+    def __str__(self) -> str:
+        """Name the number."""
+        return str(self.token)

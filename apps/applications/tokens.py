@@ -17,11 +17,12 @@ from rest_framework.request import Request
 
 from apps import clock
 from apps.accounts.models import AccountKind, User
+from apps.applications import epoch as epochs
 from apps.applications.models import ApiToken
 from apps.errors import AuthenticationFailed, RateLimited
 from apps.principals import Principal, ProductRole, Scope
 from apps.rest import throttle, trace
-from apps.statements.lookups import TEXT, RowLookup
+from apps.statements.lookups import TEXT, RowLookup, at_once
 
 _SCHEME = b"bearer"
 # Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.
@@ -62,11 +63,13 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        token = _BY_DIGEST.first(digest)
+        changes, found = at_once((epochs.EPOCH, ()), (_BY_DIGEST, (digest,)))
+        token: ApiToken | None = found[0] if found else None
         refusal = "unknown" if token is None else _refusal(token, address)
         if token is None or refusal:
             raise _refused(refusal, token, address)
         _note_use(token)
+        token.epoch = epochs.of(changes)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
@@ -97,6 +100,7 @@ def principal_of(request: Request | HttpRequest) -> Principal:
         application_id=token.application_id if token else None,
         ip=client_address(request),
         trace_id=trace.current(),
+        epoch=token.epoch if token else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""What does this app contribute to the house? Jobs and sealed columns."""
+"""What does this app contribute to the house? Jobs, sealed columns, a governed model."""
 
 from datetime import timedelta
 
@@ -7,6 +7,7 @@ from apps.enrollment import web_certificate
 from apps.enrollment.acme import housekeeping
 from apps.enrollment.acme import wiring as acme
 from apps.enrollment.api import idempotency
+from apps.enrollment.models import AcmeEndpoint
 
 
 def register() -> None:
@@ -24,6 +25,7 @@ def register() -> None:
             registry.Recurring("acme.sweep", timedelta(minutes=10)),
         ],
     )
+    registry.governed_models.append(AcmeEndpoint)
     registry.sealed_fields.extend(
         [
             registry.SealedField("enrollment.IdempotentCall", "sealed_answer"),

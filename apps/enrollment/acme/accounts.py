@@ -80,7 +80,7 @@ def register(signed: Signed) -> Registration:
         if found is None:
             raise
         return Registration(found, created=False)
-    meet(signed.door.url("acct", made.url_id), jws.load_key(signed.jwk))
+    meet(signed.door.url("acct", made.url_id), made.key)
     return Registration(made, created=True)
 
 
@@ -225,9 +225,11 @@ def _by_thumbprint(signed: Signed, thumbprint: str) -> Account | None:
 def _as_account(row: AcmeAccount, bound: tuple[str, ...] | None) -> Account:
     return Account(
         id=row.pk,
+        endpoint_id=row.endpoint_id,
         url_id=row.url_id,
         status=row.status,
         jwk=row.jwk,
+        key=jws.load_key(row.jwk),
         thumbprint=row.thumbprint,
         contacts=tuple(row.contacts),
         bound=bound,

@@ -1,9 +1,9 @@
 """Who signed this request, at which endpoint? RFC 8555 sections 6.2 to 6.5.
 
-One joined query loads the account with what its endpoint demands; then the signature is
-verified, and only then the nonce is used up: nobody without a key can write to the database.
-For accounts that a process has met, the key is at hand, and query and nonce are one statement,
-which brings along what the request is about.
+One query loads the account; then the signature is verified, and only then the nonce is used
+up: nobody without a key can write to the database. For accounts that a process has met, the key
+is at hand, and query and nonce are one statement, which brings along what the request is about.
+What the endpoint demands is kept while nothing changes in governance.
 """
 
 import ipaddress
@@ -17,6 +17,7 @@ from uuid import UUID
 from django.conf import settings
 from django.http import HttpRequest
 
+from apps.applications import epoch as epochs
 from apps.applications import pairings
 from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
@@ -34,7 +35,7 @@ from apps.errors import (
 )
 from apps.principals import Principal
 from apps.rest import trace
-from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
+from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup, at_once, raw_rows
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"
@@ -55,7 +56,7 @@ class Door:
 
     Attributes:
         base: its URLs' common beginning, without a slash at the end.
-        stamp: of the pairing, see ``applications.pairings``.
+        epoch: of governance when the door was read.
         the others: columns of ``AcmeEndpoint``, its pairing and its profile.
     """
 
@@ -74,9 +75,9 @@ class Door:
     authz_lifetime_h: int
     terms_of_service: str
     limits: dict[str, Any]
-    stamp: tuple[Any, ...]
     check_caa: bool
     caa_identities: tuple[str, ...]
+    epoch: str
 
     @property
     def issuers(self) -> tuple[str, ...]:
@@ -100,17 +101,22 @@ class Account:
     """The account that signed, as requests need it.
 
     Attributes:
+        key: its ``jwk``, loaded.
         bound: what its EAB key restricts it to; ``None`` without such a key.
+        networks: source addresses for which its EAB key is good; empty for any.
         the others: columns of ``AcmeAccount``.
     """
 
     id: UUID
+    endpoint_id: UUID
     url_id: str
     status: str
     jwk: dict[str, str]
+    key: jws.PublicKey
     thumbprint: str
     contacts: tuple[str, ...]
     bound: tuple[str, ...] | None
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +197,7 @@ _DOOR = (
 )
 _ACCOUNT = (
     "pk",
+    "endpoint_id",
     "url_id",
     "status",
     "jwk",
@@ -247,17 +254,15 @@ def authenticate(
     jwk, account = None, None
     if by_account:
         asked = along(message, names)
-        door, account, found = _account(message, nonce, base, ip, asked)
+        changes, account, found = _account(message, nonce, base, asked)
     else:
         jwk = message.header["jwk"]
         jws.verify(message, jws.load_key(jwk))
         asked = along(message, names)
-        doors, *found = nonces.consume_and_find(
-            nonce, (_DOOR_QUERY, (application, profile)), *asked
-        )
-        door = _opened(doors[0] if doors else None, base)
-    if account is not None and account.status != AccountStatus.VALID:
-        raise AuthenticationFailed(f"The account is {account.status}.")
+        changes, *found = nonces.consume_and_find(nonce, (epochs.EPOCH, ()), *asked)
+    door = _door(application, profile, epochs.of(changes))
+    if account is not None:
+        _require_admitted(account, door, ip)
     return Signed(
         door=door,
         jws=message,
@@ -277,13 +282,12 @@ def door_named(application: str, profile: str) -> Door:
     Raises:
         NotFound: no such pair, no ACME there, or the door is closed.
     """
-    row = _DOOR_QUERY.first_raw(application, profile)
-    return _opened(row, _base(application, profile))
+    return _door(application, profile, epochs.of(epochs.EPOCH.all()))
 
 
 def pairing_of(door: Door) -> Pairing:
     """Return the pairing with profile, policy and authority, as the pipeline wants it."""
-    return pairings.kept(door.pairing_id, door.stamp)
+    return pairings.named(door.application_id, door.profile_id, epoch=door.epoch)
 
 
 def _names_account(message: Jws, signed_by: SignedBy) -> bool:
@@ -299,31 +303,42 @@ def _names_account(message: Jws, signed_by: SignedBy) -> bool:
 
 
 _DOOR_QUERY = Lookup(
-    lambda application, profile: pairings.stamped(
+    lambda application, profile: (
         AcmeEndpoint.objects.filter(
             pairing__application__name=application, pairing__profile__name=profile
-        ).order_by(),
-        *_DOOR,
-        path="pairing__",
+        )
+        .order_by()
+        .values_list(*_DOOR)
     ),
     application=TEXT,
     profile=TEXT,
 )
 _ACCOUNT_QUERY = Lookup(
-    lambda url_id, application, profile: pairings.stamped(
-        AcmeAccount.objects.filter(
-            url_id=url_id,
-            endpoint__pairing__application__name=application,
-            endpoint__pairing__profile__name=profile,
-        ).order_by(),
-        *_ACCOUNT,
-        *(f"endpoint__{name}" for name in _DOOR),
-        path="endpoint__pairing__",
-    ),
+    lambda url_id: AcmeAccount.objects.filter(url_id=url_id).order_by().values_list(*_ACCOUNT),
     url_id=TEXT,
-    application=TEXT,
-    profile=TEXT,
 )
+_doors: dict[tuple[str, str], Door] = {}
+_MAX_DOORS = 1024
+
+
+def _door(application: str, profile: str, epoch: str) -> Door:
+    """Return an open endpoint by the names in its URL, from this epoch.
+
+    Raises:
+        NotFound: no such pair, no ACME there, or the door is closed.
+    """
+    door = _doors.get((application, profile))
+    if door is None or not epoch or door.epoch != epoch:
+        changes, rows = at_once((epochs.EPOCH, ()), (_DOOR_QUERY, (application, profile)))
+        if not rows:
+            raise NotFound(_NO_DOOR)
+        door = _as_door(rows[0], _base(application, profile), epochs.of(changes))
+        if len(_doors) >= _MAX_DOORS:
+            _doors.clear()
+        _doors[application, profile] = door
+    if not door.enabled:
+        raise NotFound(_NO_DOOR)
+    return door
 
 
 _met: dict[str, jws.PublicKey] = {}
@@ -338,42 +353,45 @@ def meet(kid: str, key: jws.PublicKey) -> None:
 
 
 def _account(
-    message: Jws, nonce: UUID, base: str, ip: str, asked: Sequence[Asked]
-) -> tuple[Door, Account, list[list[tuple[Any, ...]]]]:
-    """Return the account that signed, with its endpoint, and what else was asked for.
+    message: Jws, nonce: UUID, base: str, asked: Sequence[Asked]
+) -> tuple[list[tuple[Any, ...]], Account, list[list[tuple[Any, ...]]]]:
+    """Return what the epoch's query found, the account that signed, and what else was asked.
 
     The nonce is used up.
 
     Raises:
         BadMessageSignature: it is not the account's key that signed.
-        Refusal: a used nonce, an unknown account, or not one for this address.
-        NotFound: the endpoint is closed.
+        Refusal: a used nonce, or an unknown account.
     """
     kid, prefix = message.text("kid"), f"{base}/acct/"
     if not kid.startswith(prefix):
         raise _unknown_account()
-    application, profile = base.rsplit("/", 2)[1:]
-    values = kid[len(prefix) :], application, profile
+    values = (kid[len(prefix) :],)
     known = _met.get(kid)
     if known is not None and _has_signed(message, known):
-        accounts, *found = nonces.consume_and_find(nonce, (_ACCOUNT_QUERY, values), *asked)
-        row = accounts[0] if accounts else None
-        key = _key_in(row, base)
-        if key is not known:  # perhaps another by now: what counts is what the account has
-            jws.verify(message, key)
+        changes, rows, *found = nonces.consume_and_find(
+            nonce, (epochs.EPOCH, ()), (_ACCOUNT_QUERY, values), *asked
+        )
+        account = _as_account(rows)
+        if account.key is not known:  # perhaps another by now: what counts is what it has
+            jws.verify(message, account.key)
     else:
-        row = _ACCOUNT_QUERY.first_raw(*values)
-        key = _key_in(row, base)
-        jws.verify(message, key)
+        changes, rows = raw_rows((epochs.EPOCH, ()), (_ACCOUNT_QUERY, values))
+        account = _as_account(rows)
+        jws.verify(message, account.key)
         found = nonces.consume_and_find(nonce, *asked)
-    assert row is not None
-    meet(kid, key)
-    door, account, networks, _ = _account_at_door(row, base)
-    if not door.enabled:
-        raise NotFound(_NO_DOOR)
-    if networks and not inside(ip, networks):
+    meet(kid, account.key)
+    return changes, account, found
+
+
+def _require_admitted(account: Account, door: Door, ip: str) -> None:
+    """Refuse an account that is not of this endpoint, not for this address, or over."""
+    if account.endpoint_id != door.endpoint_id:
+        raise _unknown_account()
+    if account.networks and not inside(ip, account.networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
-    return door, account, found
+    if account.status != AccountStatus.VALID:
+        raise AuthenticationFailed(f"The account is {account.status}.")
 
 
 def _has_signed(message: Jws, key: jws.PublicKey) -> bool:
@@ -385,37 +403,39 @@ def _has_signed(message: Jws, key: jws.PublicKey) -> bool:
     return True
 
 
-def _key_in(row: tuple[Any, ...] | None, base: str) -> jws.PublicKey:
-    """Return the key of an account as a row shows it."""
-    if row is None:
+def _as_account(rows: Sequence[tuple[Any, ...]]) -> Account:
+    if not rows:
         raise _unknown_account()
-    *_, key = _account_at_door(row, base)
-    return key
+    return _account_in(rows[0])
 
 
 @lru_cache(maxsize=4096)
-def _account_at_door(
-    row: tuple[Any, ...], base: str
-) -> tuple[Door, Account, tuple[str, ...], jws.PublicKey]:
-    """Return door, account, networks and key as a row has them.
-
-    A client's next requests find the same row, unless something changed.
-    """
-    columns = _ACCOUNT_QUERY.converted(row)
-    pk, url_id, status, jwk, thumbprint, contacts, eab_key_id, bound, networks = columns[
-        : len(_ACCOUNT)
-    ]
-    account = Account(
+def _account_in(row: tuple[Any, ...]) -> Account:
+    """Return the account that a raw row shows; a client's next requests find an equal one."""
+    (
+        pk,
+        endpoint_id,
+        url_id,
+        status,
+        jwk,
+        thumbprint,
+        contacts,
+        eab_key_id,
+        bound,
+        networks,
+    ) = _ACCOUNT_QUERY.converted(row)
+    return Account(
         id=pk,
+        endpoint_id=endpoint_id,
         url_id=url_id,
         status=status,
         jwk=jwk,
+        key=jws.load_key(jwk),
         thumbprint=thumbprint,
         contacts=tuple(contacts),
         bound=tuple(bound) if eab_key_id is not None else None,
+        networks=tuple(networks or ()),
     )
-    door = _as_door(columns[len(_ACCOUNT) :], base)
-    return door, account, tuple(networks or ()), jws.load_key(jwk)
 
 
 def inside(ip: str, networks: Sequence[str]) -> bool:
@@ -426,12 +446,7 @@ def inside(ip: str, networks: Sequence[str]) -> bool:
     return any(address in ipaddress.ip_network(network) for network in networks)
 
 
-@lru_cache(maxsize=1024)
-def _door(row: tuple[Any, ...], base: str) -> Door:
-    return _as_door(_DOOR_QUERY.converted(row), base)
-
-
-def _as_door(row: tuple[Any, ...], base: str) -> Door:
+def _as_door(row: tuple[Any, ...], base: str, epoch: str) -> Door:
     return Door(
         base=base,
         endpoint_id=row[0],
@@ -450,15 +465,8 @@ def _as_door(row: tuple[Any, ...], base: str) -> Door:
         limits=row[13],
         check_caa=row[14],
         caa_identities=tuple(row[15]),
-        stamp=row[len(_DOOR) :],
+        epoch=epoch,
     )
-
-
-def _opened(row: tuple[Any, ...] | None, base: str) -> Door:
-    door = _door(row, base) if row is not None else None
-    if door is None or not door.enabled:
-        raise NotFound(_NO_DOOR)
-    return door
 
 
 def _base(application: str, profile: str) -> str:

@@ -1,5 +1,7 @@
 """How does an account change its key? RFC 8555 section 7.3.5 (A-15)."""
 
+from dataclasses import replace
+
 from django.db import IntegrityError, transaction
 
 from apps.audit.events import Event
@@ -73,15 +75,7 @@ def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
     except IntegrityError as error:
         owner = accounts.filter(thumbprint=thumbprint).values_list("url_id", flat=True).first()
         raise _taken(signed, owner or "") from error
-    return Account(
-        id=account.id,
-        url_id=account.url_id,
-        status=account.status,
-        jwk=row.jwk,
-        thumbprint=thumbprint,
-        contacts=account.contacts,
-        bound=account.bound,
-    )
+    return replace(account, jwk=row.jwk, key=jws.load_key(row.jwk), thumbprint=thumbprint)
 
 
 def _taken(signed: Signed, url_id: str) -> Refusal:

@@ -58,7 +58,7 @@ def _enrollment(
     principal = principal_of(request)
     return Enrollment(
         principal=principal,
-        pairing=pairings.named(body.application, body.profile),
+        pairing=pairings.named(body.application, body.profile, epoch=principal.epoch),
         method=EnrollmentMethod.API,
         csr=body.csr,
         wish=body.wish,
