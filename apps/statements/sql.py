@@ -142,10 +142,10 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     if vendor != "postgresql":
         return prepared
     if isinstance(item, JSONField):
-        encoder = item.encoder
+        encode = (item.encoder or json.JSONEncoder)().encode
 
         def text(value: Any) -> Any:
-            return None if value is None else json.dumps(value, cls=encoder)
+            return None if value is None else encode(value)
 
         return text
     # The casts of our statements read everything else from its text.
