@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 from django.db.models import (
@@ -65,10 +66,17 @@ class _Compiled:
 
     def bound(self, values: Sequence[Any], connection: Any) -> list[Any]:
         """Return the parameters for one run."""
-        ready = [
-            field.get_db_prep_value(value, connection, prepared=False)
-            for field, value in zip(self.fields, values, strict=True)
-        ]
+        if len(values) != len(self.fields):
+            raise TypeError(f"{len(self.fields)} values are wanted, not {len(values)}")
+        # PostgreSQL reads all of them from their texts.
+        ready = (
+            values
+            if connection.vendor == "postgresql"
+            else [
+                field.get_db_prep_value(value, connection, prepared=False)
+                for field, value in zip(self.fields, values, strict=True)
+            ]
+        )
         return [ready[item] if varies else item for varies, item in self.parameters]
 
     def converted(self, row: tuple[Any, ...], connection: Any) -> tuple[Any, ...]:
@@ -274,34 +282,38 @@ class Joined:
     """
 
     def __init__(self, asked: Sequence[Asked]) -> None:
-        self._asked = asked
         parts = [lookup.compiled(values) for lookup, values in asked]
-        self._widths = [width for *_, width in parts]
-        self.columns, self.source = _joined(tuple(sql for sql, *_ in parts))
         self.values = [value for _, bound, _ in parts for value in bound]
+        texts, _, widths = zip(*parts, strict=True)
+        self.columns, self.source, self._places = _joined(texts, widths)
 
     def split(self, rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
         """Return the raw rows that each query found."""
-        found: list[list[tuple[Any, ...]]] = []
-        at = 0
-        for width in self._widths:
-            end = at + width
-            last = len(found) == len(self._widths) - 1
-            mine = [row[at:end] for row in (rows if last else rows[:1])]
-            found.append([row for row in mine if row[0] is not None])
-            at = end
+        found = []
+        for start, end, is_last in self._places:
+            mine = rows if is_last else rows[:1]
+            found.append([row[start:end] for row in mine if row[start] is not None])
         return found
 
 
 @lru_cache(maxsize=256)
-def _joined(queries: tuple[str, ...]) -> tuple[str, str]:
-    """Return columns and source of the statement; always a row, whatever is found."""
+def _joined(
+    queries: tuple[str, ...], widths: tuple[int, ...]
+) -> tuple[str, str, tuple[tuple[int, int, bool], ...]]:
+    """Return columns and source of the statement, and where each query's columns are.
+
+    The statement finds a row even where no query does.
+    """
     names = [f"found{number}" for number in range(len(queries))]
     joins = [
         f"LEFT JOIN ({sql}) AS {name} ON true" for sql, name in zip(queries, names, strict=True)
     ]
     columns = ", ".join(f"{name}.*" for name in names)
-    return columns, " ".join(["FROM (SELECT 1) AS one", *joins])
+    ends = list(accumulate(widths))
+    places = tuple(
+        (end - width, end, end == ends[-1]) for end, width in zip(ends, widths, strict=True)
+    )
+    return columns, " ".join(["FROM (SELECT 1) AS one", *joins]), places
 
 
 def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:

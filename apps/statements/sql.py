@@ -12,6 +12,8 @@ from typing import Any
 from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 
+from apps.statements.postgresql import parameters
+
 # Model, columns set, and columns asked for, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
 # Once, however many rows the change has touched.
@@ -80,6 +82,8 @@ class Column:
         attribute: of the model's instances.
         ready: brings a value into the form that the database takes; ``None`` when it takes it
             as it is.
+        text: brings a value that is not ``None`` into PostgreSQL's text form; ``None`` where
+            the type of the value, not of the column, decides how.
         default: for rows that do not say.
         is_stamped: Django puts the time of writing there (``auto_now``).
     """
@@ -89,6 +93,7 @@ class Column:
     assignment: str
     attribute: str
     ready: Callable[[Any], Any] | None
+    text: Callable[[Any], bytes] | None
     default: Callable[[], Any]
     is_stamped: bool
 
@@ -130,6 +135,7 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
         ready=_preparation(item, vendor),
+        text=parameters.text_form(item) if vendor == "postgresql" else None,
         default=item.get_default,
         is_stamped=bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)),
     )

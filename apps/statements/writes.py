@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from apps.statements import execution
 from apps.statements import sql as sql_of
+from apps.statements.postgresql import parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,6 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     values = [] if guard is None else guard.values(vendor)
     for item in batch.changes:
         values += item.values(vendor)
-    for model, rows in runs:
-        values += _values(model, rows, vendor)
     sql = sql_of.batch(
         None if guard is None else guard.shape,
         tuple(item.shape for item in batch.changes),
@@ -225,7 +224,15 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     # Of large batches hardly two have the same number of rows: not worth preparing.
     once = len(batch.rows) > _MAX_PREPARED_ROWS
     try:
-        ((done,),) = execution.fetch_all(connection, sql, values, once=once)
+        if connection.takes_prepared():
+            texts = parameters.as_texts(values, connection)
+            for model, rows in runs:
+                texts += _texts(model, rows, connection)
+            ((done,),), _ = connection.run_texts(sql, texts, once=once)
+        else:
+            for model, rows in runs:
+                values += _values(model, rows, vendor)
+            ((done,),) = execution.fetch_all(connection, sql, values)
     except DataError as error:
         if not batch.touching:
             raise
@@ -244,15 +251,28 @@ def _runs(rows: Sequence[_Row]) -> Iterator[tuple[type[Model], list[_Row]]]:
 def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
     columns = sql_of.columns(model, vendor).values()
-    found: list[Any] = []
+    return [column.prepared(_of(row, column)) for row in rows for column in columns]
+
+
+def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[bytes | None]:
+    """Return the same in PostgreSQL's text form."""
+    columns = sql_of.columns(model, connection.vendor).values()
+    found: list[bytes | None] = []
     for row in rows:
-        given = row.values
         for column in columns:
-            if column.is_stamped:
-                value = given[column.attribute] = timezone.now()
-            elif column.attribute in given:
-                value = given[column.attribute]
+            value = _of(row, column)
+            if value is None:
+                found.append(None)
+            elif column.text is not None:
+                found.append(column.text(value))
             else:
-                value = column.default()
-            found.append(value if column.ready is None else column.ready(value))
+                found += parameters.as_texts([column.prepared(value)], connection)
     return found
+
+
+def _of(row: _Row, column: sql_of.Column) -> Any:
+    given = row.values
+    if column.is_stamped:
+        value = given[column.attribute] = timezone.now()
+        return value
+    return given[column.attribute] if column.attribute in given else column.default()

@@ -97,7 +97,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             django.db.Error: as from cursors.
             ValueError: a text holds NUL.
         """
-        given = parameters.as_texts(values, self)
+        return self.run_texts(sql, parameters.as_texts(values, self), once=once)
+
+    def run_texts(
+        self, sql: str, given: list[bytes | None], *, once: bool = False
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """Do as ``run_prepared`` with values that are in text form already."""
         with self.wrap_database_errors:
             # Either may connect anew, and forget what the old connection had prepared.
             self.close_if_health_check_failed()

@@ -1,5 +1,6 @@
 """How do values travel to a prepared statement? As texts, which the server reads by its types."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -7,6 +8,17 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
+from django.db.models import (
+    BinaryField,
+    BooleanField,
+    CharField,
+    DateTimeField,
+    Field,
+    IntegerField,
+    JSONField,
+    TextField,
+    UUIDField,
+)
 from psycopg.adapt import PyFormat, Transformer
 
 _PLACEHOLDER = re.compile("%s|%%")
@@ -68,3 +80,34 @@ _TEXTS: dict[type, Callable[[Any], bytes | None]] = {
     UUID: lambda value: str(value).encode(),
     datetime: lambda value: value.isoformat().encode(),
 }
+
+
+def _characters(value: Any) -> bytes:
+    return _text(value if isinstance(value, str) else str(value))
+
+
+def _identifier(value: Any) -> bytes:
+    return b"%032x" % value.int if type(value) is UUID else str(value).encode()
+
+
+_OF_FIELDS: dict[type, Callable[[Any], bytes]] = {
+    CharField: _characters,
+    TextField: _characters,
+    UUIDField: _identifier,
+    DateTimeField: lambda value: value.isoformat().encode(),
+    BinaryField: lambda value: b"\\x" + value.hex().encode(),
+    BooleanField: lambda value: b"t" if value else b"f",
+    IntegerField: lambda value: b"%d" % value,
+}
+
+
+def text_form(field: "Field[Any, Any]") -> Callable[[Any], bytes] | None:
+    """Return what brings a column's values into text form; ``None`` for unusual columns."""
+    target: Any = field
+    while target.remote_field is not None:
+        target = target.target_field
+    if isinstance(target, JSONField):
+        encode = (target.encoder or json.JSONEncoder)().encode
+        return lambda value: encode(value).encode()
+    kinds = [kind for kind in type(target).__mro__ if kind in _OF_FIELDS]
+    return _OF_FIELDS[kinds[0]] if kinds else None
