@@ -251,7 +251,11 @@ def _runs(rows: Sequence[_Row]) -> Iterator[tuple[type[Model], list[_Row]]]:
 def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
     columns = sql_of.columns(model, vendor).values()
-    return [column.prepared(_of(row, column)) for row in rows for column in columns]
+    found = []
+    for row in rows:
+        _complete(row, columns)
+        found += [column.prepared(row.values[column.attribute]) for column in columns]
+    return found
 
 
 def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[bytes | None]:
@@ -259,8 +263,10 @@ def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[by
     columns = sql_of.columns(model, connection.vendor).values()
     found: list[bytes | None] = []
     for row in rows:
+        _complete(row, columns)
+        given = row.values
         for column in columns:
-            value = _of(row, column)
+            value = given[column.attribute]
             if value is None:
                 found.append(None)
             elif column.text is not None:
@@ -270,9 +276,11 @@ def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[by
     return found
 
 
-def _of(row: _Row, column: sql_of.Column) -> Any:
+def _complete(row: _Row, columns: Iterable[sql_of.Column]) -> None:
+    """Fill in what the row leaves out, and the time of writing."""
     given = row.values
-    if column.is_stamped:
-        value = given[column.attribute] = timezone.now()
-        return value
-    return given[column.attribute] if column.attribute in given else column.default()
+    for column in columns:
+        if column.is_stamped:
+            given[column.attribute] = timezone.now()
+        elif column.attribute not in given:
+            given[column.attribute] = column.default()

@@ -21,6 +21,7 @@ from django.db.models import (
 )
 from psycopg.adapt import PyFormat, Transformer
 
+_NUL = "A text for PostgreSQL cannot hold NUL (0x00) characters."
 _PLACEHOLDER = re.compile("%s|%%")
 
 
@@ -58,7 +59,7 @@ def as_texts(values: Sequence[Any], connection: Any) -> list[bytes | None]:
 def _text(value: str) -> bytes:
     encoded = value.encode()
     if b"\0" in encoded:
-        raise ValueError("A text for PostgreSQL cannot hold NUL (0x00) characters.")
+        raise ValueError(_NUL)
     return encoded
 
 
@@ -83,7 +84,10 @@ _TEXTS: dict[type, Callable[[Any], bytes | None]] = {
 
 
 def _characters(value: Any) -> bytes:
-    return _text(value if isinstance(value, str) else str(value))
+    encoded: bytes = (value if isinstance(value, str) else str(value)).encode()
+    if b"\0" in encoded:
+        raise ValueError(_NUL)
+    return encoded
 
 
 def _identifier(value: Any) -> bytes:
