@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db import connections, transaction
 from django.db.models import Model, Sum, TextField, Value
 from django.db.models.functions import Cast
@@ -56,6 +57,7 @@ def governed() -> list[type[Model]]:
         ApplicationGroupObjectPermission,
         ApplicationUserObjectPermission,
         Pairing,
+        Group,
         User.groups.through,
         Profile,
         Policy,
@@ -69,7 +71,7 @@ def governed() -> list[type[Model]]:
 
 def of(rows: Iterable[tuple[Any, ...]]) -> str:
     """Return the epoch from what ``EPOCH`` found; empty, which nothing is kept under, for none."""
-    return next((str(epoch) for (epoch,) in rows), "")
+    return next((str(epoch) for (epoch,) in rows if epoch is not None), "")
 
 
 def install(using: str) -> None:

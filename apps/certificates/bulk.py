@@ -66,7 +66,8 @@ def submit_many(enrollments: Sequence[Enrollment]) -> list[Outcome]:
         raise ValueError("the enrollments do not belong together")
     issuance.authorise(first)
     drafts = [_drafted(one) for one in enrollments]
-    with writes.together():
+    durable = any(d.intent.must_be_durable if d.intent else d.request for d in drafts)
+    with writes.together(durable=bool(durable)):
         for draft in drafts:
             _write_down(draft)
     for draft in drafts:

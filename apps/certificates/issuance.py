@@ -125,7 +125,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
-    with _one_commit(request):
+    with _one_commit(request, durable=intent.must_be_durable):
         signing.reserve(request, intent)
         _insert(request)
         record_acceptance(request, enrollment)
@@ -179,9 +179,10 @@ def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
 
 
 @contextmanager
-def _one_commit(request: CertificateRequest) -> Iterator[None]:
+def _one_commit(request: CertificateRequest, *, durable: bool = True) -> Iterator[None]:
     """Write what the block inserts at once; renewals look and lock first, in a transaction."""
-    with transaction.atomic() if request.replaces_id else nullcontext(), writes.together():
+    around = transaction.atomic() if request.replaces_id else nullcontext()
+    with around, writes.together(durable=durable):
         yield
 
 

@@ -2,7 +2,9 @@
 
 Commit 1 writes the serial number and the exact bytes to be signed; commit 2 the certificate.
 Whatever happens between the two, the reconciler finds the intent and finishes the same bytes:
-one request never yields two different certificates.
+one request never yields two different certificates. Where the key is in this very process,
+commit 1 does not wait for the database's disk: commit 2 does, for both, before anybody else
+sees the signature; a database that loses the one loses the other.
 """
 
 import hashlib
@@ -45,6 +47,11 @@ class Intent:
     serial_number: int
     tbs_der: bytes
     issuer: IssuerHandle | None
+
+    @property
+    def must_be_durable(self) -> bool:
+        """Tell whether it has to be on disk before the key is used: somebody else will sign it."""
+        return self.issuer is not None and not authority_signing.signs_in_process(self.issuer)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -16,6 +16,8 @@ from apps.statements.postgresql import parameters
 
 # Model, columns set, and columns asked for, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
+# A part that lets the transaction's commit not wait for the disk; it has to be selected from.
+HASTY = "hasty AS (SELECT set_config('synchronous_commit', 'off', true))"
 # Once, however many rows the change has touched.
 _GUARDED = "(SELECT 1 FROM guard LIMIT 1) AS guarded"
 
@@ -26,10 +28,12 @@ def batch(
     changes: tuple[Shape, ...],
     inserts: tuple[tuple[type[Model], int], ...],
     touching: int,
+    *,
+    durable: bool,
 ) -> str:
     """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
     guarded = guard is not None
-    parts = []
+    parts = [] if durable else [HASTY]
     if guard is not None:
         first = update(guard, guarded=False, vendor="postgresql")
         parts.append(f"guard AS ({first} RETURNING 1)")
@@ -42,7 +46,8 @@ def batch(
     if touching:
         # Anything else divides by zero, which undoes the statement as a whole.
         done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {touching:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
-    return f"WITH {', '.join(parts)} SELECT {done}"
+    source = "" if durable else " FROM hasty"
+    return f"WITH {', '.join(parts)} SELECT {done}{source}"
 
 
 @lru_cache(maxsize=256)

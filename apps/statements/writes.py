@@ -78,6 +78,7 @@ class Batch:
         changes: further ones, each of other rows; they may find nothing to change.
         rows: to be inserted.
         touching: how many rows ``only_if`` has to touch; 0 for any.
+        durable: whether the commit waits for the disk.
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
@@ -85,6 +86,7 @@ class Batch:
     changes: list[Change] = field(default_factory=list)
     rows: list["_Row"] = field(default_factory=list)
     touching: int = 0
+    durable: bool = True
     done: bool = False
 
 
@@ -150,7 +152,9 @@ def is_gathering() -> bool:
 
 
 @contextmanager
-def together(only_if: Change | None = None, *, touching: int = 0) -> Iterator[Batch]:
+def together(
+    only_if: Change | None = None, *, touching: int = 0, durable: bool = True
+) -> Iterator[Batch]:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same
@@ -159,6 +163,8 @@ def together(only_if: Change | None = None, *, touching: int = 0) -> Iterator[Ba
     Args:
         only_if: a change that goes first; when it touches no row, nothing else happens.
         touching: how many rows exactly it has to touch.
+        durable: ``False`` lets PostgreSQL say "committed" a moment before it is on disk. For
+            what is worth nothing without a later commit, which makes it durable as well.
 
     Raises:
         NotAllTouched: it would touch another number of rows; nothing was written.
@@ -167,7 +173,7 @@ def together(only_if: Change | None = None, *, touching: int = 0) -> Iterator[Ba
     """
     if _open.batch is not None:
         raise RuntimeError("a batch is being gathered already")
-    batch = _open.batch = Batch(only_if, touching=touching)
+    batch = _open.batch = Batch(only_if, touching=touching, durable=durable)
     try:
         yield batch
     finally:
@@ -220,6 +226,7 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
         tuple(item.shape for item in batch.changes),
         tuple((model, len(rows)) for model, rows in runs),
         batch.touching,
+        durable=batch.durable,
     )
     # Of large batches hardly two have the same number of rows: not worth preparing.
     once = len(batch.rows) > _MAX_PREPARED_ROWS

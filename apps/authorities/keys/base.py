@@ -40,6 +40,8 @@ class KeyBackend(ABC):
     """
 
     name: ClassVar[str]
+    in_process: ClassVar[bool] = False
+    """Signatures are made in this process: what it has not handed out dies with it."""
 
     def generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey:
         """Make a key for the row ``key_id``, which need not exist yet."""

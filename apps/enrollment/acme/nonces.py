@@ -23,6 +23,7 @@ from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
 from apps.statements import execution
 from apps.statements.lookups import Asked, Joined, raw_rows
+from apps.statements.sql import HASTY
 
 LIFETIME_S = 3600
 _TIME_OCTETS, _RANDOM_OCTETS, _TAG_OCTETS = 4, 12, 16
@@ -103,20 +104,20 @@ def consume_and_find(nonce: UUID, *asked: Asked) -> list[list[tuple[Any, ...]]]:
 
 @lru_cache(maxsize=64)
 def _use_and_find(columns: str, source: str) -> str:
-    used = f"{_fast(_table())} RETURNING 1)"
+    used = f"{_hasty(_table())} RETURNING 1)"
     return f"{used} SELECT EXISTS (SELECT 1 FROM used), {columns} {source}"  # noqa: S608 - made of compiled queries
 
 
 def _use(here: Any) -> str:
     if here.vendor == "postgresql":
-        return f"{_fast(_table())} RETURNING 1) SELECT 1 FROM used"  # noqa: S608 - a constant table name
+        return f"{_hasty(_table())} RETURNING 1) SELECT 1 FROM used"  # noqa: S608 - a constant table name
     return f"INSERT INTO {_table()} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
 
 
-def _fast(table: str) -> str:
+def _hasty(table: str) -> str:
     return (
-        f"WITH fast AS (SELECT set_config('synchronous_commit', 'off', true)), "  # noqa: S608 - a constant table name
-        f"used AS (INSERT INTO {table} (nonce) SELECT %s::uuid FROM fast ON CONFLICT DO NOTHING"
+        f"WITH {HASTY}, "  # noqa: S608 - a constant table name
+        f"used AS (INSERT INTO {table} (nonce) SELECT %s::uuid FROM hasty ON CONFLICT DO NOTHING"
     )
 
 

@@ -13,9 +13,11 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.db import connection, connections
+from django.test.utils import CaptureQueriesContext
 
 from apps import clock
 from apps.applications.roles import Role
+from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import IssuedSerial, RevokedSerial
 from apps.certificates import approvals, issuance, renewal, revocation, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
@@ -207,3 +209,18 @@ def _interrupt(team: object) -> None:
         patched.setattr(authority_signing, "sign_tbs", unavailable)
         with pytest.raises(UpstreamUnavailable):
             issuance.submit(enrollment_of(team, make_csr("www.example.com")))
+
+
+@pytest.mark.parametrize("in_process", [True, False])
+def test_anc1_an_intent_is_on_disk_before_somebody_else_may_sign(team, in_process, monkeypatch):
+    monkeypatch.setattr(SoftwareBackend, "in_process", in_process)
+    issuance.submit(enrollment_of(team, make_csr("a.example.com")))
+    with CaptureQueriesContext(connection) as asked:
+        issuance.submit(enrollment_of(team, make_csr("b.example.com")))
+    intent, certificate = (
+        one["sql"] for one in asked.captured_queries if "INSERT INTO" in one["sql"]
+    )
+    assert "authorities_issuedserial" in intent
+    assert ("synchronous_commit" in intent) is in_process
+    assert "certificates_certificate" in certificate
+    assert "synchronous_commit" not in certificate

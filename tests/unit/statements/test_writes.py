@@ -187,3 +187,27 @@ def test_many_rows_of_one_model_go_in_one_statement():
     jobs = [Job(kind="crl.publish", arguments={"n": n}) for n in range(50)]
     writes.insert(*jobs)
     assert {job.arguments["n"] for job in Job.objects.all()} == set(range(50))
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("guarded", [True, False])
+def test_a_commit_that_need_not_wait_says_so_for_itself_alone(guarded):
+    policy = Policy.objects.create(name="web")
+    change = writes.Change(Policy, {"description": "x"}, {"id": policy.pk}) if guarded else None
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit TO on")  # the tests' server has it off
+    with CaptureQueriesContext(connection) as asked:
+        with writes.together(only_if=change, durable=False) as batch:
+            writes.insert(version_of(policy))
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW synchronous_commit")
+            afterwards = cursor.fetchone()
+        with writes.together():
+            writes.insert(version_of(policy, 2))
+    assert batch.done
+    assert PolicyVersion.objects.count() == 2
+    assert afterwards == ("on",)
+    hasty, _, waits = (one["sql"] for one in asked.captured_queries)
+    assert "'synchronous_commit', 'off', true" in hasty
+    assert "synchronous_commit" not in waits
