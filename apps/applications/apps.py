@@ -1,6 +1,5 @@
 """Registers applications."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
@@ -14,28 +13,11 @@ class ApplicationsConfig(AppConfig):
     verbose_name = "Applications"
 
     def ready(self) -> None:
-        """Tell lower layers who calls, announce housekeeping, and note changes of governance."""
-        from apps import registry
-        from apps.applications import access, epoch, tokens
-        from apps.applications.roles import Permission
+        """Announce who calls, and keep the triggers of governed tables in place."""
+        from apps.applications import wiring
 
+        wiring.register()
         post_migrate.connect(_changes_are_noted, sender=self)
-        registry.readiness_checks["governance"] = registry.ReadinessCheck(
-            "governance", epoch.missing
-        )
-        registry.register_jobs(
-            [registry.JobKind("governance.compact", epoch.compact)],
-            [registry.Recurring("governance.compact", timedelta(minutes=10))],
-        )
-
-        registry.callers.append(
-            registry.Callers(
-                principal_of=tokens.principal_of,
-                application_ids_in_sight=lambda principal: access.visible_application_ids(
-                    principal, Permission.VIEW_ENROLLMENT
-                ),
-            )
-        )
 
 
 def _changes_are_noted(*, using: str, **_: Any) -> None:
