@@ -5,48 +5,74 @@ messages and page policies are for people with browsers: behind these doors they
 no view can come to rely on them, and no request pays for them.
 """
 
+import io
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
+from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, get_urlconf, resolve
 
+from apps.rest.middleware import bound_bodies, trace_requests
+
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
-# Nothing answered here is a page that loads anything, whatever a browser takes it for.
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "X-Frame-Options": "DENY",
-}
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
 def machine_doors(get_response: _Handler) -> _Handler:
     """Answer paths under ``MACHINE_PREFIXES`` here; all others go on to the browsers' middleware.
 
-    Django's ``CommonMiddleware`` stays in force: hosts are checked, missing slashes redirected,
-    lengths declared. Exceptions become the URLconf's error answers, as everywhere.
+    Requests are traced and bounded as everywhere. Django's ``CommonMiddleware`` stays in force:
+    hosts are checked, missing slashes redirected, lengths declared. Exceptions become the
+    URLconf's error answers, as everywhere.
     """
-    # The same nesting that Django builds from ``MIDDLEWARE``.
-    answer: Callable[[HttpRequest], Any] = convert_exception_to_response(
-        CommonMiddleware(convert_exception_to_response(_view))
-    )
+    answer = _nested(trace_requests, bound_bodies, CommonMiddleware)
+    plain, secure = _headers(secure=False), _headers(secure=True)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if not request.path_info.startswith(MACHINE_PREFIXES):
             return get_response(request)
         # What cannot be read gives no rights. Django parses cookies at first use, from here.
         request.META.pop("HTTP_COOKIE", None)
-        response: HttpResponse = answer(request)
+        response = answer(request)
         response.cookies.clear()
-        for name, value in _HEADERS.items():
-            response.headers.setdefault(name, value)
+        # Those that the answer has already stay as they are. Set one by one, each would be looked
+        # at for its encoding, a dozen times a request.
+        headers = response.headers
+        headers._store = (secure if request.is_secure() else plain) | headers._store  # noqa: SLF001
         return response
 
     return middleware
+
+
+def _nested(*middleware: Callable[[Any], Any]) -> _Handler:
+    """Return the view within its middleware, nested as Django does it with ``MIDDLEWARE``."""
+    handler: Any = convert_exception_to_response(_view)
+    for one in reversed(middleware):
+        handler = convert_exception_to_response(one(handler))
+    answer: _Handler = handler
+    return answer
+
+
+def _headers(*, secure: bool) -> dict[str, tuple[str, str]]:
+    """Return what Django's ``SecurityMiddleware`` adds for browsers, and a stricter policy."""
+    blank: Any = HttpResponse()
+    del blank.headers["Content-Type"]
+    # Nothing answered here is a page that loads anything, whatever a browser takes it for.
+    blank.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    blank.headers["X-Frame-Options"] = "DENY"
+    scheme = "https" if secure else "http"
+    request = WSGIRequest(
+        {"REQUEST_METHOD": "GET", "wsgi.url_scheme": scheme, "wsgi.input": io.BytesIO()}
+    )
+    SecurityMiddleware(lambda _request: blank).process_response(request, blank)
+    found: dict[str, tuple[str, str]] = blank.headers._store  # noqa: SLF001 - see above
+    return found
 
 
 @lru_cache(maxsize=512)

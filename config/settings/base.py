@@ -78,11 +78,11 @@ AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
+    # Machines are answered here; what follows is for people with browsers (ADR 0008).
+    "apps.rest.doors.machine_doors",
     "django.middleware.security.SecurityMiddleware",
     "apps.rest.middleware.trace_requests",
     "apps.rest.middleware.bound_bodies",
-    # Machines are answered here; what follows is for people with browsers (ADR 0008).
-    "apps.rest.doors.machine_doors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

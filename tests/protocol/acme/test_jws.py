@@ -1,6 +1,8 @@
 """Is exactly what RFC 8555 calls a request taken for one? A-01 to A-04, A-10."""
 
 import json
+import string
+from base64 import urlsafe_b64decode
 
 import josepy
 import pytest
@@ -348,3 +350,16 @@ def test_a01_an_unsigned_request_writes_nothing(newcomer):
     for _ in range(3):
         newcomer.post(newcomer.directory["newAccount"], {}, by_jwk=True, key=KEYS["ES256"])
     assert not AcmeUsedNonce.objects.exists()
+
+
+@pytest.mark.parametrize("length", [2, 3, 4])
+def test_a10_of_all_texts_for_the_same_octets_one_is_taken(length):
+    alphabet = string.ascii_letters + string.digits + "-_"
+    for last in alphabet:
+        text = "Z9-"[: length - 1] + last
+        octets = urlsafe_b64decode(text + "=" * (-length % 4))
+        if jws.encode(octets) == text:
+            assert jws.decode(text) == octets
+        else:
+            with pytest.raises(Malformed):
+                jws.decode(text)
