@@ -120,11 +120,20 @@ def _rounds(
             break
         # Every other round backwards, so that nobody always comes first.
         order = contenders if number % 2 == 0 else contenders[::-1]
-        samples = {contender.name: contender.sample() for contender in order}
+        samples = {contender.name: _sample(contender) for contender in order}
         rounds.append(samples)
         shown = ", ".join(f"{n} {s.cpu_ms:.2f}" for n, s in sorted(samples.items()))
         print(f"round {number + 1}: CPU ms/op {shown}", file=sys.stderr, flush=True)
     return rounds
+
+
+def _sample(contender: Contender) -> Sample:
+    """Take a sample; an error says whose it was."""
+    try:
+        return contender.sample()
+    except Exception as error:
+        error.add_note(f"contender: {contender.name}")
+        raise
 
 
 def _report(
