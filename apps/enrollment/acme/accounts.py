@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import eab, jws, limits
-from apps.enrollment.acme.auth import Account, Signed, meet
+from apps.enrollment.acme.auth import Account, Door, Signed, meet
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import (
@@ -46,7 +46,7 @@ class Registration:
     created: bool
 
 
-def sought(message: Jws, _names: dict[str, Any]) -> list[Asked]:
+def sought(message: Jws, _names: dict[str, Any], _door: Door | None) -> list[Asked]:
     """Return the query for the account of the key in a request's header."""
     return [(_WITH_KEY, (jws.thumbprint(message.header["jwk"]),))]
 

@@ -146,6 +146,12 @@ class Signed:
         raw = self.along.pop((lookup, *values), None)
         return lookup.all(*values) if raw is None else lookup.made_of(raw)
 
+    def several(self, asked: Sequence[Asked]) -> list[list[Any]]:
+        """Return what several queries find, as ``rows`` does, by one statement at the most."""
+        if all((lookup, *values) in self.along for lookup, values in asked):
+            return [self.rows(lookup, *values) for lookup, values in asked]
+        return at_once(*asked)
+
     def the_account(self) -> Account:
         """Return the account of a request that was signed by one."""
         assert self.account is not None
@@ -209,11 +215,14 @@ _ACCOUNT = (
 )
 
 
-Along = Callable[[Jws, dict[str, Any]], Sequence[Asked]]
-"""Tells from a request and the names in its URL which queries it will need."""
+Along = Callable[[Jws, dict[str, Any], Door | None], Sequence[Asked]]
+"""Tells which queries a request will need, from the names in its URL and the door as last seen.
+
+What does not come to be the query that is wanted in the end is merely in vain.
+"""
 
 
-def _nothing(_message: Jws, _names: dict[str, Any]) -> Sequence[Asked]:
+def _nothing(_message: Jws, _names: dict[str, Any], _door: Door | None) -> Sequence[Asked]:
     return ()
 
 
@@ -252,13 +261,14 @@ def authenticate(
     nonce = nonces.check(message.header.get("nonce"))
     ip, base = client_address(request), _base(application, profile)
     jwk, account = None, None
+    lately = _doors.get((application, profile))
     if by_account:
-        asked = along(message, names)
+        asked = along(message, names, lately)
         changes, account, found = _account(message, nonce, base, asked)
     else:
         jwk = message.header["jwk"]
         jws.verify(message, jws.load_key(jwk))
-        asked = along(message, names)
+        asked = along(message, names, lately)
         changes, *found = nonces.consume_and_find(nonce, (epochs.EPOCH, ()), *asked)
     door = _door(application, profile, epochs.of(changes))
     if account is not None:
@@ -274,6 +284,11 @@ def authenticate(
             (lookup, *values): rows for (lookup, values), rows in zip(asked, found, strict=True)
         },
     )
+
+
+def account_url_id(message: Jws) -> str:
+    """Return what the URL in a request's ``kid`` ends in; nobody has verified it yet."""
+    return message.text("kid").rpartition("/")[2]
 
 
 def door_named(application: str, profile: str) -> Door:

@@ -30,7 +30,7 @@ from apps.enrollment.models import (
 from apps.errors import Malformed, NotFound
 from apps.principals import Principal
 from apps.statements import writes
-from apps.statements.lookups import KEY, TEXT, TIME, Asked, RowLookup
+from apps.statements.lookups import TEXT, TIME, Asked, RowLookup
 from apps.statements.rows import fresh
 
 RETRY_AFTER_S = 3
@@ -58,12 +58,12 @@ WITH_CHALLENGES = RowLookup(
 _REUSABLE = RowLookup(
     AcmeAuthorization,
     lambda account, name, alive: AcmeAuthorization.objects.filter(
-        account_id=account,
+        account__url_id=account,
         identifier_value=name,
         status=AuthorizationStatus.VALID.value,
         expires_at__gt=alive,
     ).order_by("pk"),
-    account=KEY,
+    account=TEXT,
     name=TEXT,
     alive=TIME,
 )
@@ -88,12 +88,12 @@ class Wanted:
         writes.insert(*self.new, *self.challenges)
 
 
-def sought(door: Door, account: Account, identifiers: Sequence[Identifier]) -> list[Asked]:
+def sought(door: Door, account_url_id: str, identifiers: Sequence[Identifier]) -> list[Asked]:
     """Return the query that ``wanted`` would send, when it is one that can go along with others."""
     names = {identifier.base for identifier in identifiers}
     if not door.authz_lifetime_h or len(names) != 1:
         return []
-    return [(_REUSABLE, (account.id, *names, clock.now() + _REUSE_MARGIN))]
+    return [(_REUSABLE, (account_url_id, *names, clock.now_s() + _REUSE_MARGIN))]
 
 
 def wanted(
@@ -172,7 +172,7 @@ def preauthorize(signed: Signed) -> tuple[AcmeAuthorization, list[AcmeChallenge]
     if identifier.wildcard:
         raise Malformed("Wildcards are authorized by orders only (RFC 8555 section 7.4.1).")
     require_bound(account, [identifier])
-    limits.check_failures(signed.door, account.id)
+    limits.check_failures(signed)
     ends = clock.now() + timedelta(hours=signed.door.order_lifetime_h)
     found = wanted(signed.door, account, [identifier], ends)
     if found.new:

@@ -12,8 +12,9 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import limits, states
-from apps.enrollment.acme.auth import Signed, pairing_of
+from apps.enrollment.acme.auth import Door, Signed, account_url_id, pairing_of
 from apps.enrollment.acme.authorizations import open_orders
+from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (
     CHALLENGE,
@@ -33,7 +34,7 @@ from apps.errors import Malformed, NotFound
 from apps.jobs.services import enqueue
 from apps.principals import Principal
 from apps.statements import writes
-from apps.statements.lookups import TEXT, Lookup, RowLookup
+from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
 
 VALIDATE_JOB = "acme.validate"
 MAX_ATTEMPTS_KEPT = 20
@@ -92,6 +93,15 @@ class Answered:
     orders: list[tuple[UUID, str, list[str]]]
 
 
+def sought(message: Jws, names: dict[str, Any], door: Door | None) -> list[Asked]:
+    """Return the queries that ``read``, or ``answered``, will need."""
+    url_id = (names["url_id"],)
+    if not message.payload:
+        return [(BY_URL, url_id)]
+    limited = limits.on_failures(door, account_url_id(message)) if door is not None else []
+    return [(BY_URL, url_id), *(limit.asked for limit in limited), (ORDERS_OF, url_id)]
+
+
 def read(signed: Signed, url_id: str) -> AcmeChallenge:
     """Return a challenge of the account, its authorization loaded with it.
 
@@ -126,7 +136,7 @@ def answered(signed: Signed, url_id: str) -> Answered:
     if status != AuthorizationStatus.PENDING:
         raise Malformed(f"The authorization is {status}; nothing is left to prove.")
     account = signed.the_account()
-    limits.check_failures(signed.door, account.id)
+    limits.check_failures(signed)
     if row.type == ChallengeType.DNS_PERSIST_01:
         limits.check_name_failures(account.id, authorization.identifier_value)
     return found

@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
-from apps.enrollment.acme.auth import Door
+from apps.enrollment.acme.auth import Door, Signed
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation
@@ -32,6 +32,32 @@ DEFAULTS: Mapping[str, int] = {
 FAILURES_PER_NAME = 20
 # Each costs look-ups at other people's name servers, and the order stays ready for more.
 CAA_REFUSALS_PER_NAME = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a limit counts.
+
+    Attributes:
+        what: for the refusal, in the plural.
+        rows: the query; the last slot is the time since when they count.
+        column: when each happened.
+        slots: kinds of the values that tell whose they are, and the time.
+    """
+
+    what: str
+    rows: Callable[..., QuerySet[Any]]
+    column: str
+    slots: tuple[tuple[str, "Field[Any, Any]"], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One limit in force, and the query that finds a row when it is reached."""
+
+    number: int
+    counted: _Counted
+    asked: Asked
 
 
 def parse(document: Mapping[str, Any]) -> dict[str, int]:
@@ -69,44 +95,34 @@ def check_account(door: Door, ip: str) -> None:
         RateLimited: the answer says when to come back.
     """
     if ip:
-        _refuse_beyond((_limit(door, "accounts_per_address"), _ACCOUNTS_OF, (ip,)))
+        _check((_limit(door, "accounts_per_address"), _ACCOUNTS_OF, (ip,)))
 
 
-def check_order(
-    door: Door, account_id: UUID, identifiers_sha256: str, *, along: Sequence[Asked] = ()
-) -> list[list[Any]]:
-    """Refuse yet another order of one account, or for one set of names at one endpoint.
-
-    Args:
-        door: where.
-        account_id: whose order.
-        identifiers_sha256: of its names.
-        along: queries to send with the same statement, see ``lookups.Joined``.
-
-    Returns:
-        What ``along`` found.
-
-    Raises:
-        RateLimited: the answer says when to come back.
-    """
-    return _refuse_beyond(
-        (_limit(door, "orders_per_account"), _ORDERS_OF, (account_id,)),
+def on_orders(door: Door, account_url_id: str, identifiers_sha256: str) -> list[Limit]:
+    """Return the limits on yet another order of one account, or for one set of names."""
+    return _in_force(
+        (_limit(door, "orders_per_account"), _ORDERS_OF, (account_url_id,)),
         (
             _limit(door, "orders_per_names"),
             _ORDERS_FOR,
             (identifiers_sha256, door.endpoint_id),
         ),
-        along=along,
     )
 
 
-def check_failures(door: Door, account_id: UUID) -> None:
+def on_failures(door: Door, account_url_id: str) -> list[Limit]:
+    """Return the limit on validations for an account whose validations keep failing."""
+    return _in_force((_limit(door, "failures_per_account"), _FAILURES_OF, (account_url_id,)))
+
+
+def check_failures(signed: Signed) -> None:
     """Refuse to validate for an account whose validations keep failing.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond((_limit(door, "failures_per_account"), _FAILURES_OF, (account_id,)))
+    limits = on_failures(signed.door, signed.the_account().url_id)
+    refuse_beyond(limits, signed.several([limit.asked for limit in limits]))
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
@@ -115,7 +131,7 @@ def check_name_failures(account_id: UUID, name: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _refuse_beyond((FAILURES_PER_NAME, _NAME_FAILURES_OF, (account_id, name)))
+    _check((FAILURES_PER_NAME, _NAME_FAILURES_OF, (account_id, name)))
 
 
 def check_refusals(times: Sequence[datetime]) -> None:
@@ -135,23 +151,6 @@ def _limit(door: Door, name: str) -> int:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """What a limit counts.
-
-    Attributes:
-        what: for the refusal, in the plural.
-        rows: the query; the last slot is the time since when they count.
-        column: when each happened.
-        slots: kinds of the values that tell whose they are, and the time.
-    """
-
-    what: str
-    rows: Callable[..., QuerySet[Any]]
-    column: str
-    slots: tuple[tuple[str, "Field[Any, Any]"], ...]
-
-
 _ACCOUNTS_OF = _Counted(
     "accounts from this address",
     lambda ip, since: AcmeAccount.objects.filter(created_ip=ip, created_at__gt=since),
@@ -160,9 +159,9 @@ _ACCOUNTS_OF = _Counted(
 )
 _ORDERS_OF = _Counted(
     "orders of this account",
-    lambda account, since: AcmeOrder.objects.filter(account_id=account, created_at__gt=since),
+    lambda account, since: AcmeOrder.objects.filter(account__url_id=account, created_at__gt=since),
     "created_at",
-    (("account", KEY), ("since", TIME)),
+    (("account", TEXT), ("since", TIME)),
 )
 _ORDERS_FOR = _Counted(
     "orders for these names",
@@ -175,12 +174,12 @@ _ORDERS_FOR = _Counted(
 _FAILURES_OF = _Counted(
     "failed validations",
     lambda account, since: AcmeChallenge.objects.filter(
-        authorization__account_id=account,
+        authorization__account__url_id=account,
         status=ChallengeStatus.INVALID.value,
         settled_at__gt=since,
     ),
     "settled_at",
-    (("account", KEY), ("since", TIME)),
+    (("account", TEXT), ("since", TIME)),
 )
 _NAME_FAILURES_OF = _Counted(
     "failed validations of this name",
@@ -209,24 +208,30 @@ def _nth_newest(counted: _Counted, number: int) -> Lookup:
     )
 
 
-def _refuse_beyond(
-    *limits: tuple[int, _Counted, tuple[Any, ...]], along: Sequence[Asked] = ()
-) -> list[list[Any]]:
-    """Refuse when a limit is reached within the window: of so many, what is counted, for whom.
-
-    A limit of 0 is lifted. All are looked up by one statement, with what is asked ``along``,
-    whose answers are returned.
-    """
+def _in_force(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> list[Limit]:
+    """Return limits as queries: of so many, what is counted, for whom; one of 0 is lifted."""
     since = _since()
-    inforce = [(limit, counted, whose) for limit, counted, whose in limits if limit]
-    asked = [(_nth_newest(counted, limit), (*whose, since)) for limit, counted, whose in inforce]
-    if not asked and not along:
-        return []
-    reached = at_once(*asked, *along)
-    for rows, (limit, counted, _) in zip(reached, inforce, strict=False):
+    return [
+        Limit(number, counted, (_nth_newest(counted, number), (*whose, since)))
+        for number, counted, whose in limits
+        if number
+    ]
+
+
+def refuse_beyond(limits: Sequence[Limit], found: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+    """Refuse when a limit is reached within the window, by what the query of each has found.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    for limit, rows in zip(limits, found, strict=True):
         for (oldest,) in rows:
-            raise _limited(limit, oldest, counted.what)
-    return reached[len(asked) :]
+            raise _limited(limit.number, oldest, limit.counted.what)
+
+
+def _check(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> None:
+    inforce = _in_force(*limits)
+    refuse_beyond(inforce, at_once(*(limit.asked for limit in inforce)))
 
 
 def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
@@ -237,4 +242,5 @@ def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
 
 
 def _since() -> datetime:
-    return clock.now() - WINDOW
+    """Return the beginning of the window; the same all through a second, so for one request."""
+    return clock.now_s() + timedelta(seconds=1) - WINDOW

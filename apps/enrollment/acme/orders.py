@@ -16,8 +16,10 @@ from apps.certificates import decision as decisions
 from apps.certificates import states as request_states
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.enrollment.acme import ari, authorizations, limits
-from apps.enrollment.acme.auth import Account, Signed, pairing_of
+from apps.enrollment.acme.auth import Account, Door, Signed, account_url_id, pairing_of
 from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
+from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.limits import Limit
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
 from apps.enrollment.acme.wire import read_time
@@ -25,7 +27,7 @@ from apps.enrollment.models import AcmeOrder, AcmeOrderAuthorization
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
 from apps.profiles.defaults import Wish
 from apps.statements import writes
-from apps.statements.lookups import TEXT, Lookup, RowLookup
+from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
 from apps.statements.rows import fresh
 
 RETRY_AFTER_S = 5
@@ -61,6 +63,26 @@ class _Wanted:
     replaces: str
 
 
+def sought(message: Jws, _names: dict[str, Any], door: Door | None) -> list[Asked]:
+    """Return the queries that ``create`` will need for a payload that can be read."""
+    if door is None:
+        return []
+    try:
+        identifiers = parse_all(message.json().get("identifiers"))
+    except (Malformed, Refusal):
+        return []  # told when the nonce is used up
+    limited, reusable = _sought(door, account_url_id(message), identifiers)
+    return [*(limit.asked for limit in limited), *reusable]
+
+
+def _sought(
+    door: Door, account: str, identifiers: Sequence[Identifier]
+) -> tuple[list[Limit], list[Asked]]:
+    """Return the limits on an order, and what finds authorizations that it could use again."""
+    limited = limits.on_orders(door, account, digest(identifiers))
+    return limited, authorizations.sought(door, account, identifiers)
+
+
 def create(signed: Signed) -> AcmeOrder:
     """Make an order (7.4): nothing is accepted that a certificate could not be given for.
 
@@ -72,20 +94,20 @@ def create(signed: Signed) -> AcmeOrder:
     door, account = signed.door, signed.the_account()
     asked = _read(signed)
     authorizations.require_bound(account, asked.identifiers)
-    names = digest(asked.identifiers)
-    along = authorizations.sought(door, account, asked.identifiers)
-    reusable = limits.check_order(door, account.id, names, along=along)
+    limited, reusable = _sought(door, account.url_id, asked.identifiers)
+    found = signed.several([*(limit.asked for limit in limited), *reusable])
+    limits.refuse_beyond(limited, found[: len(limited)])
     _require_policy(signed, asked)
     replaced = _replaced(signed, account, asked)
     ends = clock.now() + timedelta(hours=door.order_lifetime_h)
-    wanted = authorizations.wanted(door, account, asked.identifiers, ends, reusable)
+    wanted = authorizations.wanted(door, account, asked.identifiers, ends, found[len(limited) :])
     order = fresh(
         AcmeOrder,
         related={"replaces_certificate": replaced},
         account_id=account.id,
         status=order_after(row.status for row in wanted.all),
         identifiers=[identifier.as_dict() for identifier in asked.identifiers],
-        identifiers_sha256=names,
+        identifiers_sha256=digest(asked.identifiers),
         authorization_url_ids=[row.url_id for row in wanted.all],
         not_before=asked.not_before,
         not_after=asked.not_after,

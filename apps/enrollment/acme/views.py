@@ -51,7 +51,7 @@ _compact = json.JSONEncoder(separators=(",", ":")).encode
 def _by_url(*lookups: Lookup | RowLookup[Any]) -> Along:
     """Ask for what the ``url_id`` of a request names, along with its account."""
 
-    def along(_message: Jws, names: dict[str, Any]) -> list[Asked]:
+    def along(_message: Jws, names: dict[str, Any], _door: Door | None) -> list[Asked]:
         return [(lookup, (names["url_id"],)) for lookup in lookups]
 
     return along
@@ -204,7 +204,7 @@ def change_key(signed: Signed) -> HttpResponse:
     return _json(wire.account(signed.door, key_change.change(signed)))
 
 
-@_signed(SignedBy.ACCOUNT)
+@_signed(SignedBy.ACCOUNT, orders.sought)
 def new_order(signed: Signed) -> HttpResponse:
     """Make an order (7.4)."""
     row = orders.create(signed)
@@ -249,7 +249,7 @@ def authorization(signed: Signed, url_id: str) -> HttpResponse:
     return response
 
 
-@_signed(SignedBy.ACCOUNT, _by_url(challenges.BY_URL, challenges.ORDERS_OF))
+@_signed(SignedBy.ACCOUNT, challenges.sought)
 def challenge(signed: Signed, url_id: str) -> HttpResponse:
     """Show a challenge, or validate it (7.5.1)."""
     if signed.jws.payload:
