@@ -124,19 +124,7 @@ class Lookup:
 
     def first(self, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row for these values, ``None`` when there is none."""
-        row = self.first_raw(*values)
-        return self.converted(row) if row is not None else None
-
-    def first_raw(self, *values: Any) -> tuple[Any, ...] | None:
-        """Return the first row as the database gave it: fit to be the key of a cache.
-
-        Whoever has made something of an equal row before need not take it apart again; others
-        ask ``converted``.
-        """
-        connection = execution.here()
-        compiled = self._for(connection)
-        rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
-        return rows[0] if rows else None
+        return next(iter(self.all(*values)), None)
 
     def compiled(self, values: Sequence[Any]) -> tuple[str, list[Any], int]:
         """Return the query itself, its parameters and its width, to be a part of a statement."""
@@ -317,7 +305,11 @@ def _joined(
 
 
 def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:
-    """Run several queries by one statement, see ``Joined``; return the raw rows of each."""
+    """Run several queries by one statement, see ``Joined``; return the raw rows of each.
+
+    A raw row is as the database gave it: fit to be the key of a cache. Whoever has made something
+    of an equal row before need not take it apart again; others ask ``made_of``, or ``converted``.
+    """
     if not asked:
         return []
     joined = Joined(asked)
