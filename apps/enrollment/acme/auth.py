@@ -242,8 +242,8 @@ def authenticate(
         profile: by the URL.
         signed_by: how it may name its key.
         names: further parts of the URL.
-        along: what ``Signed.rows`` will be asked for. It is read when the signature has been
-            verified, but says nothing about whose the rows are.
+        along: what ``Signed.rows`` will be asked for. It is called and read when the signature
+            has been verified, but whose the rows are is not judged here.
 
     Raises:
         Malformed, BadAlgorithm, BadPublicKey, BadMessageSignature: the JWS is unusable.
@@ -262,9 +262,11 @@ def authenticate(
     ip, base = client_address(request), _base(application, profile)
     jwk, account = None, None
     lately = _doors.get((application, profile))
+    asked: Sequence[Asked]
     if by_account:
-        asked = along(message, names, lately)
-        changes, account, found = _account(message, nonce, base, asked)
+        changes, account, asked, found = _account(
+            message, nonce, base, lambda: along(message, names, lately)
+        )
     else:
         jwk = message.header["jwk"]
         jws.verify(message, jws.load_key(jwk))
@@ -368,9 +370,9 @@ def meet(kid: str, key: jws.PublicKey) -> None:
 
 
 def _account(
-    message: Jws, nonce: UUID, base: str, asked: Sequence[Asked]
-) -> tuple[list[tuple[Any, ...]], Account, list[list[tuple[Any, ...]]]]:
-    """Return what the epoch's query found, the account that signed, and what else was asked.
+    message: Jws, nonce: UUID, base: str, along: Callable[[], Sequence[Asked]]
+) -> tuple[list[tuple[Any, ...]], Account, Sequence[Asked], list[list[tuple[Any, ...]]]]:
+    """Return what the epoch's query found, the account that signed, and what came along.
 
     The nonce is used up.
 
@@ -384,6 +386,7 @@ def _account(
     values = (kid[len(prefix) :],)
     known = _met.get(kid)
     if known is not None and _has_signed(message, known):
+        asked = along()
         changes, rows, *found = nonces.consume_and_find(
             nonce, (epochs.EPOCH, ()), (_ACCOUNT_QUERY, values), *asked
         )
@@ -394,9 +397,10 @@ def _account(
         changes, rows = raw_rows((epochs.EPOCH, ()), (_ACCOUNT_QUERY, values))
         account = _as_account(rows)
         jws.verify(message, account.key)
+        asked = along()
         found = nonces.consume_and_find(nonce, *asked)
     meet(kid, account.key)
-    return changes, account, found
+    return changes, account, asked, found
 
 
 def _require_admitted(account: Account, door: Door, ip: str) -> None:
