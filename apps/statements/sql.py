@@ -134,16 +134,25 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         kind = str(item.db_type(connection)).partition("(")[0]
         placeholder = f"%s::{kind}"
     name = str(item.column)
+    ready = _preparation(item, vendor)
     return Column(
         name=name,
         placeholder=placeholder,
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
-        ready=_preparation(item, vendor),
-        text=parameters.text_form(item) if vendor == "postgresql" else None,
+        ready=ready,
+        text=_text_form(item, ready) if vendor == "postgresql" else None,
         default=item.get_default,
         is_stamped=bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)),
     )
+
+
+def _text_form(
+    item: "Field[Any, Any]", ready: Callable[[Any], Any] | None
+) -> Callable[[Any], bytes] | None:
+    if isinstance(item, JSONField) and ready is not None:
+        return lambda value: str(ready(value)).encode()
+    return parameters.text_form(item)
 
 
 def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:

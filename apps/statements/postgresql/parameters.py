@@ -1,6 +1,5 @@
 """How do values travel to a prepared statement? As texts, which the server reads by its types."""
 
-import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -15,13 +14,11 @@ from django.db.models import (
     DateTimeField,
     Field,
     IntegerField,
-    JSONField,
     TextField,
     UUIDField,
 )
 from psycopg.adapt import PyFormat, Transformer
 
-_NUL = "A text for PostgreSQL cannot hold NUL (0x00) characters."
 _PLACEHOLDER = re.compile("%s|%%")
 
 
@@ -56,62 +53,67 @@ def as_texts(values: Sequence[Any], connection: Any) -> list[bytes | None]:
     ]
 
 
-def _text(value: str) -> bytes:
-    encoded = value.encode()
-    if b"\0" in encoded:
-        raise ValueError(_NUL)
-    return encoded
-
-
-def _other(value: Any, connection: Any) -> bytes | None:
-    """Return what psycopg makes of a value of any other type; subclasses of texts are texts."""
-    if isinstance(value, str):
-        return _text(str(value))
-    connection.ensure_connection()
-    (dumped,) = Transformer(connection.connection).dump_sequence([value], [PyFormat.TEXT])
-    return None if dumped is None else bytes(dumped)
-
-
-_TEXTS: dict[type, Callable[[Any], bytes | None]] = {
-    type(None): lambda _value: None,
-    str: _text,
-    int: lambda value: b"%d" % value,
-    bool: lambda value: b"t" if value else b"f",
-    bytes: lambda value: b"\\x" + value.hex().encode(),
-    UUID: lambda value: str(value).encode(),
-    datetime: lambda value: value.isoformat().encode(),
-}
-
-
-def _characters(value: Any) -> bytes:
+def _text(value: Any) -> bytes:
     encoded: bytes = (value if isinstance(value, str) else str(value)).encode()
     if b"\0" in encoded:
-        raise ValueError(_NUL)
+        raise ValueError("A text for PostgreSQL cannot hold NUL (0x00) characters.")
     return encoded
+
+
+def _number(value: int) -> bytes:
+    return b"%d" % value
+
+
+def _flag(value: Any) -> bytes:
+    return b"t" if value else b"f"
+
+
+def _octets(value: Any) -> bytes:
+    return b"\\x" + value.hex().encode()
 
 
 def _identifier(value: Any) -> bytes:
     return b"%032x" % value.int if type(value) is UUID else str(value).encode()
 
 
+def _moment(value: datetime) -> bytes:
+    return value.isoformat().encode()
+
+
+def _other(value: Any, connection: Any) -> bytes | None:
+    """Return what psycopg makes of a value of any other type; subclasses of texts are texts."""
+    if isinstance(value, str):
+        return _text(value)
+    connection.ensure_connection()
+    (dumped,) = Transformer(connection.connection).dump_sequence([value], [PyFormat.TEXT])
+    return None if dumped is None else bytes(dumped)
+
+
+# By the type of the value, and, where rows are written, by the kind of the column.
+_TEXTS: dict[type, Callable[[Any], bytes | None]] = {
+    type(None): lambda _value: None,
+    str: _text,
+    int: _number,
+    bool: _flag,
+    bytes: _octets,
+    UUID: _identifier,
+    datetime: _moment,
+}
 _OF_FIELDS: dict[type, Callable[[Any], bytes]] = {
-    CharField: _characters,
-    TextField: _characters,
+    CharField: _text,
+    TextField: _text,
     UUIDField: _identifier,
-    DateTimeField: lambda value: value.isoformat().encode(),
-    BinaryField: lambda value: b"\\x" + value.hex().encode(),
-    BooleanField: lambda value: b"t" if value else b"f",
-    IntegerField: lambda value: b"%d" % value,
+    DateTimeField: _moment,
+    BinaryField: _octets,
+    BooleanField: _flag,
+    IntegerField: _number,
 }
 
 
 def text_form(field: "Field[Any, Any]") -> Callable[[Any], bytes] | None:
-    """Return what brings a column's values into text form; ``None`` for unusual columns."""
+    """Return what brings a column's values into text form; ``None`` for other kinds of columns."""
     target: Any = field
     while target.remote_field is not None:
         target = target.target_field
-    if isinstance(target, JSONField):
-        encode = (target.encoder or json.JSONEncoder)().encode
-        return lambda value: encode(value).encode()
     kinds = [kind for kind in type(target).__mro__ if kind in _OF_FIELDS]
     return _OF_FIELDS[kinds[0]] if kinds else None
