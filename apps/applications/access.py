@@ -6,12 +6,13 @@ with one joined query, and kept only while nothing changes (``epoch``): a change
 effect at once, in every process.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.applications import epoch as epochs
+from apps.applications.epoch import Kept
 from apps.applications.models import (
     Application,
     ApplicationGroupObjectPermission,
@@ -22,7 +23,7 @@ from apps.audit.events import Event
 from apps.audit.record import record_sampled
 from apps.errors import AccessDenied, NotFound
 from apps.principals import Principal, Scope
-from apps.statements.lookups import KEY, NUMBER, Lookup, at_once
+from apps.statements.lookups import KEY, NUMBER, Lookup
 
 SCOPE_OF: dict[Permission, Scope] = {
     Permission.VIEW: Scope.READ,
@@ -195,21 +196,18 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
     return fallback | _held(principal.user_id, application_id, principal.epoch)
 
 
-_kept: dict[tuple[int, UUID], tuple[str, frozenset[Permission]]] = {}
-_MAX_KEPT = 4096
+_kept: Kept[tuple[int, UUID], frozenset[Permission]] = Kept(4096)
 
 
 def _held(user_id: int, application_id: UUID, epoch: str) -> frozenset[Permission]:
-    known = _kept.get((user_id, application_id))
-    if epoch and known is not None and known[0] == epoch:
-        return known[1]
-    changes, rows = at_once((epochs.EPOCH, ()), (_RIGHTS, (user_id, application_id)))
-    # Names that this version does not know (another one shares the database) allow nothing.
-    rights = frozenset(_BY_NAME[name] for (name,) in rows if name in _BY_NAME)
-    if len(_kept) >= _MAX_KEPT:
-        _kept.clear()
-    _kept[user_id, application_id] = epochs.of(changes), rights
-    return rights
+    key = user_id, application_id
+    rights = _kept.get(key, epoch)
+    return rights if rights is not None else _kept.read(key, _known, (_RIGHTS, key))
+
+
+def _known(_epoch: str, rows: Iterable[tuple[str]]) -> frozenset[Permission]:
+    """Return the rights of these names; one that another version has brought allows nothing."""
+    return frozenset(_BY_NAME[name] for (name,) in rows if name in _BY_NAME)
 
 
 def _rights_of_protocol_account(

@@ -6,13 +6,13 @@ of a governed table: in the transaction of the change, whoever makes it, and wit
 anybody. The epoch is the sum of these numbers. What is rolled back takes its number along, so
 no two states of governance share an epoch, but for odds of 2^-44.
 
-Who fills a cache reads the epoch by the same statement as the rows, and keeps them under that
-one: an epoch read before may not know of what the transaction has changed since.
+A cache (``Kept``) is filled by a statement that reads the epoch along with the rows, and keeps
+them under that one: an epoch read before may not know of what the transaction has changed since.
 """
 
 import secrets
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import Group
 from django.db import connections, transaction
@@ -31,12 +31,13 @@ from apps.applications.models import (
 from apps.authorities.models import Authority, AuthorityCertificate, Key
 from apps.policies.models import Policy, PolicyVersion
 from apps.profiles.models import Profile
-from apps.statements.lookups import Lookup
+from apps.statements.lookups import Asked, Lookup, at_once
 
 _TOKEN_BITS = 44
 # With so many rows it pays to put one in their place.
 _FEW = 20
 _NAME = "governed"
+_TABLE = GovernanceChange._meta.db_table  # noqa: SLF001 - Django's documented Meta API
 
 EPOCH = Lookup(
     lambda: (
@@ -48,6 +49,47 @@ EPOCH = Lookup(
     )
 )
 """Finds the epoch as a text; no row where nothing was ever governed. A part of ``at_once``."""
+
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+
+class Kept(Generic[_Key, _Value]):
+    """What a process has made of governed rows, each while the epoch lasts that it was read in.
+
+    Args:
+        most: so many at a time; then all are forgotten.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._values: dict[_Key, tuple[str, _Value]] = {}
+
+    def get(self, key: _Key, epoch: str) -> _Value | None:
+        """Return what was made in this epoch; nothing is believed without one."""
+        made_in, value = self._values.get(key, ("", None))
+        return value if epoch and made_in == epoch else None
+
+    def last(self, key: _Key) -> _Value | None:
+        """Return what was made last, in whatever epoch."""
+        return self._values.get(key, ("", None))[1]
+
+    def read(self, key: _Key, make: Callable[..., _Value], *asked: Asked) -> _Value:
+        """Make a value of what queries find now, and keep it.
+
+        Args:
+            key: under which.
+            make: called with the epoch and what each query finds; what it raises is not kept.
+            asked: as for ``lookups.Joined``.
+        """
+        changes, *found = at_once((EPOCH, ()), *asked)
+        epoch = of(changes)
+        value = make(epoch, *found)
+        if len(self._values) >= self._most:
+            self._values.clear()
+        self._values[key] = epoch, value
+        return value
 
 
 def governed() -> list[type[Model]]:
@@ -82,7 +124,7 @@ def install(using: str) -> None:
     """
     connection = connections[using]
     tables = set(connection.introspection.table_names())  # not all, after a migration backwards
-    if GovernanceChange._meta.db_table not in tables:  # noqa: SLF001 - Django's documented Meta API
+    if _TABLE not in tables:
         return
     lacking = [table for table in _without_trigger(connection) if table in tables]
     with transaction.atomic(using=using), connection.cursor() as cursor:
@@ -144,22 +186,18 @@ def _triggers(connection: Any, table: str) -> list[tuple[str, str]]:
         return [
             (_NAME, f"AFTER {events} ON {quoted} FOR EACH STATEMENT EXECUTE FUNCTION {_NOTE}()")
         ]
-    note = f"INSERT INTO {_table()} (token) VALUES (abs(random() % {1 << _TOKEN_BITS}))"  # noqa: S608 - constants
+    note = f'INSERT INTO "{_TABLE}" (token) VALUES (abs(random() % {1 << _TOKEN_BITS}))'  # noqa: S608 - constants
     return [
         (f"{table}_{_NAME}_{event.lower()}", f"AFTER {event} ON {quoted} BEGIN {note}; END")
         for event in ("INSERT", "UPDATE", "DELETE")
     ]
 
 
-def _table() -> str:
-    return f'"{GovernanceChange._meta.db_table}"'  # noqa: SLF001 - Django's documented Meta API
-
-
 _NOTE = "applications_note_governance_change"
 _FUNCTION = f"""
 CREATE OR REPLACE FUNCTION {_NOTE}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO {_table()} (token) VALUES (floor(random() * {1 << _TOKEN_BITS})::bigint);
+  INSERT INTO "{_TABLE}" (token) VALUES (floor(random() * {1 << _TOKEN_BITS})::bigint);
   RETURN NULL;
 END $$
 """  # noqa: S608 - constants

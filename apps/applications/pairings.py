@@ -4,20 +4,20 @@ A process keeps the pairs it has met, with profile, policy and authority, for as
 has changed in governance (see ``epoch``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Field, Q
 
-from apps.applications import epoch as epochs
+from apps.applications.epoch import Kept
 from apps.applications.models import Pairing
 from apps.authorities.models import AuthorityCertificate
 from apps.authorities.signing import STAMP as ISSUER_STAMP
 from apps.errors import NotFound
-from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup, at_once
+from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
-_MAX_KEPT = 1024
-_kept: dict[tuple[str | UUID, str | UUID], tuple[str, Pairing]] = {}
+_kept: Kept[tuple[str | UUID, str | UUID], Pairing] = Kept(1024)
 
 
 def named(application: str | UUID, profile: str | UUID, *, epoch: str = "") -> Pairing:
@@ -34,20 +34,21 @@ def named(application: str | UUID, profile: str | UUID, *, epoch: str = "") -> P
     Raises:
         NotFound: no such pair.
     """
-    known = _kept.get((application, profile))
-    if epoch and known is not None and known[0] == epoch:
-        return known[1]
+    key = application, profile
+    known = _kept.get(key, epoch)
+    if known is not None:
+        return known
     by_application, by_profile = _reference(application), _reference(profile)
     values = by_application, by_profile
     pairs, issuers = _LOOKUPS[type(by_application), type(by_profile)]
-    changes, found, stamps = at_once((epochs.EPOCH, ()), (pairs, values), (issuers, values))
+    return _kept.read(key, _pairing, (pairs, values), (issuers, values))
+
+
+def _pairing(_epoch: str, found: Sequence[Pairing], stamps: Sequence[tuple[Any, ...]]) -> Pairing:
     if not found:
         raise NotFound
-    pairing: Pairing = found[0]
+    (pairing,) = found
     pairing.issuer_stamp = stamps[0] if stamps else (None,) * len(ISSUER_STAMP)
-    if len(_kept) >= _MAX_KEPT:
-        _kept.clear()
-    _kept[application, profile] = epochs.of(changes), pairing
     return pairing
 
 

@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import eab, jws, limits
-from apps.enrollment.acme.auth import Account, Door, Signed, meet
+from apps.enrollment.acme.auth import Account, Signed, meet
+from apps.enrollment.acme.doors import Door
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import (

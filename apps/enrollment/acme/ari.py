@@ -12,7 +12,8 @@ from apps.certificates import signing
 from apps.certificates.decision import evaluate_leaf
 from apps.certificates.models import Certificate, CertificateState
 from apps.enrollment.acme import jws
-from apps.enrollment.acme.auth import Account, Door, pairing_of
+from apps.enrollment.acme.auth import Account
+from apps.enrollment.acme.doors import Door, pairing_of
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import OrderStatus
 from apps.enrollment.acme.wire import time_text

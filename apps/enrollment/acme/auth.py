@@ -18,20 +18,18 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from apps.applications import epoch as epochs
-from apps.applications import pairings
-from apps.applications.models import Pairing
 from apps.applications.tokens import client_address
-from apps.enrollment.acme import jws, nonces, persist
+from apps.enrollment.acme import jws, nonces
+from apps.enrollment.acme.doors import Door, base_of, door_in, last_seen
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type
-from apps.enrollment.acme.states import AccountStatus, ChallengeType
-from apps.enrollment.models import AcmeAccount, AcmeEndpoint
+from apps.enrollment.acme.states import AccountStatus
+from apps.enrollment.models import AcmeAccount
 from apps.errors import (
     AuthenticationFailed,
     BadAlgorithm,
     BadMessageSignature,
     Malformed,
-    NotFound,
 )
 from apps.principals import Principal
 from apps.rest import trace
@@ -39,7 +37,6 @@ from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup, at_once, raw
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"
-_NO_DOOR = "There is no ACME endpoint here."
 
 
 class SignedBy(Enum):
@@ -48,52 +45,6 @@ class SignedBy(Enum):
     ACCOUNT = "kid"
     NEW_KEY = "jwk"
     EITHER = "either"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """An endpoint as requests need it.
-
-    Attributes:
-        base: its URLs' common beginning, without a slash at the end.
-        epoch: of governance when the door was read.
-        the others: columns of ``AcmeEndpoint``, its pairing and its profile.
-    """
-
-    base: str
-    endpoint_id: UUID
-    pairing_id: UUID
-    application_id: UUID
-    application_name: str
-    profile_id: UUID
-    profile_name: str
-    enabled: bool
-    require_eab: bool
-    skip_validation: bool
-    challenge_types: tuple[str, ...]
-    order_lifetime_h: int
-    authz_lifetime_h: int
-    terms_of_service: str
-    limits: dict[str, Any]
-    check_caa: bool
-    caa_identities: tuple[str, ...]
-    epoch: str
-
-    @property
-    def issuers(self) -> tuple[str, ...]:
-        """Return our names in persistent DNS records."""
-        return persist.issuer_names(self.caa_identities)
-
-    @property
-    def offers(self) -> tuple[str, ...]:
-        """Return the challenge types on offer: a persistent record has to name us."""
-        return tuple(
-            t for t in self.challenge_types if t != ChallengeType.DNS_PERSIST_01 or self.issuers
-        )
-
-    def url(self, *parts: str) -> str:
-        """Return the URL of something at this endpoint."""
-        return "/".join((self.base, *parts))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,24 +134,6 @@ class Signed:
         return _principal(self.door, str(self.account.id), label, self.ip)
 
 
-_DOOR = (
-    "pk",
-    "pairing_id",
-    "pairing__application_id",
-    "pairing__application__name",
-    "pairing__profile_id",
-    "pairing__profile__name",
-    "enabled",
-    "require_eab",
-    "skip_validation",
-    "challenge_types",
-    "order_lifetime_h",
-    "authz_lifetime_h",
-    "terms_of_service",
-    "limits",
-    "check_caa",
-    "caa_identities",
-)
 _ACCOUNT = (
     "pk",
     "endpoint_id",
@@ -259,9 +192,9 @@ def authenticate(
         raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {url}.")
     by_account = _names_account(message, signed_by)
     nonce = nonces.check(message.header.get("nonce"))
-    ip, base = client_address(request), _base(application, profile)
+    ip, base = client_address(request), base_of(application, profile)
     jwk, account = None, None
-    lately = _doors.get((application, profile))
+    lately = last_seen(application, profile)
     asked: Sequence[Asked]
     if by_account:
         changes, account, asked, found = _account(
@@ -272,7 +205,7 @@ def authenticate(
         jws.verify(message, jws.load_key(jwk))
         asked = along(message, names, lately)
         changes, *found = nonces.consume_and_find(nonce, (epochs.EPOCH, ()), *asked)
-    door = _door(application, profile, epochs.of(changes))
+    door = door_in(application, profile, epochs.of(changes))
     if account is not None:
         _require_admitted(account, door, ip)
     return Signed(
@@ -293,20 +226,6 @@ def account_url_id(message: Jws) -> str:
     return message.text("kid").rpartition("/")[2]
 
 
-def door_named(application: str, profile: str) -> Door:
-    """Return an open endpoint by the names in its URL.
-
-    Raises:
-        NotFound: no such pair, no ACME there, or the door is closed.
-    """
-    return _door(application, profile, epochs.of(epochs.EPOCH.all()))
-
-
-def pairing_of(door: Door) -> Pairing:
-    """Return the pairing with profile, policy and authority, as the pipeline wants it."""
-    return pairings.named(door.application_id, door.profile_id, epoch=door.epoch)
-
-
 def _names_account(message: Jws, signed_by: SignedBy) -> bool:
     """Tell whether the request names an account, as it may here (A-02)."""
     has_kid, has_jwk = "kid" in message.header, "jwk" in message.header
@@ -319,45 +238,10 @@ def _names_account(message: Jws, signed_by: SignedBy) -> bool:
     return has_kid
 
 
-_DOOR_QUERY = Lookup(
-    lambda application, profile: (
-        AcmeEndpoint.objects.filter(
-            pairing__application__name=application, pairing__profile__name=profile
-        )
-        .order_by()
-        .values_list(*_DOOR)
-    ),
-    application=TEXT,
-    profile=TEXT,
-)
 _ACCOUNT_QUERY = Lookup(
     lambda url_id: AcmeAccount.objects.filter(url_id=url_id).order_by().values_list(*_ACCOUNT),
     url_id=TEXT,
 )
-_doors: dict[tuple[str, str], Door] = {}
-_MAX_DOORS = 1024
-
-
-def _door(application: str, profile: str, epoch: str) -> Door:
-    """Return an open endpoint by the names in its URL, from this epoch.
-
-    Raises:
-        NotFound: no such pair, no ACME there, or the door is closed.
-    """
-    door = _doors.get((application, profile))
-    if door is None or not epoch or door.epoch != epoch:
-        changes, rows = at_once((epochs.EPOCH, ()), (_DOOR_QUERY, (application, profile)))
-        if not rows:
-            raise NotFound(_NO_DOOR)
-        door = _as_door(rows[0], _base(application, profile), epochs.of(changes))
-        if len(_doors) >= _MAX_DOORS:
-            _doors.clear()
-        _doors[application, profile] = door
-    if not door.enabled:
-        raise NotFound(_NO_DOOR)
-    return door
-
-
 _met: dict[str, jws.PublicKey] = {}
 _MAX_MET = 4096
 
@@ -442,7 +326,7 @@ def _account_in(row: tuple[Any, ...]) -> Account:
         eab_key_id,
         bound,
         networks,
-    ) = _ACCOUNT_QUERY.converted(row)
+    ) = _ACCOUNT_QUERY.made_of([row])[0]
     return Account(
         id=pk,
         endpoint_id=endpoint_id,
@@ -463,33 +347,6 @@ def inside(ip: str, networks: Sequence[str]) -> bool:
         return False
     address = ipaddress.ip_address(ip)
     return any(address in ipaddress.ip_network(network) for network in networks)
-
-
-def _as_door(row: tuple[Any, ...], base: str, epoch: str) -> Door:
-    return Door(
-        base=base,
-        endpoint_id=row[0],
-        pairing_id=row[1],
-        application_id=row[2],
-        application_name=row[3],
-        profile_id=row[4],
-        profile_name=row[5],
-        enabled=row[6],
-        require_eab=row[7],
-        skip_validation=row[8],
-        challenge_types=tuple(row[9]),
-        order_lifetime_h=row[10],
-        authz_lifetime_h=row[11],
-        terms_of_service=row[12],
-        limits=row[13],
-        check_caa=row[14],
-        caa_identities=tuple(row[15]),
-        epoch=epoch,
-    )
-
-
-def _base(application: str, profile: str) -> str:
-    return f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{application}/{profile}"
 
 
 def _principal(door: Door, identifier: str, label: str, ip: str) -> Principal:

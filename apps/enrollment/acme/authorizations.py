@@ -11,7 +11,8 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import limits, states
-from apps.enrollment.acme.auth import Account, Door, Signed
+from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.doors import Door
 from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (

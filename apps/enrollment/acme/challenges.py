@@ -12,8 +12,9 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import limits, states
-from apps.enrollment.acme.auth import Door, Signed, account_url_id, pairing_of
+from apps.enrollment.acme.auth import Signed, account_url_id
 from apps.enrollment.acme.authorizations import open_orders
+from apps.enrollment.acme.doors import Door, pairing_of
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import (

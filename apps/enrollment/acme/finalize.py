@@ -16,7 +16,8 @@ from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.certificates.signing import Issued, is_renewed_or_renewing
 from apps.enrollment.acme import jws, orders
-from apps.enrollment.acme.auth import Signed, pairing_of
+from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.doors import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus

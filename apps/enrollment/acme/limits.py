@@ -13,7 +13,8 @@ from uuid import UUID
 from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
-from apps.enrollment.acme.auth import Door, Signed
+from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.doors import Door
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.errors import InvalidInput, RateLimited, Violation

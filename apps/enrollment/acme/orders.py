@@ -16,7 +16,8 @@ from apps.certificates import decision as decisions
 from apps.certificates import states as request_states
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.enrollment.acme import ari, authorizations, limits
-from apps.enrollment.acme.auth import Account, Door, Signed, account_url_id, pairing_of
+from apps.enrollment.acme.auth import Account, Signed, account_url_id
+from apps.enrollment.acme.doors import Door, pairing_of
 from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.limits import Limit

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -31,7 +30,8 @@ from apps.enrollment.acme import (
     revocation,
     wire,
 )
-from apps.enrollment.acme.auth import Along, Door, Signed, SignedBy, authenticate, door_named
+from apps.enrollment.acme.auth import Along, Signed, SignedBy, authenticate
+from apps.enrollment.acme.doors import Door, base_of, door_named
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
@@ -325,10 +325,9 @@ def _problem(error: Exception) -> HttpResponse:
 
 def _finished(response: HttpResponse, application: str, profile: str) -> HttpResponse:
     """Add what every answer carries: a nonce, the way to the directory, and no caching."""
-    base = settings.SEALWRIGHT["PUBLIC_URL"]
     response.headers["Replay-Nonce"] = nonces.issue()
     response.headers["Cache-Control"] = "no-store"
-    here = f"{base}/acme/{application}/{profile}"
+    here = base_of(application, profile)
     _link(response, f"{here}/directory", "index")
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         _link(response, f"{here}/limits", "help")

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from apps import clock
-from apps.enrollment.acme.auth import Account, Door
+from apps.enrollment.acme.auth import Account
+from apps.enrollment.acme.doors import Door
 from apps.enrollment.acme.states import (
     AuthorizationStatus,
     ChallengeStatus,

@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import Count, Max, Prefetch, Q, QuerySet
 
 from apps import clock
 from apps.applications import access
 from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
+from apps.enrollment.acme.doors import base_of
 from apps.enrollment.acme.states import ChallengeStatus, OrderStatus
 from apps.enrollment.models import (
     AcmeAccount,
@@ -52,8 +52,7 @@ class FailingClient:
 def directory_url(endpoint: AcmeEndpoint) -> str:
     """Return the URL that clients are given."""
     pairing = endpoint.pairing
-    base = settings.SEALWRIGHT["PUBLIC_URL"]
-    return f"{base}/acme/{pairing.application.name}/{pairing.profile.name}/directory"
+    return f"{base_of(pairing.application.name, pairing.profile.name)}/directory"
 
 
 def endpoints_of(principal: Principal, application: Application) -> QuerySet[AcmeEndpoint]:

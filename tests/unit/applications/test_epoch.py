@@ -19,7 +19,7 @@ from apps.applications.models import (
 )
 from apps.applications.roles import Permission, Role
 from apps.authorities import signing
-from apps.enrollment.acme import auth
+from apps.enrollment.acme import doors
 from apps.enrollment.services import acme
 from apps.errors import NotFound
 from tests.factories.applications import Team
@@ -77,12 +77,13 @@ def test_what_is_rolled_back_was_no_change_and_its_epoch_never_returns(governed)
 
 def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed):
     principal = governed.principal(Role.OPERATOR)
-    for kept in (access._kept, pairings._kept, auth._doors, signing._handles):
-        kept.clear()
+    for kept in (access._kept, pairings._kept, doors._kept):
+        kept._values.clear()
+    signing._handles.clear()
     with CaptureQueriesContext(connection) as asked:
         access.rights_in(principal, governed.application.pk)
         pairings.named(governed.application.name, governed.profile.name)
-        auth.door_named(governed.application.name, governed.profile.name)
+        doors.door_named(governed.application.name, governed.profile.name)
     assert len(asked) == 4
     read = {
         table
@@ -99,7 +100,7 @@ def test_nothing_is_asked_again_within_an_epoch_and_all_of_it_in_the_next(
     names = governed.application.name, governed.profile.name
     first = pairings.named(*names)
     with django_assert_num_queries(0):
-        assert pairings.named(*names, epoch=pairings._kept[names][0]) is first
+        assert pairings.named(*names, epoch=pairings._kept._values[names][0]) is first
     Pairing.objects.update(api_enabled=False)
     assert not pairings.named(*names, epoch=now()).api_enabled
     with django_assert_num_queries(1):
@@ -146,12 +147,12 @@ def test_without_an_epoch_nothing_kept_is_believed(governed, django_assert_num_q
 
 def test_a_closed_door_is_closed_at_once(governed):
     names = governed.application.name, governed.profile.name
-    assert auth.door_named(*names).enabled
+    assert doors.door_named(*names).enabled
     acme.update_acme(
         governed.principal(Role.ADMIN), acme_endpoint_of(governed.pairing), enabled=False
     )
     with pytest.raises(NotFound):
-        auth.door_named(*names)
+        doors.door_named(*names)
 
 
 def acme_endpoint_of(pairing: Pairing):
