@@ -132,11 +132,6 @@ class Lookup:
         compiled = self._for(connection)
         return compiled.sql, compiled.bound(values, connection), compiled.width
 
-    def converted(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return a raw row with its columns as Django's fields show them."""
-        connection = execution.here()
-        return self._for(connection).converted(row, connection)
-
     def _for(self, connection: Any) -> _Compiled:
         return self._compiled.get(connection.vendor) or self._compile(connection)
 
@@ -308,7 +303,7 @@ def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:
     """Run several queries by one statement, see ``Joined``; return the raw rows of each.
 
     A raw row is as the database gave it: fit to be the key of a cache. Whoever has made something
-    of an equal row before need not take it apart again; others ask ``made_of``, or ``converted``.
+    of an equal row before need not take it apart again; others ask ``made_of``.
     """
     if not asked:
         return []

@@ -37,9 +37,9 @@ def fresh(model: type[_Row], *, related: Mapping[str, Model | None], **columns: 
     for name, target in related.items():
         values[_attribute(model, name)] = target.pk if target is not None else None
         state.fields_cache[name] = target
-    if not columns.keys() <= _attributes(model):
-        unknown = sorted(columns.keys() - _attributes(model))
-        raise TypeError(f"{model.__name__} has no columns {', '.join(unknown)}")
+    unknown = columns.keys() - constant.keys()
+    if unknown:
+        raise TypeError(f"{model.__name__} has no columns {', '.join(sorted(unknown))}")
     values.update(columns)
     return row
 
@@ -71,11 +71,6 @@ def _defaults(model: type[Model]) -> _Defaults:
     lively = {attribute for attribute, _ in made}
     constant = {f.attname: None if f.attname in lively else f.get_default() for f in fields}
     return constant, made
-
-
-@lru_cache(maxsize=64)
-def _attributes(model: type[Model]) -> frozenset[str]:
-    return frozenset(_defaults(model)[0])
 
 
 @lru_cache(maxsize=256)

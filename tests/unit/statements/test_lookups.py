@@ -147,7 +147,7 @@ def test_raw_rows_are_equal_as_long_as_the_database_is():
     policy = make_policy("web", {"a": 1})
     ((row,),) = raw_rows((_BY_NAME, ["web"]))
     assert hash(row) == hash(raw_rows((_BY_NAME, ["web"]))[0][0])
-    assert _BY_NAME.converted(row)[2] == {"a": 1}
+    assert _BY_NAME.made_of([row])[0][2] == {"a": 1}
     policy.current_version = None
     policy.save()
     assert raw_rows((_BY_NAME, ["web"])) != [[row]]
