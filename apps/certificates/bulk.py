@@ -40,6 +40,13 @@ class _Draft:
     certificate: Certificate | None = None
     outcome: Outcome | None = None
 
+    @property
+    def must_be_durable(self) -> bool:
+        """Tell whether what is written down now has to be on disk: it may be all that is."""
+        if self.intent is not None:
+            return self.intent.must_be_durable
+        return self.request is not None
+
 
 def submit_many(enrollments: Sequence[Enrollment]) -> list[Outcome]:
     """Take enrollments through policy, approval and signing, all at one pairing by one principal.
@@ -66,8 +73,7 @@ def submit_many(enrollments: Sequence[Enrollment]) -> list[Outcome]:
         raise ValueError("the enrollments do not belong together")
     issuance.authorise(first)
     drafts = [_drafted(one) for one in enrollments]
-    durable = any(d.intent.must_be_durable if d.intent else d.request for d in drafts)
-    with writes.together(durable=bool(durable)):
+    with writes.together(durable=any(draft.must_be_durable for draft in drafts)):
         for draft in drafts:
             _write_down(draft)
     for draft in drafts:
