@@ -30,6 +30,24 @@ class Scope(StrEnum):
     MANAGE = "manage"
 
 
+class Unconfirmed(Exception):
+    """What a principal was assumed to be allowed has yet to be seen to; nothing was written."""
+
+
+@dataclass(slots=True)
+class Assumption:
+    """That governance still is as it was in an epoch, on which a request acts for the moment.
+
+    Attributes:
+        epoch: the state of governance that is assumed.
+        is_open: nobody has seen yet whether it holds. Until then nothing may be written, but by
+            a statement that sees to it (``applications.epoch.holds``), and nothing answered.
+    """
+
+    epoch: str
+    is_open: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who authenticated.
@@ -47,6 +65,7 @@ class Principal:
         trace_id: identifier of the HTTP request, for the audit log.
         epoch: state of governance when the principal was authenticated; rights that were read
             in the same one are not read again. Empty when nobody looked.
+        assumption: for principals that are taken from what the process remembers.
     """
 
     kind: str
@@ -60,11 +79,17 @@ class Principal:
     ip: str = ""
     trace_id: str = ""
     epoch: str = field(default="", compare=False)
+    assumption: Assumption | None = field(default=None, compare=False)
 
     @property
     def actor(self) -> str:
         """Return the text written to the audit log, e.g. ``user:7``."""
         return f"{self.kind}:{self.id}"
+
+    @property
+    def is_unconfirmed(self) -> bool:
+        """Tell whether somebody has yet to see that this principal is what it is taken for."""
+        return self.assumption is not None and self.assumption.is_open
 
     @property
     def is_system(self) -> bool:

@@ -8,8 +8,12 @@ no two states of governance share an epoch, but for odds of 2^-44.
 
 A cache (``Kept``) is filled by a statement that reads the epoch along with the rows, and keeps
 them under that one: an epoch read before may not know of what the transaction has changed since.
+
+A request need not ask for the epoch before it acts: it may assume the one that the process knows
+(``principals.Assumption``) if its first write hangs on that (``holds``).
 """
 
+import hashlib
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -22,6 +26,7 @@ from django.db.models.functions import Cast
 from apps import registry
 from apps.accounts.models import User
 from apps.applications.models import (
+    ApiToken,
     Application,
     ApplicationGroupObjectPermission,
     ApplicationUserObjectPermission,
@@ -30,14 +35,21 @@ from apps.applications.models import (
 )
 from apps.authorities.models import Authority, AuthorityCertificate, Key
 from apps.policies.models import Policy, PolicyVersion
+from apps.principals import Assumption
 from apps.profiles.models import Profile
 from apps.statements.lookups import Asked, Lookup, at_once
+from apps.statements.writes import Holds
 
 _TOKEN_BITS = 44
 # With so many rows it pays to put one in their place.
 _FEW = 20
 _NAME = "governed"
 _TABLE = GovernanceChange._meta.db_table  # noqa: SLF001 - Django's documented Meta API
+# Columns that change with use and decide nothing: writing them alone is no change of governance.
+_INDIFFERENT: dict[str, frozenset[str]] = {
+    User._meta.db_table: frozenset({"last_login"}),  # noqa: SLF001 - see above
+    ApiToken._meta.db_table: frozenset({"last_used_at"}),  # noqa: SLF001 - see above
+}
 
 EPOCH = Lookup(
     lambda: (
@@ -100,7 +112,9 @@ def governed() -> list[type[Model]]:
         ApplicationUserObjectPermission,
         Pairing,
         Group,
+        User,
         User.groups.through,
+        ApiToken,
         Profile,
         Policy,
         PolicyVersion,
@@ -109,6 +123,11 @@ def governed() -> list[type[Model]]:
         Key,
         *registry.governed_models,
     ]
+
+
+def holds(assumption: Assumption) -> Holds:
+    """Return what a batch has to hang on whose principal is assumed."""
+    return Holds(EPOCH, assumption.epoch)
 
 
 def of(rows: Iterable[tuple[Any, ...]]) -> str:
@@ -181,16 +200,32 @@ def _statements(connection: Any, table: str) -> Iterable[str]:
 def _triggers(connection: Any, table: str) -> list[tuple[str, str]]:
     """Return names and bodies; SQLite's names are the database's, and each is for one event."""
     quoted = connection.ops.quote_name(table)
+    name, update = _NAME, "UPDATE"
+    if table in _INDIFFERENT:
+        columns = _telling_columns(connection, table)
+        # A trigger that lacks a new column has another name, so that this one is put in place.
+        name += f"_{hashlib.sha256(columns.encode()).hexdigest()[:8]}"
+        update += f" OF {columns}"
     if connection.vendor == "postgresql":
-        events = "INSERT OR UPDATE OR DELETE OR TRUNCATE"
-        return [
-            (_NAME, f"AFTER {events} ON {quoted} FOR EACH STATEMENT EXECUTE FUNCTION {_NOTE}()")
-        ]
+        events = f"INSERT OR {update} OR DELETE OR TRUNCATE"
+        return [(name, f"AFTER {events} ON {quoted} FOR EACH STATEMENT EXECUTE FUNCTION {_NOTE}()")]
     note = f'INSERT INTO "{_TABLE}" (token) VALUES (abs(random() % {1 << _TOKEN_BITS}))'  # noqa: S608 - constants
     return [
-        (f"{table}_{_NAME}_{event.lower()}", f"AFTER {event} ON {quoted} BEGIN {note}; END")
-        for event in ("INSERT", "UPDATE", "DELETE")
+        (
+            f"{table}_{name}_{event.partition(' ')[0].lower()}",
+            f"AFTER {event} ON {quoted} BEGIN {note}; END",
+        )
+        for event in ("INSERT", update, "DELETE")
     ]
+
+
+def _telling_columns(connection: Any, table: str) -> str:
+    """Return the columns of a table that decide something, as a trigger names them."""
+    (model,) = (one for one in governed() if one._meta.db_table == table)  # noqa: SLF001 - Django's documented Meta API
+    columns = sorted(str(field.column) for field in model._meta.local_concrete_fields)  # noqa: SLF001 - see above
+    return ", ".join(
+        connection.ops.quote_name(column) for column in columns if column not in _INDIFFERENT[table]
+    )
 
 
 _NOTE = "applications_note_governance_change"

@@ -3,9 +3,10 @@
 import ipaddress
 import logging
 import re
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -17,12 +18,12 @@ from rest_framework.request import Request
 
 from apps import clock
 from apps.accounts.models import AccountKind, User
-from apps.applications import epoch as epochs
+from apps.applications.epoch import Kept
 from apps.applications.models import ApiToken
 from apps.errors import AuthenticationFailed, RateLimited
-from apps.principals import Principal, ProductRole, Scope
+from apps.principals import Assumption, Principal, ProductRole, Scope
 from apps.rest import throttle, trace
-from apps.statements.lookups import TEXT, RowLookup, at_once
+from apps.statements.lookups import TEXT, RowLookup
 
 _SCHEME = b"bearer"
 # Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.
@@ -38,6 +39,15 @@ _BY_DIGEST = RowLookup(
     related=("user",),
     digest=TEXT,
 )
+# Where a request keeps what it assumes.
+_ASSUMPTION = "assumption"
+_Answer = TypeVar("_Answer")
+# Tokens that were presented, by digest. Shared by all requests: read-only.
+_kept: Kept[str, ApiToken] = Kept(4096)
+
+
+class _Unknown(Exception):
+    """No token has this digest."""
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -63,18 +73,44 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        changes, found = at_once((epochs.EPOCH, ()), (_BY_DIGEST, (digest,)))
-        token: ApiToken | None = found[0] if found else None
-        refusal = "unknown" if token is None else _refusal(token, address)
-        if token is None or refusal:
-            raise _refused(refusal, token, address)
-        _note_use(token)
-        token.epoch = epochs.of(changes)
+        token = _remembered(digest, address) if _may_assume(request) else None
+        if token is not None:
+            vars(request)[_ASSUMPTION] = Assumption(token.epoch)
+        else:
+            token = _looked_up(digest, address)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Return the challenge that goes with 401 (RFC 6750 section 3)."""
         return 'Bearer realm="sealwright"'
+
+
+def confirmed(request: Request, act: Callable[[], _Answer]) -> _Answer:
+    """Run an act; once more with the token looked up, where nothing has confirmed it meanwhile.
+
+    Views that may be asked on an assumption (``may_assume``) have to run within this. An act that
+    ends unconfirmed, be it well or with an error, has written nothing (``audit.record`` sees to
+    that), and what it came to is thrown away.
+
+    Raises:
+        InvalidCredentials: the token that was remembered is no longer good.
+    """
+    assumption: Assumption | None = vars(request).get(_ASSUMPTION)
+    if assumption is None:
+        return act()
+    try:
+        answer = act()
+    except Exception:
+        if not assumption.is_open:
+            raise
+    else:
+        if not assumption.is_open:
+            return answer
+    vars(request)[_ASSUMPTION] = None
+    found = BearerAuthentication().authenticate(request)
+    assert found is not None
+    request.user, request.auth = found
+    return act()
 
 
 def principal_of(request: Request | HttpRequest) -> Principal:
@@ -101,6 +137,7 @@ def principal_of(request: Request | HttpRequest) -> Principal:
         ip=client_address(request),
         trace_id=trace.current(),
         epoch=token.epoch if token else "",
+        assumption=vars(request).get(_ASSUMPTION),
     )
 
 
@@ -134,6 +171,47 @@ def _canonical(text: str) -> str:
     return str(mapped or address)
 
 
+def _may_assume(request: Request) -> bool:
+    """Tell whether the view sees to it itself that a remembered token is still good."""
+    if _ASSUMPTION in vars(request):
+        return False  # and it was not
+    asks = getattr(request.parser_context.get("view"), "may_assume", None)
+    return asks is not None and asks(request)
+
+
+def _remembered(digest: str, address: str) -> ApiToken | None:
+    """Return a token as it was when it was last looked up; ``None`` when it has to be again."""
+    token = _kept.last(digest)
+    if token is None or not token.epoch or _refusal(token, address) or _is_use_due(token):
+        return None
+    return token
+
+
+def _looked_up(digest: str, address: str) -> ApiToken:
+    """Return a token as it is in the database.
+
+    Raises:
+        InvalidCredentials, RateLimited: see ``BearerAuthentication.authenticate``.
+    """
+    try:
+        token = _kept.read(digest, _made, (_BY_DIGEST, (digest,)))
+    except _Unknown:
+        raise _refused("unknown", None, address) from None
+    refusal = _refusal(token, address)
+    if refusal:
+        raise _refused(refusal, token, address)
+    _note_use(token)
+    return token
+
+
+def _made(epoch: str, found: Sequence[ApiToken]) -> ApiToken:
+    if not found:
+        raise _Unknown
+    (token,) = found
+    token.epoch = epoch
+    return token
+
+
 def _refused(reason: str, token: ApiToken | None, address: str) -> Exception:
     """Return the refusal to raise; beyond the limit it is neither explained nor logged."""
     retry_after_s = throttle.note_failure(address)
@@ -165,8 +243,14 @@ def _inside(address: str, networks: list[str]) -> bool:
 
 def _note_use(token: ApiToken) -> None:
     """Remember the use, at most once a minute: a row written per request would cost more."""
-    now = clock.now()
-    if token.last_used_at is not None and now - token.last_used_at < _USED_RESOLUTION:
+    if not _is_use_due(token):
         return
+    now = clock.now()
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_RESOLUTION)
     ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+
+
+def _is_use_due(token: ApiToken) -> bool:
+    """Tell whether this use is to be written down."""
+    last = token.last_used_at
+    return last is None or clock.now() - last >= _USED_RESOLUTION

@@ -11,7 +11,7 @@ from django.db import connection, models, transaction
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
-from apps.principals import Principal
+from apps.principals import Principal, Unconfirmed
 from apps.rest.logs import redacted
 from apps.statements import writes
 
@@ -58,7 +58,10 @@ def record(
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
+        Unconfirmed: the principal is only assumed, and the act does not hang on that.
     """
+    if principal.is_unconfirmed and not isinstance(writes.condition(), writes.Holds):
+        raise Unconfirmed
     gathered = writes.is_gathering()
     # A test case's own transaction is none that production would have.
     if not gathered and all(

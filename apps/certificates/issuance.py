@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import transaction
 
 from apps import clock, ids
-from apps.applications import access
+from apps.applications import access, epoch
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
@@ -27,7 +27,7 @@ from apps.certificates.models import (
 )
 from apps.certificates.signing import Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
-from apps.principals import Principal
+from apps.principals import Principal, Unconfirmed
 from apps.profiles.defaults import Wish
 from apps.statements import writes
 from apps.statements.rows import fresh
@@ -98,6 +98,8 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         PolicyViolation: at least one rule is broken; all broken rules are listed and kept.
         InvalidTransition: the authority is not active.
         UpstreamUnavailable: the key backend did not answer; the reconciler finishes the request.
+        Unconfirmed: the principal is only assumed, and either governance has changed or there is
+            something else to be written than what sees to that; nothing was.
     """
     authorise(enrollment)
     try:
@@ -119,13 +121,13 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
     if made_key is not None:
         request.sealed_private_key = key_material.seal_for_request(request, made_key)
     if request.state == RequestState.PENDING_APPROVAL:
-        with _one_commit(request):
+        with _one_commit(request, enrollment.principal):
             _insert(request)
             record_acceptance(request, enrollment)
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
-    with _one_commit(request, durable=intent.must_be_durable):
+    with _one_commit(request, enrollment.principal, durable=intent.must_be_durable):
         signing.reserve(request, intent)
         _insert(request)
         record_acceptance(request, enrollment)
@@ -179,11 +181,23 @@ def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
 
 
 @contextmanager
-def _one_commit(request: CertificateRequest, *, durable: bool = True) -> Iterator[None]:
-    """Write what the block inserts at once; renewals look and lock first, in a transaction."""
+def _one_commit(
+    request: CertificateRequest, principal: Principal, *, durable: bool = True
+) -> Iterator[None]:
+    """Write what the block inserts at once; renewals look and lock first, in a transaction.
+
+    Raises:
+        Unconfirmed: the principal was only assumed, and governance has changed meanwhile.
+    """
     around = transaction.atomic() if request.replaces_id else nullcontext()
-    with around, writes.together(durable=durable):
+    assumption = principal.assumption if principal.is_unconfirmed else None
+    only_if = epoch.holds(assumption) if assumption is not None else None
+    with around, writes.together(only_if, durable=durable) as batch:
         yield
+    if assumption is not None:
+        if not batch.done:
+            raise Unconfirmed
+        assumption.is_open = False
 
 
 def new_request(

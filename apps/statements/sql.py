@@ -24,17 +24,27 @@ _GUARDED = "(SELECT 1 FROM guard LIMIT 1) AS guarded"
 
 @lru_cache(maxsize=256)
 def batch(
-    guard: Shape | None,
+    guard: Shape | str | None,
     changes: tuple[Shape, ...],
     inserts: tuple[tuple[type[Model], int], ...],
     touching: int,
     *,
     durable: bool,
 ) -> str:
-    """Return PostgreSQL's statement for a batch of this shape; it says whether it was done."""
+    """Return PostgreSQL's statement for a batch of this shape; it says whether it was done.
+
+    Args:
+        guard: the change, or the query, that has to find rows for anything else to happen.
+        changes: further ones.
+        inserts: models, each with its number of rows.
+        touching: how many rows the guard has to find; 0 for any.
+        durable: whether the commit waits for the disk.
+    """
     guarded = guard is not None
     parts = [] if durable else [HASTY]
-    if guard is not None:
+    if isinstance(guard, str):
+        parts.append(f"guard AS ({guard})")
+    elif guard is not None:
         first = update(guard, guarded=False, vendor="postgresql")
         parts.append(f"guard AS ({first} RETURNING 1)")
     others = [update(shape, guarded=guarded, vendor="postgresql") for shape in changes]

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from apps.statements import execution
 from apps.statements import sql as sql_of
+from apps.statements.lookups import Lookup
 from apps.statements.postgresql import parameters
 
 
@@ -65,6 +66,33 @@ class Change:
         return execution.affected(connection, sql, self.values(connection.vendor))
 
 
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """That a query finds a certain value, on which a batch can hang as it can on a change.
+
+    Attributes:
+        lookup: of one column and at most one row, a text; without slots.
+        value: what it has to find.
+    """
+
+    lookup: Lookup
+    value: str
+
+    @property
+    def shape(self) -> str:
+        """Return PostgreSQL's query for it, which finds a row where it holds."""
+        query, _, _ = self.lookup.compiled(())
+        return f"SELECT 1 FROM ({query}) AS found (value) WHERE found.value = %s::text"  # noqa: S608 - Django's own SQL
+
+    def values(self, _vendor: str) -> list[Any]:
+        """Return the values for its slots."""
+        return [*self.lookup.compiled(())[1], self.value]
+
+    def apply(self) -> int:
+        """Ask now; return 1 where it holds, otherwise 0."""
+        return int(self.lookup.first() == (self.value,))
+
+
 class NotAllTouched(Exception):
     """The change of a batch found fewer rows than it had to; nothing was written."""
 
@@ -74,7 +102,8 @@ class Batch:
     """What is written together, or not at all.
 
     Attributes:
-        only_if: the change that has to touch a row; otherwise nothing else happens.
+        only_if: the change that has to touch a row, or what has to hold; otherwise nothing
+            else happens.
         changes: further ones, each of other rows; they may find nothing to change.
         rows: to be inserted.
         touching: how many rows ``only_if`` has to touch; 0 for any.
@@ -82,7 +111,7 @@ class Batch:
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
-    only_if: Change | None = None
+    only_if: Change | Holds | None = None
     changes: list[Change] = field(default_factory=list)
     rows: list["_Row"] = field(default_factory=list)
     touching: int = 0
@@ -151,9 +180,14 @@ def is_gathering() -> bool:
     return _open.batch is not None
 
 
+def condition() -> Change | Holds | None:
+    """Return what the batch that is being gathered hangs on."""
+    return _open.batch.only_if if _open.batch is not None else None
+
+
 @contextmanager
 def together(
-    only_if: Change | None = None, *, touching: int = 0, durable: bool = True
+    only_if: Change | Holds | None = None, *, touching: int = 0, durable: bool = True
 ) -> Iterator[Batch]:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
@@ -161,7 +195,8 @@ def together(
     transaction opens one around this block. Blocks do not nest.
 
     Args:
-        only_if: a change that goes first; when it touches no row, nothing else happens.
+        only_if: a change that goes first, or what has to hold; when it touches no row, or does
+            not hold, nothing else happens.
         touching: how many rows exactly it has to touch.
         durable: ``False`` lets PostgreSQL say "committed" a moment before it is on disk. For
             what is worth nothing without a later commit, which makes it durable as well.

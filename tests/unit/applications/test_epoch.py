@@ -8,10 +8,13 @@ from django.contrib.auth.models import Group
 from django.db import connection, connections, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
+from knox.crypto import hash_token
 
-from apps import principals
-from apps.applications import access, epoch, pairings, services
+from apps import clock, principals
+from apps.accounts.models import User
+from apps.applications import access, epoch, pairings, services, tokens
 from apps.applications.models import (
+    ApiToken,
     ApplicationGroupObjectPermission,
     ApplicationUserObjectPermission,
     GovernanceChange,
@@ -22,14 +25,13 @@ from apps.authorities import signing
 from apps.enrollment.acme import doors
 from apps.enrollment.services import acme
 from apps.errors import NotFound
-from tests.factories.applications import Team
+from tests.factories.applications import Team, make_machine, make_token
 
 pytestmark = pytest.mark.django_db
 
 TABLES = sorted(model._meta.db_table for model in epoch.governed())
-# What is read beside governed tables: names of permissions, which migrations write, and the
-# account itself, which every request reads anew.
-NEVER_KEPT = {"applications_governancechange", "auth_permission", "accounts_user"}
+# What is read beside governed tables: names of permissions, which migrations write.
+NEVER_KEPT = {"applications_governancechange", "auth_permission"}
 
 
 def now() -> str:
@@ -47,6 +49,7 @@ def governed(team: Team) -> Team:
     services.add_member(
         principals.system("tests"), team.application, group=group, role=Role.AUDITOR
     )
+    make_token(make_machine(team.application))
     return team
 
 
@@ -54,7 +57,8 @@ def governed(team: Team) -> Team:
 def test_any_change_of_a_governed_table_is_another_epoch(governed, model):
     assert model._default_manager.exists()
     before = now()
-    model._default_manager.update(id=F("id"))
+    key = model._meta.pk.name
+    model._default_manager.update(**{key: F(key)})
     changed = now()
     assert changed != before
     assert now() == changed
@@ -62,6 +66,19 @@ def test_any_change_of_a_governed_table_is_another_epoch(governed, model):
         cursor.execute(f'DELETE FROM "{model._meta.db_table}" WHERE 1 = 0')
     quiet = connection.vendor == "sqlite"  # there, triggers are for rows
     assert (now() == changed) is quiet
+
+
+@pytest.mark.parametrize(("model", "column"), [(User, "last_login"), (ApiToken, "last_used_at")])
+def test_what_only_notes_a_use_is_no_change(governed, model, column):
+    before = now()
+    model.objects.update(**{column: clock.now()})
+    assert now() == before
+
+
+def test_a_trigger_from_before_a_column_was_added_does_not_count(monkeypatch):
+    assert epoch.missing() == ""
+    monkeypatch.setitem(epoch._INDIFFERENT, User._meta.db_table, frozenset())
+    assert User._meta.db_table in epoch.missing()
 
 
 def test_what_is_rolled_back_was_no_change_and_its_epoch_never_returns(governed):
@@ -77,14 +94,16 @@ def test_what_is_rolled_back_was_no_change_and_its_epoch_never_returns(governed)
 
 def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed):
     principal = governed.principal(Role.OPERATOR)
-    for kept in (access._kept, pairings._kept, doors._kept):
+    token = hash_token(make_token(make_machine(governed.application, name="other")))
+    for kept in (access._kept, pairings._kept, doors._kept, tokens._kept):
         kept._values.clear()
     signing._handles.clear()
     with CaptureQueriesContext(connection) as asked:
+        tokens._kept.read(token, tokens._made, (tokens._BY_DIGEST, (token,)))
         access.rights_in(principal, governed.application.pk)
         pairings.named(governed.application.name, governed.profile.name)
         doors.door_named(governed.application.name, governed.profile.name)
-    assert len(asked) == 4
+    assert len(asked) == 5
     read = {
         table
         for one in asked.captured_queries
