@@ -87,10 +87,7 @@ class Column:
         attribute: of the model's instances.
         ready: brings a value into the form that the database takes; ``None`` when it takes it
             as it is.
-        text: brings a value that is not ``None`` into PostgreSQL's text form; ``None`` where
-            the type of the value, not of the column, decides how.
-        default: for rows that do not say.
-        is_stamped: Django puts the time of writing there (``auto_now``).
+        text: brings a value that is not ``None`` into PostgreSQL's text form.
     """
 
     name: str
@@ -98,9 +95,7 @@ class Column:
     assignment: str
     attribute: str
     ready: Callable[[Any], Any] | None
-    text: Callable[[Any], bytes] | None
-    default: Callable[[], Any]
-    is_stamped: bool
+    text: Callable[[Any], bytes | None]
 
     def comparison(self, count: int, vendor: str) -> str:
         """Return what compares the column with one value, or with any of ``count``."""
@@ -127,6 +122,22 @@ def columns(model: type[Model], vendor: str) -> dict[str, Column]:
     return {item.attname: _column(item, vendor) for item in fields}
 
 
+@lru_cache(maxsize=256)
+def text_forms(model: type[Model]) -> tuple[tuple[str, Callable[[Any], bytes | None]], ...]:
+    """Return the attributes that an INSERT fills, each with ``Column.text``."""
+    return tuple((name, column.text) for name, column in columns(model, "postgresql").items())
+
+
+@lru_cache(maxsize=256)
+def stamped(model: type[Model]) -> tuple[str, ...]:
+    """Return the attributes where Django puts the time of writing (``auto_now``)."""
+    return tuple(
+        item.attname
+        for item in model._meta.local_concrete_fields  # noqa: SLF001 - Django's documented Meta API
+        if getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)
+    )
+
+
 def _column(item: "Field[Any, Any]", vendor: str) -> Column:
     placeholder = "%s"
     if vendor == "postgresql":
@@ -141,18 +152,31 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
         ready=ready,
-        text=_text_form(item, ready) if vendor == "postgresql" else None,
-        default=item.get_default,
-        is_stamped=bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)),
+        text=_text_form(item, ready),
     )
 
 
 def _text_form(
     item: "Field[Any, Any]", ready: Callable[[Any], Any] | None
-) -> Callable[[Any], bytes] | None:
-    if isinstance(item, JSONField) and ready is not None:
-        return lambda value: str(ready(value)).encode()
-    return parameters.text_form(item)
+) -> Callable[[Any], bytes | None]:
+    if isinstance(item, JSONField):
+        encode = _json_encoder(item)
+        return lambda value: encode(value).encode()
+    by_kind = parameters.text_form(item)
+    if by_kind is not None:
+        return by_kind
+
+    # The type of the value decides, not that of the column.
+    def by_value(value: Any) -> bytes | None:
+        prepared = value if ready is None else ready(value)
+        (text,) = parameters.as_texts([prepared], connection)
+        return text
+
+    return by_value
+
+
+def _json_encoder(item: "JSONField[Any, Any]") -> Callable[[Any], str]:
+    return (item.encoder or json.JSONEncoder)().encode
 
 
 def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
@@ -162,7 +186,7 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     if vendor != "postgresql":
         return prepared
     if isinstance(item, JSONField):
-        encode = (item.encoder or json.JSONEncoder)().encode
+        encode = _json_encoder(item)
 
         def text(value: Any) -> Any:
             return None if value is None else encode(value)

@@ -10,16 +10,16 @@ Columns and values come from Django's fields; constraints, defaults and conversi
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, DataError, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from apps.statements import execution
+from apps.statements import execution, rows
 from apps.statements import sql as sql_of
 from apps.statements.postgresql import parameters
 
@@ -42,7 +42,7 @@ class Change:
     @property
     def shape(self) -> sql_of.Shape:
         """Return all of it but the values."""
-        where = ((n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items())
+        where = [(n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items()]
         return self.model, tuple(self.set), tuple(where)
 
     def values(self, vendor: str) -> list[Any]:
@@ -71,32 +71,56 @@ class NotAllTouched(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What is written together, or not at all.
+    """What is written together, or not at all: a context, see ``together``.
 
     Attributes:
         only_if: the change that has to touch a row; otherwise nothing else happens.
-        changes: further ones, each of other rows; they may find nothing to change.
-        rows: to be inserted.
         touching: how many rows ``only_if`` has to touch; 0 for any.
         durable: whether the commit waits for the disk.
+        changes: further ones, each of other rows; they may find nothing to change.
+        rows: to be inserted, by model in the order in which each came first: their columns by
+            attribute.
+        instances: those among the rows that are to be told.
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
     only_if: Change | None = None
-    changes: list[Change] = field(default_factory=list)
-    rows: list["_Row"] = field(default_factory=list)
     touching: int = 0
     durable: bool = True
+    changes: list[Change] = field(default_factory=list)
+    rows: dict[type[Model], list[dict[str, Any]]] = field(default_factory=dict)
+    instances: list[Model] = field(default_factory=list)
     done: bool = False
 
+    def __enter__(self) -> Self:
+        """Begin to gather."""
+        if _open.batch is not None:
+            raise RuntimeError("a batch is being gathered already")
+        _open.batch = self
+        return self
 
-@dataclass(slots=True)
-class _Row:
-    """A row to be inserted: its columns by attribute, and the instance to tell, if there is one."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write what was gathered, unless the block has raised."""
+        _open.batch = None
+        if kind is None:
+            self.done = _send(self)
 
-    model: type[Model]
-    values: dict[str, Any]
-    instance: Model | None = None
+    def add(self, model: type[Model], columns: dict[str, Any]) -> None:
+        """Take a row, every column of it."""
+        if model in self.rows:
+            self.rows[model].append(columns)
+        else:
+            self.rows[model] = [columns]
+
+    def insert(self, row: Model) -> None:
+        """Take a row, and remember to tell the instance."""
+        self.add(type(row), row.__dict__)
+        self.instances.append(row)
 
 
 _MAX_PREPARED_ROWS = 24
@@ -111,7 +135,7 @@ class _Open(threading.local):
 _open = _Open()
 
 
-def insert(*rows: Model) -> None:
+def insert(*instances: Model) -> None:
     """Insert rows: now, or with the batch that is being gathered.
 
     Rows of models whose key the database makes do not learn it.
@@ -119,22 +143,26 @@ def insert(*rows: Model) -> None:
     Raises:
         IntegrityError: a constraint refuses them; within a batch at the end of its block.
     """
-    _put(_Row(type(row), row.__dict__, row) for row in rows)
+    batch = _open.batch or Batch()
+    for instance in instances:
+        batch.insert(instance)
+    if batch is not _open.batch:
+        _send(batch)
 
 
-def add(model: type[Model], **values: Any) -> None:
+def add(model: type[Model], **columns: Any) -> None:
     """Insert a row by its columns, as ``insert`` does; what is left out gets its default.
 
     Spares making an instance that nobody looks at.
+
+    Raises:
+        TypeError: the model has no such column.
+        IntegrityError: as from ``insert``.
     """
-    _put([_Row(model, values)])
-
-
-def _put(rows: Iterable[_Row]) -> None:
-    if _open.batch is not None:
-        _open.batch.rows.extend(rows)
-    else:
-        _send(Batch(rows=list(rows)))
+    batch = _open.batch or Batch()
+    batch.add(model, rows.completed(model, columns))
+    if batch is not _open.batch:
+        _send(batch)
 
 
 def change(model: type[Model], *, set: Mapping[str, Any], where: Mapping[str, Any]) -> None:  # noqa: A002 - SQL's word
@@ -151,10 +179,7 @@ def is_gathering() -> bool:
     return _open.batch is not None
 
 
-@contextmanager
-def together(
-    only_if: Change | None = None, *, touching: int = 0, durable: bool = True
-) -> Iterator[Batch]:
+def together(only_if: Change | None = None, *, touching: int = 0, durable: bool = True) -> Batch:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same
@@ -171,32 +196,34 @@ def together(
         IntegrityError: a constraint refuses a row; then nothing was written, the change
             included.
     """
-    if _open.batch is not None:
-        raise RuntimeError("a batch is being gathered already")
-    batch = _open.batch = Batch(only_if, touching=touching, durable=durable)
-    try:
-        yield batch
-    finally:
-        _open.batch = None
-    batch.done = _send(batch)
+    return Batch(only_if, touching, durable)
 
 
 def _send(batch: Batch) -> bool:
     if not batch.rows and not batch.changes:
         return batch.only_if is None or batch.only_if.apply() > 0
+    _stamp(batch)
     connection = execution.here()
-    write = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
-        done = write(batch, connection)
+        done = _in_one_statement(batch, connection)
     else:
+        write = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
         # Within somebody's transaction a refusal must leave that one usable: a savepoint.
         with transaction.atomic():
             done = write(batch, connection)
-    for row in batch.rows if done else ():
-        if row.instance is not None:
-            state = row.instance._state  # noqa: SLF001 - what save() does
+    if done:
+        for instance in batch.instances:
+            state = instance._state  # noqa: SLF001 - what save() does
             state.adding, state.db = False, DEFAULT_DB_ALIAS
     return done
+
+
+def _stamp(batch: Batch) -> None:
+    """Put the time of writing where Django does."""
+    for model, given in batch.rows.items():
+        for attribute in sql_of.stamped(model):
+            for row in given:
+                row[attribute] = timezone.now()
 
 
 def _one_by_one(batch: Batch, connection: Any) -> bool:
@@ -208,37 +235,38 @@ def _one_by_one(batch: Batch, connection: Any) -> bool:
             return False
     for item in batch.changes:
         item.apply()
-    for model, rows in _runs(batch.rows):
-        for row in rows:
-            sql = sql_of.insert(model, 1, guarded=False, vendor=connection.vendor)
+    for model, given in batch.rows.items():
+        sql = sql_of.insert(model, 1, guarded=False, vendor=connection.vendor)
+        for row in given:
             execution.affected(connection, sql, _values(model, [row], connection.vendor))
     return True
 
 
 def _in_one_statement(batch: Batch, connection: Any) -> bool:
-    vendor, runs = connection.vendor, list(_runs(batch.rows))
+    vendor = connection.vendor
     guard = batch.only_if
     values = [] if guard is None else guard.values(vendor)
     for item in batch.changes:
         values += item.values(vendor)
+    counts = [(model, len(given)) for model, given in batch.rows.items()]
     sql = sql_of.batch(
         None if guard is None else guard.shape,
-        tuple(item.shape for item in batch.changes),
-        tuple((model, len(rows)) for model, rows in runs),
+        tuple([item.shape for item in batch.changes]),
+        tuple(counts),
         batch.touching,
         durable=batch.durable,
     )
-    # Of large batches hardly two have the same number of rows: not worth preparing.
-    once = len(batch.rows) > _MAX_PREPARED_ROWS
     try:
         if connection.takes_prepared():
             texts = parameters.as_texts(values, connection)
-            for model, rows in runs:
-                texts += _texts(model, rows, connection)
+            for model, given in batch.rows.items():
+                texts += _texts(model, given)
+            # Of large batches hardly two have the same number of rows: not worth preparing.
+            once = sum([count for _, count in counts]) > _MAX_PREPARED_ROWS
             ((done,),), _ = connection.run_texts(sql, texts, once=once)
         else:
-            for model, rows in runs:
-                values += _values(model, rows, vendor)
+            for model, given in batch.rows.items():
+                values += _values(model, given, vendor)
             ((done,),) = execution.fetch_all(connection, sql, values)
     except DataError as error:
         if not batch.touching:
@@ -247,47 +275,19 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     return bool(done)
 
 
-def _runs(rows: Sequence[_Row]) -> Iterator[tuple[type[Model], list[_Row]]]:
-    """Return the rows by model, in the order in which each model came first."""
-    found: dict[type[Model], list[_Row]] = {}
-    for row in rows:
-        found.setdefault(row.model, []).append(row)
-    yield from found.items()
-
-
-def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
+def _values(model: type[Model], given: Sequence[dict[str, Any]], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
     columns = sql_of.columns(model, vendor).values()
-    found = []
-    for row in rows:
-        _complete(row, columns)
-        found += [column.prepared(row.values[column.attribute]) for column in columns]
-    return found
+    return [column.prepared(row[column.attribute]) for row in given for column in columns]
 
 
-def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[bytes | None]:
+def _texts(model: type[Model], given: Sequence[dict[str, Any]]) -> list[bytes | None]:
     """Return the same in PostgreSQL's text form."""
-    columns = sql_of.columns(model, connection.vendor).values()
+    forms = sql_of.text_forms(model)
     found: list[bytes | None] = []
-    for row in rows:
-        _complete(row, columns)
-        given = row.values
-        for column in columns:
-            value = given[column.attribute]
-            if value is None:
-                found.append(None)
-            elif column.text is not None:
-                found.append(column.text(value))
-            else:
-                found += parameters.as_texts([column.prepared(value)], connection)
+    for row in given:
+        for attribute, text in forms:
+            value = row[attribute]
+            found.append(None if value is None else text(value))
+    parameters.refuse_nul(found)
     return found
-
-
-def _complete(row: _Row, columns: Iterable[sql_of.Column]) -> None:
-    """Fill in what the row leaves out, and the time of writing."""
-    given = row.values
-    for column in columns:
-        if column.is_stamped:
-            given[column.attribute] = timezone.now()
-        elif column.attribute not in given:
-            given[column.attribute] = column.default()

@@ -1,7 +1,7 @@
 """How do values travel to a prepared statement? As texts, which the server reads by its types."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -47,16 +47,26 @@ def as_texts(values: Sequence[Any], connection: Any) -> list[bytes | None]:
     Raises:
         ValueError: a text holds NUL, at which libpq would cut it.
     """
-    return [
-        _TEXTS[type(value)](value) if type(value) in _TEXTS else _other(value, connection)
+    texts = [
+        _TEXTS[type(value)](value) if type(value) in _TEXTS else other_text(value, connection)
         for value in values
     ]
+    refuse_nul(texts)
+    return texts
+
+
+def refuse_nul(texts: Iterable[bytes | None]) -> None:
+    """Refuse values in text form of which one holds NUL; none but texts of users ever does.
+
+    Raises:
+        ValueError: libpq would cut it there.
+    """
+    if b"\0" in b"".join(filter(None, texts)):
+        raise ValueError("A text for PostgreSQL cannot hold NUL (0x00) characters.")
 
 
 def _text(value: Any) -> bytes:
     encoded: bytes = (value if isinstance(value, str) else str(value)).encode()
-    if b"\0" in encoded:
-        raise ValueError("A text for PostgreSQL cannot hold NUL (0x00) characters.")
     return encoded
 
 
@@ -80,7 +90,7 @@ def _moment(value: datetime) -> bytes:
     return value.isoformat().encode()
 
 
-def _other(value: Any, connection: Any) -> bytes | None:
+def other_text(value: Any, connection: Any) -> bytes | None:
     """Return what psycopg makes of a value of any other type; subclasses of texts are texts."""
     if isinstance(value, str):
         return _text(value)
