@@ -13,7 +13,9 @@ from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import WireForm
 
+ToWire = Callable[[Any], bytes | None]
 # Model, columns set, and columns asked for, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
 # A part that lets the transaction's commit not wait for the disk; it has to be selected from.
@@ -87,7 +89,7 @@ class Column:
         attribute: of the model's instances.
         ready: brings a value into the form that the database takes; ``None`` when it takes it
             as it is.
-        text: brings a value that is not ``None`` into PostgreSQL's text form.
+        wire: how its values travel to PostgreSQL in a row that is written.
     """
 
     name: str
@@ -95,7 +97,7 @@ class Column:
     assignment: str
     attribute: str
     ready: Callable[[Any], Any] | None
-    text: Callable[[Any], bytes | None]
+    wire: WireForm
 
     def comparison(self, count: int, vendor: str) -> str:
         """Return what compares the column with one value, or with any of ``count``."""
@@ -123,9 +125,16 @@ def columns(model: type[Model], vendor: str) -> dict[str, Column]:
 
 
 @lru_cache(maxsize=256)
-def text_forms(model: type[Model]) -> tuple[tuple[str, Callable[[Any], bytes | None]], ...]:
-    """Return the attributes that an INSERT fills, each with ``Column.text``."""
-    return tuple((name, column.text) for name, column in columns(model, "postgresql").items())
+def wire_forms(model: type[Model]) -> tuple[tuple[tuple[str, ToWire], ...], tuple[int, ...]]:
+    """Return the attributes that an INSERT fills with what makes their values ready to travel.
+
+    Beside them the formats, see ``parameters.Bound``.
+    """
+    known = columns(model, "postgresql").items()
+    return (
+        tuple((attribute, column.wire.of) for attribute, column in known),
+        tuple(column.wire.format for _, column in known),
+    )
 
 
 @lru_cache(maxsize=256)
@@ -152,17 +161,15 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
         ready=ready,
-        text=_text_form(item, ready),
+        wire=_wire_form(item, ready),
     )
 
 
-def _text_form(
-    item: "Field[Any, Any]", ready: Callable[[Any], Any] | None
-) -> Callable[[Any], bytes | None]:
+def _wire_form(item: "Field[Any, Any]", ready: Callable[[Any], Any] | None) -> WireForm:
     if isinstance(item, JSONField):
         encode = _json_encoder(item)
-        return lambda value: encode(value).encode()
-    by_kind = parameters.text_form(item)
+        return WireForm(lambda value: encode(value).encode())
+    by_kind = parameters.wire_form(item)
     if by_kind is not None:
         return by_kind
 
@@ -172,7 +179,7 @@ def _text_form(
         (text,) = parameters.as_texts([prepared], connection)
         return text
 
-    return by_value
+    return WireForm(by_value)
 
 
 def _json_encoder(item: "JSONField[Any, Any]") -> Callable[[Any], str]:

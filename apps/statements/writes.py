@@ -22,6 +22,7 @@ from django.utils import timezone
 from apps.statements import execution, rows
 from apps.statements import sql as sql_of
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,12 +259,10 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     )
     try:
         if connection.takes_prepared():
-            texts = parameters.as_texts(values, connection)
-            for model, given in batch.rows.items():
-                texts += _texts(model, given)
+            bound = _bound(parameters.as_texts(values, connection), batch)
             # Of large batches hardly two have the same number of rows: not worth preparing.
             once = sum([count for _, count in counts]) > _MAX_PREPARED_ROWS
-            ((done,),), _ = connection.run_texts(sql, texts, once=once)
+            ((done,),), _ = connection.run_bound(sql, bound, once=once)
         else:
             for model, given in batch.rows.items():
                 values += _values(model, given, vendor)
@@ -281,13 +280,14 @@ def _values(model: type[Model], given: Sequence[dict[str, Any]], vendor: str) ->
     return [column.prepared(row[column.attribute]) for row in given for column in columns]
 
 
-def _texts(model: type[Model], given: Sequence[dict[str, Any]]) -> list[bytes | None]:
-    """Return the same in PostgreSQL's text form."""
-    forms = sql_of.text_forms(model)
-    found: list[bytes | None] = []
-    for row in given:
-        for attribute, text in forms:
-            value = row[attribute]
-            found.append(None if value is None else text(value))
-    parameters.refuse_nul(found)
-    return found
+def _bound(texts: list[bytes | None], batch: Batch) -> Bound:
+    """Return what the changes have put into placeholders, followed by what the rows do."""
+    formats = [parameters.TEXT] * len(texts)
+    for model, given in batch.rows.items():
+        columns, of_row = sql_of.wire_forms(model)
+        for row in given:
+            for attribute, to_wire in columns:
+                value = row[attribute]
+                texts.append(None if value is None else to_wire(value))
+            formats += of_row
+    return Bound(texts, formats)
