@@ -166,9 +166,6 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
 
 
 def _wire_form(item: "Field[Any, Any]", ready: Callable[[Any], Any] | None) -> WireForm:
-    if isinstance(item, JSONField):
-        encode = _json_encoder(item)
-        return WireForm(lambda value: encode(value).encode())
     by_kind = parameters.wire_form(item)
     if by_kind is not None:
         return by_kind
@@ -182,10 +179,6 @@ def _wire_form(item: "Field[Any, Any]", ready: Callable[[Any], Any] | None) -> W
     return WireForm(by_value)
 
 
-def _json_encoder(item: "JSONField[Any, Any]") -> Callable[[Any], str]:
-    return (item.encoder or json.JSONEncoder)().encode
-
-
 def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
     def prepared(value: Any) -> Any:
         return item.get_db_prep_save(value, connection)
@@ -193,7 +186,7 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     if vendor != "postgresql":
         return prepared
     if isinstance(item, JSONField):
-        encode = _json_encoder(item)
+        encode = parameters.json_encoder(item.encoder or json.JSONEncoder)
 
         def text(value: Any) -> Any:
             return None if value is None else encode(value)

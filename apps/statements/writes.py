@@ -59,6 +59,20 @@ class Change:
                 found += [columns[name].prepared(item) for item in value]
         return found
 
+    def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
+        """Append the values as they travel to a prepared statement, see ``parameters.Bound``."""
+        columns = sql_of.columns(self.model, "postgresql")
+        for wanted in (self.set, self.where):
+            for name, value in wanted.items():
+                wire = columns[name].wire
+                if isinstance(value, list) and wanted is self.where:
+                    prepared = [columns[name].prepared(item) for item in value]
+                    values += parameters.as_texts([prepared], connection)
+                    formats.append(parameters.TEXT)
+                else:
+                    values.append(None if value is None else wire.of(value))
+                    formats.append(wire.format)
+
     def apply(self) -> int:
         """Make the change now; return how many rows it touched."""
         connection = execution.here()
@@ -244,11 +258,7 @@ def _one_by_one(batch: Batch, connection: Any) -> bool:
 
 
 def _in_one_statement(batch: Batch, connection: Any) -> bool:
-    vendor = connection.vendor
     guard = batch.only_if
-    values = [] if guard is None else guard.values(vendor)
-    for item in batch.changes:
-        values += item.values(vendor)
     counts = [(model, len(given)) for model, given in batch.rows.items()]
     sql = sql_of.batch(
         None if guard is None else guard.shape,
@@ -259,13 +269,16 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     )
     try:
         if connection.takes_prepared():
-            bound = _bound(parameters.as_texts(values, connection), batch)
+            bound = _bound(batch, connection)
             # Of large batches hardly two have the same number of rows: not worth preparing.
             once = sum([count for _, count in counts]) > _MAX_PREPARED_ROWS
             ((done,),), _ = connection.run_bound(sql, bound, once=once)
         else:
+            values = [] if guard is None else guard.values(connection.vendor)
+            for item in batch.changes:
+                values += item.values(connection.vendor)
             for model, given in batch.rows.items():
-                values += _values(model, given, vendor)
+                values += _values(model, given, connection.vendor)
             ((done,),) = execution.fetch_all(connection, sql, values)
     except DataError as error:
         if not batch.touching:
@@ -280,14 +293,18 @@ def _values(model: type[Model], given: Sequence[dict[str, Any]], vendor: str) ->
     return [column.prepared(row[column.attribute]) for row in given for column in columns]
 
 
-def _bound(texts: list[bytes | None], batch: Batch) -> Bound:
-    """Return what the changes have put into placeholders, followed by what the rows do."""
-    formats = [parameters.TEXT] * len(texts)
+def _bound(batch: Batch, connection: Any) -> Bound:
+    """Return the values of changes and rows as they travel to a prepared statement."""
+    values: list[bytes | None] = []
+    formats: list[int] = []
+    for item in (batch.only_if, *batch.changes):
+        if item is not None:
+            item.bind(values, formats, connection)
     for model, given in batch.rows.items():
         columns, of_row = sql_of.wire_forms(model)
         for row in given:
             for attribute, to_wire in columns:
                 value = row[attribute]
-                texts.append(None if value is None else to_wire(value))
+                values.append(None if value is None else to_wire(value))
             formats += of_row
-    return Bound(texts, formats)
+    return Bound(values, formats)
