@@ -203,9 +203,13 @@ def _one_commit(
 def new_request(
     enrollment: Enrollment, decision: Decision, state: RequestState
 ) -> CertificateRequest:
-    """Return the row of an accepted enrollment, not written yet."""
+    """Return the row of an accepted enrollment, not written yet.
+
+    What may be signed at once gets its content from ``signing.reserve``.
+    """
     pairing = enrollment.pairing
     assert decision.leaf is not None
+    waits = state == RequestState.PENDING_APPROVAL
     return fresh(
         CertificateRequest,
         related={
@@ -222,7 +226,7 @@ def new_request(
         requested_by=enrollment.principal.actor,
         requester_label=enrollment.principal.label[:200],
         csr_der=decision.csr.der if decision.csr else b"",
-        leaf=decision.leaf.as_dict(),
+        leaf=decision.leaf.as_dict() if waits else {},
         created_at=clock.now(),
     )
 

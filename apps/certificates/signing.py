@@ -285,7 +285,8 @@ def _store(
 
 def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) -> Certificate:
     leaf, issuer = intent.leaf, intent.issuer
-    common_name = next((v for a, v in leaf.subject if a == "common_name"), "")
+    # Of several the first counts.
+    common_name = dict(reversed(leaf.subject)).get("common_name", "")
     subject = names.rfc4514(leaf.subject)
     return fresh(
         Certificate,
@@ -313,14 +314,15 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
         not_before=leaf.not_before,
         not_after=leaf.not_after,
         replaces_id=request.replaces_id,
-        **({"lineage_id": request.replaces.lineage_id} if request.replaces else {}),
+        lineage_id=request.replaces.lineage_id if request.replaces else ids.uuid7(),
     )
 
 
 def search_text(common_name: str, subject_alt_names: tuple[tuple[str, str], ...]) -> str:
     """Return what the inventory searches: every name once, lower case, space-separated."""
-    every = dict.fromkeys([common_name.lower(), *(value.lower() for _, value in subject_alt_names)])
-    return " ".join(name for name in every if name)
+    every = {common_name.lower(): None} | {value.lower(): None for _, value in subject_alt_names}
+    every.pop("", None)
+    return " ".join(every)
 
 
 def _record_issue(

@@ -26,22 +26,31 @@ def fresh(model: type[_Row], *, related: Mapping[str, Model | None], **columns: 
     Raises:
         TypeError: the model has no such column.
     """
+    for name, target in related.items():
+        attribute, key = _relation(model, name)
+        columns[attribute] = None if target is None else getattr(target, key)
     row = model.__new__(model)
     state = row._state = ModelState()  # noqa: SLF001 - what Django's constructor sets
-    values = row.__dict__
+    state.fields_cache = {**related}
+    row.__dict__.update(completed(model, columns))
+    return row
+
+
+def completed(model: type[Model], columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of every column by attribute: those given, and defaults for the rest.
+
+    Raises:
+        TypeError: the model has no such column.
+    """
     constant, made = _defaults(model)
-    values.update(constant)
+    values = {**constant, **columns}
+    if len(values) > len(constant):
+        unknown = columns.keys() - constant.keys()
+        raise TypeError(f"{model.__name__} has no columns {', '.join(sorted(unknown))}")
     for attribute, default in made:
         if attribute not in columns:
             values[attribute] = default()
-    for name, target in related.items():
-        values[_attribute(model, name)] = target.pk if target is not None else None
-        state.fields_cache[name] = target
-    unknown = columns.keys() - constant.keys()
-    if unknown:
-        raise TypeError(f"{model.__name__} has no columns {', '.join(sorted(unknown))}")
-    values.update(columns)
-    return row
+    return values
 
 
 def loaded(model: type[_Row], attributes: Sequence[str], columns: Sequence[Any]) -> _Row:
@@ -74,6 +83,7 @@ def _defaults(model: type[Model]) -> _Defaults:
 
 
 @lru_cache(maxsize=256)
-def _attribute(model: type[Model], name: str) -> str:
+def _relation(model: type[Model], name: str) -> tuple[str, str]:
+    """Return the attributes that hold a foreign key, and what it refers to in its target."""
     field: Any = model._meta.get_field(name)  # noqa: SLF001 - Django's documented Meta API
-    return str(field.attname)
+    return field.attname, field.target_field.attname

@@ -13,7 +13,9 @@ from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import WireForm
 
+ToWire = Callable[[Any], bytes | None]
 # Model, columns set, and columns asked for, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
 # A part that lets the transaction's commit not wait for the disk; it has to be selected from.
@@ -97,10 +99,7 @@ class Column:
         attribute: of the model's instances.
         ready: brings a value into the form that the database takes; ``None`` when it takes it
             as it is.
-        text: brings a value that is not ``None`` into PostgreSQL's text form; ``None`` where
-            the type of the value, not of the column, decides how.
-        default: for rows that do not say.
-        is_stamped: Django puts the time of writing there (``auto_now``).
+        wire: how its values travel to PostgreSQL in a row that is written.
     """
 
     name: str
@@ -108,9 +107,7 @@ class Column:
     assignment: str
     attribute: str
     ready: Callable[[Any], Any] | None
-    text: Callable[[Any], bytes] | None
-    default: Callable[[], Any]
-    is_stamped: bool
+    wire: WireForm
 
     def comparison(self, count: int, vendor: str) -> str:
         """Return what compares the column with one value, or with any of ``count``."""
@@ -137,6 +134,29 @@ def columns(model: type[Model], vendor: str) -> dict[str, Column]:
     return {item.attname: _column(item, vendor) for item in fields}
 
 
+@lru_cache(maxsize=256)
+def wire_forms(model: type[Model]) -> tuple[tuple[tuple[str, ToWire], ...], tuple[int, ...]]:
+    """Return the attributes that an INSERT fills with what makes their values ready to travel.
+
+    Beside them the formats, see ``parameters.Bound``.
+    """
+    known = columns(model, "postgresql").items()
+    return (
+        tuple((attribute, column.wire.of) for attribute, column in known),
+        tuple(column.wire.format for _, column in known),
+    )
+
+
+@lru_cache(maxsize=256)
+def stamped(model: type[Model]) -> tuple[str, ...]:
+    """Return the attributes where Django puts the time of writing (``auto_now``)."""
+    return tuple(
+        item.attname
+        for item in model._meta.local_concrete_fields  # noqa: SLF001 - Django's documented Meta API
+        if getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)
+    )
+
+
 def _column(item: "Field[Any, Any]", vendor: str) -> Column:
     placeholder = "%s"
     if vendor == "postgresql":
@@ -151,18 +171,22 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         attribute=item.attname,
         ready=ready,
-        text=_text_form(item, ready) if vendor == "postgresql" else None,
-        default=item.get_default,
-        is_stamped=bool(getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)),
+        wire=_wire_form(item, ready),
     )
 
 
-def _text_form(
-    item: "Field[Any, Any]", ready: Callable[[Any], Any] | None
-) -> Callable[[Any], bytes] | None:
-    if isinstance(item, JSONField) and ready is not None:
-        return lambda value: str(ready(value)).encode()
-    return parameters.text_form(item)
+def _wire_form(item: "Field[Any, Any]", ready: Callable[[Any], Any] | None) -> WireForm:
+    by_kind = parameters.wire_form(item)
+    if by_kind is not None:
+        return by_kind
+
+    # The type of the value decides, not that of the column.
+    def by_value(value: Any) -> bytes | None:
+        prepared = value if ready is None else ready(value)
+        (text,) = parameters.as_texts([prepared], connection)
+        return text
+
+    return WireForm(by_value)
 
 
 def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
@@ -172,7 +196,7 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     if vendor != "postgresql":
         return prepared
     if isinstance(item, JSONField):
-        encode = (item.encoder or json.JSONEncoder)().encode
+        encode = parameters.json_encoder(item.encoder or json.JSONEncoder)
 
         def text(value: Any) -> Any:
             return None if value is None else encode(value)

@@ -10,19 +10,20 @@ Columns and values come from Django's fields; constraints, defaults and conversi
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, DataError, transaction
 from django.db.models import Model
 from django.utils import timezone
 
-from apps.statements import execution
+from apps.statements import execution, rows
 from apps.statements import sql as sql_of
 from apps.statements.lookups import Lookup
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Change:
     @property
     def shape(self) -> sql_of.Shape:
         """Return all of it but the values."""
-        where = ((n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items())
+        where = [(n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items()]
         return self.model, tuple(self.set), tuple(where)
 
     def values(self, vendor: str) -> list[Any]:
@@ -58,6 +59,20 @@ class Change:
             else:
                 found += [columns[name].prepared(item) for item in value]
         return found
+
+    def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
+        """Append the values as they travel to a prepared statement, see ``parameters.Bound``."""
+        columns = sql_of.columns(self.model, "postgresql")
+        for wanted in (self.set, self.where):
+            for name, value in wanted.items():
+                wire = columns[name].wire
+                if isinstance(value, list) and wanted is self.where:
+                    prepared = [columns[name].prepared(item) for item in value]
+                    values += parameters.as_texts([prepared], connection)
+                    formats.append(parameters.TEXT)
+                else:
+                    values.append(None if value is None else wire.of(value))
+                    formats.append(wire.format)
 
     def apply(self) -> int:
         """Make the change now; return how many rows it touched."""
@@ -88,6 +103,12 @@ class Holds:
         """Return the values for its slots."""
         return [*self.lookup.compiled(())[1], self.value]
 
+    def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
+        """Append the values as they travel to a prepared statement, see ``Change.bind``."""
+        texts = parameters.as_texts(self.values(connection.vendor), connection)
+        values += texts
+        formats += [parameters.TEXT] * len(texts)
+
     def apply(self) -> int:
         """Ask now; return 1 where it holds, otherwise 0."""
         return int(self.lookup.first() == (self.value,))
@@ -99,33 +120,57 @@ class NotAllTouched(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What is written together, or not at all.
+    """What is written together, or not at all: a context, see ``together``.
 
     Attributes:
         only_if: the change that has to touch a row, or what has to hold; otherwise nothing
             else happens.
-        changes: further ones, each of other rows; they may find nothing to change.
-        rows: to be inserted.
         touching: how many rows ``only_if`` has to touch; 0 for any.
         durable: whether the commit waits for the disk.
+        changes: further ones, each of other rows; they may find nothing to change.
+        rows: to be inserted, by model in the order in which each came first: their columns by
+            attribute.
+        instances: those among the rows that are to be told.
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
     only_if: Change | Holds | None = None
-    changes: list[Change] = field(default_factory=list)
-    rows: list["_Row"] = field(default_factory=list)
     touching: int = 0
     durable: bool = True
+    changes: list[Change] = field(default_factory=list)
+    rows: dict[type[Model], list[dict[str, Any]]] = field(default_factory=dict)
+    instances: list[Model] = field(default_factory=list)
     done: bool = False
 
+    def __enter__(self) -> Self:
+        """Begin to gather."""
+        if _open.batch is not None:
+            raise RuntimeError("a batch is being gathered already")
+        _open.batch = self
+        return self
 
-@dataclass(slots=True)
-class _Row:
-    """A row to be inserted: its columns by attribute, and the instance to tell, if there is one."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Write what was gathered, unless the block has raised."""
+        _open.batch = None
+        if kind is None:
+            self.done = _send(self)
 
-    model: type[Model]
-    values: dict[str, Any]
-    instance: Model | None = None
+    def add(self, model: type[Model], columns: dict[str, Any]) -> None:
+        """Take a row, every column of it."""
+        if model in self.rows:
+            self.rows[model].append(columns)
+        else:
+            self.rows[model] = [columns]
+
+    def insert(self, row: Model) -> None:
+        """Take a row, and remember to tell the instance."""
+        self.add(type(row), row.__dict__)
+        self.instances.append(row)
 
 
 _MAX_PREPARED_ROWS = 24
@@ -140,7 +185,7 @@ class _Open(threading.local):
 _open = _Open()
 
 
-def insert(*rows: Model) -> None:
+def insert(*instances: Model) -> None:
     """Insert rows: now, or with the batch that is being gathered.
 
     Rows of models whose key the database makes do not learn it.
@@ -148,22 +193,26 @@ def insert(*rows: Model) -> None:
     Raises:
         IntegrityError: a constraint refuses them; within a batch at the end of its block.
     """
-    _put(_Row(type(row), row.__dict__, row) for row in rows)
+    batch = _open.batch or Batch()
+    for instance in instances:
+        batch.insert(instance)
+    if batch is not _open.batch:
+        _send(batch)
 
 
-def add(model: type[Model], **values: Any) -> None:
+def add(model: type[Model], **columns: Any) -> None:
     """Insert a row by its columns, as ``insert`` does; what is left out gets its default.
 
     Spares making an instance that nobody looks at.
+
+    Raises:
+        TypeError: the model has no such column.
+        IntegrityError: as from ``insert``.
     """
-    _put([_Row(model, values)])
-
-
-def _put(rows: Iterable[_Row]) -> None:
-    if _open.batch is not None:
-        _open.batch.rows.extend(rows)
-    else:
-        _send(Batch(rows=list(rows)))
+    batch = _open.batch or Batch()
+    batch.add(model, rows.completed(model, columns))
+    if batch is not _open.batch:
+        _send(batch)
 
 
 def change(model: type[Model], *, set: Mapping[str, Any], where: Mapping[str, Any]) -> None:  # noqa: A002 - SQL's word
@@ -185,10 +234,9 @@ def condition() -> Change | Holds | None:
     return _open.batch.only_if if _open.batch is not None else None
 
 
-@contextmanager
 def together(
     only_if: Change | Holds | None = None, *, touching: int = 0, durable: bool = True
-) -> Iterator[Batch]:
+) -> Batch:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same
@@ -206,32 +254,34 @@ def together(
         IntegrityError: a constraint refuses a row; then nothing was written, the change
             included.
     """
-    if _open.batch is not None:
-        raise RuntimeError("a batch is being gathered already")
-    batch = _open.batch = Batch(only_if, touching=touching, durable=durable)
-    try:
-        yield batch
-    finally:
-        _open.batch = None
-    batch.done = _send(batch)
+    return Batch(only_if, touching, durable)
 
 
 def _send(batch: Batch) -> bool:
     if not batch.rows and not batch.changes:
         return batch.only_if is None or batch.only_if.apply() > 0
+    _stamp(batch)
     connection = execution.here()
-    write = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
     if connection.vendor == "postgresql" and not connection.in_atomic_block:
-        done = write(batch, connection)
+        done = _in_one_statement(batch, connection)
     else:
+        write = _in_one_statement if connection.vendor == "postgresql" else _one_by_one
         # Within somebody's transaction a refusal must leave that one usable: a savepoint.
         with transaction.atomic():
             done = write(batch, connection)
-    for row in batch.rows if done else ():
-        if row.instance is not None:
-            state = row.instance._state  # noqa: SLF001 - what save() does
+    if done:
+        for instance in batch.instances:
+            state = instance._state  # noqa: SLF001 - what save() does
             state.adding, state.db = False, DEFAULT_DB_ALIAS
     return done
+
+
+def _stamp(batch: Batch) -> None:
+    """Put the time of writing where Django does."""
+    for model, given in batch.rows.items():
+        for attribute in sql_of.stamped(model):
+            for row in given:
+                row[attribute] = timezone.now()
 
 
 def _one_by_one(batch: Batch, connection: Any) -> bool:
@@ -243,37 +293,35 @@ def _one_by_one(batch: Batch, connection: Any) -> bool:
             return False
     for item in batch.changes:
         item.apply()
-    for model, rows in _runs(batch.rows):
-        for row in rows:
-            sql = sql_of.insert(model, 1, guarded=False, vendor=connection.vendor)
+    for model, given in batch.rows.items():
+        sql = sql_of.insert(model, 1, guarded=False, vendor=connection.vendor)
+        for row in given:
             execution.affected(connection, sql, _values(model, [row], connection.vendor))
     return True
 
 
 def _in_one_statement(batch: Batch, connection: Any) -> bool:
-    vendor, runs = connection.vendor, list(_runs(batch.rows))
     guard = batch.only_if
-    values = [] if guard is None else guard.values(vendor)
-    for item in batch.changes:
-        values += item.values(vendor)
+    counts = [(model, len(given)) for model, given in batch.rows.items()]
     sql = sql_of.batch(
         None if guard is None else guard.shape,
-        tuple(item.shape for item in batch.changes),
-        tuple((model, len(rows)) for model, rows in runs),
+        tuple([item.shape for item in batch.changes]),
+        tuple(counts),
         batch.touching,
         durable=batch.durable,
     )
-    # Of large batches hardly two have the same number of rows: not worth preparing.
-    once = len(batch.rows) > _MAX_PREPARED_ROWS
     try:
         if connection.takes_prepared():
-            texts = parameters.as_texts(values, connection)
-            for model, rows in runs:
-                texts += _texts(model, rows, connection)
-            ((done,),), _ = connection.run_texts(sql, texts, once=once)
+            bound = _bound(batch, connection)
+            # Of large batches hardly two have the same number of rows: not worth preparing.
+            once = sum([count for _, count in counts]) > _MAX_PREPARED_ROWS
+            ((done,),), _ = connection.run_bound(sql, bound, once=once)
         else:
-            for model, rows in runs:
-                values += _values(model, rows, vendor)
+            values = [] if guard is None else guard.values(connection.vendor)
+            for item in batch.changes:
+                values += item.values(connection.vendor)
+            for model, given in batch.rows.items():
+                values += _values(model, given, connection.vendor)
             ((done,),) = execution.fetch_all(connection, sql, values)
     except DataError as error:
         if not batch.touching:
@@ -282,47 +330,24 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
     return bool(done)
 
 
-def _runs(rows: Sequence[_Row]) -> Iterator[tuple[type[Model], list[_Row]]]:
-    """Return the rows by model, in the order in which each model came first."""
-    found: dict[type[Model], list[_Row]] = {}
-    for row in rows:
-        found.setdefault(row.model, []).append(row)
-    yield from found.items()
-
-
-def _values(model: type[Model], rows: Sequence[_Row], vendor: str) -> list[Any]:
+def _values(model: type[Model], given: Sequence[dict[str, Any]], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
     columns = sql_of.columns(model, vendor).values()
-    found = []
-    for row in rows:
-        _complete(row, columns)
-        found += [column.prepared(row.values[column.attribute]) for column in columns]
-    return found
+    return [column.prepared(row[column.attribute]) for row in given for column in columns]
 
 
-def _texts(model: type[Model], rows: Sequence[_Row], connection: Any) -> list[bytes | None]:
-    """Return the same in PostgreSQL's text form."""
-    columns = sql_of.columns(model, connection.vendor).values()
-    found: list[bytes | None] = []
-    for row in rows:
-        _complete(row, columns)
-        given = row.values
-        for column in columns:
-            value = given[column.attribute]
-            if value is None:
-                found.append(None)
-            elif column.text is not None:
-                found.append(column.text(value))
-            else:
-                found += parameters.as_texts([column.prepared(value)], connection)
-    return found
-
-
-def _complete(row: _Row, columns: Iterable[sql_of.Column]) -> None:
-    """Fill in what the row leaves out, and the time of writing."""
-    given = row.values
-    for column in columns:
-        if column.is_stamped:
-            given[column.attribute] = timezone.now()
-        elif column.attribute not in given:
-            given[column.attribute] = column.default()
+def _bound(batch: Batch, connection: Any) -> Bound:
+    """Return the values of changes and rows as they travel to a prepared statement."""
+    values: list[bytes | None] = []
+    formats: list[int] = []
+    for item in (batch.only_if, *batch.changes):
+        if item is not None:
+            item.bind(values, formats, connection)
+    for model, given in batch.rows.items():
+        columns, of_row = sql_of.wire_forms(model)
+        for row in given:
+            for attribute, to_wire in columns:
+                value = row[attribute]
+                values.append(None if value is None else to_wire(value))
+            formats += of_row
+    return Bound(values, formats)

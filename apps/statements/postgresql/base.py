@@ -21,6 +21,7 @@ from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import Bound
 
 _TRUSTED_S = 20.0
 # Every prepared statement takes memory in a server process; ours are written in the code.
@@ -97,25 +98,31 @@ class DatabaseWrapper(base.DatabaseWrapper):
             django.db.Error: as from cursors.
             ValueError: a text holds NUL.
         """
-        return self.run_texts(sql, parameters.as_texts(values, self), once=once)
+        return self.run_bound(sql, Bound(parameters.as_texts(values, self)), once=once)
 
-    def run_texts(
-        self, sql: str, given: list[bytes | None], *, once: bool = False
+    def run_bound(
+        self, sql: str, given: Bound, *, once: bool = False
     ) -> tuple[list[tuple[Any, ...]], int]:
-        """Do as ``run_prepared`` with values that are in text form already."""
-        with self.wrap_database_errors:
-            # Either may connect anew, and forget what the old connection had prepared.
-            self.close_if_health_check_failed()
+        """Do as ``run_prepared`` with values that are ready to travel."""
+        # Either may connect anew, and forget what the old connection had prepared.
+        self.close_if_health_check_failed()
+        if self.connection is None:
             self.ensure_connection()
+        try:
             if once:
                 text = parameters.numbered_once(sql)
-                result = self.connection.pgconn.exec_params(text, given)
+                result = self.connection.pgconn.exec_params(
+                    text, given.values, param_formats=given.formats
+                )
                 return self._read(result, _Prepared(b""))
             try:
                 return self._run(sql, given)
             except _STALE:
                 self._prepared.pop(sql, None)
                 return self._run(sql, given)
+        except psycopg.Error:
+            with self.wrap_database_errors:
+                raise
 
     def is_usable(self) -> bool:
         """Tell whether a kept connection still works.
@@ -132,9 +139,9 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._alive_at = now
         return usable
 
-    def _run(self, sql: str, given: list[bytes | None]) -> tuple[list[tuple[Any, ...]], int]:
+    def _run(self, sql: str, given: Bound) -> tuple[list[tuple[Any, ...]], int]:
         statement = self._prepared.get(sql) or self._prepare(sql)
-        result = self.connection.pgconn.exec_prepared(statement.name, given)
+        result = self.connection.pgconn.exec_prepared(statement.name, given.values, given.formats)
         return self._read(result, statement)
 
     def _read(self, result: Any, statement: _Prepared) -> tuple[list[tuple[Any, ...]], int]:

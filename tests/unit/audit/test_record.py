@@ -169,6 +169,22 @@ def test_pv18_long_texts_are_cut():
     assert len(written(note="x" * 100_000).data["note"]) == 2000
 
 
+_PIECES = st.sampled_from(
+    [
+        "Bearer ", "basic ", "swt_", "abcdefgh0123456789", "pass", "word", "phrase", "SECRET",
+        "private", "_key", " ", ":", "=", "x", "http://", "@", "é", "\n", "-----BEGIN ", " KEY-----",
+    ]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=6).map("".join))
+def test_pv07_texts_that_are_not_looked_into_hold_nothing_to_blank(text):
+    from apps.audit.record import _text
+    from apps.rest.logs import redacted
+
+    assert _text(text, 1000) == redacted(text)
+
+
 _VALUES = st.recursive(
     st.none()
     | st.booleans()

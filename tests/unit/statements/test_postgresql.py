@@ -1,10 +1,13 @@
 """Does the short way to PostgreSQL behave as the long one, also when connections break?"""
 
+import json
 import threading
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import (
     DataError,
     IntegrityError,
@@ -13,11 +16,23 @@ from django.db import (
     connections,
     transaction,
 )
+from django.db.models import (
+    BinaryField,
+    BooleanField,
+    CharField,
+    DateTimeField,
+    PositiveIntegerField,
+    TextField,
+    UUIDField,
+)
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.policies.models import Policy
 from apps.statements import execution, writes
 from apps.statements.lookups import TEXT, Lookup
 from apps.statements.postgresql import parameters
+from apps.statements.postgresql.parameters import Bound
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -50,6 +65,76 @@ def echo(value: object, kind: str) -> object:
 )
 def test_values_arrive_and_return_as_they_are(value, kind):
     assert echo(value, kind) == value
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        (UUIDField(), UUID(int=1), "uuid"),
+        (UUIDField(), uuid4(), "uuid"),
+        (BinaryField(), b"\x00\xff\\x", "bytea"),
+        (BinaryField(), b"", "bytea"),
+        (DateTimeField(), datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC), "timestamptz"),
+        (DateTimeField(), datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "timestamptz"),
+        (DateTimeField(), datetime.min.replace(tzinfo=UTC), "timestamptz"),
+        (DateTimeField(), datetime.max.replace(tzinfo=UTC), "timestamptz"),
+        (DateTimeField(), datetime(2026, 7, 1, tzinfo=ZoneInfo("Europe/Berlin")), "timestamptz"),
+        (CharField(), "text with % and ' and \\ and ü", "varchar"),
+        (TextField(), "", "text"),
+        (BooleanField(), False, "boolean"),
+        (PositiveIntegerField(), 2**31 - 1, "integer"),
+    ],
+)
+def test_values_of_columns_arrive_as_they_are(field, value, kind):
+    form = parameters.wire_form(field)
+    bound = Bound([form.of(value), None], [form.format] * 2)
+    rows, _ = connection.run_bound(f"SELECT %s::{kind}, %s::{kind}", bound)
+    assert rows == [(value, None)]
+
+
+def test_columns_take_what_only_stands_for_their_values():
+    identifier = uuid4()
+    key, octets = parameters.wire_form(UUIDField()), parameters.wire_form(BinaryField())
+    assert key.of(str(identifier)) == key.of(identifier) == identifier.bytes
+    assert octets.of(memoryview(b"\0a")) == octets.of(bytearray(b"\0a")) == b"\0a"
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.uuids()
+    | st.datetimes(timezones=st.just(UTC)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
+    max_leaves=8,
+)
+
+
+@given(_JSON)
+def test_json_is_what_the_encoder_of_the_column_writes(value):
+    assert parameters.json_encoder(DjangoJSONEncoder)(value) == DjangoJSONEncoder().encode(value)
+
+
+def test_json_encoders_of_their_own_mind_are_asked():
+    class Loud(json.JSONEncoder):
+        def encode(self, value: object) -> str:
+            return super().encode(value).upper()
+
+    class Sorted(json.JSONEncoder):
+        def __init__(self) -> None:
+            super().__init__(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    assert parameters.json_encoder(Loud)(["a"]) == '["A"]'
+    assert parameters.json_encoder(Sorted)({"b": "ü", "a": 1}) == '{"a":1,"b":"ü"}'
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        parameters.json_encoder(json.JSONEncoder)([object()])
+
+
+def test_a_time_without_a_zone_is_none():
+    with pytest.raises(TypeError):
+        parameters.wire_form(DateTimeField()).of(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
 
 
 @pytest.mark.parametrize(

@@ -169,10 +169,11 @@ def test_a_column_that_django_stamps_is_stamped():
     row = CertificateRequest()
     assert row.updated_at is None
     before = clock.now()
-    one = writes._Row(CertificateRequest, row.__dict__, row)
-    values = writes._values(CertificateRequest, [one], "postgresql")
+    batch = writes.Batch()
+    batch.insert(row)
+    writes._stamp(batch)
     assert row.updated_at >= before
-    assert row.updated_at in values
+    assert row.updated_at in writes._values(CertificateRequest, [row.__dict__], "postgresql")
 
 
 def test_a_row_by_its_columns_gets_defaults_for_the_rest():
@@ -182,6 +183,12 @@ def test_a_row_by_its_columns_gets_defaults_for_the_rest():
     found = PolicyVersion.objects.get()
     assert found.pk
     assert found.created_at >= before
+
+
+def test_a_row_by_columns_that_there_are_not_is_refused():
+    with pytest.raises(TypeError, match="colour"):
+        writes.add(Policy, name="web", colour="red")
+    assert not Policy.objects.exists()
 
 
 def test_many_rows_of_one_model_go_in_one_statement():
