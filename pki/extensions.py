@@ -4,9 +4,9 @@ import ipaddress
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
-from pki import der_values, keys
+from pki import der, der_values, keys, name_writer
 from pki.names import general_names
 from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
 
@@ -39,9 +39,19 @@ def encoded(*extensions: AnyExtension) -> bytes:
     )
 
 
+_SKI = der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string)
+_SAN = der_values.object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
+
+
 def subject_key_identifier(spki_der: bytes) -> AnyExtension:
     """Return the SKI of a key, always computed, never taken from a request (X-11)."""
     return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
+
+
+def encoded_subject_key_identifier(spki_der: bytes) -> bytes:
+    """Return the same Extension, DER."""
+    identifier = der.encode(der_values.OCTET_STRING, keys.key_identifier(spki_der))
+    return der_values.extension(_SKI, identifier)
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
@@ -85,6 +95,11 @@ def basic_constraints(path_length: int | None) -> AnyExtension:
 def subject_alternative_name(names: tuple[TypeValue, ...], *, critical: bool) -> AnyExtension:
     """Return the SAN; critical exactly when the subject is empty (X-07)."""
     return wrap(x509.SubjectAlternativeName(general_names(names)), critical=critical)
+
+
+def encoded_alt_names(names: tuple[TypeValue, ...], *, critical: bool) -> bytes:
+    """Return the same Extension, DER."""
+    return der_values.extension(_SAN, name_writer.encoded_alt_names(names), critical=critical)
 
 
 def publication(where: Publication) -> tuple[AnyExtension, ...]:

@@ -24,6 +24,7 @@ from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
 from pki.findings import PkiError
+from pki.specimen import Above, above_of
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class IssuerHandle:
         authority_certificate_id: the certificate it signs under.
         name: of the authority.
         issuer: what goes into the certificates it issues.
+        above: what the lint of those certificates asks about it.
         key: row of its key; ``key_id`` is its primary key.
         key_algorithm: algorithm of that key.
         certificate_der: its certificate.
@@ -56,6 +58,7 @@ class IssuerHandle:
     authority_certificate_id: UUID
     name: str
     issuer: Issuer
+    above: Above
     key: Key
     key_algorithm: KeyAlgorithm
     certificate_der: bytes
@@ -214,6 +217,7 @@ def _read(certificate_id: UUID) -> IssuerHandle:
         authority_certificate_id=row.pk,
         name=authority.name,
         issuer=Issuer(certificates[0], public_key, algorithm, publication_of(authority)),
+        above=above_of(certificates[0]),
         key=key,
         key_algorithm=algorithm,
         certificate_der=own,
