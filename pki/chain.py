@@ -85,6 +85,7 @@ def verify_made(
     certificate: x509.Certificate,
     issuer_certificate: x509.Certificate,
     *,
+    issuer_name: bytes,
     tbs_der: bytes,
     signature_algorithm: SignatureAlgorithm,
 ) -> None:
@@ -93,13 +94,14 @@ def verify_made(
     Args:
         certificate: made of ``tbs_der``, which names ``signature_algorithm``.
         issuer_certificate: of the authority that signed.
+        issuer_name: ``subject_bytes`` of that certificate.
         tbs_der: the bytes that were signed.
         signature_algorithm: what they were signed with.
 
     Raises:
         UnusableCertificate: name or signature is not the issuer's.
     """
-    if _names(tbs_der)[0] != subject_bytes(issuer_certificate):
+    if _names(tbs_der)[0] != issuer_name:
         raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
     public_key, signature = issuer_certificate.public_key(), certificate.signature
     try:

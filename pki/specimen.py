@@ -51,7 +51,7 @@ class Above:
     has_name_constraints: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Specimen:
     """A certificate, taken apart once for all rules.
 

@@ -343,6 +343,7 @@ def test_x20_what_was_just_made_is_verified_as_what_is_read_later(algorithm):
             chain.verify_made,
             made,
             issuer.certificate,
+            issuer_name=chain.subject_bytes(issuer.certificate),
             tbs_der=made.tbs_certificate_bytes,
             signature_algorithm=signature,
         ) == refusal(chain.verify_issued, made, issuer.certificate)
