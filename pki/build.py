@@ -177,14 +177,14 @@ def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer
 def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature: bytes) -> bytes:
     """Return the certificate DER of to-be-signed bytes and the signature over them.
 
-    The outer AlgorithmIdentifier is copied from the TBS, so that the two are byte-identical
-    (RFC 5280 section 4.1.1.2, X-03).
+    The outer AlgorithmIdentifier is the one in the TBS, byte for byte (RFC 5280 section
+    4.1.1.2, X-03).
 
     Raises:
         ValueError: the TBS names another algorithm than ``signature_algorithm``.
     """
-    identifier = signature_identifier(tbs_der)
-    if identifier != der_values.algorithm_identifier(signature_algorithm):
+    identifier = der_values.algorithm_identifier(signature_algorithm)
+    if not tbs_der.startswith(identifier, chain.signature_offset(tbs_der)):
         raise ValueError(f"the to-be-signed bytes are not for {signature_algorithm.value}")
     return der.encode(
         der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
@@ -193,8 +193,8 @@ def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature:
 
 def signature_identifier(tbs_der: bytes) -> bytes:
     """Return the DER of ``TBSCertificate.signature``."""
-    version_or_serial, *fields = der.split(tbs_der)
-    return fields[1] if version_or_serial[0] == der.CONTEXT_0 else fields[0]
+    element = der.element_at(tbs_der, chain.signature_offset(tbs_der))
+    return tbs_der[element.start : element.end]
 
 
 def known_signature_identifiers() -> frozenset[bytes]:

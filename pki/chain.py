@@ -23,6 +23,7 @@ from pki.constraints import (
     path_length_of,
     path_length_violations,
 )
+from pki.der_values import algorithm_identifier
 from pki.findings import UnusableCertificate, Violation
 from pki.names import read_subject, san_pair
 
@@ -31,6 +32,7 @@ __all__ = [
     "name_constraints_violations",
     "order_chain",
     "path_length_violations",
+    "signature_offset",
     "subject_bytes",
     "verify_issued",
     "verify_made",
@@ -61,6 +63,14 @@ def subject_bytes(certificate: x509.Certificate) -> bytes:
 def issuer_bytes(certificate: x509.Certificate) -> bytes:
     """Return the issuer exactly as encoded."""
     return _names(certificate.tbs_certificate_bytes)[0]
+
+
+def signature_offset(tbs_der: bytes) -> int:
+    """Return where the field ``signature`` of a TBSCertificate begins; the issuer follows it."""
+    offset = der.element_at(tbs_der).content
+    if tbs_der[offset] == der.CONTEXT_0:  # the version; absent in v1
+        offset = der.element_at(tbs_der, offset).end
+    return der.element_at(tbs_der, offset).end
 
 
 def _names(tbs_der: bytes) -> tuple[bytes, bytes]:
@@ -101,7 +111,8 @@ def verify_made(
     Raises:
         UnusableCertificate: name or signature is not the issuer's.
     """
-    if _names(tbs_der)[0] != issuer_name:
+    named = algorithm_identifier(signature_algorithm) + issuer_name
+    if not tbs_der.startswith(named, signature_offset(tbs_der)):
         raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
     public_key, signature = issuer_certificate.public_key(), certificate.signature
     try:

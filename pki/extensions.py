@@ -39,7 +39,11 @@ def encoded(*extensions: AnyExtension) -> bytes:
     )
 
 
-_SKI = der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string)
+_KEY_IDENTIFIER_SIZE = 20
+_SKI_BEFORE_DIGEST = der_values.extension(
+    der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
+    der.encode(der_values.OCTET_STRING, bytes(_KEY_IDENTIFIER_SIZE)),
+)[:-_KEY_IDENTIFIER_SIZE]
 _SAN = der_values.object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 
 
@@ -50,8 +54,7 @@ def subject_key_identifier(spki_der: bytes) -> AnyExtension:
 
 def encoded_subject_key_identifier(spki_der: bytes) -> bytes:
     """Return the same Extension, DER."""
-    identifier = der.encode(der_values.OCTET_STRING, keys.key_identifier(spki_der))
-    return der_values.extension(_SKI, identifier)
+    return _SKI_BEFORE_DIGEST + keys.key_identifier(spki_der)
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
