@@ -146,8 +146,8 @@ def default_signature_algorithm(key: KeyAlgorithm) -> SignatureAlgorithm:
 
 def key_algorithm_of(key: PublicKeyTypes) -> KeyAlgorithm | None:
     """Return the algorithm of a public key, ``None`` when it is not one of ours."""
-    if isinstance(key, ec.EllipticCurvePublicKey):
-        return _CURVES.get(key.curve.name)
     if isinstance(key, rsa.RSAPublicKey):
         return _RSA_SIZES.get(key.key_size)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVES.get(key.curve.name)
     return next((algorithm for kind, algorithm in _PLAIN_TYPES if isinstance(key, kind)), None)

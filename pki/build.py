@@ -16,7 +16,7 @@ from pki import chain, der, der_values, extensions, keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.extensions import encoded
 from pki.findings import UnusableCertificate, Violation
-from pki.name_writer import encoded_subject
+from pki.name_writer import encoded_alt_names, encoded_subject
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
 
 UNCONSTRAINED = NameConstraints()
@@ -227,8 +227,7 @@ def _leaf_extensions(leaf: Leaf) -> bytes:
     purposes = _purposes(leaf.is_ca, leaf.path_length, leaf.key_usage, leaf.extended_key_usage)
     if not leaf.subject_alt_names:
         return purposes
-    names = extensions.encoded_alt_names(leaf.subject_alt_names, critical=not leaf.subject)
-    return purposes + names
+    return purposes + encoded_alt_names(leaf.subject_alt_names, critical=not leaf.subject)
 
 
 @lru_cache(maxsize=_CACHED)

@@ -52,6 +52,7 @@ _PROCESSED_CRITICAL = frozenset(
 )
 _CACHED = 512
 _ISSUER, _SUBJECT = 2, 4  # positions after the version
+_LONG_FORM = 0x80  # of a length, X.690 section 8.1.3.5
 
 
 @lru_cache(maxsize=_CACHED)
@@ -66,11 +67,19 @@ def issuer_bytes(certificate: x509.Certificate) -> bytes:
 
 
 def signature_offset(tbs_der: bytes) -> int:
-    """Return where the field ``signature`` of a TBSCertificate begins; the issuer follows it."""
-    offset = der.element_at(tbs_der).content
+    """Return where the field ``signature`` of a TBSCertificate begins; the issuer follows it.
+
+    Raises:
+        ValueError: the serial number is longer than any of ours.
+    """
+    length = tbs_der[1]
+    offset = 2 if length < _LONG_FORM else length - _LONG_FORM + 2
     if tbs_der[offset] == der.CONTEXT_0:  # the version; absent in v1
-        offset = der.element_at(tbs_der, offset).end
-    return der.element_at(tbs_der, offset).end
+        offset += 2 + tbs_der[offset + 1]
+    size = tbs_der[offset + 1]
+    if size >= _LONG_FORM:
+        raise ValueError("the serial number has more than 127 octets")
+    return offset + 2 + size
 
 
 def _names(tbs_der: bytes) -> tuple[bytes, bytes]:
@@ -111,8 +120,8 @@ def verify_made(
     Raises:
         UnusableCertificate: name or signature is not the issuer's.
     """
-    named = algorithm_identifier(signature_algorithm) + issuer_name
-    if not tbs_der.startswith(named, signature_offset(tbs_der)):
+    name_offset = signature_offset(tbs_der) + len(algorithm_identifier(signature_algorithm))
+    if not tbs_der.startswith(issuer_name, name_offset):
         raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
     public_key, signature = issuer_certificate.public_key(), certificate.signature
     try:

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
-from pki import der, der_values, keys, name_writer
+from pki import der, der_values, keys
 from pki.names import general_names
 from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
 
@@ -44,7 +44,6 @@ _SKI_BEFORE_DIGEST = der_values.extension(
     der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
     der.encode(der_values.OCTET_STRING, bytes(_KEY_IDENTIFIER_SIZE)),
 )[:-_KEY_IDENTIFIER_SIZE]
-_SAN = der_values.object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 
 
 def subject_key_identifier(spki_der: bytes) -> AnyExtension:
@@ -98,11 +97,6 @@ def basic_constraints(path_length: int | None) -> AnyExtension:
 def subject_alternative_name(names: tuple[TypeValue, ...], *, critical: bool) -> AnyExtension:
     """Return the SAN; critical exactly when the subject is empty (X-07)."""
     return wrap(x509.SubjectAlternativeName(general_names(names)), critical=critical)
-
-
-def encoded_alt_names(names: tuple[TypeValue, ...], *, critical: bool) -> bytes:
-    """Return the same Extension, DER."""
-    return der_values.extension(_SAN, name_writer.encoded_alt_names(names), critical=critical)
 
 
 def publication(where: Publication) -> tuple[AnyExtension, ...]:

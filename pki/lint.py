@@ -6,8 +6,6 @@ others issue.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -108,26 +106,24 @@ def _lint(
     return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What the rules about shared extensions depend on, and a certificate to read it in."""
-
-    extensions: tuple[bytes, ...]
-    key_algorithm: KeyAlgorithm | None
-    above: Above
-    specimen: Specimen = field(compare=False)
+# What the rules about shared extensions depend on, wherever they found nothing.
+_SOUND: set[tuple[Above, KeyAlgorithm | None, tuple[bytes, ...]]] = set()
 
 
 def _are_shared_sound(it: Specimen) -> bool:
     """Tell whether nothing is wrong with what the certificates of a profile and issuer share."""
     if it.shared is None or it.above is None:
         return False
-    return _judge_shared(_Shared(it.shared, it.key_algorithm, it.above, it))
-
-
-@lru_cache(maxsize=_CACHED)
-def _judge_shared(shared: _Shared) -> bool:
-    return not any(True for rule in _SHARED_RULES for _ in rule(shared.specimen))
+    known = (it.above, it.key_algorithm, it.shared)
+    if known in _SOUND:
+        return True
+    for rule in _SHARED_RULES:
+        for _ in rule(it):
+            return False
+    if len(_SOUND) >= _CACHED:
+        _SOUND.clear()
+    _SOUND.add(known)
+    return True
 
 
 def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
@@ -139,8 +135,10 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 
 def _frame(it: Specimen) -> Iterator[Violation]:
     """X-01, X-02: no unique identifiers, a sane serial number."""
-    if any(field[0] != EXTENSIONS_TAG for field in it.fields[SPKI + 1 :]):
-        yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
+    for field in it.fields[SPKI + 1 :]:
+        if field[0] != EXTENSIONS_TAG:
+            yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
+            break
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
 
@@ -365,7 +363,7 @@ _RULES: tuple[Callable[[Specimen], Iterator[Violation]], ...] = (
     _extended_key_usage,
     _publication,
 )
-# These look at nothing but what ``_Shared`` compares, beside a key identifier known to be right.
+# These look at nothing but what ``_SOUND`` holds, beside a key identifier known to be right.
 _SHARED_RULES = (
     _own_constraints,
     _extension_set,

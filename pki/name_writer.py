@@ -7,8 +7,10 @@ some fifty calls for one name.
 import ipaddress
 from collections.abc import Iterable, Sequence
 
+from cryptography.x509.oid import ExtensionOID
+
 from pki import der
-from pki.der_values import object_identifier
+from pki.der_values import extension, object_identifier
 from pki.findings import UnusableName
 from pki.names import attribute_oid, subject_violations
 from pki.template import SUBJECT_ATTRIBUTES, TypeValue
@@ -29,6 +31,7 @@ _ATTRIBUTES = {
 # GeneralName alternatives (RFC 5280 section 4.2.1.6).
 _TEXT_NAMES = {"email": 0x81, "dns_name": 0x82, "uri": 0x86}
 _IP_ADDRESS = 0x87
+_SAN = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 
 
 def encoded_subject(pairs: Sequence[TypeValue]) -> bytes:
@@ -40,26 +43,24 @@ def encoded_subject(pairs: Sequence[TypeValue]) -> bytes:
     violations = subject_violations(pairs)
     if violations:
         raise UnusableName(violations)
-    return der.encode(der.SEQUENCE, *[_rdn(attribute, value) for attribute, value in pairs])
+    names = []
+    for attribute, value in pairs:
+        oid, string_type = _ATTRIBUTES[attribute]
+        text = der.encode(string_type, value.encode())
+        names.append(der.encode(_SET, der.encode(der.SEQUENCE, oid, text)))
+    return der.encode(der.SEQUENCE, *names)
 
 
-def _rdn(attribute: str, value: str) -> bytes:
-    """Return a RelativeDistinguishedName of one sound attribute."""
-    oid, string_type = _ATTRIBUTES[attribute]
-    text = der.encode(string_type, value.encode())
-    return der.encode(_SET, der.encode(der.SEQUENCE, oid, text))
-
-
-def encoded_alt_names(pairs: Iterable[TypeValue]) -> bytes:
-    """Return the GeneralNames of canonical alternative names, DER, in order.
+def encoded_alt_names(pairs: Iterable[TypeValue], *, critical: bool) -> bytes:
+    """Return the Extension of canonical alternative names, DER, in order.
 
     Raises:
         ValueError: a name is not ASCII, or an address none.
     """
-    return der.encode(der.SEQUENCE, *[_general_name(kind, value) for kind, value in pairs])
-
-
-def _general_name(kind: str, value: str) -> bytes:
-    if kind == "ip_address":
-        return der.encode(_IP_ADDRESS, ipaddress.ip_address(value).packed)
-    return der.encode(_TEXT_NAMES[kind], value.encode("ascii"))
+    names = []
+    for kind, value in pairs:
+        if kind == "ip_address":
+            names.append(der.encode(_IP_ADDRESS, ipaddress.ip_address(value).packed))
+        else:
+            names.append(der.encode(_TEXT_NAMES[kind], value.encode("ascii")))
+    return extension(_SAN, der.encode(der.SEQUENCE, *names), critical=critical)
