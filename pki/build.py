@@ -1,13 +1,13 @@
 """How do decided values become the to-be-signed bytes of a certificate, and those a certificate?
 
-No function here has a private key, so the frame of a TBSCertificate is written here; names,
-keys and the values of extensions are encoded by the library. What certificates of one issuer
-and purpose share is encoded once.
+No function here has a private key, so the frame of a TBSCertificate is written here. What
+certificates of one issuer and purpose share is encoded once, by the library; what each has of
+its own is written straight into DER.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
@@ -16,7 +16,7 @@ from pki import chain, der, der_values, extensions, keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.extensions import encoded
 from pki.findings import UnusableCertificate, Violation
-from pki.names import x509_name
+from pki.name_writer import encoded_alt_names, encoded_subject
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
 
 UNCONSTRAINED = NameConstraints()
@@ -27,9 +27,9 @@ _VERSION_3 = der.encode(der.CONTEXT_0, der_values.integer(2))
 _EXTENSIONS_TAG = 0xA3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Issuer:
-    """A CA as certificates name it.
+    """A CA as certificates name it; what they repeat of it is encoded once.
 
     Attributes:
         certificate: the CA's own certificate.
@@ -42,6 +42,21 @@ class Issuer:
     public_key: PublicKeyTypes
     key_algorithm: KeyAlgorithm
     publication: Publication
+
+    @cached_property
+    def subject_der(self) -> bytes:
+        """Return its subject, exactly as its certificate has it."""
+        return chain.subject_bytes(self.certificate)
+
+    @cached_property
+    def authority_extension(self) -> bytes:
+        """Return the authority key identifier that points to it, an Extension."""
+        return encoded(extensions.authority_key_identifier(self.certificate))
+
+    @cached_property
+    def publication_extensions(self) -> bytes:
+        """Return the Extensions with its addresses, one after the other."""
+        return encoded(*extensions.publication(self.publication))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,19 +95,6 @@ class ResponderCertificate:
     not_after: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """The fields of a TBSCertificate beside the extensions; names in DER."""
-
-    subject: bytes
-    issuer: bytes
-    public_key_der: bytes
-    signature_algorithm: SignatureAlgorithm
-    not_before: datetime
-    not_after: datetime
-    serial_number: int
-
-
 def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
     """Return the TBSCertificate of ``leaf`` under ``issuer``, DER.
 
@@ -101,13 +103,15 @@ def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
         UnusableCertificate: there is neither a subject nor an alternative name.
         UnusableKey: the public key cannot be read.
     """
-    draft = _draft_of(leaf, serial_number, chain.subject_bytes(issuer.certificate))
-    return _encode(
-        draft,
-        encoded(extensions.subject_key_identifier(leaf.public_key_der)),
-        _authority(issuer.certificate),
+    return _tbs(
+        leaf,
+        serial_number,
+        issuer.subject_der,
+        encoded_subject(leaf.subject),
+        extensions.encoded_subject_key_identifier(leaf.public_key_der),
+        issuer.authority_extension,
         _leaf_extensions(leaf),
-        _publication(issuer.publication),
+        issuer.publication_extensions,
     )
 
 
@@ -119,9 +123,9 @@ def self_signed_leaf_tbs(leaf: Leaf, *, serial_number: int) -> bytes:
     """
     if not leaf.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    draft = _draft_of(leaf, serial_number, x509_name(leaf.subject).public_bytes())
-    ski = extensions.subject_key_identifier(leaf.public_key_der)
-    return _encode(draft, encoded(ski), _leaf_extensions(leaf))
+    subject = encoded_subject(leaf.subject)
+    ski = extensions.encoded_subject_key_identifier(leaf.public_key_der)
+    return _tbs(leaf, serial_number, subject, subject, ski, _leaf_extensions(leaf))
 
 
 def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> bytes:
@@ -133,16 +137,8 @@ def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> b
     """
     if not ca.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    subject = x509_name(ca.subject).public_bytes()
-    draft = _Draft(
-        subject=subject,
-        issuer=chain.subject_bytes(issuer.certificate) if issuer else subject,
-        public_key_der=ca.public_key_der,
-        signature_algorithm=ca.signature_algorithm,
-        not_before=ca.not_before,
-        not_after=ca.not_after,
-        serial_number=serial_number,
-    )
+    subject = encoded_subject(ca.subject)
+    above = issuer.subject_der if issuer else subject
     found = [extensions.subject_key_identifier(ca.public_key_der)]
     if issuer:
         found.append(extensions.authority_key_identifier(issuer.certificate))
@@ -155,7 +151,7 @@ def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> b
         found.append(constraints)
     if issuer:
         found.extend(extensions.publication(issuer.publication))
-    return _encode(draft, encoded(*found))
+    return _tbs(ca, serial_number, above, subject, encoded(*found))
 
 
 def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer: Issuer) -> bytes:
@@ -163,17 +159,11 @@ def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer
 
     It carries id-pkix-ocsp-nocheck, hence no addresses to check its own status.
     """
-    draft = _Draft(
-        subject=x509_name(responder.subject).public_bytes(),
-        issuer=chain.subject_bytes(issuer.certificate),
-        public_key_der=responder.public_key_der,
-        signature_algorithm=responder.signature_algorithm,
-        not_before=responder.not_before,
-        not_after=responder.not_after,
-        serial_number=serial_number,
-    )
-    return _encode(
-        draft,
+    return _tbs(
+        responder,
+        serial_number,
+        issuer.subject_der,
+        encoded_subject(responder.subject),
         encoded(
             extensions.subject_key_identifier(responder.public_key_der),
             extensions.authority_key_identifier(issuer.certificate),
@@ -187,14 +177,14 @@ def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer
 def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature: bytes) -> bytes:
     """Return the certificate DER of to-be-signed bytes and the signature over them.
 
-    The outer AlgorithmIdentifier is copied from the TBS, so that the two are byte-identical
-    (RFC 5280 section 4.1.1.2, X-03).
+    The outer AlgorithmIdentifier is the one in the TBS, byte for byte (RFC 5280 section
+    4.1.1.2, X-03).
 
     Raises:
         ValueError: the TBS names another algorithm than ``signature_algorithm``.
     """
-    identifier = signature_identifier(tbs_der)
-    if identifier != der_values.algorithm_identifier(signature_algorithm):
+    identifier = der_values.algorithm_identifier(signature_algorithm)
+    if not tbs_der.startswith(identifier, chain.signature_offset(tbs_der)):
         raise ValueError(f"the to-be-signed bytes are not for {signature_algorithm.value}")
     return der.encode(
         der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
@@ -203,12 +193,8 @@ def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature:
 
 def signature_identifier(tbs_der: bytes) -> bytes:
     """Return the DER of ``TBSCertificate.signature``."""
-    fields = der.children(tbs_der, der.element_at(tbs_der))
-    first = next(fields)
-    if first.tag == der.CONTEXT_0:  # version; absent in v1
-        next(fields)
-    identifier = next(fields)
-    return tbs_der[identifier.start : identifier.end]
+    element = der.element_at(tbs_der, chain.signature_offset(tbs_der))
+    return tbs_der[element.start : element.end]
 
 
 def known_signature_identifiers() -> frozenset[bytes]:
@@ -234,18 +220,6 @@ _NAMELESS = Violation(
 )
 
 
-def _draft_of(leaf: Leaf, serial_number: int, issuer: bytes) -> _Draft:
-    return _Draft(
-        subject=x509_name(leaf.subject).public_bytes(),
-        issuer=issuer,
-        public_key_der=leaf.public_key_der,
-        signature_algorithm=leaf.signature_algorithm,
-        not_before=leaf.not_before,
-        not_after=leaf.not_after,
-        serial_number=serial_number,
-    )
-
-
 def _leaf_extensions(leaf: Leaf) -> bytes:
     """Return what says who the leaf is and what it may do, each only when there is something."""
     if not leaf.subject and not leaf.subject_alt_names:
@@ -253,9 +227,7 @@ def _leaf_extensions(leaf: Leaf) -> bytes:
     purposes = _purposes(leaf.is_ca, leaf.path_length, leaf.key_usage, leaf.extended_key_usage)
     if not leaf.subject_alt_names:
         return purposes
-    return purposes + encoded(
-        extensions.subject_alternative_name(leaf.subject_alt_names, critical=not leaf.subject)
-    )
+    return purposes + encoded_alt_names(leaf.subject_alt_names, critical=not leaf.subject)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -272,28 +244,31 @@ def _purposes(
     return encoded(*found)
 
 
-@lru_cache(maxsize=_CACHED)
-def _authority(issuer: x509.Certificate) -> bytes:
-    return encoded(extensions.authority_key_identifier(issuer))
+def _tbs(
+    content: Leaf | CaCertificate | ResponderCertificate,
+    serial_number: int,
+    issuer: bytes,
+    subject: bytes,
+    *found: bytes,
+) -> bytes:
+    """Return a TBSCertificate (RFC 5280 section 4.1).
 
-
-@lru_cache(maxsize=_CACHED)
-def _publication(where: Publication) -> bytes:
-    return encoded(*extensions.publication(where))
-
-
-def _encode(draft: _Draft, *found: bytes) -> bytes:
-    """Return the TBSCertificate of a draft (RFC 5280 section 4.1); ``found`` are its extensions."""
+    Args:
+        content: where the other fields stand.
+        serial_number: of the certificate.
+        issuer: a Name, DER.
+        subject: a Name, DER.
+        found: its extensions, DER.
+    """
+    validity = der_values.time(content.not_before) + der_values.time(content.not_after)
     return der.encode(
         der.SEQUENCE,
         _VERSION_3,
-        der_values.integer(draft.serial_number),
-        der_values.algorithm_identifier(draft.signature_algorithm),
-        draft.issuer,
-        der.encode(
-            der.SEQUENCE, der_values.time(draft.not_before), der_values.time(draft.not_after)
-        ),
-        draft.subject,
-        keys.own_encoding(draft.public_key_der),
+        der_values.integer(serial_number),
+        der_values.algorithm_identifier(content.signature_algorithm),
+        issuer,
+        der.encode(der.SEQUENCE, validity),
+        subject,
+        keys.own_encoding(content.public_key_der),
         der.encode(_EXTENSIONS_TAG, der.encode(der.SEQUENCE, *found)),
     )

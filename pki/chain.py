@@ -23,6 +23,7 @@ from pki.constraints import (
     path_length_of,
     path_length_violations,
 )
+from pki.der_values import algorithm_identifier
 from pki.findings import UnusableCertificate, Violation
 from pki.names import read_subject, san_pair
 
@@ -31,6 +32,7 @@ __all__ = [
     "name_constraints_violations",
     "order_chain",
     "path_length_violations",
+    "signature_offset",
     "subject_bytes",
     "verify_issued",
     "verify_made",
@@ -50,6 +52,7 @@ _PROCESSED_CRITICAL = frozenset(
 )
 _CACHED = 512
 _ISSUER, _SUBJECT = 2, 4  # positions after the version
+_LONG_FORM = 0x80  # of a length, X.690 section 8.1.3.5
 
 
 @lru_cache(maxsize=_CACHED)
@@ -61,6 +64,22 @@ def subject_bytes(certificate: x509.Certificate) -> bytes:
 def issuer_bytes(certificate: x509.Certificate) -> bytes:
     """Return the issuer exactly as encoded."""
     return _names(certificate.tbs_certificate_bytes)[0]
+
+
+def signature_offset(tbs_der: bytes) -> int:
+    """Return where the field ``signature`` of a TBSCertificate begins; the issuer follows it.
+
+    Raises:
+        ValueError: the serial number is longer than any of ours.
+    """
+    length = tbs_der[1]
+    offset = 2 if length < _LONG_FORM else length - _LONG_FORM + 2
+    if tbs_der[offset] == der.CONTEXT_0:  # the version; absent in v1
+        offset += 2 + tbs_der[offset + 1]
+    size = tbs_der[offset + 1]
+    if size >= _LONG_FORM:
+        raise ValueError("the serial number has more than 127 octets")
+    return offset + 2 + size
 
 
 def _names(tbs_der: bytes) -> tuple[bytes, bytes]:
@@ -85,6 +104,7 @@ def verify_made(
     certificate: x509.Certificate,
     issuer_certificate: x509.Certificate,
     *,
+    issuer_name: bytes,
     tbs_der: bytes,
     signature_algorithm: SignatureAlgorithm,
 ) -> None:
@@ -93,13 +113,15 @@ def verify_made(
     Args:
         certificate: made of ``tbs_der``, which names ``signature_algorithm``.
         issuer_certificate: of the authority that signed.
+        issuer_name: ``subject_bytes`` of that certificate.
         tbs_der: the bytes that were signed.
         signature_algorithm: what they were signed with.
 
     Raises:
         UnusableCertificate: name or signature is not the issuer's.
     """
-    if _names(tbs_der)[0] != subject_bytes(issuer_certificate):
+    name_offset = signature_offset(tbs_der) + len(algorithm_identifier(signature_algorithm))
+    if not tbs_der.startswith(issuer_name, name_offset):
         raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
     public_key, signature = issuer_certificate.public_key(), certificate.signature
     try:

@@ -59,7 +59,8 @@ def read_encoded_subject(
 
 def has_alt_names(extension: bytes) -> bool:
     """Tell whether an Extension, DER, is a subjectAltName."""
-    return der.content(extension).startswith(_SAN)
+    length = extension[1]
+    return extension.startswith(_SAN, 2 if length < 0x80 else length - 0x7E)  # noqa: PLR2004 - after a short or long length, X.690 section 8.1.3
 
 
 def read_encoded_alt_names(extension: bytes) -> AlternativeNames | None:

@@ -4,9 +4,9 @@ import ipaddress
 from typing import TypeAlias
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
-from pki import der_values, keys
+from pki import der, der_values, keys
 from pki.names import general_names
 from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
 
@@ -39,9 +39,21 @@ def encoded(*extensions: AnyExtension) -> bytes:
     )
 
 
+_KEY_IDENTIFIER_SIZE = 20
+_SKI_BEFORE_DIGEST = der_values.extension(
+    der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
+    der.encode(der_values.OCTET_STRING, bytes(_KEY_IDENTIFIER_SIZE)),
+)[:-_KEY_IDENTIFIER_SIZE]
+
+
 def subject_key_identifier(spki_der: bytes) -> AnyExtension:
     """Return the SKI of a key, always computed, never taken from a request (X-11)."""
     return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
+
+
+def encoded_subject_key_identifier(spki_der: bytes) -> bytes:
+    """Return the same Extension, DER."""
+    return _SKI_BEFORE_DIGEST + keys.key_identifier(spki_der)
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:

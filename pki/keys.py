@@ -145,7 +145,9 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     """
     _, private_type = _FAMILIES[algorithm]
     if isinstance(key, private_type):
-        return cast("bytes", cast("Any", key).sign(data, *_SCHEMES[algorithm]))
+        signer: Any = key
+        signature: bytes = signer.sign(data, *_SCHEMES[algorithm])
+        return signature
     raise UnusableKey(
         [
             Violation(
@@ -165,8 +167,9 @@ def verify(
     public_type, _ = _FAMILIES[algorithm]
     if not isinstance(public_key, public_type):
         return False
+    verifier: Any = public_key
     try:
-        cast("Any", public_key).verify(signature, data, *_SCHEMES[algorithm])
+        verifier.verify(signature, data, *_SCHEMES[algorithm])
     except InvalidSignature:
         return False
     return True

@@ -6,16 +6,16 @@ others issue.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
 
 from pki import chain, der, extensions
 from pki.addresses import visible
-from pki.algorithms import KeyAlgorithm
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import known_signature_identifiers
+from pki.der_values import algorithm_identifier
 from pki.findings import UnusableName, Violation
 from pki.names import canonical_san, subject_violations
 from pki.specimen import (
@@ -31,11 +31,13 @@ from pki.specimen import (
     take_apart,
 )
 
-_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
-_UTC_TIME_SIZE, _GENERALIZED_TIME_SIZE = 13, 15  # YYMMDDHHMMSSZ, YYYYMMDDHHMMSSZ
+# Identifier and length of YYMMDDHHMMSSZ and YYYYMMDDHHMMSSZ.
+_UTC_TIME, _GENERALIZED_TIME = b"\x17\x0d", b"\x18\x0f"
 _FIRST_GENERALIZED_YEAR = 2050
 _SERIAL_LIMIT = 2**159  # 20 octets with the sign bit clear
 _EMPTY_NAME = b"\x30\x00"
+# Stands where the signature will: a BIT STRING.
+_PLACEHOLDER = der.encode(der.BIT_STRING, b"\0" * 65)
 _CACHED = 512
 _ALLOWED_EXTENSIONS = frozenset(
     {
@@ -54,6 +56,26 @@ _ALLOWED_EXTENSIONS = frozenset(
 _ALLOWED_USAGES = frozenset(extensions.EXTENDED_KEY_USAGE_OIDS.values())
 
 
+def lint_tbs(
+    tbs_der: bytes, signature_algorithm: SignatureAlgorithm, *, above: Above | None
+) -> tuple[Violation, ...]:
+    """Return every rule that a certificate will break, before anything is signed.
+
+    Args:
+        tbs_der: the bytes that are to be signed.
+        signature_algorithm: what they are to be signed with.
+        above: the CA above, of ``above_of``; ``None`` for a self-signed certificate.
+
+    Raises:
+        ValueError: the bytes are no TBSCertificate.
+    """
+    algorithm_der = algorithm_identifier(signature_algorithm)
+    certificate = x509.load_der_x509_certificate(
+        der.encode(der.SEQUENCE, tbs_der, algorithm_der, _PLACEHOLDER)
+    )
+    return _lint(certificate, tbs_der, algorithm_der, above)
+
+
 def lint_certificate(
     certificate: x509.Certificate, *, issuer: x509.Certificate | None
 ) -> tuple[Violation, ...]:
@@ -63,37 +85,45 @@ def lint_certificate(
         certificate: as it would be issued; its signature is not looked at.
         issuer: certificate of the CA above; ``None`` for a self-signed certificate.
     """
+    tbs_der, algorithm_der, _ = der.split(certificate.public_bytes(Encoding.DER))
     above = above_of(issuer) if issuer is not None else None
+    return _lint(certificate, tbs_der, algorithm_der, above)
+
+
+def _lint(
+    certificate: x509.Certificate, tbs_der: bytes, algorithm_der: bytes, above: Above | None
+) -> tuple[Violation, ...]:
     try:
-        specimen = take_apart(certificate, above)
+        specimen = take_apart(certificate, tbs_der, algorithm_der, above)
         rules = _OWN_RULES if _are_shared_sound(specimen) else _RULES
     except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
         return (_broken("unreadable", "certificate", f"The certificate cannot be read: {error}"),)
     if certificate.version != x509.Version.v3:
         return (_broken("x01", "version", "The version is not 3."),)
-    return tuple(violation for rule in rules for violation in rule(specimen))
+    found: list[Violation] = []
+    for rule in rules:
+        found.extend(rule(specimen))
+    return tuple(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Shared:
-    """What the rules about shared extensions depend on, and a certificate to read it in."""
-
-    extensions: tuple[bytes, ...]
-    key_algorithm: KeyAlgorithm | None
-    above: Above
-    specimen: Specimen = field(compare=False)
+# What the rules about shared extensions depend on, wherever they found nothing.
+_SOUND: set[tuple[Above, KeyAlgorithm | None, tuple[bytes, ...]]] = set()
 
 
 def _are_shared_sound(it: Specimen) -> bool:
     """Tell whether nothing is wrong with what the certificates of a profile and issuer share."""
     if it.shared is None or it.above is None:
         return False
-    return _judge_shared(_Shared(it.shared, it.key_algorithm, it.above, it))
-
-
-@lru_cache(maxsize=_CACHED)
-def _judge_shared(shared: _Shared) -> bool:
-    return not any(True for rule in _SHARED_RULES for _ in rule(shared.specimen))
+    known = (it.above, it.key_algorithm, it.shared)
+    if known in _SOUND:
+        return True
+    for rule in _SHARED_RULES:
+        for _ in rule(it):
+            return False
+    if len(_SOUND) >= _CACHED:
+        _SOUND.clear()
+    _SOUND.add(known)
+    return True
 
 
 def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
@@ -105,8 +135,10 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 
 def _frame(it: Specimen) -> Iterator[Violation]:
     """X-01, X-02: no unique identifiers, a sane serial number."""
-    if any(field[0] != EXTENSIONS_TAG for field in it.fields[SPKI + 1 :]):
-        yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
+    for field in it.fields[SPKI + 1 :]:
+        if field[0] != EXTENSIONS_TAG:
+            yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
+            break
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
 
@@ -133,16 +165,12 @@ def _issuer(it: Specimen) -> Iterator[Violation]:
 def _validity(it: Specimen) -> Iterator[Violation]:
     """X-05, X-06: encodings of the dates, their order and the issuer's end."""
     begin, end = it.certificate.not_valid_before_utc, it.certificate.not_valid_after_utc
-    moments = der.split(it.fields[VALIDITY])
-    for name, moment, element in zip(
-        ("not_before", "not_after"), (begin, end), moments, strict=True
-    ):
-        late = moment.year >= _FIRST_GENERALIZED_YEAR
-        tag = _GENERALIZED_TIME if late else _UTC_TIME
-        size = _GENERALIZED_TIME_SIZE if late else _UTC_TIME_SIZE
-        text = der.content(element)
-        if element[0] != tag or len(text) != size or not text.endswith(b"Z"):
-            yield _broken("x05", name, "The date is in the wrong form.", text.decode("latin-1"))
+    first, second = der.split(it.fields[VALIDITY])
+    for name, moment, element in (("not_before", begin, first), ("not_after", end, second)):
+        head = _UTC_TIME if moment.year < _FIRST_GENERALIZED_YEAR else _GENERALIZED_TIME
+        if not element.startswith(head) or not element.endswith(b"Z"):
+            text = der.content(element).decode("latin-1")
+            yield _broken("x05", name, "The date is in the wrong form.", text)
     if begin > end:
         yield _broken("x06", "not_after", "The certificate ends before it begins.")
     if it.above is not None and end > it.above.not_after:
@@ -173,12 +201,12 @@ def _alt_names(it: Specimen) -> Iterator[Violation]:
     if not it.alt_names.names:
         yield _broken("x16", "subject_alt_names", "The SAN names nothing.")
     for position, (kind, value) in enumerate(it.alt_names.names):
-        where = f"subject_alt_names[{position}].value"
         try:
             sound = canonical_san(kind, value) == value
         except UnusableName:
             sound = False
         if not sound:
+            where = f"subject_alt_names[{position}].value"
             yield _broken("x16", where, "The name is not in canonical form.", value)
 
 
@@ -335,7 +363,7 @@ _RULES: tuple[Callable[[Specimen], Iterator[Violation]], ...] = (
     _extended_key_usage,
     _publication,
 )
-# These look at nothing but what ``_Shared`` compares, beside a key identifier known to be right.
+# These look at nothing but what ``_SOUND`` holds, beside a key identifier known to be right.
 _SHARED_RULES = (
     _own_constraints,
     _extension_set,

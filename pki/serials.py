@@ -3,7 +3,8 @@
 import secrets
 
 _OCTETS = 20
-_TOP_OCTETS = 0x7F
+_POSITIVE = 2 ** (8 * _OCTETS - 1) - 1  # everything but the sign bit
+_LEAST = 2 ** (8 * (_OCTETS - 1))
 
 
 def new_serial() -> int:
@@ -14,8 +15,10 @@ def new_serial() -> int:
 
     Source: RFC 5280 section 4.1.2.2 (X-02); Baseline Requirements 7.1 want 64 random bits.
     """
-    top = 1 + secrets.randbelow(_TOP_OCTETS)
-    return int.from_bytes(bytes((top,)) + secrets.token_bytes(_OCTETS - 1), "big")
+    number = 0
+    while number < _LEAST:  # one time in 128, the top octet is zero
+        number = int.from_bytes(secrets.token_bytes(_OCTETS)) & _POSITIVE
+    return number
 
 
 def serial_hex(serial_number: int) -> str:

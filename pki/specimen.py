@@ -11,7 +11,6 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from pki import chain, der, der_values, extensions, keys
@@ -52,7 +51,7 @@ class Above:
     has_name_constraints: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Specimen:
     """A certificate, taken apart once for all rules.
 
@@ -107,14 +106,21 @@ def above_of(issuer: x509.Certificate) -> Above:
     )
 
 
-def take_apart(certificate: x509.Certificate, above: Above | None) -> Specimen:
+def take_apart(
+    certificate: x509.Certificate, tbs_der: bytes, algorithm_der: bytes, above: Above | None
+) -> Specimen:
     """Return the parts of a certificate.
+
+    Args:
+        certificate: as the library reads it.
+        tbs_der: its TBSCertificate.
+        algorithm_der: the AlgorithmIdentifier beside its signature.
+        above: what is known of the CA above; ``None`` for a self-signed certificate.
 
     Raises:
         ValueError, TypeError, x509.DuplicateExtension: it cannot be read.
     """
-    tbs, algorithm_der, _ = der.split(certificate.public_bytes(Encoding.DER))
-    fields = der.split(tbs)
+    fields = der.split(tbs_der)
     if fields[0][0] != der.CONTEXT_0:
         fields.insert(0, b"")  # version 1 is not written
     subject, findings = read_encoded_subject(fields[SUBJECT], lambda: certificate.subject)
@@ -170,15 +176,15 @@ def _plain_extensions(
     if field[0] != EXTENSIONS_TAG:
         return None
     own = _SKI_HEAD + key_identifier
-    shared: list[bytes] = []
-    special: list[bytes] = []
-    for extension in der.split(der.content(field)):
-        varies = extension == own or has_alt_names(extension)
-        (special if varies else shared).append(extension)
-    if special == [own]:
-        return None, tuple(shared)
-    if len(special) != 2 or own not in special:  # noqa: PLR2004 - the two kinds that vary
+    shared = der.split(der.content(field))
+    if shared.count(own) != 1:
         return None
-    special.remove(own)
-    names = read_encoded_alt_names(special[0])
-    return (names, tuple(shared)) if names is not None else None
+    shared.remove(own)
+    naming = [extension for extension in shared if has_alt_names(extension)]
+    if not naming:
+        return None, tuple(shared)
+    names = read_encoded_alt_names(naming[0]) if len(naming) == 1 else None
+    if names is None:
+        return None
+    shared.remove(naming[0])
+    return names, tuple(shared)

@@ -6,7 +6,6 @@ primary key tells whether that still holds.
 
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +23,7 @@ from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
 from pki.findings import PkiError
+from pki.specimen import Above, above_of
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class IssuerHandle:
         authority_certificate_id: the certificate it signs under.
         name: of the authority.
         issuer: what goes into the certificates it issues.
+        above: what the lint of those certificates asks about it.
         key: row of its key; ``key_id`` is its primary key.
         key_algorithm: algorithm of that key.
         certificate_der: its certificate.
@@ -56,6 +57,7 @@ class IssuerHandle:
     authority_certificate_id: UUID
     name: str
     issuer: Issuer
+    above: Above
     key: Key
     key_algorithm: KeyAlgorithm
     certificate_der: bytes
@@ -151,12 +153,13 @@ def sign_tbs(
         UpstreamRejected: the key backend refuses.
         UpstreamUnavailable: it does not answer, or its signature does not verify.
     """
-    signature = _signer_of(handle, signature_algorithm)(tbs_der)
+    signature = backend_of(handle.key.backend).sign(handle.key, tbs_der, signature_algorithm)
     der = build.assemble(tbs_der, signature_algorithm, signature)
     try:
         chain.verify_made(
             x509.load_der_x509_certificate(der),
             handle.issuer.certificate,
+            issuer_name=handle.issuer.subject_der,
             tbs_der=tbs_der,
             signature_algorithm=signature_algorithm,
         )
@@ -173,7 +176,7 @@ def signs_in_process(handle: IssuerHandle) -> bool:
 
 def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
     """Return the authority's signature over something that is not a certificate, e.g. a CRL."""
-    signature = _signer_of(handle, signature_algorithm)(data)
+    signature = backend_of(handle.key.backend).sign(handle.key, data, signature_algorithm)
     if not keys.verify(handle.issuer.public_key, signature, data, signature_algorithm):
         raise UpstreamUnavailable("The signature made by the authority's key is wrong.")
     return signature
@@ -188,11 +191,6 @@ def publication_of(authority: Authority) -> Publication:
         ocsp_urls=(f"{base}/ocsp/{name}",) if authority.ocsp_enabled else (),
         ca_issuers_urls=(f"{base}/pki/{name}/ca.cer",),
     )
-
-
-def _signer_of(handle: IssuerHandle, algorithm: SignatureAlgorithm) -> Callable[[bytes], bytes]:
-    backend = backend_of(handle.key.backend)
-    return lambda data: backend.sign(handle.key, data, algorithm)
 
 
 def _without_certificate(authority_id: UUID) -> InvalidTransition | NotFound:
@@ -214,6 +212,7 @@ def _read(certificate_id: UUID) -> IssuerHandle:
         authority_certificate_id=row.pk,
         name=authority.name,
         issuer=Issuer(certificates[0], public_key, algorithm, publication_of(authority)),
+        above=above_of(certificates[0]),
         key=key,
         key_algorithm=algorithm,
         certificate_der=own,

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from cryptography import x509
 from django.db import IntegrityError, transaction
 
 from apps import clock, ids
@@ -78,8 +77,8 @@ WithCertificate = Callable[[Certificate], None]
 def prepare(request: CertificateRequest, decision: Decision) -> Intent:
     """Choose a serial number, encode the content and lint it, before any key is touched.
 
-    The lint runs on the content under a placeholder signature of the same shape, so that
-    nothing can be signed that was not linted.
+    The lint runs on the very bytes that are reserved and signed afterwards, so that nothing can
+    be signed that was not linted.
 
     Raises:
         PolicyViolation: the encoded certificate breaks RFC 5280.
@@ -91,10 +90,8 @@ def prepare(request: CertificateRequest, decision: Decision) -> Intent:
         tbs_der = build.self_signed_leaf_tbs(leaf, serial_number=serial_number)
     else:
         tbs_der = build.leaf_tbs(leaf, serial_number=serial_number, issuer=issuer.issuer)
-    specimen = x509.load_der_x509_certificate(
-        build.assemble(tbs_der, leaf.signature_algorithm, b"\0" * 64)
-    )
-    findings = lint.lint_certificate(specimen, issuer=issuer.issuer.certificate if issuer else None)
+    above = issuer.above if issuer is not None else None
+    findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, above=above)
     if findings:
         raise PolicyViolation(findings, request_id=str(request.pk))
     return Intent(leaf, serial_number, tbs_der, issuer)

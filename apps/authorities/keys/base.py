@@ -75,5 +75,6 @@ def refuse_in_transaction() -> None:
     Raises:
         RuntimeError: a transaction is open.
     """
-    if any(not block._from_testcase for block in connection.atomic_blocks):  # type: ignore[attr-defined]  # noqa: SLF001 - Django's own mark of test-case transactions
-        raise RuntimeError("keys are not used inside a transaction")
+    for block in connection.atomic_blocks:
+        if not block._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001 - Django's own mark of test-case transactions
+            raise RuntimeError("keys are not used inside a transaction")

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pki import chain, der, extensions
-from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCertificate
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of, pairs
@@ -343,6 +343,7 @@ def test_x20_what_was_just_made_is_verified_as_what_is_read_later(algorithm):
             chain.verify_made,
             made,
             issuer.certificate,
+            issuer_name=chain.subject_bytes(issuer.certificate),
             tbs_der=made.tbs_certificate_bytes,
             signature_algorithm=signature,
         ) == refusal(chain.verify_issued, made, issuer.certificate)
@@ -363,3 +364,32 @@ def refusal(verify, *arguments, **options):
     except UnusableCertificate as error:
         return error.violations
     return ()
+
+
+def test_x20_bytes_that_name_another_algorithm_than_they_were_signed_with_do_not_pass():
+    above = authority()
+    certificate = issue(above)
+    assert refusal(
+        chain.verify_made,
+        certificate,
+        above.certificate,
+        issuer_name=chain.subject_bytes(above.certificate),
+        tbs_der=certificate.tbs_certificate_bytes,
+        signature_algorithm=SignatureAlgorithm.ECDSA_SHA384,
+    )
+
+
+def test_the_signature_algorithm_is_found_behind_any_serial_number_of_ours():
+    fields = der.split(issue(authority()).tbs_certificate_bytes)
+    for size in (1, 20, 127):
+        for version in (fields[:1], []):
+            serial = der.encode(der.INTEGER, b"\1" * size)
+            tbs = der.encode(der.SEQUENCE, *version, serial, *fields[2:])
+            offset = chain.signature_offset(tbs)
+            assert tbs.startswith(fields[2] + fields[3], offset)
+    short = der.encode(der.SEQUENCE, *fields[:4])
+    assert short.startswith(fields[2], chain.signature_offset(short))
+    with pytest.raises(ValueError, match="serial"):
+        chain.signature_offset(
+            der.encode(der.SEQUENCE, der.encode(der.INTEGER, b"\1" * 128), *fields[2:])
+        )

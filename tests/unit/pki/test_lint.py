@@ -15,7 +15,7 @@ from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.der_values import algorithm_identifier
 from pki.names import x509_name
 from pki.template import NameConstraints
-from tests.unit.pki.samples import NOW, authority, issue, key_of
+from tests.unit.pki.samples import NOW, authority, issue, key_of, leaf_of
 
 CODE = "lint."
 
@@ -469,3 +469,41 @@ def test_x16_a_san_of_any_bytes_is_judged_the_same_from_bytes_and_by_the_library
         value[position % len(value)] = octet
     oid = x509.SubjectAlternativeName.oid
     with_extension("san", extensions.wrap(x509.UnrecognizedExtension(oid, bytes(value))))
+
+
+# --- before anything is signed ----------------------------------------------------------------
+
+
+def findings_before(draft, algorithm=SignatureAlgorithm.ECDSA_SHA256):
+    above = specimen.above_of(draft.above.certificate)
+    return [v.code.removeprefix(CODE) for v in lint.lint_tbs(draft.tbs(), algorithm, above=above)]
+
+
+def test_to_be_signed_bytes_are_judged_as_the_certificate_that_they_become():
+    sound, faulty = Draft(), Draft()
+    faulty.serial = 2**159
+    faulty.extensions |= {"ski": None, "ku": usage("key_encipherment")}
+    for draft, found in ((sound, []), (faulty, ["x02", "x11", "m04"])):
+        assert findings_before(draft) == draft.findings() == found
+    tbs = build.self_signed_leaf_tbs(leaf_of(), serial_number=1)
+    assert lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, above=None) == ()
+
+
+def test_x03_bytes_for_another_algorithm_than_the_one_to_sign_with_are_found():
+    assert findings_before(Draft(), SignatureAlgorithm.ECDSA_SHA384) == ["x03"]
+
+
+@pytest.mark.parametrize("tbs", [b"", b"\x30\x00", b"\x04\x03abc"])
+def test_bytes_that_are_no_certificate_are_not_judged_at_all(tbs):
+    with pytest.raises(ValueError):
+        lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, above=None)
+
+
+def test_only_what_was_found_sound_is_remembered_and_not_without_end(monkeypatch):
+    monkeypatch.setattr(lint, "_SOUND", set())
+    monkeypatch.setattr(lint, "_CACHED", 2)
+    assert with_extension("ku", usage("key_encipherment")) == ["m04"]
+    assert not lint._SOUND
+    for name in ("digital_signature", "content_commitment", "key_agreement"):
+        assert with_extension("ku", usage(name)) == []
+        assert 0 < len(lint._SOUND) <= 2
