@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,10 +25,9 @@ from cryptography.x509.oid import AttributeOID, ExtensionOID, SignatureAlgorithm
 from pki import der, der_guard, extensions, keys
 from pki.addresses import visible
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
-from pki.der_values import object_identifier
-from pki.encoded_names import AlternativeNames, read_encoded_alt_names, read_encoded_subject
+from pki.encoded_names import plain_alt_names_asked, plain_subject
 from pki.findings import PkiError, UnusableCSR, UnusableName, Violation
-from pki.names import canonical_san, san_pair, subject_violations, x509_name
+from pki.names import canonical_san, read_subject, san_pair, subject_violations, x509_name
 from pki.template import KEY_USAGES, TypeValue
 
 MAX_BYTES = 32 * 1024
@@ -38,6 +37,7 @@ MAX_PEM_BYTES = MAX_BYTES * 3 // 2
 MAX_ALT_NAMES = 250
 
 _T = TypeVar("_T")
+_Given = TypeVarTuple("_Given")
 _PEM = re.compile(
     rb"\s*-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----"
     rb"(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----\s*"
@@ -49,7 +49,6 @@ _ECDSA = {
     SignatureAlgorithmOID.ECDSA_WITH_SHA512: SignatureAlgorithm.ECDSA_SHA512,
 }
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
-_EXTENSION_REQUEST = object_identifier("1.2.840.113549.1.9.14")
 _EXTENSION_REQUESTS = frozenset({"1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"})
 _USAGE_NAMES = {oid: name for name, oid in extensions.EXTENDED_KEY_USAGE_OIDS.items()}
 # RFC 5280 section 4.2.1.3 defines these two only together with keyAgreement.
@@ -173,10 +172,12 @@ class _Findings:
         self.violations += violations
         self.fatal = True
 
-    def attempt(self, read: Callable[[], _T], otherwise: Violation) -> _T | None:
+    def attempt(
+        self, otherwise: Violation, read: Callable[[*_Given], _T], *given: *_Given
+    ) -> _T | None:
         """Return what ``read`` returns; a failing parser makes the request unusable."""
         try:
-            return read()
+            return read(*given)
         except BaseException as error:
             if not _is_parser_failure(error):
                 raise
@@ -186,23 +187,22 @@ class _Findings:
 
 def _read(request_der: bytes) -> ParsedCSR:
     findings = _Findings()
-    request = findings.attempt(lambda: x509.load_der_x509_csr(request_der), _UNREADABLE)
+    request = findings.attempt(_UNREADABLE, x509.load_der_x509_csr, request_der)
     if request is None:
         raise UnusableCSR(findings.violations)
-    tbs = request.tbs_certrequest_bytes
-    _, subject_der, spki, *attributes = der.split(tbs)
-    key, algorithm = _read_key(request, tbs, spki, findings)
-    subject = _read_subject(request, subject_der, findings)
-    sole = _sole_request(attributes[0]) if attributes else None
-    asked = _read_extensions(request, sole, findings)
+    parts = _parts_of(request_der)
+    key, algorithm = _read_key(request, parts, findings)
+    subject = _read_subject(request, parts, findings)
+    asked = _read_extensions(request, parts, findings)
     # Nothing else to find where there is no other attribute.
-    challenge_password = None if sole is not None else _read_attributes(request, findings)
+    alone = parts.alt_names is not None
+    challenge_password = None if alone else _read_attributes(request, findings)
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
         der=request_der,
         public_key=key,
-        public_key_der=keys.own_encoding(spki),
+        public_key_der=keys.own_encoding(parts.public_key_der),
         key_algorithm=algorithm,
         subject=subject,
         challenge_password=challenge_password,
@@ -211,12 +211,44 @@ def _read(request_der: bytes) -> ParsedCSR:
     )
 
 
+class _Parts(NamedTuple):
+    """A request, DER, in its parts (RFC 2986 section 4).
+
+    Attributes:
+        info: what is signed.
+        subject: its pairs, if they can be read from the bytes.
+        public_key_der: SubjectPublicKeyInfo.
+        alt_names: the alternative names as written, if nothing else is asked for and they can
+            be read from the bytes.
+    """
+
+    info: bytes
+    subject: tuple[TypeValue, ...] | None
+    public_key_der: bytes
+    alt_names: tuple[TypeValue, ...] | None
+
+
+def _parts_of(data: bytes) -> _Parts:
+    """Return the parts of a request that the library accepts."""
+    start, _ = der.bounds(data)
+    content, end = der.bounds(data, start)
+    _, version_end = der.bounds(data, content)
+    subject, subject_end = der.bounds(data, version_end)
+    _, key_end = der.bounds(data, subject_end)
+    return _Parts(
+        info=data[start:end],
+        subject=plain_subject(data, subject, subject_end),
+        public_key_der=data[subject_end:key_end],
+        alt_names=plain_alt_names_asked(data, key_end, end),
+    )
+
+
 def _read_key(
-    request: x509.CertificateSigningRequest, tbs: bytes, spki: bytes, findings: _Findings
+    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
 ) -> tuple[PublicKeyTypes | None, KeyAlgorithm | None]:
     """Return the key; an unsupported one or an unproven one makes the request unusable."""
     # Not ``request.public_key``: a key loaded by its bytes need not be loaded again to issue.
-    key = findings.attempt(lambda: keys.load_public_key(spki), _UNREADABLE_KEY)
+    key = findings.attempt(_UNREADABLE_KEY, keys.load_public_key, parts.public_key_der)
     if key is None:
         return None, None
     findings.violations += keys.check_public_key(key)
@@ -226,7 +258,9 @@ def _read_key(
     if _is_costly(key):
         findings.fatal = True  # unproven, and its violations are listed already
     else:
-        _check_possession(request, key, tbs, findings)
+        unproven = findings.attempt(_UNKNOWN_SIGNATURE, _proof_violations, request, key, parts.info)
+        if unproven:
+            findings.fail(*unproven)
     return key, algorithm
 
 
@@ -237,61 +271,51 @@ def _is_costly(key: PublicKeyTypes) -> bool:
     )
 
 
-def _check_possession(
-    request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes, findings: _Findings
-) -> None:
-    digest = findings.attempt(lambda: _digest_name(request), _UNKNOWN_SIGNATURE)
-    if digest is None:
-        return
-    if digest and digest not in _STRONG_HASHES:
-        findings.fail(replace(_WEAK_SIGNATURE, value=digest))
-        return
-    proven = findings.attempt(lambda: _is_proven(request, key, tbs), _UNKNOWN_SIGNATURE)
-    if proven is False:
-        findings.fail(_UNPROVEN)
+def _proof_violations(
+    request: x509.CertificateSigningRequest, key: PublicKeyTypes, info: bytes
+) -> tuple[Violation, ...]:
+    """Return what is wrong with the proof of possession; verifies over strong digests only."""
+    digest = request.signature_hash_algorithm  # ``None`` for algorithms that hash by themselves
+    if digest is not None and digest.name not in _STRONG_HASHES:
+        return (replace(_WEAK_SIGNATURE, value=digest.name),)
+    return () if _is_proven(request, key, info) else (_UNPROVEN,)
 
 
-def _is_proven(request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes) -> bool:
+def _is_proven(request: x509.CertificateSigningRequest, key: PublicKeyTypes, info: bytes) -> bool:
     """Verify the signature; the usual kind with the key at hand, which the library would reload."""
     algorithm = _ECDSA.get(request.signature_algorithm_oid)
     if algorithm is None or not isinstance(key, ec.EllipticCurvePublicKey):
         return request.is_signature_valid
-    return keys.verify(key, request.signature, tbs, algorithm)
-
-
-def _digest_name(request: x509.CertificateSigningRequest) -> str:
-    """Return the digest that was signed; empty for algorithms that hash by themselves."""
-    digest = request.signature_hash_algorithm
-    return digest.name if digest is not None else ""
+    return keys.verify(key, request.signature, info, algorithm)
 
 
 def _read_subject(
-    request: x509.CertificateSigningRequest, subject_der: bytes, findings: _Findings
+    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
 ) -> tuple[TypeValue, ...]:
-    read = findings.attempt(
-        lambda: read_encoded_subject(subject_der, lambda: request.subject), _UNREADABLE_SUBJECT
-    )
-    if read is None:
-        return ()
-    pairs, foreign = read
-    findings.violations += foreign
+    pairs = parts.subject
+    if pairs is None:
+        read = findings.attempt(_UNREADABLE_SUBJECT, _subject_of, request)
+        if read is None:
+            return ()
+        pairs, foreign = read
+        findings.violations += foreign
     findings.violations += subject_violations(pairs)
     return pairs
 
 
-def _sole_request(attributes: bytes) -> bytes | None:
-    """Return the one value of an extensionRequest that is the only attribute, DER."""
-    found = der.split(attributes)
-    if len(found) != 1:
-        return None
-    oid, values = der.split(found[0])
-    requests = der.split(values)
-    return requests[0] if oid == _EXTENSION_REQUEST and len(requests) == 1 else None
+def _subject_of(
+    request: x509.CertificateSigningRequest,
+) -> tuple[tuple[TypeValue, ...], tuple[Violation, ...]]:
+    return read_subject(request.subject)
+
+
+def _attributes_of(request: x509.CertificateSigningRequest) -> list[x509.Attribute]:
+    return list(request.attributes)
 
 
 def _read_attributes(request: x509.CertificateSigningRequest, findings: _Findings) -> str | None:
     """Return the challenge password; attributes that nobody asked about are ignored."""
-    attributes = findings.attempt(lambda: list(request.attributes), _UNREADABLE_ATTRIBUTES)
+    attributes = findings.attempt(_UNREADABLE_ATTRIBUTES, _attributes_of, request)
     if attributes is None:
         return None
     requests = [a for a in attributes if a.oid.dotted_string in _EXTENSION_REQUESTS]
@@ -310,12 +334,11 @@ def _read_attributes(request: x509.CertificateSigningRequest, findings: _Finding
 
 
 def _read_extensions(
-    request: x509.CertificateSigningRequest, sole: bytes | None, findings: _Findings
+    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
 ) -> dict[str, Any]:
     """Return the fields of ``ParsedCSR`` that extensions ask for."""
-    names = _sole_alt_names(sole) if sole is not None else None
-    if names is not None:
-        return _judge_alt_names(names.names, (), findings)
+    if parts.alt_names is not None:
+        return _judge_alt_names(parts.alt_names, (), findings)
     try:
         found = list(request.extensions)
     except x509.DuplicateExtension as error:
@@ -334,14 +357,6 @@ def _read_extensions(
         elif extension.oid != ExtensionOID.SUBJECT_KEY_IDENTIFIER:
             findings.violations.append(_foreign(extension))
     return asked
-
-
-def _sole_alt_names(extensions_der: bytes) -> AlternativeNames | None:
-    """Return the alternative names where nothing else is asked for: most requests are so."""
-    if extensions_der[0] != der.SEQUENCE:
-        return None
-    found = der.split(extensions_der)
-    return read_encoded_alt_names(found[0]) if len(found) == 1 else None
 
 
 def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
