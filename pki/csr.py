@@ -2,7 +2,8 @@
 
 A request contributes its key and the names and usages that survive checks; nothing of it is
 copied into a certificate. Hostile bytes pass in the order of SECURITY 5.9: size, PEM label,
-DER scan, parser, key, proof of possession, names.
+DER scan, parser, key, proof of possession, names. Requests of the usual kind with which nothing
+is wrong are recognised by their octets (``usual_csr``), which spares them scan and parser.
 """
 
 import base64
@@ -10,7 +11,7 @@ import binascii
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple, cast
+from typing import Any, TypeVar, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -25,10 +26,11 @@ from cryptography.x509.oid import AttributeOID, ExtensionOID, SignatureAlgorithm
 from pki import der, der_guard, extensions, keys
 from pki.addresses import visible
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
-from pki.encoded_names import plain_alt_names_asked, plain_subject
-from pki.findings import PkiError, UnusableCSR, UnusableName, Violation
-from pki.names import canonical_san, read_subject, san_pair, subject_violations, x509_name
+from pki.encoded_names import read_encoded_subject
+from pki.findings import PkiError, UnusableCSR, UnusableKey, UnusableName, Violation
+from pki.names import canonical_san, san_pair, subject_violations, x509_name
 from pki.template import KEY_USAGES, TypeValue
+from pki.usual_csr import UsualRequest, read_usual
 
 MAX_BYTES = 32 * 1024
 # Base64 with line ends needs at most 3/2 of that.
@@ -37,7 +39,6 @@ MAX_PEM_BYTES = MAX_BYTES * 3 // 2
 MAX_ALT_NAMES = 250
 
 _T = TypeVar("_T")
-_Given = TypeVarTuple("_Given")
 _PEM = re.compile(
     rb"\s*-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----"
     rb"(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----\s*"
@@ -101,6 +102,10 @@ def parse_csr(data: bytes) -> ParsedCSR:
     """
     request_der = _der_of(data)
     try:
+        usual = read_usual(request_der, max_bytes=MAX_BYTES)
+        sound = _sound(request_der, usual) if usual is not None else None
+        if sound is not None:
+            return sound
         der_guard.scan(request_der, max_bytes=MAX_BYTES)
         return _read(request_der)
     except UnusableCSR:
@@ -149,6 +154,38 @@ def _der_of(data: bytes) -> bytes:
         raise UnusableCSR([_broken("base64", "The PEM block is not valid base64.")]) from error
 
 
+# --- the usual kind ---------------------------------------------------------------------------
+
+
+def _sound(request_der: bytes, usual: UsualRequest) -> ParsedCSR | None:
+    """Return a request of the usual kind, its key proven and all its names sound.
+
+    Returns:
+        ``None`` where anything is wrong: the long way tells all of it.
+    """
+    try:
+        key = keys.load_public_key(usual.public_key_der)
+        names = [(kind, canonical_san(kind, value)) for kind, value in usual.alt_names]
+    except (UnusableKey, UnusableName):
+        return None
+    algorithm = key_algorithm_of(key)
+    if (
+        algorithm is None
+        or keys.check_public_key(key)
+        or subject_violations(usual.subject)
+        or not keys.verify(key, usual.signature, usual.info, usual.signature_algorithm)
+    ):
+        return None
+    return ParsedCSR(
+        der=request_der,
+        public_key=key,
+        public_key_der=keys.own_encoding(usual.public_key_der),
+        key_algorithm=algorithm,
+        subject=usual.subject,
+        subject_alt_names=tuple(dict.fromkeys(names)),
+    )
+
+
 # --- from DER to values -----------------------------------------------------------------------
 
 
@@ -172,12 +209,10 @@ class _Findings:
         self.violations += violations
         self.fatal = True
 
-    def attempt(
-        self, otherwise: Violation, read: Callable[[*_Given], _T], *given: *_Given
-    ) -> _T | None:
+    def attempt(self, read: Callable[[], _T], otherwise: Violation) -> _T | None:
         """Return what ``read`` returns; a failing parser makes the request unusable."""
         try:
-            return read(*given)
+            return read()
         except BaseException as error:
             if not _is_parser_failure(error):
                 raise
@@ -187,22 +222,21 @@ class _Findings:
 
 def _read(request_der: bytes) -> ParsedCSR:
     findings = _Findings()
-    request = findings.attempt(_UNREADABLE, x509.load_der_x509_csr, request_der)
+    request = findings.attempt(lambda: x509.load_der_x509_csr(request_der), _UNREADABLE)
     if request is None:
         raise UnusableCSR(findings.violations)
-    parts = _parts_of(request_der)
-    key, algorithm = _read_key(request, parts, findings)
-    subject = _read_subject(request, parts, findings)
-    asked = _read_extensions(request, parts, findings)
-    # Nothing else to find where there is no other attribute.
-    alone = parts.alt_names is not None
-    challenge_password = None if alone else _read_attributes(request, findings)
+    tbs = request.tbs_certrequest_bytes
+    _, subject_der, spki, _ = der.split(tbs)
+    key, algorithm = _read_key(request, tbs, spki, findings)
+    subject = _read_subject(request, subject_der, findings)
+    asked = _read_extensions(request, findings)
+    challenge_password = _read_attributes(request, findings)
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
         der=request_der,
         public_key=key,
-        public_key_der=keys.own_encoding(parts.public_key_der),
+        public_key_der=keys.own_encoding(spki),
         key_algorithm=algorithm,
         subject=subject,
         challenge_password=challenge_password,
@@ -211,44 +245,12 @@ def _read(request_der: bytes) -> ParsedCSR:
     )
 
 
-class _Parts(NamedTuple):
-    """A request, DER, in its parts (RFC 2986 section 4).
-
-    Attributes:
-        info: what is signed.
-        subject: its pairs, if they can be read from the bytes.
-        public_key_der: SubjectPublicKeyInfo.
-        alt_names: the alternative names as written, if nothing else is asked for and they can
-            be read from the bytes.
-    """
-
-    info: bytes
-    subject: tuple[TypeValue, ...] | None
-    public_key_der: bytes
-    alt_names: tuple[TypeValue, ...] | None
-
-
-def _parts_of(data: bytes) -> _Parts:
-    """Return the parts of a request that the library accepts."""
-    start, _ = der.bounds(data)
-    content, end = der.bounds(data, start)
-    _, version_end = der.bounds(data, content)
-    subject, subject_end = der.bounds(data, version_end)
-    _, key_end = der.bounds(data, subject_end)
-    return _Parts(
-        info=data[start:end],
-        subject=plain_subject(data, subject, subject_end),
-        public_key_der=data[subject_end:key_end],
-        alt_names=plain_alt_names_asked(data, key_end, end),
-    )
-
-
 def _read_key(
-    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
+    request: x509.CertificateSigningRequest, tbs: bytes, spki: bytes, findings: _Findings
 ) -> tuple[PublicKeyTypes | None, KeyAlgorithm | None]:
     """Return the key; an unsupported one or an unproven one makes the request unusable."""
     # Not ``request.public_key``: a key loaded by its bytes need not be loaded again to issue.
-    key = findings.attempt(_UNREADABLE_KEY, keys.load_public_key, parts.public_key_der)
+    key = findings.attempt(lambda: keys.load_public_key(spki), _UNREADABLE_KEY)
     if key is None:
         return None, None
     findings.violations += keys.check_public_key(key)
@@ -258,9 +260,7 @@ def _read_key(
     if _is_costly(key):
         findings.fatal = True  # unproven, and its violations are listed already
     else:
-        unproven = findings.attempt(_UNKNOWN_SIGNATURE, _proof_violations, request, key, parts.info)
-        if unproven:
-            findings.fail(*unproven)
+        _check_possession(request, key, tbs, findings)
     return key, algorithm
 
 
@@ -271,51 +271,51 @@ def _is_costly(key: PublicKeyTypes) -> bool:
     )
 
 
-def _proof_violations(
-    request: x509.CertificateSigningRequest, key: PublicKeyTypes, info: bytes
-) -> tuple[Violation, ...]:
-    """Return what is wrong with the proof of possession; verifies over strong digests only."""
-    digest = request.signature_hash_algorithm  # ``None`` for algorithms that hash by themselves
-    if digest is not None and digest.name not in _STRONG_HASHES:
-        return (replace(_WEAK_SIGNATURE, value=digest.name),)
-    return () if _is_proven(request, key, info) else (_UNPROVEN,)
+def _check_possession(
+    request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes, findings: _Findings
+) -> None:
+    digest = findings.attempt(lambda: _digest_name(request), _UNKNOWN_SIGNATURE)
+    if digest is None:
+        return
+    if digest and digest not in _STRONG_HASHES:
+        findings.fail(replace(_WEAK_SIGNATURE, value=digest))
+        return
+    proven = findings.attempt(lambda: _is_proven(request, key, tbs), _UNKNOWN_SIGNATURE)
+    if proven is False:
+        findings.fail(_UNPROVEN)
 
 
-def _is_proven(request: x509.CertificateSigningRequest, key: PublicKeyTypes, info: bytes) -> bool:
+def _is_proven(request: x509.CertificateSigningRequest, key: PublicKeyTypes, tbs: bytes) -> bool:
     """Verify the signature; the usual kind with the key at hand, which the library would reload."""
     algorithm = _ECDSA.get(request.signature_algorithm_oid)
     if algorithm is None or not isinstance(key, ec.EllipticCurvePublicKey):
         return request.is_signature_valid
-    return keys.verify(key, request.signature, info, algorithm)
+    return keys.verify(key, request.signature, tbs, algorithm)
+
+
+def _digest_name(request: x509.CertificateSigningRequest) -> str:
+    """Return the digest that was signed; empty for algorithms that hash by themselves."""
+    digest = request.signature_hash_algorithm
+    return digest.name if digest is not None else ""
 
 
 def _read_subject(
-    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
+    request: x509.CertificateSigningRequest, subject_der: bytes, findings: _Findings
 ) -> tuple[TypeValue, ...]:
-    pairs = parts.subject
-    if pairs is None:
-        read = findings.attempt(_UNREADABLE_SUBJECT, _subject_of, request)
-        if read is None:
-            return ()
-        pairs, foreign = read
-        findings.violations += foreign
+    read = findings.attempt(
+        lambda: read_encoded_subject(subject_der, lambda: request.subject), _UNREADABLE_SUBJECT
+    )
+    if read is None:
+        return ()
+    pairs, foreign = read
+    findings.violations += foreign
     findings.violations += subject_violations(pairs)
     return pairs
 
 
-def _subject_of(
-    request: x509.CertificateSigningRequest,
-) -> tuple[tuple[TypeValue, ...], tuple[Violation, ...]]:
-    return read_subject(request.subject)
-
-
-def _attributes_of(request: x509.CertificateSigningRequest) -> list[x509.Attribute]:
-    return list(request.attributes)
-
-
 def _read_attributes(request: x509.CertificateSigningRequest, findings: _Findings) -> str | None:
     """Return the challenge password; attributes that nobody asked about are ignored."""
-    attributes = findings.attempt(_UNREADABLE_ATTRIBUTES, _attributes_of, request)
+    attributes = findings.attempt(lambda: list(request.attributes), _UNREADABLE_ATTRIBUTES)
     if attributes is None:
         return None
     requests = [a for a in attributes if a.oid.dotted_string in _EXTENSION_REQUESTS]
@@ -334,11 +334,9 @@ def _read_attributes(request: x509.CertificateSigningRequest, findings: _Finding
 
 
 def _read_extensions(
-    request: x509.CertificateSigningRequest, parts: _Parts, findings: _Findings
+    request: x509.CertificateSigningRequest, findings: _Findings
 ) -> dict[str, Any]:
     """Return the fields of ``ParsedCSR`` that extensions ask for."""
-    if parts.alt_names is not None:
-        return _judge_alt_names(parts.alt_names, (), findings)
     try:
         found = list(request.extensions)
     except x509.DuplicateExtension as error:
@@ -370,25 +368,18 @@ def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
 
 
 def _read_alt_names(extension: x509.SubjectAlternativeName, findings: _Findings) -> dict[str, Any]:
-    names = list(extension)
-    return _judge_alt_names([san_pair(name) for name in names], names, findings)
-
-
-def _judge_alt_names(
-    pairs: Sequence[TypeValue | None], names: Sequence[x509.GeneralName], findings: _Findings
-) -> dict[str, Any]:
-    """Return the canonical names; ``names`` holds, in their places, those that are no pairs."""
-    if len(pairs) > MAX_ALT_NAMES:
+    if len(names := list(extension)) > MAX_ALT_NAMES:
         hint = f"At most {MAX_ALT_NAMES}; policies allow fewer."
-        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(pairs)), hint=hint))
+        findings.violations.append(replace(_TOO_MANY_NAMES, value=str(len(names)), hint=hint))
         return {}
-    if not pairs:
+    if not names:
         findings.violations.append(_NO_NAMES)
     read: dict[TypeValue, None] = {}
-    for position, pair in enumerate(pairs):
+    for position, name in enumerate(names):
         where = f"subject_alt_names[{position}].value"
+        pair = san_pair(name)
         if pair is None:
-            findings.violations.append(_foreign_name(names[position], where))
+            findings.violations.append(_foreign_name(name, where))
             continue
         try:
             read[pair[0], canonical_san(*pair, field=where)] = None

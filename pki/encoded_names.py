@@ -5,6 +5,7 @@ costs a fraction of the library's objects; it is asked about everything else.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,8 @@ from pki.template import SUBJECT_ATTRIBUTES, TypeValue
 
 _ATTRIBUTES = {object_identifier(attribute_oid(name)): name for name in SUBJECT_ATTRIBUTES}
 # Tags of UTF8String, PrintableString and IA5String.
+_PRINTABLE_STRING = 0x13
+_PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*", re.ASCII)
 _PLAIN_STRINGS = dict.fromkeys((0x0C, 0x13, 0x16), "utf-8")
 _SAN = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 _EXTENSION_REQUEST = object_identifier("1.2.840.113549.1.9.14")
@@ -32,6 +35,8 @@ _IN_RDN = 4
 _LONG_FORM = 0x80
 _MAX_HEADER = 6
 _CACHED = 512
+# More names are the library's to read: it is quicker with many, and nobody certifies them.
+_MAX_ALT_NAMES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,10 @@ def plain_subject(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | 
             ):
                 return None
             attribute = _ATTRIBUTES[data[offset + _IN_RDN : string]]
-            pairs.append((attribute, str(data[text:after], _PLAIN_STRINGS[data[string]])))
+            value = str(data[text:after], _PLAIN_STRINGS[data[string]])
+            if data[string] == _PRINTABLE_STRING and not _PRINTABLE.fullmatch(value):
+                return None
+            pairs.append((attribute, value))
             offset = after
     except (IndexError, KeyError, UnicodeDecodeError):
         return None
@@ -99,7 +107,7 @@ def read_encoded_alt_names(extension: bytes) -> AlternativeNames | None:
 
     Returns:
         ``None`` unless these are just the bytes that we would write for the names, and all of
-        them are of our types and shorter than 128 octets.
+        them are of our types, shorter than 128 octets, and at most 250.
     """
     for critical in (False, True):
         head = _head_of_extension(len(extension), critical)
@@ -119,12 +127,13 @@ def plain_alt_names_asked(data: bytes, start: int, end: int) -> tuple[TypeValue,
 
     Returns:
         ``None`` unless there is one attribute, an extensionRequest for one extension, and that
-        one is such as ``read_encoded_alt_names`` reads, not critical.
+        one is such as ``read_encoded_alt_names`` reads, with names in it.
     """
-    head = _head_of_request(end - start)
-    if head is None or not data.startswith(head, start):
-        return None
-    return _plain_names(data, start + len(head), end)
+    for critical in (False, True):
+        head = _head_of_request(end - start, critical)
+        if head is not None and data.startswith(head, start):
+            return _plain_names(data, start + len(head), end) or None
+    return None
 
 
 def _plain_names(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | None:
@@ -134,7 +143,7 @@ def _plain_names(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | N
     try:
         while offset < end:
             tag, size = data[offset], data[offset + 1]
-            if size >= _LONG_FORM:
+            if size >= _LONG_FORM or len(found) == _MAX_ALT_NAMES:
                 return None
             content = data[offset + 2 : offset + 2 + size]
             offset += 2 + size
@@ -155,12 +164,11 @@ _Layers = tuple[tuple[int, bytes], ...]
 _NAMES: _Layers = ((der_values.OCTET_STRING, b""), (der.SEQUENCE, b""))
 _EXTENSION: _Layers = ((der.SEQUENCE, _SAN), *_NAMES)
 _CRITICAL: _Layers = ((der.SEQUENCE, _SAN + der_values.BOOLEAN_TRUE), *_NAMES)
-_REQUEST: _Layers = (
+_ATTRIBUTE: _Layers = (
     (der.CONTEXT_0, b""),
     (der.SEQUENCE, _EXTENSION_REQUEST),
     (_SET, b""),
     (der.SEQUENCE, b""),
-    *_EXTENSION,
 )
 
 
@@ -171,9 +179,9 @@ def _head_of_extension(size: int, critical: bool) -> bytes | None:
 
 
 @lru_cache(maxsize=_CACHED)
-def _head_of_request(size: int) -> bytes | None:
+def _head_of_request(size: int, critical: bool) -> bytes | None:
     """Return what attributes of ``size`` octets have before the names, all that they ask for."""
-    return _head(_REQUEST, size)
+    return _head(_ATTRIBUTE + (_CRITICAL if critical else _EXTENSION), size)
 
 
 def _head(layers: _Layers, size: int) -> bytes | None:
