@@ -39,12 +39,16 @@ def element_at(data: bytes, offset: int = 0) -> Element:
     Raises:
         ValueError: the buffer ends before the element does.
     """
-    content, end = _bounds(data, offset)
+    content, end = bounds(data, offset)
     return Element(data[offset], offset, content, end)
 
 
-def _bounds(data: bytes, offset: int) -> tuple[int, int]:
-    """Return start and end of the content of the element at ``offset``."""
+def bounds(data: bytes, offset: int = 0) -> tuple[int, int]:
+    """Return start and end of the content of the element at ``offset`` of well-formed DER.
+
+    Raises:
+        ValueError: the buffer ends before the element does.
+    """
     try:
         length = data[offset + 1]
     except IndexError as error:
@@ -66,10 +70,10 @@ def split(data: bytes) -> list[bytes]:
     Raises:
         ValueError: the buffer ends before an element does.
     """
-    offset, end = _bounds(data, 0)
+    offset, end = bounds(data, 0)
     found = []
     while offset < end:
-        _, after = _bounds(data, offset)
+        _, after = bounds(data, offset)
         found.append(data[offset:after])
         offset = after
     return found
@@ -81,7 +85,7 @@ def content(data: bytes) -> bytes:
     Raises:
         ValueError: the buffer ends before the element does.
     """
-    start, end = _bounds(data, 0)
+    start, end = bounds(data, 0)
     return data[start:end]
 
 

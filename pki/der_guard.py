@@ -85,8 +85,11 @@ def scan(data: bytes, *, max_bytes: int) -> None:  # noqa: C901, PLR0912 - calls
             if len(outer) > MAX_DEPTH:
                 _refuse("der.too_deep", f"Elements are nested more than {MAX_DEPTH} deep.")
         else:
-            check = _CONTENT_CHECKS.get(tag)
-            if check is not None:
+            check = _CONTENT_CHECKS[tag]
+            # No call for the object identifiers that are short, as nearly all are.
+            if check is not None and not (
+                tag == _OID and 0 < length < MAX_OID_ARCS and data[end - 1] < _HIGH_BIT
+            ):
                 check(data, offset, end)
             offset = end
         if count == 1 and end != size:
@@ -135,12 +138,13 @@ def _check_integer(data: bytes, start: int, end: int) -> None:
 
 
 # The types whose DER form is narrower than BER's.
-_CONTENT_CHECKS = {
+_NARROW_TYPES = {
     _BOOLEAN: _check_boolean,
     _INTEGER: _check_integer,
     _OID: _check_oid,
     _ENUMERATED: _check_integer,
 }
+_CONTENT_CHECKS = tuple(_NARROW_TYPES.get(tag) for tag in range(256))
 
 
 def _refuse(code: str, reason: str, value: str = "") -> NoReturn:

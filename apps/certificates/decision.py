@@ -6,6 +6,7 @@ is shown is what would happen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from pki.findings import UnusableCSR, Violation
 from pki.template import Leaf
 
 _FALLBACK_KEY = KeyAlgorithm.EC_P256
+_MAX_COMPILED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +131,8 @@ def _issuer_verdicts(leaf: Leaf, issuer: IssuerHandle) -> list[Verdict]:
 def _version_of(profile: Profile) -> PolicyVersion:
     version = profile.policy.current_version
     assert version is not None
-    version.policy = profile.policy  # at hand already; its name would cost a query
+    if not PolicyVersion.policy.is_cached(version):
+        version.policy = profile.policy  # at hand already; its name would cost a query
     return version
 
 
@@ -167,22 +170,21 @@ def _specimen(algorithm: KeyAlgorithm) -> bytes:
 
 def _limits(issuer: IssuerHandle | None, leaf_key: KeyAlgorithm) -> IssuerLimits:
     if issuer is None:
-        algorithms = signature_algorithms_of(leaf_key)
-        return IssuerLimits(
-            not_after=None,
-            signature_algorithms=algorithms,
-            default_signature_algorithm=algorithms[0],
-        )
-    algorithms = signature_algorithms_of(issuer.key_algorithm)
+        return _limits_of(leaf_key, None)
+    return _limits_of(issuer.key_algorithm, issuer.not_after)
+
+
+@lru_cache(maxsize=_MAX_COMPILED)
+def _limits_of(signer: KeyAlgorithm, not_after: datetime | None) -> IssuerLimits:
+    algorithms = signature_algorithms_of(signer)
     return IssuerLimits(
-        not_after=issuer.not_after,
+        not_after=not_after,
         signature_algorithms=algorithms,
         default_signature_algorithm=algorithms[0],
     )
 
 
 _compiled_defaults: dict[tuple[Any, int], Defaults] = {}
-_MAX_COMPILED = 1024
 
 
 def _defaults(profile_id: Any, revision: int, document: dict[str, Any]) -> Defaults:

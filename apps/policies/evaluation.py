@@ -9,6 +9,7 @@ denied, then allowed (or required), then what is required altogether.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from functools import lru_cache
 
 from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import hard_rules
@@ -20,6 +21,7 @@ from pki.template import Leaf, TypeValue
 __all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
 
 _ONE_SECOND = timedelta(seconds=1)
+_CACHED = 512
 
 
 def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
@@ -54,61 +56,77 @@ def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
 
 def subject_verdicts(
     section: Mapping[str, ValueRule], subject: Sequence[TypeValue]
-) -> Iterator[Verdict]:
+) -> list[Verdict]:
     """Check each attribute, then that each required attribute is there and fits."""
-    yield from _value_verdicts("subject", section, subject)
+    found = _value_verdicts("subject", section, subject)
     for rule in section.values():
-        if not rule.required:
-            continue
-        values = [value for kind, value in subject if kind == rule.kind]
-        name = f"subject.{rule.kind}.required"
-        if not values:
-            yield failed(
-                name,
-                "policy.subject_required",
-                "subject",
-                "",
-                f"The subject lacks the required attribute {rule.kind}.",
-                f"Accepted values of {rule.kind}: {_texts(rule.required)}.",
-            )
-        elif not any(_covered(rule.required, value) for value in values):
-            yield failed(
-                name,
-                "policy.subject_required",
-                "subject",
-                values[0],
-                f"No {rule.kind} matches a required pattern.",
-                f"At least one {rule.kind} must match: {_texts(rule.required)}.",
-            )
-        else:
-            yield passed(name, "subject")
+        if rule.required:
+            found.append(_required_attribute(rule, subject))
+    return found
 
 
-def san_verdicts(section: Mapping[str, ValueRule], names: Sequence[TypeValue]) -> Iterator[Verdict]:
+def _required_attribute(rule: ValueRule, subject: Sequence[TypeValue]) -> Verdict:
+    values = [value for kind, value in subject if kind == rule.kind]
+    name = f"subject.{rule.kind}.required"
+    if not values:
+        return failed(
+            name,
+            "policy.subject_required",
+            "subject",
+            "",
+            f"The subject lacks the required attribute {rule.kind}.",
+            f"Accepted values of {rule.kind}: {_texts(rule.required)}.",
+        )
+    if not any(_covered(rule.required, value) for value in values):
+        return failed(
+            name,
+            "policy.subject_required",
+            "subject",
+            values[0],
+            f"No {rule.kind} matches a required pattern.",
+            f"At least one {rule.kind} must match: {_texts(rule.required)}.",
+        )
+    return passed(name, "subject")
+
+
+def san_verdicts(section: Mapping[str, ValueRule], names: Sequence[TypeValue]) -> list[Verdict]:
     """Check each name, then that each required pattern is met by at least one."""
-    yield from _value_verdicts("subject_alt_names", section, names)
+    found = _value_verdicts("subject_alt_names", section, names)
     for rule in section.values():
-        name = f"subject_alt_names.{rule.kind}.required"
         for pattern in rule.required:
-            if any(kind == rule.kind and pattern.covers(value) for kind, value in names):
-                yield passed(name, "subject_alt_names")
-                continue
-            yield failed(
-                name,
-                "policy.san_required",
-                "subject_alt_names",
-                "",
-                f"No {rule.kind} matches the required pattern {pattern.text}.",
-                f"Add a {rule.kind} that matches {pattern.text}.",
-            )
+            found.append(_required_name(rule.kind, pattern, names))
+    return found
 
 
-def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
+def _required_name(wanted: str, pattern: Pattern, names: Sequence[TypeValue]) -> Verdict:
+    name = f"subject_alt_names.{wanted}.required"
+    if any(kind == wanted and pattern.covers(value) for kind, value in names):
+        return passed(name, "subject_alt_names")
+    return failed(
+        name,
+        "policy.san_required",
+        "subject_alt_names",
+        "",
+        f"No {wanted} matches the required pattern {pattern.text}.",
+        f"Add a {wanted} that matches {pattern.text}.",
+    )
+
+
+@lru_cache(maxsize=_CACHED)
+def usage_verdicts(
+    rule: UsageRule, section: str, usages: frozenset[str] | tuple[str, ...]
+) -> tuple[Verdict, ...]:
     """Check usages: none denied, all within allowed and required, all required ones there.
 
     A certificate without the extension is good for every use (RFC 5280 sections 4.2.1.3 and
     4.2.1.12); so rules that name usages refuse its absence.
+
+    Most certificates of a profile have the same usages: verdicts are kept.
     """
+    return tuple(_usage_verdicts(rule, section, usages))
+
+
+def _usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
     code = section.removesuffix("s")
     granted = (*rule.allowed, *rule.required)
     present = sorted(usages) if isinstance(usages, frozenset) else list(usages)
@@ -172,76 +190,58 @@ def algorithm_verdict(field: str, accepted: frozenset[str], algorithm: str) -> V
     )
 
 
-def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> Iterator[Verdict]:
+def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> list[Verdict]:
     """Check a lifetime, counted with both its ends, against its bounds."""
-    asked = format_duration(lifetime)
+    found: list[Verdict] = []
     if rule.longest is not None:
-        limit = format_duration(rule.longest)
         if lifetime <= rule.longest:
-            yield passed("validity.max", "validity")
+            found.append(passed("validity.max", "validity"))
         else:
-            yield failed(
-                "validity.max",
-                "policy.validity_too_long",
-                "validity",
-                asked,
-                f"The validity of {asked} exceeds the maximum of {limit}.",
-                f"At most {limit}.",
-            )
+            asked, limit = format_duration(lifetime), format_duration(rule.longest)
+            reason = f"The validity of {asked} exceeds the maximum of {limit}."
+            code, hint = "policy.validity_too_long", f"At most {limit}."
+            found.append(failed("validity.max", code, "validity", asked, reason, hint))
     if rule.shortest is not None:
-        limit = format_duration(rule.shortest)
         if lifetime >= rule.shortest:
-            yield passed("validity.min", "validity")
+            found.append(passed("validity.min", "validity"))
         else:
-            yield failed(
-                "validity.min",
-                "policy.validity_too_short",
-                "validity",
-                asked,
-                f"The validity of {asked} falls short of the minimum of {limit}.",
-                f"At least {limit}.",
-            )
+            asked, limit = format_duration(lifetime), format_duration(rule.shortest)
+            reason = f"The validity of {asked} falls short of the minimum of {limit}."
+            code, hint = "policy.validity_too_short", f"At least {limit}."
+            found.append(failed("validity.min", code, "validity", asked, reason, hint))
+    return found
 
 
 def basic_constraints_verdicts(
     rule: BasicConstraintsRule, is_ca: bool, path_length: int | None
-) -> Iterator[Verdict]:
+) -> list[Verdict]:
     """Check whether a CA certificate may be, or must be, issued and how long its path may be."""
     field = "basic_constraints.is_ca"
     if is_ca and rule.is_ca == "denied":
-        yield failed(
-            field,
-            "policy.ca_denied",
-            field,
-            "true",
-            "CA certificates are not issued under this policy.",
-            "Ask for an end-entity certificate.",
-        )
-        return
+        reason = "CA certificates are not issued under this policy."
+        hint = "Ask for an end-entity certificate."
+        return [failed(field, "policy.ca_denied", field, "true", reason, hint)]
     if not is_ca and rule.is_ca == "required":
-        yield failed(
-            field,
-            "policy.ca_required",
-            field,
-            "false",
-            "Only CA certificates are issued under this policy.",
-            "Ask for basic_constraints with is_ca true.",
-        )
-        return
-    yield passed(field, field)
+        reason = "Only CA certificates are issued under this policy."
+        hint = "Ask for basic_constraints with is_ca true."
+        return [failed(field, "policy.ca_required", field, "false", reason, hint)]
+    allowed = passed(field, field)
     limit = rule.max_path_length
     if not is_ca or limit is None:
-        return
+        return [allowed]
+    return [allowed, _path_length_verdict(limit, path_length)]
+
+
+def _path_length_verdict(limit: int, path_length: int | None) -> Verdict:
     field = "basic_constraints.path_length"
     hint = f"0 to {limit}." if limit else "Only 0."
     if path_length is None:
         reason = "A path length is required."
-        yield failed(field, "policy.path_length_required", field, "", reason, hint)
-    elif path_length > limit:
+        return failed(field, "policy.path_length_required", field, "", reason, hint)
+    if path_length > limit:
         reason = f"The path length {path_length} exceeds the maximum of {limit}."
-        yield failed(field, "policy.path_length_too_long", field, str(path_length), reason, hint)
-    else:
-        yield passed(field, field)
+        return failed(field, "policy.path_length_too_long", field, str(path_length), reason, hint)
+    return passed(field, field)
 
 
 _SINGULAR = {"subject": "subject", "subject_alt_names": "san"}
@@ -249,13 +249,16 @@ _SINGULAR = {"subject": "subject", "subject_alt_names": "san"}
 
 def _value_verdicts(
     section: str, rules: Mapping[str, ValueRule], pairs: Sequence[TypeValue]
-) -> Iterator[Verdict]:
+) -> list[Verdict]:
     """Check values one by one: denied first, then the whitelist."""
+    found: list[Verdict] = []
     for index, (kind, value) in enumerate(pairs):
-        field = f"{section}[{index}].value"
         rule = rules.get(kind)
-        if rule is None:
-            yield failed(
+        if rule is not None:
+            found.append(_value_verdict(section, rule, index, value))
+            continue
+        found.append(
+            failed(
                 section,
                 f"policy.{_SINGULAR[section]}_type_not_allowed",
                 f"{section}[{index}].type",
@@ -263,48 +266,59 @@ def _value_verdicts(
                 f"{kind} is not allowed: the policy has no rule for it.",
                 f"Accepted: {listed(list(rules))}.",
             )
-            continue
-        yield _value_verdict(section, rule, field, value)
+        )
+    return found
 
 
-def _value_verdict(section: str, rule: ValueRule, field: str, value: str) -> Verdict:
+def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Verdict:
     """Check one value against the rule of its type."""
-    code = _SINGULAR[section]
-    name = f"{section}.{rule.kind}"
-    granted = (*rule.allowed, *rule.required)
     for pattern in rule.denied:
         if pattern.overlaps(value):
-            return failed(
-                f"{name}.denied",
-                f"policy.{code}_denied",
-                field,
-                value,
-                f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
-                f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
-            )
+            return _denied(section, rule, index, value, pattern)
     if rule.kind == "dns_name" and "*" in value and not rule.wildcards:
         return failed(
-            f"{name}.wildcards",
+            f"{section}.{rule.kind}.wildcards",
             "policy.wildcard_not_allowed",
-            field,
+            f"{section}[{index}].value",
             value,
             f"The wildcard name {value!r:.100} is not allowed.",
             'List the host names; or the rule needs "wildcards": "allowed".',
         )
-    if granted and not _covered(granted, value):
-        return failed(
-            f"{name}.allowed",
-            f"policy.{code}_not_allowed",
-            field,
-            value,
-            f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
-            f"Accepted: {_texts(granted)}.",
-        )
-    return passed(f"{name}.allowed", field)
+    free = not rule.allowed and not rule.required
+    if free or _covered(rule.allowed, value) or _covered(rule.required, value):
+        return _value_passed(section, rule.kind, index)
+    return failed(
+        f"{section}.{rule.kind}.allowed",
+        f"policy.{_SINGULAR[section]}_not_allowed",
+        f"{section}[{index}].value",
+        value,
+        f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
+        f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
+    )
+
+
+@lru_cache(maxsize=_CACHED)
+def _value_passed(section: str, kind: str, index: int) -> Verdict:
+    return passed(f"{section}.{kind}.allowed", f"{section}[{index}].value")
+
+
+def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:
+    granted = (*rule.allowed, *rule.required)
+    return failed(
+        f"{section}.{rule.kind}.denied",
+        f"policy.{_SINGULAR[section]}_denied",
+        f"{section}[{index}].value",
+        value,
+        f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
+        f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
+    )
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:
-    return any(pattern.covers(value) for pattern in patterns)
+    for pattern in patterns:  # noqa: SIM110 - a generator for each value costs as much again
+        if pattern.covers(value):
+            return True
+    return False
 
 
 def _texts(patterns: Iterable[Pattern]) -> str:

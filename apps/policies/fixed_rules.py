@@ -17,10 +17,13 @@ from apps.policies.verdicts import Verdict, failed, listed, passed
 from pki.algorithms import KeyAlgorithm
 from pki.findings import UnusableName
 from pki.names import canonical_san
-from pki.template import EXTENDED_KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES, Leaf
+from pki.template import EXTENDED_KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES, Leaf, TypeValue
 
 MAX_NAMES = 100
 MAX_SUBJECT_ATTRIBUTES = 30
+
+# Key usages recur: most certificates of a profile have the same.
+_CACHED = 512
 
 _CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
 _SIGNING = frozenset({"digital_signature", "content_commitment"}) | _CA_USAGES
@@ -34,6 +37,7 @@ _HOST_LIKE = re.compile(r"[^\s@/\\]+")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
+@lru_cache(maxsize=len(KeyAlgorithm))
 def usages_of(algorithm: KeyAlgorithm) -> frozenset[str]:
     """Return the key usages that keys of an algorithm can serve."""
     if algorithm.is_rsa:
@@ -57,59 +61,48 @@ def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
     """Hold content against the rules that no policy can lift."""
     return (
         *_known_types(leaf),
-        *_names_present(leaf),
+        _names_present(leaf),
         *_common_names_listed(leaf),
         *_mailboxes_listed(leaf),
         *_wildcards_bounded(leaf),
-        *_usages_fit(leaf),
-        *_extended_usages_granted(leaf),
-        *_basic_constraints(leaf),
-        *_validity(leaf),
+        *_usages_fit(leaf.key_usage, leaf.key_algorithm, leaf.is_ca),
+        *_extended_usages_granted(leaf.extended_key_usage),
+        _basic_constraints(leaf),
+        _validity(leaf),
     )
 
 
-def _known_types(leaf: Leaf) -> Iterator[Verdict]:
+def _known_types(leaf: Leaf) -> list[Verdict]:
     """Refuse what the encoder does not know, and lists out of proportion."""
+    found = _unknown("subject", leaf.subject, SUBJECT_ATTRIBUTES, MAX_SUBJECT_ATTRIBUTES)
+    found += _unknown("subject_alt_names", leaf.subject_alt_names, SAN_TYPES, MAX_NAMES)
+    return found or [passed("rule.known_types", "subject")]
+
+
+def _unknown(
+    section: str, pairs: tuple[TypeValue, ...], known: tuple[str, ...], limit: int
+) -> list[Verdict]:
     rule = "rule.known_types"
-    whole = True
-    for section, pairs, known, limit in (
-        ("subject", leaf.subject, SUBJECT_ATTRIBUTES, MAX_SUBJECT_ATTRIBUTES),
-        ("subject_alt_names", leaf.subject_alt_names, SAN_TYPES, MAX_NAMES),
-    ):
-        if len(pairs) > limit:
-            whole = False
-            reason = f"{section} has {len(pairs)} entries."
-            yield failed(
-                "rule.too_many",
-                "rule.too_many",
-                section,
-                str(len(pairs)),
-                reason,
-                f"At most {limit}.",
-            )
-        for index, (kind, _) in enumerate(pairs):
-            if kind not in known:
-                whole = False
-                field = f"{section}[{index}].type"
-                yield failed(
-                    rule,
-                    rule,
-                    field,
-                    kind,
-                    f"{kind!r:.50} is not supported.",
-                    f"One of: {listed(known)}.",
-                )
-    if whole:
-        yield passed(rule, "subject")
+    found: list[Verdict] = []
+    if len(pairs) > limit:
+        code, count = "rule.too_many", str(len(pairs))
+        reason, hint = f"{section} has {count} entries.", f"At most {limit}."
+        found.append(failed(code, code, section, count, reason, hint))
+    for index, (kind, _) in enumerate(pairs):
+        if kind not in known:
+            field = f"{section}[{index}].type"
+            reason, hint = f"{kind!r:.50} is not supported.", f"One of: {listed(known)}."
+            found.append(failed(rule, rule, field, kind, reason, hint))
+    return found
 
 
-def _names_present(leaf: Leaf) -> Iterator[Verdict]:
+def _names_present(leaf: Leaf) -> Verdict:
     """RFC 5280 sections 4.1.2.6 and 4.2.1.6 (X-07); RFC 9525 knows no common names."""
     rule = "rule.names_present"
     if not leaf.subject and leaf.is_ca:
-        yield failed(rule, rule, "subject", "", "A CA needs a subject.", "Add a common_name.")
-    elif not leaf.subject and not leaf.subject_alt_names:
-        yield failed(
+        return failed(rule, rule, "subject", "", "A CA needs a subject.", "Add a common_name.")
+    if not leaf.subject and not leaf.subject_alt_names:
+        return failed(
             rule,
             rule,
             "subject",
@@ -117,8 +110,8 @@ def _names_present(leaf: Leaf) -> Iterator[Verdict]:
             "The certificate would name nobody.",
             "Add a subject or subject alternative names.",
         )
-    elif not leaf.subject_alt_names and _serves(leaf) and "server_auth" in leaf.extended_key_usage:
-        yield failed(
+    if not leaf.subject_alt_names and _serves(leaf) and "server_auth" in leaf.extended_key_usage:
+        return failed(
             rule,
             "rule.server_without_name",
             "subject_alt_names",
@@ -126,8 +119,7 @@ def _names_present(leaf: Leaf) -> Iterator[Verdict]:
             "A server certificate needs a subject alternative name; clients ignore common names.",
             "Add the host name as dns_name or the address as ip_address.",
         )
-    else:
-        yield passed(rule, "subject_alt_names")
+    return passed(rule, "subject_alt_names")
 
 
 def _serves(leaf: Leaf) -> bool:
@@ -215,30 +207,39 @@ def _wildcards_bounded(leaf: Leaf) -> Iterator[Verdict]:
             yield passed(rule, field)
 
 
-def _usages_fit(leaf: Leaf) -> Iterator[Verdict]:
+@lru_cache(maxsize=_CACHED)
+def _usages_fit(
+    key_usage: frozenset[str], key_algorithm: KeyAlgorithm, is_ca: bool
+) -> tuple[Verdict, ...]:
     """Key usages that the key can serve, CA usages with cA only (X-12)."""
+    return tuple(_usage_verdicts(key_usage, key_algorithm, is_ca))
+
+
+def _usage_verdicts(
+    key_usage: frozenset[str], key_algorithm: KeyAlgorithm, is_ca: bool
+) -> Iterator[Verdict]:
     rule = "rule.key_usage_fits"
-    fitting = usages_of(leaf.key_algorithm)
-    if not leaf.is_ca:
+    fitting = usages_of(key_algorithm)
+    if not is_ca:
         fitting -= _CA_USAGES
     whole = True
-    for usage in sorted(leaf.key_usage):
+    for usage in sorted(key_usage):
         if usage in fitting:
             continue
         whole = False
         if usage in _CA_USAGES:
             reason = f"{usage} belongs to CA certificates."
         else:
-            reason = f"{leaf.key_algorithm.label} keys cannot serve {usage}."
+            reason = f"{key_algorithm.label} keys cannot serve {usage}."
         yield failed(
             rule, rule, "key_usages", usage, reason, f"Possible: {listed(sorted(fitting))}."
         )
-    if leaf.key_usage & _AGREEMENT_MODES and "key_agreement" not in leaf.key_usage:
+    if key_usage & _AGREEMENT_MODES and "key_agreement" not in key_usage:
         whole = False
-        modes = listed(sorted(leaf.key_usage & _AGREEMENT_MODES))
+        modes = listed(sorted(key_usage & _AGREEMENT_MODES))
         reason = f"{modes} means something with key_agreement only."
         yield failed(rule, rule, "key_usages", modes, reason, "Add key_agreement.")
-    if leaf.is_ca and "key_cert_sign" not in leaf.key_usage:
+    if is_ca and "key_cert_sign" not in key_usage:
         whole = False
         reason = "A CA certificate needs the key usage key_cert_sign."
         yield failed(rule, rule, "key_usages", "", reason, "Add key_cert_sign and crl_sign.")
@@ -246,44 +247,36 @@ def _usages_fit(leaf: Leaf) -> Iterator[Verdict]:
         yield passed(rule, "key_usages")
 
 
-def _extended_usages_granted(leaf: Leaf) -> Iterator[Verdict]:
+@lru_cache(maxsize=_CACHED)
+def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
     """Status and time-stamping belong to the authority itself; any-purpose is never granted."""
     rule = "rule.extended_key_usage_granted"
-    whole = True
-    for usage in leaf.extended_key_usage:
+    found: list[Verdict] = []
+    for usage in usages:
         if usage in RESERVED_USAGES or usage not in EXTENDED_KEY_USAGES:
-            whole = False
             possible = [name for name in EXTENDED_KEY_USAGES if name not in RESERVED_USAGES]
-            yield failed(
-                rule,
-                rule,
-                "extended_key_usages",
-                usage,
-                f"The usage {usage!r:.50} is never granted through enrollment.",
-                f"Possible: {listed(possible)}.",
-            )
-    if whole:
-        yield passed(rule, "extended_key_usages")
+            reason = f"The usage {usage!r:.50} is never granted through enrollment."
+            hint = f"Possible: {listed(possible)}."
+            found.append(failed(rule, rule, "extended_key_usages", usage, reason, hint))
+    return tuple(found) or (passed(rule, "extended_key_usages"),)
 
 
-def _basic_constraints(leaf: Leaf) -> Iterator[Verdict]:
+def _basic_constraints(leaf: Leaf) -> Verdict:
     """A path length goes with cA (X-14)."""
     rule, field = "rule.path_length_fits", "basic_constraints.path_length"
     if leaf.path_length is None or (leaf.is_ca and leaf.path_length >= 0):
-        yield passed(rule, field)
-    else:
-        reason = "A path length goes with CA certificates and is 0 or more."
-        yield failed(rule, rule, field, str(leaf.path_length), reason, "Leave it out.")
+        return passed(rule, field)
+    reason = "A path length goes with CA certificates and is 0 or more."
+    return failed(rule, rule, field, str(leaf.path_length), reason, "Leave it out.")
 
 
-def _validity(leaf: Leaf) -> Iterator[Verdict]:
+def _validity(leaf: Leaf) -> Verdict:
     rule = "rule.validity_ordered"
     if leaf.not_before < leaf.not_after:
-        yield passed(rule, "not_after")
-    else:
-        reason = "The certificate would end before it begins."
-        hint = f"Later than {leaf.not_before.isoformat()}."
-        yield failed(rule, rule, "not_after", leaf.not_after.isoformat(), reason, hint)
+        return passed(rule, "not_after")
+    reason = "The certificate would end before it begins."
+    hint = f"Later than {leaf.not_before.isoformat()}."
+    return failed(rule, rule, "not_after", leaf.not_after.isoformat(), reason, hint)
 
 
 def _is_public_suffix(name: str) -> bool:

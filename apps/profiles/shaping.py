@@ -8,6 +8,7 @@ report its own findings beside it.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TypeVar
 
 from apps.policies.durations import format_duration
@@ -28,6 +29,7 @@ MAX_TTL = timedelta(days=36_500)
 # Backdating takes at most this part of a short lifetime.
 _BACKDATE_PART = 12
 _ONE_SECOND = timedelta(seconds=1)
+_CACHED = 512
 
 # From the widest to the narrowest, as names are written (X.501).
 _BROAD_TO_NARROW = (
@@ -110,27 +112,35 @@ def shape(
 
 def _refuse_contradictions(wish: Wish, csr: ParsedCSR, findings: _Findings) -> None:
     """Note each point on which wish and CSR say different things: neither is guessed at."""
-    for path, wished, asked in (
-        ("subject", _unordered(wish.subject), _asked_subject(wish, csr)),
-        ("subject_alt_names", _canonical_set(wish), _unordered(csr.subject_alt_names or None)),
-        ("key.algorithm", wish.key_algorithm, csr.key_algorithm),
-        ("key_usages", _unordered(wish.key_usages), _unordered(csr.key_usage)),
-        (
-            "extended_key_usages",
-            _unordered(wish.extended_key_usages),
-            _unordered(csr.extended_key_usage),
-        ),
-        ("basic_constraints.is_ca", wish.is_ca, csr.is_ca),
-        ("basic_constraints.path_length", wish.path_length, csr.path_length),
-    ):
-        if wished is not None and asked is not None and wished != asked:
-            findings.wrong(
-                "contradicts_csr",
-                path,
-                _readable(wished),
-                f"The CSR says something else: {_readable(asked)}.",
-                "Leave the field out, or make both the same.",
-            )
+    if wish.subject is not None:
+        asked = _asked_subject(wish, csr)
+        _contradiction("subject", frozenset(wish.subject), asked, findings)
+    if wish.subject_alt_names is not None:
+        names = _canonical_set(wish.subject_alt_names)
+        asked = _unordered(csr.subject_alt_names or None)
+        _contradiction("subject_alt_names", names, asked, findings)
+    _contradiction("key.algorithm", wish.key_algorithm, csr.key_algorithm, findings)
+    if wish.key_usages is not None:
+        usages = frozenset(wish.key_usages)
+        _contradiction("key_usages", usages, csr.key_usage, findings)
+    if wish.extended_key_usages is not None:
+        usages = frozenset(wish.extended_key_usages)
+        asked = _unordered(csr.extended_key_usage)
+        _contradiction("extended_key_usages", usages, asked, findings)
+    _contradiction("basic_constraints.is_ca", wish.is_ca, csr.is_ca, findings)
+    _contradiction("basic_constraints.path_length", wish.path_length, csr.path_length, findings)
+
+
+def _contradiction(path: str, wished: object, asked: object, findings: _Findings) -> None:
+    """Note it when both say something, and not the same."""
+    if wished is not None and asked is not None and wished != asked:
+        findings.wrong(
+            "contradicts_csr",
+            path,
+            _readable(wished),
+            f"The CSR says something else: {_readable(asked)}.",
+            "Leave the field out, or make both the same.",
+        )
 
 
 def _asked_subject(wish: Wish, csr: ParsedCSR) -> frozenset[object] | None:
@@ -158,6 +168,8 @@ def _subject(
     if wish.subject and not (asked and wish.fill_in):
         asked = wish.subject
         findings.violations += subject_violations(asked)
+    if not defaults.subject:
+        return asked
     present = {kind for kind, _ in asked}
     missing = [pair for pair in defaults.subject if pair[0] not in present]
     wide = [pair for pair in missing if pair[0] != "common_name"]
@@ -218,12 +230,20 @@ def _key_usage(
         return frozenset(wish.key_usages)
     asked = csr.key_usage if csr is not None else None
     usages = asked if asked is not None else frozenset(defaults.key_usages or ())
+    served, note = _served(usages, algorithm)
+    if note:
+        findings.notes.append(note)
+    return served
+
+
+@lru_cache(maxsize=_CACHED)
+def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[str], str]:
+    """Return what a key can serve of these usages, and what people read of the others."""
     served = usages & usages_of(algorithm)
     if served == usages or not served:
-        return usages
+        return usages, ""
     dropped = ", ".join(sorted(usages - served))
-    findings.notes.append(f"Dropped {dropped}: {algorithm.label} keys cannot serve it.")
-    return served
+    return served, f"Dropped {dropped}: {algorithm.label} keys cannot serve it."
 
 
 def _signature_algorithm(
@@ -322,19 +342,20 @@ def _dates(
 
 def _first(*values: _T | None) -> _T | None:
     """Return the first value that says something."""
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _unordered(values: Iterable[object] | None) -> frozenset[object] | None:
     return None if values is None else frozenset(values)
 
 
-def _canonical_set(wish: Wish) -> frozenset[object] | None:
-    """Return the wished names in canonical form, unusable ones as they are."""
-    if wish.subject_alt_names is None:
-        return None
+def _canonical_set(names: Iterable[TypeValue]) -> frozenset[object]:
+    """Return names in canonical form, unusable ones as they are."""
     found: set[object] = set()
-    for kind, value in wish.subject_alt_names:
+    for kind, value in names:
         try:
             found.add((kind, canonical_san(kind, value)))
         except UnusableName:

@@ -372,7 +372,7 @@ def test_a_stopping_process_is_not_mistaken_for_a_bad_request(monkeypatch):
 
     monkeypatch.setattr(x509, "load_der_x509_csr", stop)
     with pytest.raises(KeyboardInterrupt):
-        parse_csr(raw_csr())
+        parse_csr(raw_csr(extension_request()))
 
 
 def test_a_panicking_parser_is_a_bad_request(monkeypatch):
@@ -383,7 +383,7 @@ def test_a_panicking_parser_is_a_bad_request(monkeypatch):
         raise PanicException
 
     monkeypatch.setattr(x509, "load_der_x509_csr", panic)
-    assert refusal_of(raw_csr()) == ["csr.unreadable"]
+    assert refusal_of(raw_csr(extension_request())) == ["csr.unreadable"]
 
 
 # --- nothing else escapes ---------------------------------------------------------------------

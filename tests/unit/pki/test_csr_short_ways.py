@@ -51,7 +51,7 @@ def outcome_by_the_library(data):
     """Return the same with everything asked of the library."""
     with (
         mock.patch.object(csr, "_ECDSA", {}),
-        mock.patch.object(csr, "_sole_request", return_value=None),
+        mock.patch.object(csr, "read_usual", return_value=None),
         mock.patch.object(csr.keys, "load_public_key", side_effect=lambda _: loaded(data)),
         mock.patch.object(csr.keys, "own_encoding", side_effect=lambda _: rewritten(data)),
         mock.patch.object(encoded_names, "_PLAIN_STRINGS", {}),
