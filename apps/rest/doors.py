@@ -18,7 +18,8 @@ from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, get_urlconf, resolve
 
-from apps.rest.middleware import bound_bodies, trace_requests
+from apps.rest import trace
+from apps.rest.middleware import TRACE_HEADER, TRACE_KEY, refusal_of
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
 _Handler = Callable[[HttpRequest], HttpResponse]
@@ -31,7 +32,7 @@ def machine_doors(get_response: _Handler) -> _Handler:
     hosts are checked, missing slashes redirected, lengths declared. Exceptions become the
     URLconf's error answers, as everywhere.
     """
-    answer = _nested(trace_requests, bound_bodies, CommonMiddleware)
+    answer = _answer_of(convert_exception_to_response(_view))
     plain, secure = _headers(secure=False), _headers(secure=True)
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -39,7 +40,12 @@ def machine_doors(get_response: _Handler) -> _Handler:
             return get_response(request)
         # What cannot be read gives no rights. Django parses cookies at first use, from here.
         request.META.pop("HTTP_COOKIE", None)
-        response = answer(request)
+        token = trace.begin(request.META.get(TRACE_KEY, ""))
+        try:
+            response = answer(request)
+            response.headers[TRACE_HEADER] = trace.current()
+        finally:
+            trace.end(token)
         response.cookies.clear()
         # Those that the answer has already stay as they are. Set one by one, each would be looked
         # at for its encoding, a dozen times a request.
@@ -50,13 +56,24 @@ def machine_doors(get_response: _Handler) -> _Handler:
     return middleware
 
 
-def _nested(*middleware: Callable[[Any], Any]) -> _Handler:
-    """Return the view within its middleware, nested as Django does it with ``MIDDLEWARE``."""
-    handler: Any = convert_exception_to_response(_view)
-    for one in reversed(middleware):
-        handler = convert_exception_to_response(one(handler))
-    answer: _Handler = handler
-    return answer
+def _answer_of(view: _Handler) -> _Handler:
+    """Return the view within its middleware, as Django nests it, in one function.
+
+    Args:
+        view: turns its exceptions into answers, which are then completed like all others.
+    """
+    common = CommonMiddleware(view)
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        refusal = refusal_of(request)
+        if refusal is not None:
+            return refusal
+        response = common.process_request(request) or view(request)
+        completed: HttpResponse = common.process_response(request, response)
+        return completed
+
+    handler: _Handler = convert_exception_to_response(answer)
+    return handler
 
 
 def _headers(*, secure: bool) -> dict[str, tuple[str, str]]:
