@@ -62,6 +62,8 @@ class JsonRequest(Request):
 class ApiView(APIView):
     """DRF's view, which answers with ``JsonAnswer`` as well as with DRF's ``Response``."""
 
+    format_kwarg = None
+
     def initialize_request(self, request: HttpRequest, *_args: Any, **_names: Any) -> JsonRequest:
         """Return the request as views see it."""
         return JsonRequest(
@@ -71,6 +73,14 @@ class ApiView(APIView):
             negotiator=self.get_content_negotiator(),
             parser_context=self.get_parser_context(request),
         )
+
+    def initial(self, request: Request, *_args: Any, **_names: Any) -> None:
+        """Do what comes before the view's method; no URL names a format or a version here."""
+        form = self.perform_content_negotiation(request)
+        request.accepted_renderer, request.accepted_media_type = form
+        self.perform_authentication(request)
+        self.check_permissions(request)
+        self.check_throttles(request)
 
     def perform_authentication(self, request: Request) -> None:
         """Find out who sent the request."""
