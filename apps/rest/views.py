@@ -91,5 +91,7 @@ class ApiView(APIView):
         """Encode the answer in the form that was negotiated, and add the headers of the view."""
         if isinstance(response, JsonAnswer):
             renderer, form = request.accepted_renderer, request.accepted_media_type
-            response.content = renderer.render(response.data, form, {})
+            response.content = body = renderer.render(response.data, form, {})
+            if not body:
+                del response.headers["Content-Type"]
         return super().finalize_response(request, response, *args, **names)
