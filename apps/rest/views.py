@@ -40,6 +40,12 @@ class JsonRequest(Request):
     _full_data: Any
     _authenticate: Callable[[], None]
 
+    def __init__(self, request: HttpRequest, **options: Any) -> None:
+        super().__init__(request, **options)
+        # Everything else that Django's request has is found by DRF's, but after a search.
+        self.META = request.META
+        self.method = request.method
+
     @property
     def data(self) -> Any:
         """Return the parsed body.
