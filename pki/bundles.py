@@ -55,7 +55,7 @@ def to_pem(ders: Sequence[bytes]) -> str:
 
 def _pem_block(data: bytes) -> str:
     text = binascii.b2a_base64(data, newline=False).decode()
-    lines = (text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE))
+    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
     return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
 
 

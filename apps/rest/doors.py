@@ -8,19 +8,22 @@ no view can come to rely on them, and no request pays for them.
 import io
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
+from django.conf import settings
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
-from django.urls import ResolverMatch, get_urlconf, resolve
+from django.urls import ResolverMatch, resolve
 
-from apps.rest.middleware import bound_bodies, trace_requests
+from apps.rest import trace
+from apps.rest.middleware import TRACE_HEADER, TRACE_KEY, refusal_of
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
+_MAX_HOSTS = 64
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -31,7 +34,7 @@ def machine_doors(get_response: _Handler) -> _Handler:
     hosts are checked, missing slashes redirected, lengths declared. Exceptions become the
     URLconf's error answers, as everywhere.
     """
-    answer = _nested(trace_requests, bound_bodies, CommonMiddleware)
+    answer = _answer_of(_view)
     plain, secure = _headers(secure=False), _headers(secure=True)
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -39,24 +42,67 @@ def machine_doors(get_response: _Handler) -> _Handler:
             return get_response(request)
         # What cannot be read gives no rights. Django parses cookies at first use, from here.
         request.META.pop("HTTP_COOKIE", None)
-        response = answer(request)
+        token = trace.begin(request.META.get(TRACE_KEY, ""))
+        try:
+            response = answer(request)
+            named = {TRACE_HEADER.lower(): (TRACE_HEADER, trace.current())}
+        finally:
+            trace.end(token)
         response.cookies.clear()
         # Those that the answer has already stay as they are. Set one by one, each would be looked
         # at for its encoding, a dozen times a request.
         headers = response.headers
-        headers._store = (secure if request.is_secure() else plain) | headers._store  # noqa: SLF001
+        ours = secure if request.is_secure() else plain
+        headers._store = ours | headers._store | named  # noqa: SLF001
+        # For the server. Django would look for each of them by its name in lower case.
+        vars(response)["items"] = headers._store.values  # noqa: SLF001
         return response
 
     return middleware
 
 
-def _nested(*middleware: Callable[[Any], Any]) -> _Handler:
-    """Return the view within its middleware, nested as Django does it with ``MIDDLEWARE``."""
-    handler: Any = convert_exception_to_response(_view)
-    for one in reversed(middleware):
-        handler = convert_exception_to_response(one(handler))
-    answer: _Handler = handler
-    return answer
+def _answer_of(view: _Handler) -> _Handler:
+    """Return ``view`` within its middleware, nested as Django does it but in one function."""
+    view_or_error: Any = convert_exception_to_response(view)
+    common = _Common(view_or_error)
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        refusal = refusal_of(request)
+        if refusal is not None:
+            return refusal
+        response = common.process_request(request) or view_or_error(request)
+        completed: Any = common.process_response(request, response)
+        return cast("HttpResponse", completed)
+
+    answer_or_error: Any = convert_exception_to_response(answer)
+    return cast("_Handler", answer_or_error)
+
+
+class _Common(CommonMiddleware):
+    """Django's, which here checks hosts before the view, and each that it lets pass once."""
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)
+        self._passed: set[str] = set()
+        # With any of these it looks at more than the ``Host`` header.
+        self._looks_further = bool(
+            settings.DISALLOWED_USER_AGENTS or settings.PREPEND_WWW or settings.USE_X_FORWARDED_HOST
+        )
+
+    def process_request(self, request: HttpRequest) -> Any:
+        """Let the request pass.
+
+        Raises:
+            DisallowedHost: it is for a host that is not ours.
+        """
+        host = request.META.get("HTTP_HOST")
+        if host in self._passed:
+            return None
+        response = super().process_request(request)
+        # Ports are free and case does not count: one host has more names than are worth keeping.
+        if host is not None and not self._looks_further and len(self._passed) < _MAX_HOSTS:
+            self._passed.add(host)
+        return response
 
 
 def _headers(*, secure: bool) -> dict[str, tuple[str, str]]:
@@ -88,7 +134,7 @@ def _view(request: HttpRequest) -> HttpResponse:
         Http404: no view has this path.
         ValueError: the view returned nothing.
     """
-    match = request.resolver_match = _resolved(request.path_info, get_urlconf())
+    match = request.resolver_match = _resolved(request.path_info, settings.ROOT_URLCONF)
     response: HttpResponse | None = match.func(request, *match.args, **match.kwargs)
     if response is None:
         raise ValueError(f"The view of {match.route} returned nothing.")

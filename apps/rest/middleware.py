@@ -13,7 +13,7 @@ from apps.rest import trace
 from apps.rest.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
-_TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
+TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -25,7 +25,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         # ``request.headers`` would copy all of them first.
-        token = trace.begin(request.META.get(_TRACE_KEY, ""))
+        token = trace.begin(request.META.get(TRACE_KEY, ""))
         try:
             response = get_response(request)
             response.headers[TRACE_HEADER] = trace.current()
@@ -44,10 +44,15 @@ def bound_bodies(get_response: _Handler) -> _Handler:
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        refusal = _url_refusal(request) or _body_refusal(request)
+        refusal = refusal_of(request)
         return refusal if refusal is not None else get_response(request)
 
     return middleware
+
+
+def refusal_of(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to a request that is out of bounds, ``None`` to any other."""
+    return _url_refusal(request) or _body_refusal(request)
 
 
 def _url_refusal(request: HttpRequest) -> HttpResponse | None:

@@ -5,8 +5,6 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import pairings
 from apps.applications.tokens import principal_of
@@ -21,9 +19,10 @@ from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
 from apps.errors import Malformed, SealwrightError
 from apps.rest import throttle
 from apps.rest.openapi import problems
+from apps.rest.views import ApiView, JsonAnswer
 
 
-class BulkView(APIView):
+class BulkView(ApiView):
     """Ask for many certificates."""
 
     @extend_schema(
@@ -31,7 +30,7 @@ class BulkView(APIView):
         request=ManyRequestsSchema,
         responses={200: ManyOutcomesSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Request up to a hundred certificates from CSRs, at one application and profile.
 
         Each stands for itself: the result of each has the status that it would have had alone
@@ -39,10 +38,10 @@ class BulkView(APIView):
         as so many calls against the rate limit.
         """
 
-        def work(attempt: Attempt) -> Response:
+        def work(attempt: Attempt) -> JsonAnswer:
             body = wire.read_bulk(request.data)
             throttle.charge(request.user, len(body.requests) - 1)
-            return Response(present.bulk(_outcomes(request, body, attempt)))
+            return JsonAnswer(present.bulk(_outcomes(request, body, attempt)))
 
         def may_ask() -> None:
             require_requesting(request, wire.read_bulk(request.data).application)

@@ -16,8 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.http.request import HttpHeaders
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from apps import clock, sealing
 from apps.applications.tokens import principal_of
@@ -30,11 +30,13 @@ from apps.errors import (
     UpstreamUnavailable,
 )
 from apps.rest.problems import INTERNAL, kind_of
+from apps.rest.views import JsonAnswer
 from pki.findings import Violation
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
+_META_KEY = HttpHeaders.to_wsgi_name(HEADER)
 _TAKEN_OVER_AFTER = timedelta(minutes=2)
 # The request may be on record and be finished by the reconciler.
 _FAULTS = (UpstreamUnavailable, UpstreamRejected)
@@ -55,8 +57,8 @@ class Attempt:
 
 
 def once(
-    request: Request, work: Callable[[Attempt], Response], *, may_ask: Callable[[], None]
-) -> Response:
+    request: Request, work: Callable[[Attempt], JsonAnswer], *, may_ask: Callable[[], None]
+) -> JsonAnswer:
     """Run ``work`` at most once per Idempotency-Key, or just run it when there is none.
 
     Only answers below 400 are kept; after a refusal the key is free for another try. After a
@@ -73,7 +75,8 @@ def once(
         IdempotencyMismatch: the key was used with another body.
         IdempotencyConflict: the first call still runs.
     """
-    key = request.headers.get(HEADER)
+    # ``request.headers`` would copy all of them first.
+    key = request.META.get(_META_KEY)
     if key is None:
         return work(Attempt())
     if not _FORM.fullmatch(key):
@@ -148,7 +151,7 @@ def _abandon(call: IdempotentCall) -> None:
     IdempotentCall.objects.filter(pk=call.pk, status=None).update(started_at=since)
 
 
-def _keep(call: IdempotentCall, response: Response) -> None:
+def _keep(call: IdempotentCall, response: JsonAnswer) -> None:
     headers = {
         name: response.headers[name] for name in ("Location", "Retry-After") if name in response
     }
@@ -158,11 +161,11 @@ def _keep(call: IdempotentCall, response: Response) -> None:
     call.save(update_fields=["status", "sealed_answer"])
 
 
-def _replayed(call: IdempotentCall) -> Response:
+def _replayed(call: IdempotentCall) -> JsonAnswer:
     answer: dict[str, Any] = json.loads(
         sealing.unseal(bytes(call.sealed_answer), context=_context(call))
     )
-    return Response(
+    return JsonAnswer(
         answer["body"],
         status=call.status,
         headers=answer["headers"] | {REPLAYED: "true", "Cache-Control": "no-store"},

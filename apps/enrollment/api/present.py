@@ -3,6 +3,7 @@
 import base64
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from apps.certificates import export
@@ -19,13 +20,15 @@ from pki.template import Leaf
 
 def certificate_row(certificate: Certificate) -> dict[str, Any]:
     """Return a certificate as lists show it: everything but the encoded bytes."""
+    # Each of these is found anew every time that it is asked for.
+    application, profile = certificate.application, certificate.profile
     version = certificate.policy_version
     return {
         "id": str(certificate.pk),
         "state": certificate.state,
         "source": certificate.source,
-        "application": certificate.application.name if certificate.application else None,
-        "profile": certificate.profile.name if certificate.profile else None,
+        "application": application.name if application else None,
+        "profile": profile.name if profile else None,
         "policy_version": str(version) if version else None,
         "request": str(certificate.request_id) if certificate.request_id else None,
         "serial_number": certificate.serial_number,
@@ -50,10 +53,16 @@ def certificate_row(certificate: Certificate) -> dict[str, Any]:
 
 def certificate_detail(certificate: Certificate) -> dict[str, Any]:
     """Return a certificate with its PEM and the chain above it (without the root)."""
-    return certificate_row(certificate) | {
-        "pem": bundles.to_pem([bytes(certificate.der)]),
-        "chain_pem": bundles.to_pem(export.chain_ders(certificate)),
-    }
+    shown = certificate_row(certificate)
+    shown["pem"] = bundles.to_pem((bytes(certificate.der),))
+    shown["chain_pem"] = _chain_pem(tuple(export.chain_ders(certificate)))
+    return shown
+
+
+@lru_cache(maxsize=64)
+def _chain_pem(ders: tuple[bytes, ...]) -> str:
+    """Return the chain of an authority, which all of its certificates share."""
+    return bundles.to_pem(ders)
 
 
 def request_row(request: CertificateRequest) -> dict[str, Any]:
@@ -85,12 +94,12 @@ def request_detail(request: CertificateRequest, certificate: Certificate | None)
 
 def outcome(result: Issued | Pending) -> dict[str, Any]:
     """Return what a request became: the certificate, or that it waits."""
+    body = request_row(result.request)
     if isinstance(result, Pending):
-        return request_row(result.request) | {
-            "certificate": None,
-            "retry_after_s": result.retry_after_s,
-        }
-    body = request_row(result.request) | {"certificate": certificate_detail(result.certificate)}
+        body["certificate"] = None
+        body["retry_after_s"] = result.retry_after_s
+        return body
+    body["certificate"] = certificate_detail(result.certificate)
     if result.private_key_der is not None:
         key = keys.private_key_from_pkcs8(result.private_key_der, trusted=True)
         body["private_key_pem"] = keys.private_key_to_pem(key).decode()

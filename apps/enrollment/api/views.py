@@ -6,8 +6,6 @@ from uuid import UUID
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access, pairings
 from apps.applications.roles import Permission
@@ -37,6 +35,7 @@ from apps.principals import Principal
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"not_after": "not_after"}
 
@@ -66,15 +65,15 @@ def _enrollment(
     )
 
 
-def _answer(result: Issued | Pending) -> Response:
+def _answer(result: Issued | Pending) -> JsonAnswer:
     """Answer 201 with the certificate, or 202 with the request that waits."""
     if isinstance(result, Pending):
-        return Response(
+        return JsonAnswer(
             present.outcome(result),
             status=202,
             headers={"Retry-After": str(result.retry_after_s), "Location": _location(result)},
         )
-    return Response(
+    return JsonAnswer(
         present.outcome(result),
         status=201,
         headers={"Location": _location(result), "Cache-Control": "no-store"},
@@ -85,7 +84,7 @@ def _location(result: Issued | Pending) -> str:
     return f"/api/v1/certificate-requests/{result.request.pk}/"
 
 
-class CertificateRequestsView(APIView):
+class CertificateRequestsView(ApiView):
     """Ask for certificates and list what was asked."""
 
     def may_assume(self, request: Request) -> bool:
@@ -97,7 +96,7 @@ class CertificateRequestsView(APIView):
         parameters=[*paging(), *RequestFilter.parameters()],
         responses={200: RequestPageSchema},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """List the requests of your applications, newest first."""
         principal = principal_of(request)
         rows = RequestFilter.apply(request, selectors.requests_visible_to(principal))
@@ -108,13 +107,13 @@ class CertificateRequestsView(APIView):
         request=RequestBodySchema,
         responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Request a certificate from a CSR, or with a key made by the server.
 
         201 carries the certificate; 202 means that somebody must approve first.
         """
 
-        def work(attempt: Attempt) -> Response:
+        def work(attempt: Attempt) -> JsonAnswer:
             found = _made_before(attempt)
             if found is not None:
                 return _answer(found)
@@ -127,7 +126,7 @@ class CertificateRequestsView(APIView):
         return confirmed(request, lambda: once(request, work, may_ask=may_ask))
 
 
-class EvaluateView(APIView):
+class EvaluateView(ApiView):
     """Try a request without issuing."""
 
     @extend_schema(
@@ -135,29 +134,29 @@ class EvaluateView(APIView):
         request=RequestBodySchema,
         responses={200: DecisionSchema} | problems(404, 409),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Show every rule with its verdict and the certificate that would be issued."""
         enrollment = _enrollment(request, wire.read_request(request.data))
-        return Response(present.decision(issuance.evaluate(enrollment)))
+        return JsonAnswer(present.decision(issuance.evaluate(enrollment)))
 
 
-class CertificateRequestView(APIView):
+class CertificateRequestView(ApiView):
     """One request."""
 
     @extend_schema(
         operation_id="certificate_requests_read",
         responses={200: RequestDetailSchema},
     )
-    def get(self, request: Request, request_id: UUID) -> Response:
+    def get(self, request: Request, request_id: UUID) -> JsonAnswer:
         """Read a request; once it is issued the certificate is part of the answer."""
         found = selectors.request_visible_to(principal_of(request), request_id)
         certificate = Certificate.objects.select_related(
             "application", "profile", "policy_version__policy"
         ).filter(request=found)
-        return Response(present.request_detail(found, certificate.first()))
+        return JsonAnswer(present.request_detail(found, certificate.first()))
 
 
-class RequestActionView(APIView):
+class RequestActionView(ApiView):
     """Approve, deny or cancel a pending request."""
 
     def _found(self, request: Request, request_id: UUID) -> tuple[Principal, Any]:
@@ -173,7 +172,7 @@ class ApproveView(RequestActionView):
         request=None,
         responses={201: OutcomeSchema} | problems(409, 422),
     )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
         """Release the request and sign it; nobody approves a request of their own."""
         principal, found = self._found(request, request_id)
         refuse_fields(request.data)
@@ -190,11 +189,11 @@ class DenyView(RequestActionView):
         request=CommentSchema,
         responses={200: RequestDetailSchema} | problems(409),
     )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
         """End the request as rejected, with a comment for its requester."""
         principal, found = self._found(request, request_id)
         approvals.deny(principal, found, wire.read_comment(request.data))
-        return Response(
+        return JsonAnswer(
             present.request_detail(selectors.request_visible_to(principal, request_id), None)
         )
 
@@ -207,17 +206,17 @@ class CancelView(RequestActionView):
         request=None,
         responses={200: RequestDetailSchema} | problems(409),
     )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
         """Withdraw a request that is still pending."""
         principal, found = self._found(request, request_id)
         refuse_fields(request.data)
         approvals.cancel(principal, found)
-        return Response(
+        return JsonAnswer(
             present.request_detail(selectors.request_visible_to(principal, request_id), None)
         )
 
 
-class CertificatesView(APIView):
+class CertificatesView(ApiView):
     """The inventory."""
 
     @extend_schema(
@@ -225,7 +224,7 @@ class CertificatesView(APIView):
         parameters=[*paging(*_SORTS), *CertificateFilter.parameters()],
         responses={200: CertificatePageSchema},
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> HttpResponse:
         """List the certificates of your applications, newest first."""
         rows = selectors.certificates_visible_to(principal_of(request)).defer("der")
         return page_of(
@@ -236,20 +235,20 @@ class CertificatesView(APIView):
         )
 
 
-class CertificateView(APIView):
+class CertificateView(ApiView):
     """One certificate."""
 
     @extend_schema(
         operation_id="certificates_read",
         responses={200: CertificateDetailSchema},
     )
-    def get(self, request: Request, certificate_id: UUID) -> Response:
+    def get(self, request: Request, certificate_id: UUID) -> JsonAnswer:
         """Read a certificate with its PEM and chain."""
         found = selectors.certificate_visible_to(principal_of(request), certificate_id)
-        return Response(present.certificate_detail(found))
+        return JsonAnswer(present.certificate_detail(found))
 
 
-class DownloadView(APIView):
+class DownloadView(ApiView):
     """A certificate as a file."""
 
     @extend_schema(
@@ -268,7 +267,7 @@ class DownloadView(APIView):
         return _file(export.export_public(principal, found, form))
 
 
-class ExportView(APIView):
+class ExportView(ApiView):
     """A certificate with its private key as a file."""
 
     @extend_schema(
@@ -286,7 +285,7 @@ class ExportView(APIView):
         )
 
 
-class RevokeView(APIView):
+class RevokeView(ApiView):
     """Revocation."""
 
     @extend_schema(
@@ -294,18 +293,18 @@ class RevokeView(APIView):
         request=RevocationSchema,
         responses={200: CertificateDetailSchema} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
         """Revoke: OCSP says so at once, the CRL within a minute."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
 
-        def work(_attempt: Attempt) -> Response:
+        def work(_attempt: Attempt) -> JsonAnswer:
             reason, invalidity_date = wire.read_revocation(request.data)
             revocation.revoke(
                 principal, found, revocation.parse_reason(reason), invalidity_date=invalidity_date
             )
             fresh = selectors.certificate_visible_to(principal, certificate_id)
-            return Response(present.certificate_detail(fresh))
+            return JsonAnswer(present.certificate_detail(fresh))
 
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
@@ -313,7 +312,7 @@ class RevokeView(APIView):
         return once(request, work, may_ask=may_ask)
 
 
-class ReleaseView(APIView):
+class ReleaseView(ApiView):
     """End of a hold."""
 
     @extend_schema(
@@ -321,17 +320,17 @@ class ReleaseView(APIView):
         request=None,
         responses={200: CertificateDetailSchema} | problems(409),
     )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
         """Take a certificate off hold."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
         refuse_fields(request.data)
         revocation.release(principal, found)
         fresh = selectors.certificate_visible_to(principal, certificate_id)
-        return Response(present.certificate_detail(fresh))
+        return JsonAnswer(present.certificate_detail(fresh))
 
 
-class RenewView(APIView):
+class RenewView(ApiView):
     """Renewal."""
 
     @extend_schema(
@@ -339,12 +338,12 @@ class RenewView(APIView):
         request=RenewalSchema,
         responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
         """Issue a successor with the same names under today's policy."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
 
-        def work(attempt: Attempt) -> Response:
+        def work(attempt: Attempt) -> JsonAnswer:
             source, csr = wire.read_renewal(request.data)
             result = _made_before(attempt) or renewal.renew(
                 principal,

@@ -31,6 +31,8 @@ _WISH_FIELDS = frozenset(
         "basic_constraints",
     }
 )
+_REQUEST_FIELDS = _WISH_FIELDS | {"application", "profile", "csr", "key"}
+_SIGNATURE_ALGORITHMS = tuple(a.value for a in SignatureAlgorithm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def read_request(body: Any) -> RequestBody:
     Raises:
         Malformed: lists every missing, unknown or unusable field.
     """
-    reader = reader_of(body, _WISH_FIELDS | {"application", "profile", "csr", "key"})
+    reader = reader_of(body, _REQUEST_FIELDS)
     application = reader.text("application", required=True) or ""
     profile = reader.text("profile", required=True) or ""
     csr = reader.pem_or_der("csr", limit=_MAX_CSR_TEXT)
@@ -179,8 +181,10 @@ def _key_algorithm(reader: Reader) -> KeyAlgorithm | None:
 
 
 def _wish(reader: Reader, key_algorithm: KeyAlgorithm | None) -> Wish:
+    if _WISH_FIELDS.isdisjoint(reader.body):
+        return Wish(key_algorithm=key_algorithm)  # as most: the CSR says it all
     is_ca, path_length = _basic_constraints(reader)
-    signature = reader.choice("signature_algorithm", [a.value for a in SignatureAlgorithm])
+    signature = reader.choice("signature_algorithm", _SIGNATURE_ALGORITHMS)
     ttl = reader.parsed("ttl", parse_duration, "Examples: 90d, 12h, 30m.")
     not_after = reader.time("not_after")
     if ttl is not None and not_after is not None:

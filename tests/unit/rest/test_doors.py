@@ -3,14 +3,18 @@
 The whole ``MIDDLEWARE`` around views that do what no view of ours should.
 """
 
+import re
+
 import pytest
+from django.core.exceptions import DisallowedHost, PermissionDenied
 from django.http import Http404, HttpResponse
 from django.template import engines
 from django.template.response import TemplateResponse
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from apps.rest.doors import _MAX_HOSTS, _Common
 from apps.rest.problems import handler400, handler403, handler404, handler500  # noqa: F401 - named by Django
 
 MACHINE, BROWSER = "/api/v1/", "/people/"
@@ -141,6 +145,37 @@ def test_hosts_that_are_not_ours_are_refused(machine):
         assert answer.status_code == 400
         assert answer.json()["code"] == "malformed"
         assert answer["Content-Security-Policy"] == POLICY
+
+
+def test_a_host_that_was_let_pass_opens_the_door_to_no_other(machine):
+    for host, status in (
+        ("testserver", 200),
+        ("evil.example", 400),
+        ("testserver", 200),
+        ("TESTSERVER:8443", 200),
+        ("testserver.evil.example", 400),
+        ("evil.example", 400),
+        ("", 400),
+    ):
+        assert machine.get(MACHINE + "matched", headers={"Host": host}).status_code == status, host
+
+
+def test_few_names_of_a_host_are_kept():
+    common = _Common(matched)
+    for port in range(2 * _MAX_HOSTS):
+        request = RequestFactory().get("/", headers={"Host": f"testserver:{port}"})
+        assert common.process_request(request) is None
+    assert len(common._passed) == _MAX_HOSTS
+    with pytest.raises(DisallowedHost):
+        common.process_request(RequestFactory().get("/", headers={"Host": "evil.example"}))
+
+
+def test_no_host_is_kept_where_more_than_the_host_counts(settings):
+    settings.DISALLOWED_USER_AGENTS = [re.compile("Worm")]
+    common = _Common(matched)
+    assert common.process_request(RequestFactory().get("/")) is None
+    with pytest.raises(PermissionDenied):
+        common.process_request(RequestFactory().get("/", headers={"User-Agent": "Worm"}))
 
 
 def test_a_missing_slash_is_redirected_to(machine):

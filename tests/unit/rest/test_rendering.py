@@ -21,7 +21,9 @@ DATA = {
 }
 
 
-@pytest.mark.parametrize("data", [DATA, {}, [], None, "text"])
+@pytest.mark.parametrize(
+    "data", [DATA, {}, [], None, "text", {"path": "C:\\users"}, {"control": "\0\x7f\n"}]
+)
 @pytest.mark.parametrize(
     "media_type", ["application/json", "application/json; indent=2", "*/*", None]
 )
