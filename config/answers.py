@@ -20,10 +20,11 @@ class Answer(wsgi.Response):
         if taken is None:
             super().process_headers(headers)
             return
-        self.headers += taken
-        for name, value in taken:
+        for field in taken:
+            name, value = field
             if len(name) == len("content-length") and name.lower() == "content-length":
                 self.response_length = int(value)
+            self.headers.append(field)
 
     def default_headers(self) -> list[str]:
         """Return the status line and the fields that the server adds."""

@@ -174,6 +174,8 @@ class BoundedThreadWorker(ThreadWorker):
     one loop that accepts all connections, and waits there up to two seconds for each peer.
     """
 
+    alive: bool
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lock = threading.Lock()

@@ -151,6 +151,7 @@ class OrdinaryParser(RequestParser):
 class Connection(TConn):
     """A connection that keeps what its requests have in common."""
 
+    parser: Any
     _frame: dict[str, Any] | None = None
 
     def init(self) -> None:
