@@ -17,10 +17,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from config.answers import Answer
+from config.ordinary import Connection
 
 REQUEST_S = 30.0
 """From the moment a thread takes a connection to the last byte of the request (and handshake)."""
@@ -39,7 +43,11 @@ _RECORD = 16 * 1024
 
 
 class _Bounded:
-    """Mixed into plain and TLS sockets: blocking mode always means "until the deadline"."""
+    """Mixed into plain and TLS sockets: whatever waits, waits here and until a deadline.
+
+    The socket itself never waits. What is asked of it can mostly be done at once, and each
+    change between waiting and not waiting would be a system call.
+    """
 
     _deadline = 0.0
     _holding = False
@@ -49,9 +57,12 @@ class _Bounded:
         """Start a new deadline when a thread takes the socket; gunicorn calls this each time."""
         if flag:
             self._deadline = time.monotonic() + REQUEST_S
-            self.settimeout(READ_S)
-        else:
-            self.settimeout(0.0)
+        self.settimeout(0.0)
+
+    def settimeout(self, value: float | None) -> None:  # noqa: ARG002 - a socket's own signature
+        """Keep the socket from waiting, whatever is wished for."""
+        if super().gettimeout() != 0.0:  # type: ignore[misc]
+            super().settimeout(0.0)  # type: ignore[misc]
 
     def finish(self) -> None:
         """Close politely: say that nothing more comes, wait briefly for the peer to agree."""
@@ -60,25 +71,40 @@ class _Bounded:
 
     def recv(self, *args: Any) -> bytes:
         """Read within the request's deadline."""
-        data: bytes = self._within_deadline(super().recv, *args)  # type: ignore[misc]
+        until = min(self._deadline, time.monotonic() + READ_S)
+        data: bytes = self._until(until, select.POLLIN, super().recv, *args)  # type: ignore[misc]
         return data
 
+    def send(self, data: Any, *flags: int) -> int:
+        """Write a part; fails when the peer takes nothing for long."""
+        until = time.monotonic() + SEND_S
+        sent: int = self._until(until, select.POLLOUT, super().send, data, *flags)  # type: ignore[misc]
+        return sent
+
     def sendall(self, data: Any, *flags: int) -> None:
-        """Write, together with what is held; fails when the peer takes nothing for long."""
+        """Write, together with what is held; fails when the peer is not done for long."""
         if self._holding:
             self._holding, self._held = False, bytes(data)
             return
         held, self._held = self._held, b""
         if held and len(held) + len(data) > _RECORD:
-            self._within_stall(super().sendall, held, *flags)  # type: ignore[misc]
+            self._send_all(held, *flags)
         elif held:
             data = held + data
-        self._within_stall(super().sendall, data, *flags)  # type: ignore[misc]
+        self._send_all(data, *flags)
+
+    def _send_all(self, data: Any, *flags: int) -> None:
+        until = time.monotonic() + SEND_S
+        while data:
+            sent = self._until(until, select.POLLOUT, super().send, data, *flags)  # type: ignore[misc]
+            data = memoryview(data)[sent:]
 
     def sendfile(self, *args: Any, **options: Any) -> int:
         """Write a file behind what is held."""
         self.release()
+        super().settimeout(SEND_S)  # type: ignore[misc]
         sent: int = super().sendfile(*args, **options)  # type: ignore[misc]
+        self.settimeout(0.0)
         return sent
 
     def hold(self) -> None:
@@ -95,29 +121,29 @@ class _Bounded:
         if self._held and self.fileno() >= 0:  # type: ignore[attr-defined]
             self.sendall(b"")
 
-    def _within_deadline(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Run one reading call; a miss looks like a peer that closed the connection."""
-        remaining = self._deadline - time.monotonic()
-        try:
-            if remaining <= 0:
-                raise TimeoutError  # noqa: TRY301 - same end as a silent socket
-            self.settimeout(min(READ_S, remaining))
-            return act(*args)
-        except TimeoutError as error:
-            raise ConnectionResetError(errno.ECONNRESET, "the client was too slow") from error
+    def _until(self, until: float, event: int, act: Callable[..., Any], *args: Any) -> Any:
+        """Run a call that does not wait, and again after ``event``, until it succeeds.
 
-    def _within_stall(self, act: Callable[..., Any], *args: Any) -> Any:
-        """Run one writing call with the longer bound."""
-        self.settimeout(SEND_S)
-        try:
-            return act(*args)
-        except TimeoutError as error:
-            raise ConnectionResetError(errno.ECONNRESET, "the client took no data") from error
+        A miss looks like a peer that closed the connection.
+        """
+        while time.monotonic() < until:
+            try:
+                return act(*args)
+            except BlockingIOError:
+                pass
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
+            except ssl.SSLWantWriteError:
+                event = select.POLLOUT
+            _wait(self, event, until - time.monotonic())
+        raise ConnectionResetError(errno.ECONNRESET, "the client was too slow")
 
-    def settimeout(self, value: float | None) -> None:
-        """See ``socket.socket.settimeout``; the same again is not worth a system call."""
-        if value != super().gettimeout():  # type: ignore[misc]
-            super().settimeout(value)  # type: ignore[misc]
+
+def _wait(sock: Any, event: int, seconds: float) -> bool:
+    """Wait until the connection is readable or writable; tell whether it is."""
+    readiness = select.poll()
+    readiness.register(sock, event)
+    return bool(readiness.poll(max(0.0, seconds) * 1000))
 
 
 class BoundedSocket(_Bounded, socket.socket):
@@ -126,9 +152,8 @@ class BoundedSocket(_Bounded, socket.socket):
     @classmethod
     def adopt(cls, plain: socket.socket) -> "BoundedSocket":
         """Take over the connection of ``plain``, which is unusable afterwards."""
-        timeout = plain.gettimeout()
         adopted = cls(plain.family, plain.type, plain.proto, fileno=plain.detach())
-        adopted.settimeout(timeout)
+        adopted.settimeout(0.0)
         return adopted
 
 
@@ -137,8 +162,9 @@ class BoundedTLSSocket(_Bounded, ssl.SSLSocket):
 
     def do_handshake(self, block: bool = False) -> None:
         """Shake hands within the request's deadline."""
-        self._deadline = time.monotonic() + REQUEST_S
-        self._within_deadline(super().do_handshake, block)
+        now = time.monotonic()
+        self._deadline = now + REQUEST_S
+        self._until(now + min(READ_S, REQUEST_S), select.POLLIN, super().do_handshake, block)
 
 
 class BoundedThreadWorker(ThreadWorker):
@@ -147,6 +173,8 @@ class BoundedThreadWorker(ThreadWorker):
     Finished connections are closed by the thread that served them. gunicorn does that in the
     one loop that accepts all connections, and waits there up to two seconds for each peer.
     """
+
+    alive: bool
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -168,8 +196,8 @@ class BoundedThreadWorker(ThreadWorker):
 
     def enqueue_req(self, conn: TConn) -> None:
         """Hand the connection to a thread; TLS is wrapped there, around the bounded socket."""
-        if not isinstance(conn.sock, _Bounded):
-            conn.sock = BoundedSocket.adopt(conn.sock)
+        if not isinstance(conn, Connection):
+            conn = Connection(conn.cfg, BoundedSocket.adopt(conn.sock), conn.client, conn.server)
         with self._lock:
             self._taken += 1
         super().enqueue_req(conn)
@@ -189,14 +217,56 @@ class BoundedThreadWorker(ThreadWorker):
             conn.close = _closed_already
         return goes_on
 
-    def handle_request(self, req: Any, conn: TConn) -> bool:
+    def handle_request(self, req: Any, conn: Connection) -> bool:
         """Answer one request, head and body in one piece."""
         conn.sock.hold()
         try:
-            goes_on: bool = super().handle_request(req, conn)
+            return self._answer(req, conn)
         finally:
             conn.sock.release()
-        return goes_on
+
+    def _answer(self, req: Any, conn: Connection) -> bool:
+        """Do what gunicorn does in ``handle_request``; only the connection begins the answer."""
+        environ: dict[str, Any] = {}
+        resp = None
+        try:
+            self.cfg.pre_request(self, req)
+            began = datetime.now(UTC)
+            resp, environ = conn.begin(req)
+            self.nr += 1
+            if self.nr >= self.max_requests:
+                if self.alive:
+                    self.log.info("Autorestarting worker after current request.")
+                    self.alive = False
+                resp.force_close()
+            full = len(self.keepalived_conns) >= self.max_keepalived
+            if full or not self.alive or not self.cfg.keepalive:
+                resp.force_close()
+            pieces = self.wsgi(environ, resp.start_response)
+            try:
+                _write(resp, pieces, environ["wsgi.file_wrapper"])
+            finally:
+                self.log.access(resp, req, environ, datetime.now(UTC) - began)
+                if hasattr(pieces, "close"):
+                    pieces.close()
+            if resp.should_close():
+                self.log.debug("Closing connection.")
+                return False
+        except OSError:
+            raise
+        except (Exception, SystemExit) as error:
+            if resp and resp.headers_sent:
+                # Another answer would be taken for the rest of this one.
+                self.log.exception("Error handling request")
+                util.close_graceful(conn.sock)
+                raise StopIteration from error
+            raise
+        finally:
+            try:
+                self.cfg.post_request(self, req, environ, resp)
+            except Exception:
+                self.log.exception("Exception in post_request hook")
+        return True
 
     def _follows(self, conn: TConn) -> bool:
         """Tell whether the next request arrives while this thread has nothing else to do.
@@ -209,9 +279,16 @@ class BoundedThreadWorker(ThreadWorker):
             return False
         if conn.parser.unreader.buf.getvalue():
             return False  # read ahead; gunicorn queues such a connection behind the others
-        arrival = select.poll()
-        arrival.register(conn.sock, select.POLLIN)
-        return bool(arrival.poll(NEXT_MS))
+        return _wait(conn.sock, select.POLLIN, NEXT_MS / 1000)
+
+
+def _write(resp: Answer, pieces: Any, file_wrapper: type) -> None:
+    if isinstance(pieces, file_wrapper):
+        resp.write_file(pieces)
+    else:
+        for piece in pieces:
+            resp.write(piece)
+    resp.close()
 
 
 def _closed_already(graceful: bool = False) -> None:

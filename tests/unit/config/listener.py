@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ def application(environ, start_response):
     """Answer with the digest of the client's certificate, ``none`` without one.
 
     ``/slow`` sends its second half after a second; ``/broken`` breaks before it answers,
-    ``/half`` after its head; ``/bare`` has no body.
+    ``/half`` after its head; ``/bare`` has no body; ``/echo`` returns the body of the request,
+    ``/file`` a file of 300,000 bytes. No other path reads the request's body.
     """
     certificate = None
     if hasattr(environ["gunicorn.socket"], "getpeercert"):
@@ -29,6 +31,16 @@ def application(environ, start_response):
     if path in {"/slow", "/half"}:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return _slow() if path == "/slow" else _half()
+    if path == "/echo":
+        body = environ["wsgi.input"].read()
+        start_response("200 OK", [("Content-Length", str(len(body)))])
+        return [body]
+    if path == "/file":
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - gunicorn closes it
+        file.write(b"f" * 300_000)
+        file.seek(0)
+        start_response("200 OK", [("Content-Length", "300000")])
+        return environ["wsgi.file_wrapper"](file)
     if path == "/bare":
         start_response("204 No Content", [])
         return []

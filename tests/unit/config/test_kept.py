@@ -2,8 +2,9 @@
 
 import http.client
 import socket
+import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from config import bounded
 from config.bounded import BoundedSocket, BoundedThreadWorker
 
 from .listener import running
+from .pki import Authority
 
 _REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 _AT_ONCE_S = 0.5  # the listener of the tests lets a spare thread stay for twice as long
@@ -201,6 +203,95 @@ def test_answers_without_a_body_and_in_pieces_arrive_in_time(tmp_path: Path):
         assert time.monotonic() - began < _AT_ONCE_S
         assert answer.read() == b"second"
         client.close()
+
+
+@pytest.fixture(params=["plain", "tls"])
+def dial(request, tmp_path: Path) -> Iterator[Callable[[], socket.socket]]:
+    """Run a listener; yield what connects to it."""
+    authority, path = Authority("kept"), tmp_path / "server.pem"
+    authority.issue(path)
+    context = ssl.create_default_context(cadata=authority.pem.decode())
+    tls = f"ContextSource(Path({str(path)!r}))" if request.param == "tls" else ""
+    with running(tmp_path, threads=2, tls=tls) as port:
+
+        def connect() -> socket.socket:
+            plain = socket.create_connection(("127.0.0.1", port), timeout=5)
+            return context.wrap_socket(plain, server_hostname="localhost") if tls else plain
+
+        yield connect
+
+
+def _until_closed(client: socket.socket) -> bytes:
+    answer = b""
+    while piece := client.recv(65536):
+        answer += piece
+    return answer
+
+
+_CLOSING = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+
+def test_bodies_and_what_follows_them_are_told_apart(dial):
+    with dial() as client:
+        client.sendall(
+            _REQUEST
+            + b"POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nfirst"
+            + b"POST /unread HTTP/1.1\r\nContent-Length: 5\r\n\r\nother"
+            + b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + b"3\r\nsec\r\n3;a=b\r\nond\r\n0\r\n\r\n"
+            + _CLOSING
+            + _REQUEST
+        )
+        answers = _until_closed(client).split(b"HTTP/1.1 200 OK\r\n")
+    bodies = [answer.partition(b"\r\n\r\n")[2] for answer in answers]
+    assert bodies == [b"", b"none", b"first", b"none", b"second", b"none"]
+    assert b"Connection: close" in answers[5]
+
+
+def test_ambiguous_request_is_refused_on_a_kept_connection(dial):
+    with dial() as client:
+        client.sendall(_REQUEST + b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n")
+        client.sendall(b"Content-Length: 5\r\n\r\n0\r\n\r\n" + _REQUEST)
+        answers = _until_closed(client)
+    assert answers.count(b"HTTP/1.1 ") == 2
+    assert b"HTTP/1.1 400 Bad Request" in answers
+
+
+def test_http_1_0_is_answered_once(dial):
+    with dial() as client:
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n" + _REQUEST)
+        answer = _until_closed(client)
+    assert answer.startswith(b"HTTP/1.0 200 OK\r\n")
+    assert answer.endswith(b"\r\n\r\nnone")
+
+
+def test_body_is_asked_for_where_the_client_waits_for_that(dial):
+    with dial() as client:
+        client.sendall(b"POST /echo HTTP/1.1\r\nContent-Length: 4\r\n")
+        client.sendall(b"Expect: 100-continue\r\nConnection: close\r\n\r\n")
+        assert client.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"body")
+        assert _until_closed(client).endswith(b"\r\n\r\nbody")
+
+
+def test_large_bodies_pass_both_ways(dial):
+    body = bytes(range(256)) * 8_000
+    with dial() as client:
+        for _ in range(2):
+            client.sendall(b"POST /echo HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body))
+            client.sendall(body)
+            answer = b""
+            while len(answer.partition(b"\r\n\r\n")[2]) < len(body):
+                answer += client.recv(65536)
+            assert answer.endswith(b"\r\n\r\n" + body)
+
+
+def test_files_are_sent_on_a_kept_connection(dial):
+    with dial() as client:
+        client.sendall(_REQUEST.replace(b"/", b"/file", 1) + _CLOSING)
+        answers = _until_closed(client)
+    assert answers.count(b"f" * 300_000) == 1
+    assert answers.endswith(b"none")
 
 
 def test_faults_are_answered_and_leave_the_worker_in_service(tmp_path: Path):
