@@ -126,11 +126,9 @@ class Lookup:
         """Return the first row for these values, ``None`` when there is none."""
         return next(iter(self.all(*values)), None)
 
-    def compiled(self, values: Sequence[Any]) -> tuple[str, list[Any], int]:
-        """Return the query itself, its parameters and its width, to be a part of a statement."""
-        connection = execution.here()
-        compiled = self._for(connection)
-        return compiled.sql, compiled.bound(values, connection), compiled.width
+    def compiled(self) -> _Compiled:
+        """Return the query as this thread's database takes it, to be a part of a statement."""
+        return self._for(execution.here())
 
     def _for(self, connection: Any) -> _Compiled:
         return self._compiled.get(connection.vendor) or self._compile(connection)
@@ -192,9 +190,9 @@ class RowLookup(Generic[_Row]):
         """Return raw rows as ``all`` would."""
         return self._rows(self._lookup.made_of(rows))
 
-    def compiled(self, values: Sequence[Any]) -> tuple[str, list[Any], int]:
+    def compiled(self) -> _Compiled:
         """Do as ``Lookup.compiled``."""
-        return self._lookup.compiled(values)
+        return self._lookup.compiled()
 
     def _rows(self, found: Sequence[tuple[Any, ...]]) -> list[_Row]:
         met: dict[Any, Any] = {}
@@ -265,10 +263,13 @@ class Joined:
     """
 
     def __init__(self, asked: Sequence[Asked]) -> None:
-        parts = [lookup.compiled(values) for lookup, values in asked]
-        self.values = [value for _, bound, _ in parts for value in bound]
-        texts, _, widths = zip(*parts, strict=True)
-        self.columns, self.source, self._places = _joined(texts, widths)
+        connection = execution.here()
+        queries, self.columns, self.source, self._places = _joined(
+            tuple([lookup for lookup, _ in asked]), connection.vendor
+        )
+        self.values: list[Any] = []
+        for query, (_, values) in zip(queries, asked, strict=True):
+            self.values += query.bound(values, connection)
 
     def split(self, rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
         """Return the raw rows that each query found."""
@@ -281,22 +282,25 @@ class Joined:
 
 @lru_cache(maxsize=256)
 def _joined(
-    queries: tuple[str, ...], widths: tuple[int, ...]
-) -> tuple[str, str, tuple[tuple[int, int, bool], ...]]:
-    """Return columns and source of the statement, and where each query's columns are.
+    lookups: tuple[Lookup | RowLookup[Any], ...],
+    vendor: str,  # noqa: ARG001 - for which the queries are compiled
+) -> tuple[tuple[_Compiled, ...], str, str, tuple[tuple[int, int, bool], ...]]:
+    """Return the queries, columns and source of the statement, and where each query's columns are.
 
     The statement finds a row even where no query does.
     """
+    queries = tuple(lookup.compiled() for lookup in lookups)
     names = [f"found{number}" for number in range(len(queries))]
     joins = [
-        f"LEFT JOIN ({sql}) AS {name} ON true" for sql, name in zip(queries, names, strict=True)
+        f"LEFT JOIN ({query.sql}) AS {name} ON true"
+        for query, name in zip(queries, names, strict=True)
     ]
     columns = ", ".join(f"{name}.*" for name in names)
-    ends = list(accumulate(widths))
+    ends = list(accumulate(query.width for query in queries))
     places = tuple(
-        (end - width, end, end == ends[-1]) for end, width in zip(ends, widths, strict=True)
+        (end - query.width, end, end == ends[-1]) for end, query in zip(ends, queries, strict=True)
     )
-    return columns, " ".join(["FROM (SELECT 1) AS one", *joins]), places
+    return queries, columns, " ".join(["FROM (SELECT 1) AS one", *joins]), places
 
 
 def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:

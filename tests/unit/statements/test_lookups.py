@@ -188,6 +188,9 @@ def test_several_queries_are_one_statement(django_assert_num_queries):
     assert made_at == policy.current_version.created_at
     assert sorted(versions) == [(1, {}), (2, {"a": 1})]
     assert at_once((every, [uuid4()]), (policies, ["none"])) == [[], []]
+    # The same queries again, for others.
+    assert at_once((newest, [uuid4()]), (policies, ["web"])) == [[], [policy]]
+    assert at_once((newest, [policy.pk]), (policies, ["none"])) == [[(made_at,)], []]
 
 
 def test_lookups_read_in_the_transaction_around_them():
