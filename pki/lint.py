@@ -39,6 +39,7 @@ _EMPTY_NAME = b"\x30\x00"
 # Stands where the signature will: a BIT STRING.
 _PLACEHOLDER = der.encode(der.BIT_STRING, b"\0" * 65)
 _CACHED = 512
+_KNOWN_SIGNATURES = known_signature_identifiers()
 _ALLOWED_EXTENSIONS = frozenset(
     {
         ExtensionOID.SUBJECT_KEY_IDENTIFIER,
@@ -134,30 +135,21 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
 
 
 def _frame(it: Specimen) -> Iterator[Violation]:
-    """X-01, X-02: no unique identifiers, a sane serial number."""
-    for field in it.fields[SPKI + 1 :]:
+    """X-01 to X-04: no unique identifiers, a sane serial number, algorithms and issuer to the byte."""
+    fields = it.fields
+    for field in fields[SPKI + 1 :]:
         if field[0] != EXTENSIONS_TAG:
             yield _broken("x01", "unique_id", "There is an issuer or subject unique identifier.")
             break
     if not 0 < it.certificate.serial_number < _SERIAL_LIMIT:
         yield _broken("x02", "serial_number", "The serial number is not positive and short.")
-
-
-def _algorithms(it: Specimen) -> Iterator[Violation]:
-    """X-03: both AlgorithmIdentifiers are the same, and one of ours to the byte."""
-    identifier = it.fields[SIGNATURE]
-    if it.algorithm_der != identifier:
+    if it.algorithm_der != fields[SIGNATURE]:
         yield _broken("x03", "signature_algorithm", "The two signature algorithms differ.")
-    if identifier not in known_signature_identifiers():
+    if fields[SIGNATURE] not in _KNOWN_SIGNATURES:
         yield _broken("x03", "signature_algorithm", "The signature algorithm is not ours.")
     if it.key_algorithm is None:
         yield _broken("b03", "public_key", "The key algorithm is not ours.")
-
-
-def _issuer(it: Specimen) -> Iterator[Violation]:
-    """X-04: issuer bytes are the bytes of the subject above."""
-    above = it.above.subject if it.above is not None else it.fields[SUBJECT]
-    if it.fields[ISSUER] != above:
+    if fields[ISSUER] != (it.above.subject if it.above is not None else fields[SUBJECT]):
         shown = it.certificate.issuer.rfc4514_string()
         yield _broken("x04", "issuer", "The issuer differs from the subject above.", shown)
 
@@ -349,8 +341,6 @@ def _is_web(name: x509.GeneralName) -> bool:
 # In the order in which findings are reported.
 _RULES: tuple[Callable[[Specimen], Iterator[Violation]], ...] = (
     _frame,
-    _algorithms,
-    _issuer,
     _validity,
     _subject,
     _alt_names,

@@ -1,6 +1,6 @@
 """Which serial number does the next certificate get?"""
 
-import secrets
+import os
 
 _OCTETS = 20
 _POSITIVE = 2 ** (8 * _OCTETS - 1) - 1  # everything but the sign bit
@@ -17,7 +17,7 @@ def new_serial() -> int:
     """
     number = 0
     while number < _LEAST:  # one time in 128, the top octet is zero
-        number = int.from_bytes(secrets.token_bytes(_OCTETS)) & _POSITIVE
+        number = int.from_bytes(os.urandom(_OCTETS)) & _POSITIVE
     return number
 
 

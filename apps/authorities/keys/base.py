@@ -14,6 +14,10 @@ from apps.authorities.models import Key
 from apps.errors import UpstreamRejected
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 
+_SIGNATURES_OF = {
+    algorithm.value: frozenset(signature_algorithms_of(algorithm)) for algorithm in KeyAlgorithm
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GeneratedKey:
@@ -51,7 +55,7 @@ class KeyBackend(ABC):
     def sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
         """Return a signature over ``data``."""
         refuse_in_transaction()
-        if algorithm not in signature_algorithms_of(KeyAlgorithm(key.algorithm)):
+        if algorithm not in _SIGNATURES_OF[key.algorithm]:
             raise UpstreamRejected(f"A key of type {key.algorithm} cannot sign {algorithm.value}.")
         return self._sign(key, data, algorithm)
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from pki import chain, der, extensions
-from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
+from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCertificate
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of, pairs
@@ -375,7 +375,7 @@ def test_x20_bytes_that_name_another_algorithm_than_they_were_signed_with_do_not
         above.certificate,
         issuer_name=chain.subject_bytes(above.certificate),
         tbs_der=certificate.tbs_certificate_bytes,
-        signature_algorithm=SignatureAlgorithm.ECDSA_SHA384,
+        signature_algorithm=default_signature_algorithm(KeyAlgorithm.EC_P384),
     )
 
 
