@@ -6,7 +6,7 @@ counts as outside every permitted and inside every excluded subtree.
 """
 
 import ipaddress
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -70,6 +70,11 @@ def name_constraints_violations(
         for name in names
         for violation in _judge(name, subtrees, ca)
     )
+
+
+def constrain_names(ca_certificates: Iterable[x509.Certificate]) -> bool:
+    """Tell whether any of these CA certificates forbids any name."""
+    return any(_subtrees_of(ca) is not None for ca in ca_certificates)
 
 
 def path_length_violations(

@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from cryptography import x509
+
 from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities import signing as authority_signing
@@ -22,7 +24,7 @@ from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
 from apps.profiles.defaults import Defaults, IssuerLimits, Wish, parse_defaults, shape
 from apps.profiles.models import IssuerType, Profile
-from pki import chain, keys
+from pki import chain, constraints, keys
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, Violation
@@ -116,16 +118,25 @@ def evaluate_leaf(rules: Rules, leaf: Leaf, issuer: IssuerHandle | None) -> tupl
 
 def _issuer_verdicts(leaf: Leaf, issuer: IssuerHandle) -> list[Verdict]:
     """Check what the CA certificates above allow (RFC 5280 sections 4.2.1.9 and 4.2.1.10)."""
-    found = list(
-        chain.name_constraints_violations(
+    found: list[Violation] = []
+    if _constrain_names(issuer.certificate_der, *issuer.chain_ders):
+        found += chain.name_constraints_violations(
             leaf.subject, leaf.subject_alt_names, issuer.ca_certificates
         )
-    )
     if leaf.is_ca:
         found += chain.path_length_violations(leaf.path_length, issuer.ca_certificates)
     return [
         Verdict(rule=item.code, field=item.field, passed=False, violation=item) for item in found
     ]
+
+
+@lru_cache(maxsize=_MAX_COMPILED)
+def _constrain_names(*ca_ders: bytes) -> bool:
+    """Tell whether there is anything to check names against: few chains have constraints.
+
+    Asked by bytes, which know their hash; parsed certificates work it out each time.
+    """
+    return constraints.constrain_names(map(x509.load_der_x509_certificate, ca_ders))
 
 
 def _version_of(profile: Profile) -> PolicyVersion:

@@ -128,9 +128,10 @@ def _serves(leaf: Leaf) -> bool:
     return not leaf.is_ca and ("server_auth" in usages or not usages)
 
 
-def _common_names_listed(leaf: Leaf) -> Iterator[Verdict]:
+def _common_names_listed(leaf: Leaf) -> list[Verdict]:
     """A common name that passes for a host must be checked as one: among the SANs."""
     rule = "rule.common_name_listed"
+    found: list[Verdict] = []
     listed_names = {value.lower() for kind, value in leaf.subject_alt_names if kind in _HOST_KINDS}
     for index, (attribute, value) in enumerate(leaf.subject):
         if attribute != "common_name" or leaf.is_ca:
@@ -141,16 +142,12 @@ def _common_names_listed(leaf: Leaf) -> Iterator[Verdict]:
             or not looks_like_host(value)
             or not listed_names.isdisjoint(_spellings(value))
         ):
-            yield passed(rule, field)
+            found.append(passed(rule, field))
         elif _serves(leaf) or "*" in value:
-            yield failed(
-                rule,
-                rule,
-                field,
-                value,
-                f"The common name {value!r:.100} looks like a host but is no subject alternative name.",
-                "Add it as dns_name or ip_address, or drop the common name.",
-            )
+            reason = f"The common name {value!r:.100} looks like a host but is no subject alternative name."
+            hint = "Add it as dns_name or ip_address, or drop the common name."
+            found.append(failed(rule, rule, field, value, reason, hint))
+    return found
 
 
 _HOST_KINDS = frozenset({"dns_name", "ip_address"})
@@ -165,46 +162,40 @@ def _spellings(common_name: str) -> set[str]:
     return found
 
 
-def _mailboxes_listed(leaf: Leaf) -> Iterator[Verdict]:
+def _mailboxes_listed(leaf: Leaf) -> list[Verdict]:
     """RFC 5280 section 4.1.2.6: new certificates carry mail addresses as rfc822Name."""
     rule = "rule.email_listed"
+    found: list[Verdict] = []
     names = {value.lower() for kind, value in leaf.subject_alt_names if kind == "email"}
     for index, (attribute, value) in enumerate(leaf.subject):
         if attribute != "email_address":
             continue
         field = f"subject[{index}].value"
         if value.lower() in names:
-            yield passed(rule, field)
+            found.append(passed(rule, field))
         else:
-            yield failed(
-                rule,
-                rule,
-                field,
-                value,
-                "The mail address of the subject is no subject alternative name.",
-                "Add it as a subject alternative name of type email, or drop email_address.",
-            )
+            reason = "The mail address of the subject is no subject alternative name."
+            hint = "Add it as a subject alternative name of type email, or drop email_address."
+            found.append(failed(rule, rule, field, value, reason, hint))
+    return found
 
 
-def _wildcards_bounded(leaf: Leaf) -> Iterator[Verdict]:
+def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
     """No wildcard directly below a public suffix: it would cover other people's domains."""
     rule = "rule.wildcard_below_public_suffix"
+    found: list[Verdict] = []
     for index, (kind, value) in enumerate(leaf.subject_alt_names):
         if kind != "dns_name" or "*" not in value:
             continue
         field = f"subject_alt_names[{index}].value"
         base = value.removeprefix("*.")
         if "*" in base or _is_public_suffix(base):
-            yield failed(
-                rule,
-                rule,
-                field,
-                value,
-                f"The wildcard {value!r:.100} covers a whole public suffix.",
-                "A wildcard needs a registered domain below it, like *.example.com.",
-            )
+            reason = f"The wildcard {value!r:.100} covers a whole public suffix."
+            hint = "A wildcard needs a registered domain below it, like *.example.com."
+            found.append(failed(rule, rule, field, value, reason, hint))
         else:
-            yield passed(rule, field)
+            found.append(passed(rule, field))
+    return found
 
 
 @lru_cache(maxsize=_CACHED)

@@ -18,6 +18,9 @@ from apps.errors import AccessDenied, BadCSR, InvalidTransition, NotFound, Polic
 from apps.profiles.defaults import Wish
 from pki import keys
 from pki.algorithms import KeyAlgorithm
+from pki.template import NameConstraints
+from tests.factories.applications import make_team
+from tests.factories.authorities import make_root
 from tests.factories.keys import make_csr
 from tests.factories.profiles import make_profile
 from tests.unit.certificates.conftest import enrollment_of
@@ -170,3 +173,17 @@ def test_x07_a_self_signed_certificate_without_subject_is_refused_on_record(team
     assert caught.value.violations == shown
     assert [violation.code for violation in shown] == ["profile.self_signed_needs_subject"]
     assert CertificateRequest.objects.get().state == RequestState.REJECTED
+
+
+def test_x15_each_authority_is_asked_for_its_own_name_constraints(ask):
+    limits = NameConstraints(permitted=(("dns_name", "example.com"),))
+    bound = make_team("bound", authority=make_root("bound-ca", name_constraints=limits))
+
+    def found(team, name):
+        enrollment = enrollment_of(team, make_csr(name))
+        return [violation.code for violation in issuance.evaluate(enrollment).violations]
+
+    for _ in range(2):
+        assert isinstance(ask("www.example.org"), Issued)
+        assert found(bound, "www.example.com") == []
+        assert found(bound, "www.example.org") == ["certificate.name_not_permitted"]

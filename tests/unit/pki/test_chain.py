@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from pki import chain, der, extensions
+from pki import chain, constraints, der, extensions
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCertificate
 from pki.template import NameConstraints
@@ -193,6 +193,15 @@ def constrained(permitted="", excluded="", name="Constrained"):
 
 def judged(ca, names="", subject=""):
     return codes(chain.name_constraints_violations(pairs(subject), pairs(names), [ca]))
+
+
+def test_x15_one_certificate_with_constraints_makes_a_chain_constrain_names():
+    free = authority().certificate
+    for bound in (constrained("dns_name=example.com"), constrained("", "dns_name=example.com")):
+        assert constraints.constrain_names([free, bound])
+        assert constraints.constrain_names([bound, free])
+    assert not constraints.constrain_names([free])
+    assert not constraints.constrain_names([])
 
 
 OUT, IN = ["name_not_permitted"], ["name_excluded"]

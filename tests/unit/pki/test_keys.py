@@ -9,7 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pki import der, keys
-from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
+from pki.algorithms import (
+    KeyAlgorithm,
+    SignatureAlgorithm,
+    key_algorithm_of,
+    signature_algorithms_of,
+)
 from pki.findings import UnusableKey
 from tests.unit.pki.samples import key_of
 
@@ -58,6 +63,17 @@ def test_an_rsa_key_and_an_elliptic_one_do_not_stand_in_for_each_other():
         with pytest.raises(UnusableKey):
             keys.sign(key, b"data", algorithm)
         assert not keys.verify(key.public_key(), b"", b"data", algorithm)
+
+
+def test_keys_of_one_class_are_told_apart_and_others_are_none():
+    for algorithm in EVERY:
+        assert key_algorithm_of(key_of(algorithm).public_key()) == algorithm
+    for key in (
+        ec.generate_private_key(ec.SECP256K1()),
+        rsa.generate_private_key(65537, 1024),
+        x25519.X25519PrivateKey.generate(),
+    ):
+        assert key_algorithm_of(key.public_key()) is None
 
 
 @pytest.mark.parametrize("algorithm", EVERY)

@@ -1,5 +1,7 @@
 """Is a request of the usual kind recognised, and nothing that scan or library would refuse?"""
 
+import itertools
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -65,7 +67,7 @@ def require_agreement(data):
     assert all(attribute.oid.dotted_string.endswith("9.14") for attribute in request.attributes)
 
 
-@pytest.mark.parametrize("data", [USUAL, BARE, LONG, RSA])
+@pytest.mark.parametrize("data", [USUAL, BARE, LONG, RSA], ids=["usual", "bare", "long", "rsa"])
 def test_the_usual_kind_is_recognised(data):
     assert read(data) is not None
     require_agreement(data)
@@ -110,6 +112,7 @@ def test_alternative_names_may_be_critical():
         raw_csr(algorithm=ECDSA_SHA256[:1] + b"\x0c" + ECDSA_SHA256[2:] + b"\x05\x00"),
         raw_csr(spki=b"\x30\x02\x24\x00"),
     ],
+    ids=itertools.count(),  # the requests differ from run to run
 )
 def test_everything_else_is_left_to_the_long_way(data):
     assert read(data) is None
@@ -120,7 +123,7 @@ def test_ac03_longer_input_is_left_unseen():
     assert read_usual(USUAL, max_bytes=len(USUAL) - 1) is None
 
 
-@pytest.mark.parametrize("data", [USUAL, BARE])
+@pytest.mark.parametrize("data", [USUAL, BARE], ids=["usual", "bare"])
 def test_ac03_no_change_of_an_octet_gets_past_scan_and_library(data):
     for position in range(len(data)):
         for octet in {0x00, 0x01, 0x1F, 0x7F, 0x80, 0x81, 0x84, 0xFF, data[position] ^ 0x20}:

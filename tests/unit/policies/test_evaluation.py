@@ -2,15 +2,16 @@
 
 import itertools
 import timeit
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.policies.evaluation import Verdict, evaluate, violations_of
+from apps.policies.evaluation import Verdict, evaluate, hard_rules, usage_verdicts, violations_of
 from apps.policies.presets import PRESETS
-from apps.policies.rules import parse_rules
+from apps.policies.rules import UsageRule, parse_rules
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from tests.unit.policies.samples import LEAF, against, codes, dns, lasting, leaf
 
@@ -456,3 +457,33 @@ def test_evaluation_of_a_typical_leaf_takes_microseconds():
     rules = parse_rules(PRESETS["tls-server"].rules)
     best = min(timeit.repeat(lambda: evaluate(rules, LEAF), number=200, repeat=5)) / 200
     assert best < 0.001  # measured 30 us; the bound leaves room for a busy machine
+
+
+# --- what is kept -----------------------------------------------------------------------------
+
+
+def test_verdicts_kept_for_some_usages_answer_for_no_others():
+    few, more = UsageRule(allowed=("server_auth",)), UsageRule(allowed=("server_auth", "any"))
+    server, both = ("server_auth",), ("server_auth", "any")
+    for _ in range(2):
+        assert not violations_of(usage_verdicts(few, "extended_key_usages", server))
+        assert not violations_of(usage_verdicts(more, "extended_key_usages", both))
+        for section in ("key_usages", "extended_key_usages"):
+            for usages in (both, frozenset(both)):
+                (found,) = violations_of(usage_verdicts(few, section, usages))
+                assert found.field == section
+                assert found.value == "any"
+
+
+def test_a_fixed_rule_tells_keys_apart_that_ask_for_the_same_usages():
+    usages = frozenset({"key_encipherment"})
+    for _ in range(2):
+        for algorithm in KeyAlgorithm:
+            content = leaf(key_usage=usages, key_algorithm=algorithm)
+            assert ("rule.key_usage_fits" in codes(violations_of(hard_rules(content)))) != (
+                algorithm.is_rsa
+            )
+            issuing = leaf(key_usage=frozenset({"key_cert_sign"}), key_algorithm=algorithm)
+            assert "rule.key_usage_fits" in codes(violations_of(hard_rules(issuing)))
+            issuing = replace(issuing, is_ca=True)
+            assert "rule.key_usage_fits" not in codes(violations_of(hard_rules(issuing)))
