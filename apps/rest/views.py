@@ -58,7 +58,8 @@ class JsonRequest(Request):
             # What remains when the parser refuses: DRF does not let it do that twice, either.
             self._data = self._full_data = {}
             self._files = MultiValueDict()
-            self._data = self._full_data = self.parsers[0].parse(self.stream)
+            parsed = self.parsers[0].parse(self.stream, self.content_type, self.parser_context)
+            self._data = self._full_data = parsed
         return super().data
 
     def _is_plain(self) -> bool:

@@ -69,7 +69,7 @@ def _signed(signed_by: SignedBy, *along: Along) -> Callable[[_Handler], _Handler
             try:
                 _require_method(request, "POST")
                 signed = authenticate(request, application, profile, signed_by, names, *along)
-                if request.GET and "cursor" in request.GET:
+                if request.META.get("QUERY_STRING") and "cursor" in request.GET:
                     names["cursor"] = request.GET["cursor"]
                 response = handler(signed, **names)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
