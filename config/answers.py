@@ -7,6 +7,9 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 
+# What a field of an answer tells: the client something, its length, or nothing it may tell.
+_PLAIN, _LENGTH, _UNUSUAL = range(3)
+
 
 class Answer(wsgi.Response):
     """An answer whose head is checked and written in few steps."""
@@ -16,15 +19,14 @@ class Answer(wsgi.Response):
 
         Anything unusual is left to gunicorn, which knows what to leave out, and what to say.
         """
-        taken = _checked(headers)
-        if taken is None:
+        checked = _checked(headers)
+        if checked is None:
             super().process_headers(headers)
             return
-        for field in taken:
-            name, value = field
-            if len(name) == len("content-length") and name.lower() == "content-length":
-                self.response_length = int(value)
-            self.headers.append(field)
+        taken, length = checked
+        self.headers += taken
+        if length is not None:
+            self.response_length = length
 
     def default_headers(self) -> list[str]:
         """Return the status line and the fields that the server adds."""
@@ -46,31 +48,33 @@ class Answer(wsgi.Response):
         return lines
 
 
-def _checked(headers: Any) -> list[tuple[str, str]] | None:
-    """Return the fields of an answer, or ``None`` if one is unusual or wrong."""
+def _checked(headers: Any) -> tuple[list[tuple[str, str]], int | None] | None:
+    """Return the fields of an answer and its length; ``None`` if one is unusual or wrong."""
     if type(headers) is not list:
         return None
     taken = []
+    length = None
     try:
         for name, value in headers:
-            if not _is_usual(name):
+            kind = _kind(name)
+            if kind == _LENGTH and value.isdecimal():
+                length = int(value)
+            elif kind != _PLAIN:
                 return None
             taken.append((name, value.strip(" \t")))
         # All at once: what is allowed in each value is a class of characters.
         values = "".join([value for _, value in headers])
     except (TypeError, ValueError, AttributeError):
         return None
-    return taken if wsgi.HEADER_VALUE_RE.fullmatch(values) else None
+    return (taken, length) if wsgi.HEADER_VALUE_RE.fullmatch(values) else None
 
 
 @lru_cache(maxsize=256)
-def _is_usual(name: str) -> bool:
-    """Tell whether a field of this name is for the client, and not about the connection."""
-    return (
-        isinstance(name, str)
-        and wsgi.TOKEN_RE.fullmatch(name) is not None
-        and not util.is_hoppish(name)
-    )
+def _kind(name: str) -> int:
+    """Tell what a field of this name is about."""
+    if not isinstance(name, str) or not wsgi.TOKEN_RE.fullmatch(name) or util.is_hoppish(name):
+        return _UNUSUAL
+    return _LENGTH if name.lower() == "content-length" else _PLAIN
 
 
 _dated = (0, "")

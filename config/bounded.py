@@ -94,6 +94,7 @@ class _Bounded:
         self._send_all(data, *flags)
 
     def _send_all(self, data: Any, *flags: int) -> None:
+        """Write all of it before the bound is over, however many calls that takes."""
         until = time.monotonic() + SEND_S
         while data:
             sent = self._until(until, select.POLLOUT, super().send, data, *flags)  # type: ignore[misc]
@@ -103,8 +104,10 @@ class _Bounded:
         """Write a file behind what is held."""
         self.release()
         super().settimeout(SEND_S)  # type: ignore[misc]
-        sent: int = super().sendfile(*args, **options)  # type: ignore[misc]
-        self.settimeout(0.0)
+        try:
+            sent: int = super().sendfile(*args, **options)  # type: ignore[misc]
+        finally:
+            self.settimeout(0.0)
         return sent
 
     def hold(self) -> None:
@@ -192,6 +195,8 @@ class BoundedThreadWorker(ThreadWorker):
         gc.freeze()
         gc.set_threshold(*_GARBAGE)
         self.cfg.__dict__.update({name: one.get() for name, one in self.cfg.settings.items()})
+        # Our sockets shake hands in their own way, in the thread that takes them.
+        self.cfg.__dict__["do_handshake_on_connect"] = False
         super().init_process()
 
     def enqueue_req(self, conn: TConn) -> None:

@@ -160,8 +160,8 @@ class Connection(TConn):
             return
         super().init()
         plain = type(self.parser) is RequestParser and self.cfg.proxy_protocol == "off"
-        # What a trusted proxy may say about scheme and client is for gunicorn to believe; the
-        # list of those is the same for everything.
+        # What a trusted proxy may say about scheme and client is for gunicorn to believe. It has
+        # one list of those, which this function reads.
         if plain and not peer_trusted_for_h2c(self.cfg, self.client):
             self.parser = OrdinaryParser(self.cfg, self.sock, self.client)
 
@@ -179,7 +179,7 @@ class Connection(TConn):
             self._frame["wsgi.errors"] = _Errors(self.cfg)
         return resp, environ
 
-    def _next(self, req: "OrdinaryRequest", frame: dict[str, Any]) -> tuple[Answer, dict[str, Any]]:
+    def _next(self, req: OrdinaryRequest, frame: dict[str, Any]) -> tuple[Answer, dict[str, Any]]:
         resp = Answer(req, self.sock, self.cfg)
         path = req.path
         environ = frame.copy()

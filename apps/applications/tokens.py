@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework.authentication import get_authorization_header
+from rest_framework.exceptions import APIException
 from rest_framework.exceptions import AuthenticationFailed as InvalidCredentials
 from rest_framework.request import Request
 
@@ -20,8 +21,8 @@ from apps import clock
 from apps.accounts.models import AccountKind, User
 from apps.applications.epoch import Kept
 from apps.applications.models import ApiToken
-from apps.errors import AuthenticationFailed, RateLimited
-from apps.principals import Assumption, Principal, ProductRole, Scope
+from apps.errors import AuthenticationFailed, RateLimited, SealwrightError
+from apps.principals import Assumption, Principal, ProductRole, Scope, Unconfirmed
 from apps.rest import throttle, trace
 from apps.statements.lookups import TEXT, RowLookup
 
@@ -89,8 +90,8 @@ def confirmed(request: Request, act: Callable[[], _Answer]) -> _Answer:
     """Run an act; once more with the token looked up, where nothing has confirmed it meanwhile.
 
     Views that may be asked on an assumption (``may_assume``) have to run within this. An act that
-    ends unconfirmed, be it well or with an error, has written nothing (``audit.record`` sees to
-    that), and what it came to is thrown away.
+    ends unconfirmed, be it well or refused, has written nothing (``audit.record`` sees to that),
+    and what it came to is thrown away.
 
     Raises:
         InvalidCredentials: the token that was remembered is no longer good.
@@ -100,7 +101,7 @@ def confirmed(request: Request, act: Callable[[], _Answer]) -> _Answer:
         return act()
     try:
         answer = act()
-    except Exception:
+    except (Unconfirmed, SealwrightError, APIException):
         if not assumption.is_open:
             raise
     else:

@@ -96,12 +96,12 @@ class Holds:
     @property
     def shape(self) -> str:
         """Return PostgreSQL's query for it, which finds a row where it holds."""
-        query, _, _ = self.lookup.compiled(())
+        query = self.lookup.compiled().sql
         return f"SELECT 1 FROM ({query}) AS found (value) WHERE found.value = %s::text"  # noqa: S608 - Django's own SQL
 
     def values(self, _vendor: str) -> list[Any]:
         """Return the values for its slots."""
-        return [*self.lookup.compiled(())[1], self.value]
+        return [*self.lookup.compiled().bound((), execution.here()), self.value]
 
     def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
         """Append the values as they travel to a prepared statement, see ``Change.bind``."""
