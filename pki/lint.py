@@ -39,6 +39,14 @@ _EMPTY_NAME = b"\x30\x00"
 # Stands where the signature will: a BIT STRING.
 _PLACEHOLDER = der.encode(der.BIT_STRING, b"\0" * 65)
 _CACHED = 512
+# What the library raises on extensions that it cannot make sense of.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _KNOWN_SIGNATURES = known_signature_identifiers()
 _ALLOWED_EXTENSIONS = frozenset(
     {
@@ -97,7 +105,7 @@ def _lint(
     try:
         specimen = take_apart(certificate, tbs_der, algorithm_der, above)
         rules = _OWN_RULES if _are_shared_sound(specimen) else _RULES
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.InvalidVersion) as error:
+    except _UNREADABLE as error:
         return (_broken("unreadable", "certificate", f"The certificate cannot be read: {error}"),)
     if certificate.version != x509.Version.v3:
         return (_broken("x01", "version", "The version is not 3."),)

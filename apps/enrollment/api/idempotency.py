@@ -36,7 +36,7 @@ from pki.findings import Violation
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
 KEPT = timedelta(hours=24)
-_META_KEY = HttpHeaders.to_wsgi_name(HEADER)
+META_KEY = HttpHeaders.to_wsgi_name(HEADER)
 _TAKEN_OVER_AFTER = timedelta(minutes=2)
 # The request may be on record and be finished by the reconciler.
 _FAULTS = (UpstreamUnavailable, UpstreamRejected)
@@ -76,7 +76,7 @@ def once(
         IdempotencyConflict: the first call still runs.
     """
     # ``request.headers`` would copy all of them first.
-    key = request.META.get(_META_KEY)
+    key = request.META.get(META_KEY)
     if key is None:
         return work(Attempt())
     if not _FORM.fullmatch(key):

@@ -16,7 +16,7 @@ from apps.certificates.models import Certificate, CertificateRequest, Enrollment
 from apps.certificates.signing import Issued
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
-from apps.enrollment.api.idempotency import HEADER, Attempt, once
+from apps.enrollment.api.idempotency import META_KEY, Attempt, once
 from apps.enrollment.api.rights import require_requesting
 from apps.enrollment.api.schema import (
     CertificateDetailSchema,
@@ -89,7 +89,7 @@ class CertificateRequestsView(ApiView):
 
     def may_assume(self, request: Request) -> bool:
         """Tell whether the certificate's own first write may confirm a remembered token."""
-        return request.method == "POST" and HEADER not in request.headers
+        return request.method == "POST" and META_KEY not in request.META
 
     @extend_schema(
         operation_id="certificate_requests_list",

@@ -471,6 +471,14 @@ def test_x16_a_san_of_any_bytes_is_judged_the_same_from_bytes_and_by_the_library
     with_extension("san", extensions.wrap(x509.UnrecognizedExtension(oid, bytes(value))))
 
 
+def test_x16_a_kind_of_name_that_the_library_does_not_know_is_unreadable():
+    oid = x509.SubjectAlternativeName.oid
+    value = bytes.fromhex("3004a3023000")  # x400Address
+    draft = Draft()
+    draft.extensions["san"] = extensions.wrap(x509.UnrecognizedExtension(oid, value))
+    assert draft.findings() == ["unreadable"]
+
+
 # --- before anything is signed ----------------------------------------------------------------
 
 
