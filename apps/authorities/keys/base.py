@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from django.db import connection
-
 from apps.authorities.models import Key
 from apps.errors import UpstreamRejected
+from apps.statements import execution
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 
 _SIGNATURES_OF = {
@@ -79,6 +78,6 @@ def refuse_in_transaction() -> None:
     Raises:
         RuntimeError: a transaction is open.
     """
-    for block in connection.atomic_blocks:
-        if not block._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001 - Django's own mark of test-case transactions
+    for block in execution.here().atomic_blocks:
+        if not block._from_testcase:  # noqa: SLF001 - Django's own mark of test-case transactions
             raise RuntimeError("keys are not used inside a transaction")
