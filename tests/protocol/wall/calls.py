@@ -62,10 +62,12 @@ class Answer:
         """Return the answer without what is the request's own: its instance, and ``values``."""
 
         def masked(text: str) -> str:
+            # First, because a number may occur in it by chance.
+            text = _INSTANCE.sub("*", text)
             for value in sorted(map(str, values), key=len, reverse=True):
                 if len(value) > _TOO_SHORT:
                     text = text.replace(value, "*")
-            return _INSTANCE.sub("*", text)
+            return text
 
         body = self.body.decode("utf-8", "replace")
         headers = {k: masked(v) for k, v in self.headers.items() if k not in _OWN_HEADERS}
