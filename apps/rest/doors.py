@@ -19,8 +19,7 @@ from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, resolve
 
-from apps.rest import trace
-from apps.rest.middleware import TRACE_HEADER, TRACE_KEY, refusal_of
+from apps.rest.middleware import refusal_of, trace_requests
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
 _MAX_HOSTS = 64
@@ -34,7 +33,7 @@ def machine_doors(get_response: _Handler) -> _Handler:
     hosts are checked, missing slashes redirected, lengths declared. Exceptions become the
     URLconf's error answers, as everywhere.
     """
-    answer = _answer_of(_view)
+    answer = trace_requests(_answer_of(_view))
     plain, secure = _headers(secure=False), _headers(secure=True)
 
     def middleware(request: HttpRequest) -> HttpResponse:
@@ -42,18 +41,13 @@ def machine_doors(get_response: _Handler) -> _Handler:
             return get_response(request)
         # What cannot be read gives no rights. Django parses cookies at first use, from here.
         request.META.pop("HTTP_COOKIE", None)
-        token = trace.begin(request.META.get(TRACE_KEY, ""))
-        try:
-            response = answer(request)
-            named = {TRACE_HEADER.lower(): (TRACE_HEADER, trace.current())}
-        finally:
-            trace.end(token)
+        response = answer(request)
         response.cookies.clear()
         # Those that the answer has already stay as they are. Set one by one, each would be looked
         # at for its encoding, a dozen times a request.
         headers = response.headers
         ours = secure if request.is_secure() else plain
-        headers._store = ours | headers._store | named  # noqa: SLF001
+        headers._store = ours | headers._store  # noqa: SLF001
         # For the server. Django would look for each of them by its name in lower case.
         vars(response)["items"] = headers._store.values  # noqa: SLF001
         return response

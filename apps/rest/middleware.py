@@ -13,7 +13,7 @@ from apps.rest import trace
 from apps.rest.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
-TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
+_TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -25,7 +25,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         # ``request.headers`` would copy all of them first.
-        token = trace.begin(request.META.get(TRACE_KEY, ""))
+        token = trace.begin(request.META.get(_TRACE_KEY, ""))
         try:
             response = get_response(request)
             response.headers[TRACE_HEADER] = trace.current()
