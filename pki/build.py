@@ -108,7 +108,7 @@ def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
         serial_number,
         issuer.subject_der,
         encoded_subject(leaf.subject),
-        extensions.encoded_subject_key_identifier(leaf.public_key_der),
+        extensions.encoded_key_identifier(keys.key_identifier(leaf.public_key_der)),
         issuer.authority_extension,
         _leaf_extensions(leaf),
         issuer.publication_extensions,
@@ -124,7 +124,7 @@ def self_signed_leaf_tbs(leaf: Leaf, *, serial_number: int) -> bytes:
     if not leaf.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
     subject = encoded_subject(leaf.subject)
-    ski = extensions.encoded_subject_key_identifier(leaf.public_key_der)
+    ski = extensions.encoded_key_identifier(keys.key_identifier(leaf.public_key_der))
     return _tbs(leaf, serial_number, subject, subject, ski, _leaf_extensions(leaf))
 
 
@@ -189,12 +189,6 @@ def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature:
     return der.encode(
         der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
     )
-
-
-def signature_identifier(tbs_der: bytes) -> bytes:
-    """Return the DER of ``TBSCertificate.signature``."""
-    element = der.element_at(tbs_der, chain.signature_offset(tbs_der))
-    return tbs_der[element.start : element.end]
 
 
 def known_signature_identifiers() -> frozenset[bytes]:

@@ -26,7 +26,7 @@ from cryptography.x509.oid import AttributeOID, ExtensionOID, SignatureAlgorithm
 from pki import der, der_guard, extensions, keys
 from pki.addresses import visible
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
-from pki.encoded_names import read_encoded_subject
+from pki.encoded_names import MAX_ALT_NAMES, read_encoded_subject
 from pki.findings import PkiError, UnusableCSR, UnusableKey, UnusableName, Violation
 from pki.names import canonical_san, san_pair, subject_violations, x509_name
 from pki.template import KEY_USAGES, TypeValue
@@ -35,8 +35,6 @@ from pki.usual_csr import UsualRequest, read_usual
 MAX_BYTES = 32 * 1024
 # Base64 with line ends needs at most 3/2 of that.
 MAX_PEM_BYTES = MAX_BYTES * 3 // 2
-# Far above what policy allows; bounds the work that one request can cause.
-MAX_ALT_NAMES = 250
 
 _T = TypeVar("_T")
 _PEM = re.compile(

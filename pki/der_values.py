@@ -14,8 +14,6 @@ from pki.algorithms import SignatureAlgorithm
 
 BOOLEAN_TRUE = b"\x01\x01\xff"
 OCTET_STRING = 0x04
-UTC_TIME = 0x17
-GENERALIZED_TIME = 0x18
 
 # RFC 5280 section 4.1.2.5: two-digit years mean 1950 to 2049.
 _UTC_TIME_YEARS = range(1950, 2050)

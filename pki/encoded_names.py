@@ -24,19 +24,18 @@ _ATTRIBUTES = {object_identifier(attribute_oid(name)): name for name in SUBJECT_
 _PRINTABLE_STRING = 0x13
 _PRINTABLE = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*", re.ASCII)
 _PLAIN_STRINGS = dict.fromkeys((0x0C, 0x13, 0x16), "utf-8")
-_SAN = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
+SUBJECT_ALT_NAME = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
 _EXTENSION_REQUEST = object_identifier("1.2.840.113549.1.9.14")
 # GeneralName alternatives that are texts (RFC 5280 section 4.2.1.6), and the one that is not.
-_TEXT_NAMES = {0x81: "email", 0x82: "dns_name", 0x86: "uri"}
-_IP_ADDRESS = 0x87
-_SET = 0x31
+TEXT_NAMES = {0x81: "email", 0x82: "dns_name", 0x86: "uri"}
+IP_ADDRESS = 0x87
 # Where an RDN of less than 128 octets has its attribute's type.
 _IN_RDN = 4
 _LONG_FORM = 0x80
 _MAX_HEADER = 6
 _CACHED = 512
-# More names are the library's to read: it is quicker with many, and nobody certifies them.
-_MAX_ALT_NAMES = 250
+MAX_ALT_NAMES = 250
+"""Far above what policy allows; bounds the work that one request can cause. More are not read here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def plain_subject(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | 
             string = offset + _IN_RDN + 2 + data[offset + _IN_RDN + 1]
             text, after = string + 2, offset + 2 + size
             if (
-                data[offset] != _SET
+                data[offset] != der.SET
                 or data[offset + 2] != der.SEQUENCE
                 or data[offset + 3] != size - 2
                 or size >= _LONG_FORM
@@ -96,8 +95,8 @@ def plain_subject(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | 
 
 def has_alt_names(extension: bytes) -> bool:
     """Tell whether an Extension, DER, is a subjectAltName."""
-    length = extension[1]
-    return extension.startswith(_SAN, 2 if length < 0x80 else length - 0x7E)  # noqa: PLR2004 - after a short or long length, X.690 section 8.1.3
+    content, _ = der.bounds(extension)
+    return extension.startswith(SUBJECT_ALT_NAME, content)
 
 
 def read_encoded_alt_names(extension: bytes) -> AlternativeNames | None:
@@ -144,14 +143,14 @@ def _plain_names(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | N
     try:
         while offset < end:
             tag, size = data[offset], data[offset + 1]
-            if size >= _LONG_FORM or len(found) == _MAX_ALT_NAMES:
+            if size >= _LONG_FORM or len(found) == MAX_ALT_NAMES:
                 return None
             content = data[offset + 2 : offset + 2 + size]
             offset += 2 + size
-            if tag == _IP_ADDRESS:
+            if tag == IP_ADDRESS:
                 found.append(("ip_address", str(ipaddress.ip_address(content))))
             else:
-                found.append((_TEXT_NAMES[tag], str(content, "ascii")))
+                found.append((TEXT_NAMES[tag], str(content, "ascii")))
     except (IndexError, KeyError, ValueError):
         return None
     return tuple(found) if offset == end else None
@@ -163,12 +162,12 @@ def _plain_names(data: bytes, start: int, end: int) -> tuple[TypeValue, ...] | N
 _Layers = tuple[tuple[int, bytes], ...]
 
 _NAMES: _Layers = ((der_values.OCTET_STRING, b""), (der.SEQUENCE, b""))
-_EXTENSION: _Layers = ((der.SEQUENCE, _SAN), *_NAMES)
-_CRITICAL: _Layers = ((der.SEQUENCE, _SAN + der_values.BOOLEAN_TRUE), *_NAMES)
+_EXTENSION: _Layers = ((der.SEQUENCE, SUBJECT_ALT_NAME), *_NAMES)
+_CRITICAL: _Layers = ((der.SEQUENCE, SUBJECT_ALT_NAME + der_values.BOOLEAN_TRUE), *_NAMES)
 _ATTRIBUTE: _Layers = (
     (der.CONTEXT_0, b""),
     (der.SEQUENCE, _EXTENSION_REQUEST),
-    (_SET, b""),
+    (der.SET, b""),
     (der.SEQUENCE, b""),
 )
 

@@ -51,9 +51,9 @@ def subject_key_identifier(spki_der: bytes) -> AnyExtension:
     return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
 
 
-def encoded_subject_key_identifier(spki_der: bytes) -> bytes:
-    """Return the same Extension, DER."""
-    return _SKI_BEFORE_DIGEST + keys.key_identifier(spki_der)
+def encoded_key_identifier(key_identifier: bytes) -> bytes:
+    """Return the Extension with a SKI of 20 octets, DER."""
+    return _SKI_BEFORE_DIGEST + key_identifier
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:

@@ -114,6 +114,11 @@ def load_public_key(data: bytes) -> PublicKeyTypes:
         raise UnusableKey([_unreadable("public_key")]) from error
 
 
+def is_plain_point(spki_der: bytes) -> bool:
+    """Tell whether one SubjectPublicKeyInfo is written as we do it for a NIST curve, but the point."""
+    return spki_der.startswith(_UNCOMPRESSED)
+
+
 @lru_cache(maxsize=_CACHED)
 def own_encoding(data: bytes) -> bytes:
     """Return a SubjectPublicKeyInfo as we write it: another form of the same key becomes ours.
@@ -122,7 +127,7 @@ def own_encoding(data: bytes) -> bytes:
         UnusableKey: the DER is no public key that the library knows.
     """
     key = load_public_key(data)
-    return data if data.startswith(_UNCOMPRESSED) else public_key_to_der(key)
+    return data if is_plain_point(data) else public_key_to_der(key)
 
 
 def spki_sha256(spki_der: bytes) -> str:

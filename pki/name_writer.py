@@ -7,15 +7,13 @@ some fifty calls for one name.
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from cryptography.x509.oid import ExtensionOID
-
 from pki import der
 from pki.der_values import extension, object_identifier
+from pki.encoded_names import IP_ADDRESS, SUBJECT_ALT_NAME, TEXT_NAMES
 from pki.findings import UnusableName
 from pki.names import attribute_oid, subject_violations
 from pki.template import SUBJECT_ATTRIBUTES, TypeValue
 
-_SET = 0x31
 _UTF8_STRING, _PRINTABLE_STRING, _IA5_STRING = 0x0C, 0x13, 0x16
 # Attributes whose types are not DirectoryStrings (RFC 5280 appendix A.1).
 _STRING_TYPES = {
@@ -28,10 +26,7 @@ _ATTRIBUTES = {
     name: (object_identifier(attribute_oid(name)), _STRING_TYPES.get(name, _UTF8_STRING))
     for name in SUBJECT_ATTRIBUTES
 }
-# GeneralName alternatives (RFC 5280 section 4.2.1.6).
-_TEXT_NAMES = {"email": 0x81, "dns_name": 0x82, "uri": 0x86}
-_IP_ADDRESS = 0x87
-_SAN = object_identifier(ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string)
+_TAGS = {name: tag for tag, name in TEXT_NAMES.items()}
 
 
 def encoded_subject(pairs: Sequence[TypeValue]) -> bytes:
@@ -47,7 +42,7 @@ def encoded_subject(pairs: Sequence[TypeValue]) -> bytes:
     for attribute, value in pairs:
         oid, string_type = _ATTRIBUTES[attribute]
         text = der.encode(string_type, value.encode())
-        names.append(der.encode(_SET, der.encode(der.SEQUENCE, oid, text)))
+        names.append(der.encode(der.SET, der.encode(der.SEQUENCE, oid, text)))
     return der.encode(der.SEQUENCE, *names)
 
 
@@ -60,7 +55,7 @@ def encoded_alt_names(pairs: Iterable[TypeValue], *, critical: bool) -> bytes:
     names = []
     for kind, value in pairs:
         if kind == "ip_address":
-            names.append(der.encode(_IP_ADDRESS, ipaddress.ip_address(value).packed))
+            names.append(der.encode(IP_ADDRESS, ipaddress.ip_address(value).packed))
         else:
-            names.append(der.encode(_TEXT_NAMES[kind], value.encode("ascii")))
-    return extension(_SAN, der.encode(der.SEQUENCE, *names), critical=critical)
+            names.append(der.encode(_TAGS[kind], value.encode("ascii")))
+    return extension(SUBJECT_ALT_NAME, der.encode(der.SEQUENCE, *names), critical=critical)

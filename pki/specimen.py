@@ -11,11 +11,9 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
-from cryptography.x509.oid import ExtensionOID
 
-from pki import chain, der, der_values, extensions, keys
+from pki import chain, der, extensions, keys
 from pki.algorithms import KeyAlgorithm, key_algorithm_of
-from pki.der_values import object_identifier
 from pki.encoded_names import (
     AlternativeNames,
     has_alt_names,
@@ -33,11 +31,6 @@ SIGNATURE, ISSUER, VALIDITY, SUBJECT, SPKI = 2, 3, 4, 5, 6
 EXTENSIONS_TAG = 0xA3
 
 _CACHED = 512
-_SKI_SIZE = 20
-_SKI_HEAD = der_values.extension(
-    object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
-    der.encode(der_values.OCTET_STRING, bytes(_SKI_SIZE)),
-)[:-_SKI_SIZE]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,7 +168,7 @@ def _plain_extensions(
     """
     if field[0] != EXTENSIONS_TAG:
         return None
-    own = _SKI_HEAD + key_identifier
+    own = extensions.encoded_key_identifier(key_identifier)
     shared = der.split(der.content(field))
     if shared.count(own) != 1:
         return None

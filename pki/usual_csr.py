@@ -8,9 +8,9 @@ looks different is no error here; ``csr`` reads it the long way.
 
 from typing import NamedTuple
 
-from pki import der, der_guard
+from pki import der, der_guard, keys
 from pki.algorithms import SignatureAlgorithm
-from pki.der_values import algorithm_identifier, header, object_identifier
+from pki.der_values import algorithm_identifier, header
 from pki.encoded_names import plain_alt_names_asked, plain_subject
 from pki.template import TypeValue
 
@@ -22,19 +22,6 @@ _ALGORITHMS = {
     for algorithm in SignatureAlgorithm
     if algorithm.hash is not None
 }
-
-
-def _point(curve: str, coordinate: int) -> tuple[bytes, int]:
-    """Return how an uncompressed point begins (RFC 5480 section 2), and its size in octets."""
-    kind = der.encode(
-        der.SEQUENCE, object_identifier("1.2.840.10045.2.1"), object_identifier(curve)
-    )
-    point = der.encode(der.BIT_STRING, b"\x00\x04", bytes(2 * coordinate))
-    whole = der.encode(der.SEQUENCE, kind, point)
-    return whole[: -2 * coordinate], len(whole)
-
-
-_POINTS = (_point("1.2.840.10045.3.1.7", 32), _point("1.3.132.0.34", 48))  # P-256, P-384
 
 
 class UsualRequest(NamedTuple):
@@ -126,8 +113,6 @@ def _sound_key(spki: bytes) -> bytes:
     Raises:
         PkiError: the scan refuses it.
     """
-    for head, size in _POINTS:
-        if len(spki) == size and spki.startswith(head):
-            return spki
-    der_guard.scan(spki, max_bytes=len(spki))
+    if not keys.is_plain_point(spki):
+        der_guard.scan(spki, max_bytes=len(spki))
     return spki

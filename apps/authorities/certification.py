@@ -32,7 +32,6 @@ from pki.template import NameConstraints
 from pki.validity import validity_window
 
 logger = logging.getLogger(__name__)
-_SPECIMEN_SIGNATURE = bytes(64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -76,8 +75,8 @@ def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | Non
         )
     except PkiError as error:
         raise InvalidInput(error.violations) from error
-    specimen = _assembled(tbs_der, content.signature_algorithm, _SPECIMEN_SIGNATURE)
-    findings = lint.lint_certificate(specimen, issuer=issuer.issuer.certificate if issuer else None)
+    above = issuer.above if issuer else None
+    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, above=above)
     if findings:
         raise InvalidInput(findings)
     return Plan(content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer)

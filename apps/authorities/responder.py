@@ -349,7 +349,6 @@ def _content(handle: IssuerHandle, key: Key) -> ResponderCertificate:
 
 
 def _lint(handle: IssuerHandle, tbs_der: bytes, algorithm: SignatureAlgorithm) -> None:
-    specimen = x509.load_der_x509_certificate(build.assemble(tbs_der, algorithm, bytes(64)))
-    findings = lint.lint_certificate(specimen, issuer=handle.issuer.certificate)
+    findings = lint.lint_tbs(tbs_der, algorithm, above=handle.above)
     if findings:
         raise PkiError(findings)

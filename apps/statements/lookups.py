@@ -172,7 +172,6 @@ class RowLookup(Generic[_Row]):
         related: Sequence[str] = (),
         **slots: "Field[Any, Any]",
     ) -> None:
-        self._model = model
         self._parts = [_Part.of(model, path) for path in ("", *related)]
         columns = [name for part in self._parts for name in part.columns]
         self._lookup = Lookup(lambda **s: query(**s).values_list(*columns), **slots)

@@ -12,7 +12,7 @@ from apps.profiles.defaults import Wish
 from apps.rest.naming import read_subject, read_typed_name
 from apps.rest.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.csr import MAX_ALT_NAMES
+from pki.encoded_names import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, TypeValue
 
 _MAX_CSR_TEXT = 65_536

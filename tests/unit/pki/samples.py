@@ -7,7 +7,7 @@ from functools import cache
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from pki import build, der, keys, serials
+from pki import build, chain, der, keys, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.der_values import algorithm_identifier
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
@@ -94,9 +94,15 @@ def signed(tbs: bytes, by: Authority | PrivateKeyTypes) -> x509.Certificate:
     )
 
 
+def signature_identifier(tbs: bytes) -> bytes:
+    """Return the DER of ``TBSCertificate.signature``."""
+    element = der.element_at(tbs, chain.signature_offset(tbs))
+    return tbs[element.start : element.end]
+
+
 def algorithm_in(tbs: bytes) -> SignatureAlgorithm:
     """Return the signature algorithm that a TBS names."""
-    identifier = build.signature_identifier(tbs)
+    identifier = signature_identifier(tbs)
     return next(a for a in SignatureAlgorithm if algorithm_identifier(a) == identifier)
 
 

@@ -17,7 +17,16 @@ from pki.algorithms import (
 )
 from pki.findings import UnusableCertificate, UnusableName
 from pki.template import NameConstraints, Publication
-from tests.unit.pki.samples import NOW, Authority, authority, issue, key_of, leaf_of, signed
+from tests.unit.pki.samples import (
+    NOW,
+    Authority,
+    authority,
+    issue,
+    key_of,
+    leaf_of,
+    signature_identifier,
+    signed,
+)
 
 EVERY = list(KeyAlgorithm)
 
@@ -70,7 +79,7 @@ def test_the_signed_bytes_are_exactly_the_tbs():
 def test_x03_the_outer_algorithm_is_copied_and_must_be_the_right_one():
     tbs = build.leaf_tbs(leaf_of(), serial_number=7, issuer=authority().issuer)
     whole = build.assemble(tbs, SignatureAlgorithm.ECDSA_SHA256, b"sig")
-    assert whole.count(build.signature_identifier(tbs)) == 2
+    assert whole.count(signature_identifier(tbs)) == 2
     assert whole.endswith(der.encode(der.BIT_STRING, b"\0sig"))
     with pytest.raises(ValueError, match="ecdsa-sha384"):
         build.assemble(tbs, SignatureAlgorithm.ECDSA_SHA384, b"sig")
@@ -81,7 +90,7 @@ def test_x03_rsa_carries_null_parameters_and_nothing_else_does(algorithm):
     tbs = build.leaf_tbs(
         leaf_of(signature_algorithm=algorithm), serial_number=7, issuer=authority().issuer
     )
-    identifier = build.signature_identifier(tbs)
+    identifier = signature_identifier(tbs)
     assert identifier in build.known_signature_identifiers()
     assert identifier.endswith(b"\x05\x00") == algorithm.value.startswith("rsa-")
 

@@ -15,7 +15,7 @@ from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.der_values import algorithm_identifier
 from pki.names import x509_name
 from pki.template import NameConstraints
-from tests.unit.pki.samples import NOW, authority, issue, key_of, leaf_of
+from tests.unit.pki.samples import NOW, authority, issue, key_of, leaf_of, signature_identifier
 
 CODE = "lint."
 
@@ -114,7 +114,7 @@ def test_x01_version_one_is_found():
     fields = list(der.children(tbs, der.element_at(tbs)))
     bare = der.encode(der.SEQUENCE, *(tbs[f.start : f.end] for f in fields[1:7]))
     data = der.encode(
-        der.SEQUENCE, bare, build.signature_identifier(tbs), der.encode(der.BIT_STRING, b"\0\0")
+        der.SEQUENCE, bare, signature_identifier(tbs), der.encode(der.BIT_STRING, b"\0\0")
     )
     found = judged(x509.load_der_x509_certificate(data), authority().certificate)
     assert found == ["x01"]
