@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
@@ -105,6 +106,7 @@ def verify_made(
     issuer_certificate: x509.Certificate,
     *,
     issuer_name: bytes,
+    issuer_key: PublicKeyTypes,
     tbs_der: bytes,
     signature_algorithm: SignatureAlgorithm,
 ) -> None:
@@ -114,6 +116,7 @@ def verify_made(
         certificate: made of ``tbs_der``, which names ``signature_algorithm``.
         issuer_certificate: of the authority that signed.
         issuer_name: ``subject_bytes`` of that certificate.
+        issuer_key: its public key, which the library would load anew each time.
         tbs_der: the bytes that were signed.
         signature_algorithm: what they were signed with.
 
@@ -123,9 +126,8 @@ def verify_made(
     name_offset = signature_offset(tbs_der) + len(algorithm_identifier(signature_algorithm))
     if not tbs_der.startswith(issuer_name, name_offset):
         raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
-    public_key, signature = issuer_certificate.public_key(), certificate.signature
     try:
-        verifies = keys.verify(public_key, signature, tbs_der, signature_algorithm)
+        verifies = keys.verify(issuer_key, certificate.signature, tbs_der, signature_algorithm)
     except _NO_SIGNATURE:
         verifies = False
     if not verifies:

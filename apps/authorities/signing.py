@@ -160,6 +160,7 @@ def sign_tbs(
             x509.load_der_x509_certificate(der),
             handle.issuer.certificate,
             issuer_name=handle.issuer.subject_der,
+            issuer_key=handle.issuer.public_key,
             tbs_der=tbs_der,
             signature_algorithm=signature_algorithm,
         )

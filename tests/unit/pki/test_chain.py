@@ -353,6 +353,7 @@ def test_x20_what_was_just_made_is_verified_as_what_is_read_later(algorithm):
             made,
             issuer.certificate,
             issuer_name=chain.subject_bytes(issuer.certificate),
+            issuer_key=issuer.certificate.public_key(),
             tbs_der=made.tbs_certificate_bytes,
             signature_algorithm=signature,
         ) == refusal(chain.verify_issued, made, issuer.certificate)
@@ -383,6 +384,7 @@ def test_x20_bytes_that_name_another_algorithm_than_they_were_signed_with_do_not
         certificate,
         above.certificate,
         issuer_name=chain.subject_bytes(above.certificate),
+        issuer_key=above.certificate.public_key(),
         tbs_der=certificate.tbs_certificate_bytes,
         signature_algorithm=default_signature_algorithm(KeyAlgorithm.EC_P384),
     )
