@@ -23,6 +23,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from config import memory
 from config.answers import Answer
 from config.ordinary import Connection
 
@@ -38,6 +39,8 @@ NEXT_MS = 5
 """How long a spare thread stays with a kept connection, whose next request may follow at once."""
 _GARBAGE = (20_000, 20, 20)
 """After how many new containers the garbage collector looks; Python's own: 700, 10, 10."""
+_WARM = 50
+"""After how many requests a process has loaded nearly all that it will use."""
 _RECORD = 16 * 1024
 """What fits into one TLS record."""
 
@@ -183,6 +186,7 @@ class BoundedThreadWorker(ThreadWorker):
         super().__init__(*args, **options)
         self._lock = threading.Lock()
         self._taken = 0  # connections that are with a thread, or wait for one
+        self._is_cold = True
 
     def init_process(self) -> None:
         """Start serving, with settings that are looked up quickly.
@@ -194,6 +198,7 @@ class BoundedThreadWorker(ThreadWorker):
         """
         gc.freeze()
         gc.set_threshold(*_GARBAGE)
+        memory.gather()
         self.cfg.__dict__.update({name: one.get() for name, one in self.cfg.settings.items()})
         # Our sockets shake hands in their own way, in the thread that takes them.
         self.cfg.__dict__["do_handshake_on_connect"] = False
@@ -224,6 +229,10 @@ class BoundedThreadWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: Connection) -> bool:
         """Answer one request, head and body in one piece."""
+        if self._is_cold and self.nr >= _WARM:
+            self._is_cold = False
+            # What the first requests have imported and compiled, too.
+            threading.Thread(target=memory.gather, daemon=True).start()
         conn.sock.hold()
         try:
             return self._answer(req, conn)
