@@ -38,9 +38,21 @@ GOOD, UNKNOWN = Status("good"), Status("unknown")
 
 
 def reserve_serial(
-    authority_id: UUID, serial_hex: str, tbs_sha256: str, not_after: datetime
+    authority_id: UUID,
+    serial_hex: str,
+    tbs_sha256: str,
+    not_after: datetime,
+    *,
+    request_id: UUID | None = None,
 ) -> None:
     """Write down a serial number and what is to be signed under it, before it is signed.
+
+    Args:
+        authority_id: whose serial number it is.
+        serial_hex: lower-case hex without leading zeros.
+        tbs_sha256: hexadecimal digest of the TBSCertificate.
+        not_after: end of the certificate.
+        request_id: the certificate request that it is for, if there is or will be one.
 
     Raises:
         IntegrityError: the authority has used the number; the transaction is lost (X-02 makes
@@ -52,6 +64,7 @@ def reserve_serial(
         serial_number=serial_hex,
         tbs_sha256=tbs_sha256,
         not_after=not_after,
+        request_id=request_id,
     )
 
 

@@ -25,7 +25,7 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from apps.certificates.signing import Issued, WithCertificate
+from apps.certificates.signing import Intent, Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal, Unconfirmed
 from apps.profiles.defaults import Wish
@@ -127,10 +127,14 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
+    at_once = _may_be_written_later(enrollment, intent)
     with _one_commit(request, enrollment.principal, durable=intent.must_be_durable):
         signing.reserve(request, intent)
-        _insert(request)
+        if not at_once:
+            _insert(request)
         record_acceptance(request, enrollment)
+    if at_once:
+        return signing.sign_at_once(request, intent, enrollment.principal)
     return signing.sign(request, intent, enrollment.principal, enrollment.also)
 
 
@@ -200,6 +204,23 @@ def _one_commit(
         assumption.is_open = False
 
 
+def _may_be_written_later(enrollment: Enrollment, intent: Intent) -> bool:
+    """Tell whether the request's row may come with its certificate (ADR 0012).
+
+    Not where somebody else signs, or looks for the row: the certificate's other renewals, who
+    made the key, a caller that chose the identifier, and the reconciler for self-signed ones,
+    which are in no authority's ledger.
+    """
+    return (
+        intent.issuer is not None
+        and not intent.must_be_durable
+        and enrollment.csr is not None
+        and enrollment.request_id is None
+        and enrollment.replaces is None
+        and enrollment.also is None
+    )
+
+
 def new_request(
     enrollment: Enrollment, decision: Decision, state: RequestState
 ) -> CertificateRequest:
@@ -252,6 +273,10 @@ def record_acceptance(request: CertificateRequest, enrollment: Enrollment) -> No
         principal=enrollment.principal,
         subject=request,
         application_id=request.application_id,
+        profile=str(request.profile_id),
+        profile_revision=request.profile_revision,
+        policy_version=str(request.policy_version_id),
+        method=str(request.method),
         **({} if waits else {"serial_number": request.serial_number}),
     )
 

@@ -40,8 +40,10 @@ class EnrollmentMethod(models.TextChoices):
 class CertificateRequest(models.Model):
     """One attempt to obtain a certificate through one application-profile pairing.
 
-    Written before anything is signed, so that a crash between signing and saving still
-    leaves the serial number and the exact content to be signed on record.
+    Whatever waits for somebody else is written before anything is signed, with the exact content
+    to be signed: a crash between signing and saving loses none of it. What is signed at once, by
+    a key of the very process, is written with its certificate; until then the serial number and
+    its digest are on record, in the authority's ledger (ADR 0012).
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
@@ -56,7 +58,7 @@ class CertificateRequest(models.Model):
     profile = models.ForeignKey(
         Profile, on_delete=models.PROTECT, related_name="certificate_requests"
     )
-    profile_revision = models.PositiveIntegerField()
+    profile_revision = models.IntegerField()
     policy_version = models.ForeignKey(
         PolicyVersion,
         on_delete=models.PROTECT,
@@ -166,8 +168,16 @@ class Certificate(models.Model):
         related_name="certificates",
         db_index=False,
     )
+    # The database checks each reference at each commit, at the cost of a row. It need not check
+    # those that others imply: the request holds profile and policy version, the issuer's
+    # certificate its authority.
     profile = models.ForeignKey(
-        Profile, null=True, blank=True, on_delete=models.PROTECT, related_name="certificates"
+        Profile,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="certificates",
+        db_constraint=False,
     )
     policy_version = models.ForeignKey(
         PolicyVersion,
@@ -176,6 +186,7 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="certificates",
         db_index=False,
+        db_constraint=False,
     )
     authority = models.ForeignKey(
         Authority,
@@ -184,6 +195,7 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="issued_certificates",
         db_index=False,
+        db_constraint=False,
     )
     issuer_certificate = models.ForeignKey(
         AuthorityCertificate,
@@ -255,3 +267,21 @@ class Certificate(models.Model):
     def __str__(self) -> str:
         """Name the certificate as people know it."""
         return self.common_name or self.subject or self.serial_number
+
+
+class LedgerMark(models.Model):
+    """Up to where the reconciler has compared reserved serial numbers with requests; one row."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    serial_id = models.BigIntegerField(default=0)
+
+    class Meta:
+        """There is one."""
+
+        constraints: ClassVar = [models.CheckConstraint(name="ledger_mark_only", condition=Q(id=1))]
+
+    def __str__(self) -> str:
+        """Name the place."""
+        return f"up to serial number {self.serial_id}"

@@ -1,7 +1,8 @@
 """How is an accepted request signed exactly once? Intent first, signature outside transactions.
 
-Commit 1 writes the serial number and the exact bytes to be signed; commit 2 the certificate.
-Whatever happens between the two, the reconciler finds the intent and finishes the same bytes:
+Commit 1 writes the serial number and the exact bytes to be signed, or at least their digest;
+commit 2 the certificate. Whatever happens between the two, the reconciler finds the intent and
+finishes the same bytes, or ends it where nobody could have seen a signature (``abandoned``):
 one request never yields two different certificates. Where the key is in this very process,
 commit 1 does not wait for the database's disk: commit 2 does, for both, before anybody else
 sees the signature; a database that loses the one loses the other.
@@ -9,7 +10,9 @@ sees the signature; a database that loses the one loses the other.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -28,7 +31,7 @@ from apps.certificates.models import (
     CertificateState,
     RequestState,
 )
-from apps.errors import InvalidTransition, PolicyViolation
+from apps.errors import AlreadyRevoked, InvalidTransition, PolicyViolation
 from apps.principals import Principal
 from apps.statements import writes
 from apps.statements.rows import fresh
@@ -108,7 +111,11 @@ def reserve(request: CertificateRequest, intent: Intent) -> None:
     request.signing_since = clock.now()
     if intent.issuer is not None:
         ledger.reserve_serial(
-            intent.issuer.authority_id, request.serial_number, digest, intent.leaf.not_after
+            intent.issuer.authority_id,
+            request.serial_number,
+            digest,
+            intent.leaf.not_after,
+            request_id=request.pk,
         )
 
 
@@ -132,6 +139,40 @@ def sign(
     private_key_der = key_material.of_request(request)
     certificate = signed_row(request, intent, private_key_der)
     return _store(request, certificate, private_key_der, principal, also)
+
+
+def sign_at_once(request: CertificateRequest, intent: Intent, principal: Principal) -> Issued:
+    """Sign what was reserved for a request that is not written yet, and store both (commit 2).
+
+    A process that dies in between takes request and signature with it: nobody has seen either.
+    What stays is the reserved serial number, which the reconciler ends (``abandoned``).
+
+    Args:
+        request: reserved for signing by a key of this very process.
+        intent: what was reserved.
+        principal: who asked, for the audit log.
+
+    Raises:
+        UpstreamUnavailable: the key cannot be used; the request is ``signing``, and the
+            reconciler's to finish.
+        InvalidTransition: this took so long that the reconciler has ended it, or what it belongs
+            to is gone.
+    """
+    try:
+        certificate = signed_row(request, intent)
+    except Exception:
+        writes.insert(request)
+        raise
+    states.take_over(request, states.edge(request, RequestState.ISSUED, tbs_der=b""))
+    try:
+        with writes.together():
+            writes.insert(request, certificate)
+            _record_issue(certificate, request, principal)
+    except IntegrityError as error:
+        raise InvalidTransition(
+            "Meanwhile the request was given up, or what it belongs to removed; ask again."
+        ) from error
+    return Issued(request, certificate, stored_here=True)
 
 
 def signed_row(
@@ -211,23 +252,34 @@ def give_up(request: CertificateRequest, principal: Principal, reason: str) -> N
     with transaction.atomic():
         if not states.move(request, RequestState.FAILED, failure=reason, sealed_private_key=b""):
             return
-        if request.authority is not None:
-            leaf = Leaf.from_dict(request.leaf)
+        write_off(request, principal, Leaf.from_dict(request.leaf).not_after)
+
+
+def write_off(request: CertificateRequest, principal: Principal, not_after: datetime) -> None:
+    """Revoke the serial number of a failed request and record that, in the caller's transaction.
+
+    Args:
+        request: failed, with the reason.
+        principal: who gives it up.
+        not_after: end of what was to be signed.
+    """
+    if request.authority is not None:
+        with suppress(AlreadyRevoked):
             ledger.revoke_serial(
                 request.authority,
                 request.serial_number,
                 reason=RevocationReason.UNSPECIFIED,
                 revoked_at=clock.now_s(),
-                not_after=leaf.not_after,
+                not_after=not_after,
             )
-        record(
-            Event.CERTIFICATE_ISSUE_FAILED,
-            principal=principal,
-            subject=request,
-            application_id=request.application_id,
-            reason=reason,
-            serial_number=request.serial_number,
-        )
+    record(
+        Event.CERTIFICATE_ISSUE_FAILED,
+        principal=principal,
+        subject=request,
+        application_id=request.application_id,
+        reason=request.failure,
+        serial_number=request.serial_number,
+    )
 
 
 def is_renewed_or_renewing(certificate_id: UUID) -> bool:

@@ -9,7 +9,7 @@ from django.db import transaction
 from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.certificates import approvals, signing
+from apps.certificates import abandoned, approvals, signing
 from apps.certificates.models import (
     Certificate,
     CertificateRequest,
@@ -27,7 +27,8 @@ def reconcile() -> str:
     """End requests that a crash left between the two commits, or approved but unsigned.
 
     A ``signing`` row holds serial number and content, so finishing it repeats nothing: the
-    same bytes are signed, and the unique request on a certificate admits one outcome.
+    same bytes are signed, and the unique request on a certificate admits one outcome. Where the
+    process died before it wrote such a row, nobody has seen a signature, and it fails.
     """
     principal = principals.system("reconciler")
     before = clock.now() - timedelta(seconds=settings.SEALWRIGHT["SIGNING_TIMEOUT_S"])
@@ -60,6 +61,7 @@ def reconcile() -> str:
         except Exception:  # see above
             logger.exception("approved request %s cannot be signed", request.pk)
             failed += 1
+    failed += abandoned.end(principal, before)
     return f"finished {finished}, failed {failed}"
 
 

@@ -15,8 +15,10 @@ from django.conf import settings
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 
-from apps import clock
+from apps import clock, ids
 from apps.applications.roles import Role
+from apps.audit.models import AuditEvent
+from apps.authorities import signing as authority_signing
 from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import IssuedSerial, RevokedSerial
 from apps.certificates import approvals, issuance, renewal, revocation, sweeps
@@ -148,9 +150,15 @@ def test_many_reconcilers_finish_a_request_once(team):
     assert Certificate.objects.get().serial_number == request.serial_number
 
 
+@pytest.mark.parametrize("identifier", ["", str(ids.uuid7())], ids=["at once", "looked for"])
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_kill_9_between_the_commits_leaves_an_intent_that_the_reconciler_ends(team, when):
-    """The child signs through the real pipeline and dies at the key, before or after signing."""
+def test_kill_9_between_the_commits_leaves_an_intent_that_the_reconciler_ends(
+    team, when, identifier
+):
+    """The child signs through the real pipeline and dies at the key, before or after signing.
+
+    A request that somebody may look for is finished. Any other fails, and its number is revoked.
+    """
     script = textwrap.dedent(
         f"""
         import os, signal, django
@@ -176,6 +184,7 @@ def test_kill_9_between_the_commits_leaves_an_intent_that_the_reconciler_ends(te
         issuance.submit(issuance.Enrollment(
             principal=principals.system("tests"), pairing=pairing, method="api",
             csr=bytes.fromhex({make_csr("www.example.com").hex()!r}),
+            request_id={identifier!r} or None,
         ))
         """
     )
@@ -186,20 +195,51 @@ def test_kill_9_between_the_commits_leaves_an_intent_that_the_reconciler_ends(te
         check=False,
     )
     assert done.returncode == -signal.SIGKILL
-    request = CertificateRequest.objects.get()
-    assert request.state == RequestState.SIGNING
+    reserved = IssuedSerial.objects.get(request_id__isnull=False)
     assert not Certificate.objects.exists()
+    states = [RequestState.SIGNING] if identifier else []
+    assert [request.state for request in CertificateRequest.objects.all()] == states
 
-    CertificateRequest.objects.filter(pk=request.pk).update(
-        signing_since=clock.now() - timedelta(minutes=3)
-    )
-    assert sweeps.reconcile() == "finished 1, failed 0"
-    assert Certificate.objects.get().serial_number == request.serial_number
+    long_ago = clock.now() - timedelta(minutes=3)
+    CertificateRequest.objects.update(signing_since=long_ago)
+    IssuedSerial.objects.update(created_at=long_ago)
+    outcome = sweeps.reconcile()
+
+    request = CertificateRequest.objects.get()
+    assert request.pk == reserved.request_id
+    if identifier:
+        assert outcome == "finished 1, failed 0"
+        assert Certificate.objects.get().serial_number == reserved.serial_number
+    else:
+        assert outcome == "finished 0, failed 1"
+        assert request.state == RequestState.FAILED
+        assert RevokedSerial.objects.get().serial_number == reserved.serial_number
+        assert not Certificate.objects.exists()
+
+
+def test_many_reconcilers_end_an_abandoned_number_once(team, monkeypatch):
+    class Died(BaseException):
+        pass
+
+    def die(*_: object) -> bytes:
+        raise Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr(authority_signing, "sign_tbs", die)
+        with pytest.raises(Died):
+            issuance.submit(enrollment_of(team, make_csr("www.example.com")))
+    IssuedSerial.objects.update(created_at=clock.now() - timedelta(minutes=3))
+
+    outcomes = together(lambda _: sweeps.reconcile(), count=8)
+
+    assert sum(outcome == "finished 0, failed 1" for outcome in outcomes) == 1
+    assert CertificateRequest.objects.get().state == RequestState.FAILED
+    assert RevokedSerial.objects.count() == 1
+    assert AuditEvent.objects.filter(event="certificate.issue_failed").count() == 1
 
 
 def _interrupt(team: object) -> None:
     """Leave a request as a dying worker would: reserved, not signed."""
-    from apps.authorities import signing as authority_signing
     from apps.errors import UpstreamUnavailable
 
     def unavailable(*_: object) -> bytes:
