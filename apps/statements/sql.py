@@ -73,7 +73,9 @@ def insert(model: type[Model], count: int, *, guarded: bool, vendor: str) -> str
     into = f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: SLF001 - Django's documented Meta API
     if not guarded:
         return f"{into} VALUES {values}"
-    return f"{into} SELECT given.* FROM {_GUARDED}, (VALUES {values}) AS given"  # noqa: S608 - names of our own columns
+    if count == 1:  # nothing to join: the server prepares half as much
+        return f"{into} SELECT {row} FROM {_GUARDED}"  # noqa: S608 - names of our own columns
+    return f"{into} SELECT given.* FROM {_GUARDED}, (VALUES {values}) AS given"  # noqa: S608 - see above
 
 
 @lru_cache(maxsize=256)
@@ -84,8 +86,10 @@ def update(shape: Shape, *, guarded: bool, vendor: str) -> str:
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
     new = ", ".join(known[name].assignment for name in names)
     same = " AND ".join(known[name].comparison(count, vendor) for name, count in where)
-    source = f" FROM {_GUARDED}" if guarded else ""
-    return f"UPDATE {table} SET {new}{source} WHERE {same}"  # noqa: S608 - names of our own columns
+    # Asked once, before. As a table to join it would be gone when a row that somebody else has just
+    # changed is looked at again, and the row be left as it is.
+    source = "EXISTS (SELECT 1 FROM guard) AND " if guarded else ""
+    return f"UPDATE {table} SET {new} WHERE {source}{same}"  # noqa: S608 - names of our own columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,7 +192,7 @@ def advance(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
 def complete(order: AcmeOrder, certificate: Certificate) -> None:
     """Make a ready order valid, as part of the batch that stores its certificate.
 
-    Should a reader have moved the row on meanwhile, the next one completes it (``follow``).
+    A reader may have moved the row on to ``processing`` meanwhile.
     """
     before = order.status
     for to in (OrderStatus.PROCESSING, OrderStatus.VALID):
@@ -205,7 +205,7 @@ def complete(order: AcmeOrder, certificate: Certificate) -> None:
             "certificate_request_id": order.pk,
             "certificate_id": certificate.pk,
         },
-        where={"id": order.pk, "status": before},
+        where={"id": order.pk, "status": [before, OrderStatus.PROCESSING.value]},
     )
 
 
