@@ -26,6 +26,8 @@ _T = TypeVar("_T")
 MAX_BACKDATE = timedelta(hours=1)
 MAX_AHEAD = timedelta(days=30)
 MAX_TTL = timedelta(days=36_500)
+# Both ends count: with less they would be the same second.
+_MIN_TTL = timedelta(seconds=2)
 # Backdating takes at most this part of a short lifetime.
 _BACKDATE_PART = 12
 _ONE_SECOND = timedelta(seconds=1)
@@ -301,7 +303,7 @@ def _ttl(wish: Wish, defaults: Defaults, findings: _Findings) -> timedelta:
             "A lifetime and dates cannot both be given.",
             "Send either ttl, or not_before and not_after.",
         )
-    if not _ONE_SECOND < ttl <= MAX_TTL:
+    if not _MIN_TTL <= ttl <= MAX_TTL:
         findings.wrong(
             "ttl_out_of_range",
             "ttl",
