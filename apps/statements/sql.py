@@ -20,8 +20,9 @@ ToWire = Callable[[Any], bytes | None]
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
 # A part that lets the transaction's commit not wait for the disk; it has to be selected from.
 HASTY = "hasty AS (SELECT set_config('synchronous_commit', 'off', true))"
-# Once, however many rows the change has touched.
-_GUARDED = "(SELECT 1 FROM guard LIMIT 1) AS guarded"
+# Asked once, before. As a table to join it would be gone when a row that somebody else has just
+# changed is looked at again, and that row be left as it is.
+_GUARDED = "EXISTS (SELECT 1 FROM guard)"
 
 
 @lru_cache(maxsize=256)
@@ -54,7 +55,7 @@ def batch(
         insert(model, count, guarded=guarded, vendor="postgresql") for model, count in inserts
     ]
     parts += [f"part{number} AS ({sql})" for number, sql in enumerate(others)]
-    done = "true" if guard is None else "EXISTS (SELECT 1 FROM guard)"
+    done = "true" if guard is None else _GUARDED
     if touching:
         # Anything else divides by zero, which undoes the statement as a whole.
         done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {touching:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
@@ -73,9 +74,7 @@ def insert(model: type[Model], count: int, *, guarded: bool, vendor: str) -> str
     into = f"INSERT INTO {quote(model._meta.db_table)} ({names})"  # noqa: SLF001 - Django's documented Meta API
     if not guarded:
         return f"{into} VALUES {values}"
-    if count == 1:  # nothing to join: the server prepares half as much
-        return f"{into} SELECT {row} FROM {_GUARDED}"  # noqa: S608 - names of our own columns
-    return f"{into} SELECT given.* FROM {_GUARDED}, (VALUES {values}) AS given"  # noqa: S608 - see above
+    return f"{into} SELECT given.* FROM (VALUES {values}) AS given WHERE {_GUARDED}"  # noqa: S608 - names of our own columns
 
 
 @lru_cache(maxsize=256)
@@ -86,10 +85,8 @@ def update(shape: Shape, *, guarded: bool, vendor: str) -> str:
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
     new = ", ".join(known[name].assignment for name in names)
     same = " AND ".join(known[name].comparison(count, vendor) for name, count in where)
-    # Asked once, before. As a table to join it would be gone when a row that somebody else has just
-    # changed is looked at again, and the row be left as it is.
-    source = "EXISTS (SELECT 1 FROM guard) AND " if guarded else ""
-    return f"UPDATE {table} SET {new} WHERE {source}{same}"  # noqa: S608 - names of our own columns
+    only = f"{_GUARDED} AND " if guarded else ""
+    return f"UPDATE {table} SET {new} WHERE {only}{same}"  # noqa: S608 - names of our own columns
 
 
 @dataclass(frozen=True, slots=True)
