@@ -27,7 +27,6 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # Whatever ``redacted`` looks for has other characters than these, or one of these words. Most of
 # what is recorded has neither: identifiers, digests, host names, times, labels.
 _PLAIN = re.compile(r"[A-Za-z0-9.*:+ _-]*")
-_PLAIN_LINES = re.compile(r"[A-Za-z0-9.*:+ _\n-]*")
 _TELLING = ("pass", "secret", "private", "swt_", "bearer", "basic")
 _REDACTED = "***"
 _LABEL_LENGTH = 300
@@ -133,13 +132,13 @@ def _are_harmless(data: dict[str, Any], *labels: str) -> bool:
         elif type(value) is not int:
             return False
     try:
-        joined = "\n".join(texts)
+        joined = " ".join(texts)
     except TypeError:  # something else in the lists
         return False
     if len(joined) > _ACTOR_LENGTH and max(map(len, texts)) > _ACTOR_LENGTH:
         return False
     return (
-        _PLAIN_LINES.fullmatch(joined) is not None
+        _PLAIN.fullmatch(joined) is not None
         and not _tells(joined)
         and _are_plain_names(tuple(data))
     )
