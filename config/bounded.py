@@ -198,7 +198,6 @@ class BoundedThreadWorker(ThreadWorker):
         """
         gc.freeze()
         gc.set_threshold(*_GARBAGE)
-        memory.gather()
         self.cfg.__dict__.update({name: one.get() for name, one in self.cfg.settings.items()})
         # Our sockets shake hands in their own way, in the thread that takes them.
         self.cfg.__dict__["do_handshake_on_connect"] = False
@@ -231,7 +230,6 @@ class BoundedThreadWorker(ThreadWorker):
         """Answer one request, head and body in one piece."""
         if self._is_cold and self.nr >= _WARM:
             self._is_cold = False
-            # What the first requests have imported and compiled, too.
             threading.Thread(target=memory.gather, daemon=True).start()
         conn.sock.hold()
         try:
