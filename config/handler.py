@@ -12,12 +12,14 @@ from typing import Any
 import django
 from django.core.cache import close_caches
 from django.core.handlers.base import reset_urlconf
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import LimitedStream, WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections, connection, reset_queries
+from django.db import close_old_connections, reset_queries
 from django.urls import set_script_prefix
 from django.utils.log import log_response
 
+# What machines send, and the absence of a body.
+_PLAIN_TYPES = frozenset({"", "application/json", "application/jose+json"})
 # Listeners of Django's own that have nothing to do here, or whose work the handler does itself.
 _RELIEVED = (
     (request_started, reset_queries),
@@ -38,12 +40,42 @@ def application() -> "Handler":
 
 def close_old_connection() -> None:
     """Do as Django's ``close_old_connections`` for the one database that there is."""
-    connection.close_if_unusable_or_obsolete()
+    # Settings have to be in force before it is imported, and may not be when this module is.
+    from apps.statements import execution
+
+    execution.here().close_if_unusable_or_obsolete()
+
+
+class Request(WSGIRequest):
+    """Django's, which has little to find out about a path and a type that are plain."""
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        path, kind = environ["PATH_INFO"], environ.get("CONTENT_TYPE", "")
+        length = environ.get("CONTENT_LENGTH", "0")
+        if (
+            environ["SCRIPT_NAME"]
+            or not path.isascii()
+            or path[:1] != "/"
+            or kind not in _PLAIN_TYPES
+            or not length.isdecimal()
+        ):
+            super().__init__(environ)
+            return
+        # What Django's constructors set.
+        self.environ = self.META = environ
+        self.path = self.path_info = path
+        self.method = environ["REQUEST_METHOD"].upper()
+        self.content_type, self.content_params = kind, {}
+        self.resolver_match = None
+        vars(self).update(
+            _stream=LimitedStream(environ["wsgi.input"], int(length)), _read_started=False
+        )
 
 
 class Handler(WSGIHandler):
     """Django's handler in short; ``ROOT_URLCONF`` is in force without being named each time."""
 
+    request_class = Request
     _middleware_chain: Any
 
     def __call__(
@@ -75,7 +107,9 @@ class Handler(WSGIHandler):
         """Return the response; once it is sent, the server closes it."""
         response = self._middleware_chain(request)
         response._handler_class = Handler  # noqa: SLF001 - as in Django's own
-        response._resource_closers += (request.close, close_old_connection)  # noqa: SLF001
+        if "_files" in vars(request):
+            response._resource_closers.append(request.close)  # noqa: SLF001
+        response._resource_closers.append(close_old_connection)  # noqa: SLF001
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             log_response(
                 "%s: %s", response.reason_phrase, request.path, response=response, request=request

@@ -8,10 +8,11 @@ no view can come to rely on them, and no request pays for them.
 import io
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, cast
+from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
-from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.exception import response_for_exception
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse
 from django.middleware.common import CommonMiddleware
@@ -19,6 +20,7 @@ from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, resolve
 
+from apps.rest.headers import put
 from apps.rest.middleware import refusal_of, trace_requests
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
@@ -46,7 +48,8 @@ def machine_doors(get_response: _Handler) -> _Handler:
         # Those that the answer has already stay as they are. Set one by one, each would be looked
         # at for its encoding, a dozen times a request.
         headers = response.headers
-        ours = secure if request.is_secure() else plain
+        is_secure = request.META.get("wsgi.url_scheme") == "https" or request.is_secure()
+        ours = secure if is_secure else plain
         headers._store = ours | headers._store  # noqa: SLF001
         # For the server. Django would look for each of them by its name in lower case.
         vars(response)["items"] = headers._store.values  # noqa: SLF001
@@ -57,19 +60,19 @@ def machine_doors(get_response: _Handler) -> _Handler:
 
 def _answer_of(view: _Handler) -> _Handler:
     """Return ``view`` within its middleware, nested as Django does it but in one function."""
-    view_or_error: Any = convert_exception_to_response(view)
-    common = _Common(view_or_error)
+    common = _Common(view)
 
-    def answer(request: HttpRequest) -> HttpResponse:
-        refusal = refusal_of(request)
-        if refusal is not None:
-            return refusal
-        response = common.process_request(request) or view_or_error(request)
-        completed: Any = common.process_response(request, response)
-        return cast("HttpResponse", completed)
+    def answer(request: HttpRequest) -> Any:
+        try:
+            response = refusal_of(request)
+            if response is not None:
+                return response
+            response = common.process_request(request) or view(request)
+        except Exception as error:  # noqa: BLE001 - as around each of Django's own
+            response = response_for_exception(request, error)
+        return common.process_response(request, response)
 
-    answer_or_error: Any = convert_exception_to_response(answer)
-    return cast("_Handler", answer_or_error)
+    return answer
 
 
 class _Common(CommonMiddleware):
@@ -96,6 +99,14 @@ class _Common(CommonMiddleware):
         # Ports are free and case does not count: one host has more names than are worth keeping.
         if host is not None and not self._looks_further and len(self._passed) < _MAX_HOSTS:
             self._passed.add(host)
+        return response
+
+    def process_response(self, request: HttpRequest, response: Any) -> Any:
+        """Declare the length; a path that only lacks its last slash is redirected."""
+        if response.status_code == HTTPStatus.NOT_FOUND or response.streaming:
+            return super().process_response(request, response)
+        if "content-length" not in response.headers._store:  # noqa: SLF001 - see ``headers.put``
+            put(response.headers, "Content-Length", str(len(response.content)))
         return response
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 
 from apps.rest import trace
+from apps.rest.headers import put
 from apps.rest.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
@@ -28,7 +29,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
         token = trace.begin(request.META.get(_TRACE_KEY, ""))
         try:
             response = get_response(request)
-            response.headers[TRACE_HEADER] = trace.current()
+            put(response.headers, TRACE_HEADER, trace.current())
         finally:
             trace.end(token)
         return response

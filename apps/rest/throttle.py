@@ -74,18 +74,18 @@ failures = Buckets("AUTH_FAILURES_PER_MINUTE")
 class CallerThrottle(BaseThrottle):
     """Bounds what one account, person or machine, calls; the answer is 429 with Retry-After."""
 
-    _wait = 0.0
-
     def allow_request(self, request: Request, view: Any) -> bool:  # noqa: ARG002 - DRF's signature
-        """Tell whether this call may go on."""
+        """Let the call go on.
+
+        Raises:
+            RateLimited: it may not; the answer says when the next one may.
+        """
         user = request.user
         # Without an account there is no call: permissions were checked before.
-        self._wait = calls.take(str(user.pk)) if user is not None else 0.0
-        return self._wait == 0
-
-    def wait(self) -> float | None:
-        """Return the whole seconds until the next call may succeed."""
-        return math.ceil(self._wait)
+        wait = calls.take(str(user.pk)) if user is not None else 0.0
+        if wait:
+            raise RateLimited(math.ceil(wait))
+        return True
 
 
 def charge(user: Any, further_calls: int) -> None:

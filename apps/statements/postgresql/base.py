@@ -124,6 +124,18 @@ class DatabaseWrapper(base.DatabaseWrapper):
             with self.wrap_database_errors:
                 raise
 
+    def close_if_unusable_or_obsolete(self) -> None:
+        """Do as Django's, at one glance where nothing about the connection is unusual."""
+        if (
+            self.connection is None
+            or self.errors_occurred
+            or self.autocommit != self.settings_dict["AUTOCOMMIT"]
+            or (self.close_at is not None and time.monotonic() >= self.close_at)
+        ):
+            super().close_if_unusable_or_obsolete()
+        else:
+            self.health_check_done = False
+
     def is_usable(self) -> bool:
         """Tell whether a kept connection still works.
 
