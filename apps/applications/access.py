@@ -99,7 +99,7 @@ def require(
         AccessDenied: the principal sees the application, but the role or the token lacks
             this right. The denial is recorded.
     """
-    application_id = application.pk if application is not None else None
+    application_id = application.id if application is not None else None
     allowed = _allowed_by_role(principal, application_id)
     if principal.kind in PROTOCOLS:
         if not allowed or pairing_id not in {None, principal.pairing_id}:

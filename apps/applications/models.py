@@ -1,5 +1,6 @@
 """Which workloads exist, who works on them, and which profiles may they use?"""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -142,9 +143,11 @@ class ApiToken(AbstractAuthToken):
 
     Attributes:
         epoch: of governance when the token was presented; empty otherwise.
+        claims: what a principal that comes with it has from token and owner; made when presented.
     """
 
     epoch = ""
+    claims: Mapping[str, Any] | None = None
 
     public_id = models.UUIDField(default=ids.uuid7, unique=True, editable=False)
     name = models.CharField(max_length=100)

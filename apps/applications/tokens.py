@@ -126,21 +126,29 @@ def principal_of(request: Request | HttpRequest) -> Principal:
         raise AuthenticationFailed
     credential = getattr(request, "auth", None)
     token = credential if isinstance(credential, ApiToken) else None
-    kind, identifier, label = identity_of(user)
+    claims = token.claims if token is not None else None
     return Principal(
-        kind=kind,
-        id=identifier,
-        label=label,
-        user_id=user.pk,
-        product_role=ProductRole(user.product_role),
-        # Scopes that this version does not know allow nothing.
-        scopes=frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if token else None,
-        application_id=token.application_id if token else None,
+        **(claims if claims is not None else _claims(user, token)),
         ip=client_address(request),
         trace_id=trace.current(),
-        epoch=token.epoch if token else "",
         assumption=vars(request).get(_ASSUMPTION),
     )
+
+
+def _claims(user: User, token: ApiToken | None) -> dict[str, Any]:
+    """Return what account and token say about a principal."""
+    kind, identifier, label = identity_of(user)
+    return {
+        "kind": kind,
+        "id": identifier,
+        "label": label,
+        "user_id": user.pk,
+        "product_role": ProductRole(user.product_role),
+        # Scopes that this version does not know allow nothing.
+        "scopes": frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if token else None,
+        "application_id": token.application_id if token else None,
+        "epoch": token.epoch if token else "",
+    }
 
 
 def identity_of(user: User) -> tuple[str, str, str]:
@@ -211,6 +219,7 @@ def _made(epoch: str, found: Sequence[ApiToken]) -> ApiToken:
         raise _Unknown
     (token,) = found
     token.epoch = epoch
+    token.claims = _claims(token.user, token)
     return token
 
 

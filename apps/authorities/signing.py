@@ -70,7 +70,7 @@ class IssuerHandle:
     @property
     def key_id(self) -> UUID:
         """Return the primary key of the key."""
-        return self.key.pk
+        return self.key.id
 
 
 _handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}

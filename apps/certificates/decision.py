@@ -79,7 +79,7 @@ def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decis
     version = _version_of(profile)
     issuer = _issuer_of(pairing)
     parsed = _parsed(csr) if csr is not None else None
-    defaults = _defaults(profile.pk, profile.revision, profile.defaults)
+    defaults = _defaults(profile.id, profile.revision, profile.defaults)
     public_key_der, algorithm = _key_for(parsed, wish, defaults)
     shaped = shape(
         wish,

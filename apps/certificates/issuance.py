@@ -4,8 +4,6 @@ Steps, as in docs/architecture.md: 3 shape and 4 evaluate (``decision``), 5 gate
 (``approvals``), 6 prepare and commit 1, 7 sign and commit 2 (``signing``).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -121,18 +119,12 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
     if made_key is not None:
         request.sealed_private_key = key_material.seal_for_request(request, made_key)
     if request.state == RequestState.PENDING_APPROVAL:
-        with _one_commit(request, enrollment.principal):
-            _insert(request)
-            record_acceptance(request, enrollment)
+        _accept(request, enrollment)
         return Pending(request, approvals.RETRY_AFTER_S)
 
     intent = signing.prepare(request, decision)
     at_once = _may_be_written_later(enrollment, intent)
-    with _one_commit(request, enrollment.principal, durable=intent.must_be_durable):
-        signing.reserve(request, intent)
-        if not at_once:
-            _insert(request)
-        record_acceptance(request, enrollment)
+    _accept(request, enrollment, intent, at_once=at_once)
     if at_once:
         return signing.sign_at_once(request, intent, enrollment.principal)
     return signing.sign(request, intent, enrollment.principal, enrollment.also)
@@ -169,7 +161,7 @@ def authorise(enrollment: Enrollment) -> None:
         enrollment.principal,
         Permission.REQUEST_CERTIFICATES,
         enrollment.pairing.application,
-        pairing_id=enrollment.pairing.pk,
+        pairing_id=enrollment.pairing.id,
     )
     require_open_door(enrollment.pairing, enrollment.method)
 
@@ -184,20 +176,46 @@ def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
         raise AccessDenied("The API door of this application-profile pair is closed.")
 
 
-@contextmanager
-def _one_commit(
-    request: CertificateRequest, principal: Principal, *, durable: bool = True
-) -> Iterator[None]:
-    """Write what the block inserts at once; renewals look and lock first, in a transaction.
+def _accept(
+    request: CertificateRequest,
+    enrollment: Enrollment,
+    intent: Intent | None = None,
+    *,
+    at_once: bool = False,
+) -> None:
+    """Put an accepted request on record, with what is to be signed (commit 1).
+
+    Args:
+        request: accepted.
+        enrollment: that it came of.
+        intent: what is to be signed; ``None`` while somebody has to approve.
+        at_once: the request itself will be written with its certificate.
 
     Raises:
         Unconfirmed: the principal was only assumed, and governance has changed meanwhile.
+        AlreadyExists: see ``_lock_replaced``.
     """
-    around = transaction.atomic() if request.replaces_id else nullcontext()
+    if request.replaces_id is not None:
+        with transaction.atomic():
+            _lock_replaced(request.replaces_id)
+            _write_acceptance(request, enrollment, intent, at_once=at_once)
+    else:
+        _write_acceptance(request, enrollment, intent, at_once=at_once)
+
+
+def _write_acceptance(
+    request: CertificateRequest, enrollment: Enrollment, intent: Intent | None, *, at_once: bool
+) -> None:
+    principal = enrollment.principal
     assumption = principal.assumption if principal.is_unconfirmed else None
     only_if = epoch.holds(assumption) if assumption is not None else None
-    with around, writes.together(only_if, durable=durable) as batch:
-        yield
+    durable = intent is None or intent.must_be_durable
+    with writes.together(only_if, durable=durable) as batch:
+        if intent is not None:
+            signing.reserve(request, intent)
+        if not at_once:
+            writes.insert(request)
+        record_acceptance(request, enrollment)
     if assumption is not None:
         if not batch.done:
             raise Unconfirmed
@@ -228,19 +246,19 @@ def new_request(
 
     What may be signed at once gets its content from ``signing.reserve``.
     """
-    pairing = enrollment.pairing
+    pairing, profile = enrollment.pairing, enrollment.pairing.profile
     assert decision.leaf is not None
     waits = state == RequestState.PENDING_APPROVAL
     return fresh(
         CertificateRequest,
         related={
             "application": pairing.application,
-            "profile": pairing.profile,
+            "profile": profile,
             "policy_version": decision.policy_version,
             "replaces": enrollment.replaces,
         },
         id=enrollment.request_id or ids.uuid7(),
-        profile_revision=pairing.profile.revision,
+        profile_revision=profile.revision,
         authority_id=decision.issuer.authority_id if decision.issuer else None,
         state=state,
         method=enrollment.method,
@@ -252,17 +270,15 @@ def new_request(
     )
 
 
-def _insert(request: CertificateRequest) -> None:
-    """Write the request; of several renewals of one certificate the row lock admits one.
+def _lock_replaced(certificate_id: UUID) -> None:
+    """Admit one of several renewals of a certificate, in the caller's transaction.
 
     Raises:
         AlreadyExists: the certificate is being renewed, or has been.
     """
-    if request.replaces_id is not None:
-        Certificate.objects.select_for_update().get(pk=request.replaces_id)
-        if signing.is_renewed_or_renewing(request.replaces_id):
-            raise AlreadyExists("This certificate has been renewed, or is being renewed.")
-    writes.insert(request)
+    Certificate.objects.select_for_update().get(pk=certificate_id)
+    if signing.is_renewed_or_renewing(certificate_id):
+        raise AlreadyExists("This certificate has been renewed, or is being renewed.")
 
 
 def record_acceptance(request: CertificateRequest, enrollment: Enrollment) -> None:

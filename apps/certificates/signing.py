@@ -115,7 +115,7 @@ def reserve(request: CertificateRequest, intent: Intent) -> None:
             request.serial_number,
             digest,
             intent.leaf.not_after,
-            request_id=request.pk,
+            request_id=request.id,
         )
 
 
@@ -337,6 +337,7 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
     # Of several the first counts.
     common_name = dict(reversed(leaf.subject)).get("common_name", "")
     subject = names.rfc4514(leaf.subject)
+    identifier = ids.uuid7()
     return fresh(
         Certificate,
         related={
@@ -345,7 +346,7 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
             "profile": request.profile,
             "policy_version": request.policy_version,
         },
-        id=ids.uuid7(),
+        id=identifier,
         authority_id=request.authority_id,
         issuer_certificate_id=issuer.authority_certificate_id if issuer else None,
         state=CertificateState.ACTIVE,
@@ -363,7 +364,7 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
         not_before=leaf.not_before,
         not_after=leaf.not_after,
         replaces_id=request.replaces_id,
-        lineage_id=request.replaces.lineage_id if request.replaces else ids.uuid7(),
+        lineage_id=request.replaces.lineage_id if request.replaces else identifier,
     )
 
 
@@ -382,7 +383,7 @@ def _record_issue(
         principal=principal,
         subject=certificate,
         application_id=certificate.application_id,
-        request=str(request.pk),
+        request=str(request.id),
         requested_by=request.requested_by,
         profile=str(certificate.profile_id),
         serial_number=certificate.serial_number,

@@ -44,10 +44,10 @@ def rules_of(version: PolicyVersion) -> Rules:
     Versions never change and their identifiers are never used again, so an entry cannot
     become stale.
     """
-    found = _compiled.get(version.pk)
+    found = _compiled.get(version.id)
     if found is None:
         found = parse_rules(version.rules)
         if len(_compiled) >= _MAX_COMPILED:
             _compiled.clear()
-        _compiled[version.pk] = found
+        _compiled[version.id] = found
     return found

@@ -8,11 +8,13 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.utils.encoders import JSONEncoder
 
+from apps import json_text
+
 JSON = "application/json"
 _ANYTHING = frozenset({"*/*", JSON})
 _OPTIONS: Any = {"allow_nan": False, "separators": (",", ":"), "check_circular": False}
-_encode = JSONEncoder(ensure_ascii=False, **_OPTIONS).encode
-_encode_ascii = JSONEncoder(ensure_ascii=True, **_OPTIONS).encode
+_encode = json_text.writer(JSONEncoder(ensure_ascii=False, **_OPTIONS))
+_encode_ascii = json_text.writer(JSONEncoder(ensure_ascii=True, **_OPTIONS))
 
 
 class PlainNegotiation(DefaultContentNegotiation):

@@ -75,9 +75,9 @@ class SoftwareBackend(KeyBackend):
         )
 
     def _sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        private_key = self._opened.get(key.pk)
+        private_key = self._opened.get(key.id)
         if private_key is None:
-            private_key = self._open(key.pk)
+            private_key = self._open(key.id)
         try:
             return keys.sign(private_key, data, algorithm)
         except UnusableKey as error:

@@ -24,7 +24,7 @@ def certificate_row(certificate: Certificate) -> dict[str, Any]:
     application, profile = certificate.application, certificate.profile
     version = certificate.policy_version
     return {
-        "id": str(certificate.pk),
+        "id": str(certificate.id),
         "state": certificate.state,
         "source": certificate.source,
         "application": application.name if application else None,
@@ -68,7 +68,7 @@ def _chain_pem(ders: tuple[bytes, ...]) -> str:
 def request_row(request: CertificateRequest) -> dict[str, Any]:
     """Return a request as lists show it."""
     return {
-        "id": str(request.pk),
+        "id": str(request.id),
         "state": request.state,
         "method": request.method,
         "application": request.application.name,

@@ -81,7 +81,7 @@ def _answer(result: Issued | Pending) -> JsonAnswer:
 
 
 def _location(result: Issued | Pending) -> str:
-    return f"/api/v1/certificate-requests/{result.request.pk}/"
+    return f"/api/v1/certificate-requests/{result.request.id}/"
 
 
 class CertificateRequestsView(ApiView):

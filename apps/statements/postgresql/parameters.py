@@ -4,13 +4,12 @@ Where a row is written, the column says what the type is. Keys, times and octets
 the server's own form, which costs both sides less than their texts.
 """
 
-import json.encoder
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from json.encoder import JSONEncoder, encode_basestring, encode_basestring_ascii
+from json import JSONEncoder
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +25,8 @@ from django.db.models import (
     UUIDField,
 )
 from psycopg.adapt import PyFormat, Transformer
+
+from apps import json_text
 
 TEXT, BINARY = 0, 1
 
@@ -98,30 +99,6 @@ def _text(value: Any) -> bytes:
     return text.encode()
 
 
-def json_encoder(kind: type[JSONEncoder]) -> Callable[[Any], str]:
-    """Return what writes values as ``kind().encode`` does.
-
-    ``encode`` prepares the encoder in C anew for each value, which takes longer than to use it.
-    """
-    encoder = kind()
-    prepare = getattr(json.encoder, "c_make_encoder", None)
-    standard = (kind.encode, kind.iterencode) == (JSONEncoder.encode, JSONEncoder.iterencode)
-    if prepare is None or not standard or encoder.indent is not None:
-        return encoder.encode
-    chunks = prepare(
-        None,  # finds no circles: they end in RecursionError
-        encoder.default,
-        encode_basestring_ascii if encoder.ensure_ascii else encode_basestring,
-        None,
-        encoder.key_separator,
-        encoder.item_separator,
-        encoder.sort_keys,
-        encoder.skipkeys,
-        encoder.allow_nan,
-    )
-    return lambda value: "".join(chunks(value, 0))
-
-
 def _number(value: int) -> bytes:
     return b"%d" % value
 
@@ -185,7 +162,7 @@ _OF_FIELDS: dict[type, WireForm] = {
 def wire_form(field: "Field[Any, Any]") -> WireForm | None:
     """Return how a column's values travel; ``None`` for other kinds of columns."""
     if isinstance(field, JSONField):
-        encode = json_encoder(field.encoder or JSONEncoder)
+        encode = json_text.writer((field.encoder or JSONEncoder)())
         return WireForm(lambda value: encode(value).encode())
     target: Any = field
     while target.remote_field is not None:

@@ -1,13 +1,11 @@
 """Does the short way to PostgreSQL behave as the long one, also when connections break?"""
 
-import json
 import threading
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import (
     DataError,
     IntegrityError,
@@ -25,8 +23,6 @@ from django.db.models import (
     TextField,
     UUIDField,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 from apps.policies.models import Policy
 from apps.statements import execution, writes
@@ -97,39 +93,6 @@ def test_columns_take_what_only_stands_for_their_values():
     key, octets = parameters.wire_form(UUIDField()), parameters.wire_form(BinaryField())
     assert key.of(str(identifier)) == key.of(identifier) == identifier.bytes
     assert octets.of(memoryview(b"\0a")) == octets.of(bytearray(b"\0a")) == b"\0a"
-
-
-_JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.uuids()
-    | st.datetimes(timezones=st.just(UTC)),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner),
-    max_leaves=8,
-)
-
-
-@given(_JSON)
-def test_json_is_what_the_encoder_of_the_column_writes(value):
-    assert parameters.json_encoder(DjangoJSONEncoder)(value) == DjangoJSONEncoder().encode(value)
-
-
-def test_json_encoders_of_their_own_mind_are_asked():
-    class Loud(json.JSONEncoder):
-        def encode(self, value: object) -> str:
-            return super().encode(value).upper()
-
-    class Sorted(json.JSONEncoder):
-        def __init__(self) -> None:
-            super().__init__(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-    assert parameters.json_encoder(Loud)(["a"]) == '["A"]'
-    assert parameters.json_encoder(Sorted)({"b": "ü", "a": 1}) == '{"a":1,"b":"ü"}'
-    with pytest.raises(TypeError, match="not JSON serializable"):
-        parameters.json_encoder(json.JSONEncoder)([object()])
 
 
 def test_a_time_without_a_zone_is_none():
