@@ -107,7 +107,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Do as ``run_prepared`` with values that are ready to travel."""
         result = self._result(sql, given, once=once)
-        return self._read(result, _Prepared(b"") if once else self._prepared[sql])
+        try:
+            return self._read(result, _Prepared(b"") if once else self._prepared[sql])
+        except psycopg.Error:  # a value that Python has not
+            with self.wrap_database_errors:
+                raise
 
     def run_batch(self, sql: str, given: Bound, *, once: bool = False) -> bool:
         """Do as ``run_bound`` with a statement whose one row says whether it was done."""
