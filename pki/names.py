@@ -345,16 +345,24 @@ def san_pair(name: x509.GeneralName) -> TypeValue | None:
     return None if kind is None else (kind, str(name.value))
 
 
+# What most values consist of, and nowhere needs an escape.
+_UNESCAPED = re.compile(r"[A-Za-z0-9._*-]*", re.ASCII)
+
+
 def rfc4514(pairs: Sequence[TypeValue]) -> str:
     """Return the text form that people read, last attribute first (RFC 4514 section 2)."""
     return ",".join(
-        f"{_SHORT_NAMES.get(attribute, attribute)}={_escaped(value)}"
-        for attribute, value in reversed(pairs)
+        [
+            f"{_SHORT_NAMES.get(attribute, attribute)}={_escaped(value)}"
+            for attribute, value in reversed(pairs)
+        ]
     )
 
 
 def _escaped(value: str) -> str:
     """Escape as RFC 4514 section 2.4 asks."""
+    if _UNESCAPED.fullmatch(value):
+        return value
     text = re.sub(r'([\\,+"<>;=])', r"\\\1", value).replace("\0", "\\00")
     if text.startswith((" ", "#")):
         text = f"\\{text}"

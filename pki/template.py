@@ -83,8 +83,8 @@ class Leaf:
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form kept with a request and shown by ``evaluate``."""
         return {
-            "subject": [list(pair) for pair in self.subject],
-            "subject_alt_names": [list(pair) for pair in self.subject_alt_names],
+            "subject": [*map(list, self.subject)],
+            "subject_alt_names": [*map(list, self.subject_alt_names)],
             "public_key": self.public_key_der.hex(),
             "key_algorithm": self.key_algorithm.value,
             "signature_algorithm": self.signature_algorithm.value,

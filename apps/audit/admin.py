@@ -74,7 +74,7 @@ class AuditEventAdmin(WindowAdmin):
     ordering = ("-id",)
     empty_text = "Nothing has happened yet."
 
-    @admin.display(description="When (UTC)", ordering="created_at")
+    @admin.display(description="When (UTC)", ordering="id")
     def when(self, event: AuditEvent) -> str:
         """Return the time to the second."""
         return f"{event.created_at:%Y-%m-%d %H:%M:%S}"

@@ -72,6 +72,7 @@ class CertificateRequest(models.Model):
         on_delete=models.PROTECT,
         related_name="certificate_requests",
         db_index=False,
+        db_constraint=False,
     )
     state = models.CharField(max_length=20, choices=RequestState.choices)
     method = models.CharField(max_length=10, choices=EnrollmentMethod.choices)
@@ -153,6 +154,9 @@ class Certificate(models.Model):
     """An end-entity certificate in the inventory."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    # The database checks each reference at each commit, and locks the row that it points at. It
+    # need not where others imply it: the request holds application, profile and policy version,
+    # the issuer's certificate its authority.
     request = models.OneToOneField(
         CertificateRequest,
         null=True,
@@ -167,10 +171,8 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="certificates",
         db_index=False,
+        db_constraint=False,
     )
-    # The database checks each reference at each commit, at the cost of a row. It need not check
-    # those that others imply: the request holds profile and policy version, the issuer's
-    # certificate its authority.
     profile = models.ForeignKey(
         Profile,
         null=True,

@@ -356,7 +356,7 @@ def _certificate_row(request: CertificateRequest, intent: Intent, der: bytes) ->
         subject=subject,
         issuer=issuer.subject_text if issuer else subject,
         common_name=common_name,
-        subject_alt_names=[list(pair) for pair in leaf.subject_alt_names],
+        subject_alt_names=[*map(list, leaf.subject_alt_names)],
         search_text=search_text(common_name, leaf.subject_alt_names),
         key_algorithm=leaf.key_algorithm,
         signature_algorithm=leaf.signature_algorithm,

@@ -65,9 +65,13 @@ def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
         *_common_names_listed(leaf),
         *_mailboxes_listed(leaf),
         *_wildcards_bounded(leaf),
-        *_usages_fit(leaf.key_usage, leaf.key_algorithm, leaf.is_ca),
-        *_extended_usages_granted(leaf.extended_key_usage),
-        _basic_constraints(leaf),
+        *_purpose_fits(
+            leaf.key_usage,
+            leaf.extended_key_usage,
+            leaf.key_algorithm,
+            leaf.is_ca,
+            leaf.path_length,
+        ),
         _validity(leaf),
     )
 
@@ -166,11 +170,11 @@ def _mailboxes_listed(leaf: Leaf) -> list[Verdict]:
     """RFC 5280 section 4.1.2.6: new certificates carry mail addresses as rfc822Name."""
     rule = "rule.email_listed"
     found: list[Verdict] = []
-    names = {value.lower() for kind, value in leaf.subject_alt_names if kind == "email"}
     for index, (attribute, value) in enumerate(leaf.subject):
         if attribute != "email_address":
             continue
         field = f"subject[{index}].value"
+        names = {name.lower() for kind, name in leaf.subject_alt_names if kind == "email"}
         if value.lower() in names:
             found.append(passed(rule, field))
         else:
@@ -199,16 +203,24 @@ def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
 
 
 @lru_cache(maxsize=_CACHED)
+def _purpose_fits(
+    key_usage: frozenset[str],
+    extended_key_usage: tuple[str, ...],
+    key_algorithm: KeyAlgorithm,
+    is_ca: bool,
+    path_length: int | None,
+) -> tuple[Verdict, ...]:
+    return (
+        *_usages_fit(key_usage, key_algorithm, is_ca),
+        *_extended_usages_granted(extended_key_usage),
+        _path_length_fits(is_ca, path_length),
+    )
+
+
 def _usages_fit(
     key_usage: frozenset[str], key_algorithm: KeyAlgorithm, is_ca: bool
-) -> tuple[Verdict, ...]:
-    """Key usages that the key can serve, CA usages with cA only (X-12)."""
-    return tuple(_usage_verdicts(key_usage, key_algorithm, is_ca))
-
-
-def _usage_verdicts(
-    key_usage: frozenset[str], key_algorithm: KeyAlgorithm, is_ca: bool
 ) -> Iterator[Verdict]:
+    """Key usages that the key can serve, CA usages with cA only (X-12)."""
     rule = "rule.key_usage_fits"
     fitting = usages_of(key_algorithm)
     if not is_ca:
@@ -238,7 +250,6 @@ def _usage_verdicts(
         yield passed(rule, "key_usages")
 
 
-@lru_cache(maxsize=_CACHED)
 def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
     """Status and time-stamping belong to the authority itself; any-purpose is never granted."""
     rule = "rule.extended_key_usage_granted"
@@ -252,13 +263,13 @@ def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
     return tuple(found) or (passed(rule, "extended_key_usages"),)
 
 
-def _basic_constraints(leaf: Leaf) -> Verdict:
+def _path_length_fits(is_ca: bool, path_length: int | None) -> Verdict:
     """A path length goes with cA (X-14)."""
     rule, field = "rule.path_length_fits", "basic_constraints.path_length"
-    if leaf.path_length is None or (leaf.is_ca and leaf.path_length >= 0):
+    if path_length is None or (is_ca and path_length >= 0):
         return passed(rule, field)
     reason = "A path length goes with CA certificates and is 0 or more."
-    return failed(rule, rule, field, str(leaf.path_length), reason, "Leave it out.")
+    return failed(rule, rule, field, str(path_length), reason, "Leave it out.")
 
 
 def _validity(leaf: Leaf) -> Verdict:

@@ -121,9 +121,11 @@ class BasicConstraintsRule:
         return form
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rules:
     """A rule document, compiled. ``None`` = not configured = anything goes.
+
+    Each is a key of its own: whoever evaluates keeps what it has found under it.
 
     ``basic_constraints`` alone is never ``None``: not configured means that CA certificates
     are denied. ``document`` is the canonical JSON form, which is what gets stored.
@@ -137,7 +139,7 @@ class Rules:
     signature_algorithms: frozenset[str] | None = None
     validity: ValidityRule | None = None
     basic_constraints: BasicConstraintsRule = BasicConstraintsRule()
-    document: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    document: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def parse_rules(document: object) -> Rules:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.policies.evaluation import Verdict, evaluate, hard_rules, usage_verdicts, violations_of
+from apps.policies.evaluation import Verdict, evaluate, hard_rules, violations_of
 from apps.policies.presets import PRESETS
-from apps.policies.rules import UsageRule, parse_rules
+from apps.policies.rules import parse_rules
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from tests.unit.policies.samples import LEAF, against, codes, dns, lasting, leaf
 
@@ -462,17 +462,22 @@ def test_evaluation_of_a_typical_leaf_takes_microseconds():
 # --- what is kept -----------------------------------------------------------------------------
 
 
-def test_verdicts_kept_for_some_usages_answer_for_no_others():
-    few, more = UsageRule(allowed=("server_auth",)), UsageRule(allowed=("server_auth", "any"))
-    server, both = ("server_auth",), ("server_auth", "any")
+def test_verdicts_kept_for_one_purpose_answer_for_no_other():
+    few = parse_rules({"extended_key_usages": {"allowed": ["server_auth"]}})
+    more = parse_rules({"extended_key_usages": {"allowed": ["server_auth", "client_auth"]}})
+    short = parse_rules({"validity": {"max": "1h"}})
+    server, both = ("server_auth",), ("server_auth", "client_auth")
+
+    def refused(rules, **changes):
+        return codes(violations_of(evaluate(rules, leaf(**changes))))
+
     for _ in range(2):
-        assert not violations_of(usage_verdicts(few, "extended_key_usages", server))
-        assert not violations_of(usage_verdicts(more, "extended_key_usages", both))
-        for section in ("key_usages", "extended_key_usages"):
-            for usages in (both, frozenset(both)):
-                (found,) = violations_of(usage_verdicts(few, section, usages))
-                assert found.field == section
-                assert found.value == "any"
+        assert not refused(few, extended_key_usage=server)
+        assert not refused(more, extended_key_usage=both)
+        assert refused(few, extended_key_usage=both) == ["policy.extended_key_usage_not_allowed"]
+        assert refused(short) == ["policy.validity_too_long"]
+        assert not refused(short, not_after=LEAF.not_before + timedelta(minutes=59))
+        assert refused(few, extended_key_usage=server, is_ca=True) == ["policy.ca_denied"]
 
 
 def test_a_fixed_rule_tells_keys_apart_that_ask_for_the_same_usages():

@@ -1,13 +1,20 @@
 """Is a rule document read strictly, merged, and stored in one form?"""
 
+from dataclasses import fields
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.errors import InvalidInput
 from apps.policies.presets import PRESETS
-from apps.policies.rules import parse_rules
+from apps.policies.rules import Rules, parse_rules
 from tests.unit.policies.samples import codes
+
+
+def _said(rules):
+    """Return everything that rules say; they themselves are equal only to themselves."""
+    return {item.name: getattr(rules, item.name) for item in fields(Rules)}
 
 
 def faults(document):
@@ -228,7 +235,7 @@ def test_the_stored_form_is_canonical():
 def test_the_stored_form_is_read_back_as_the_same_rules(preset):
     rules = parse_rules(preset.rules)
     again = parse_rules(rules.document)
-    assert again == rules
+    assert _said(again) == _said(rules)
     assert again.document == rules.document
 
 
@@ -276,5 +283,5 @@ def test_any_json_is_read_or_refused_with_reasons(document):
         reasons = len(error.violations)
     else:
         reasons = None
-        assert parse_rules(rules.document) == rules
+        assert _said(parse_rules(rules.document)) == _said(rules)
     assert reasons != 0
