@@ -238,11 +238,12 @@ class BoundedThreadWorker(ThreadWorker):
             conn.sock.release()
 
     def _answer(self, req: Any, conn: Connection) -> bool:
-        """Do what gunicorn does in ``handle_request``; only the connection begins the answer."""
-        environ: dict[str, Any] = {}
+        """Do what gunicorn does in ``handle_request``; only the connection begins the answer.
+
+        There are no hooks before and after a request: no configuration of ours has any.
+        """
         resp = None
         try:
-            self.cfg.pre_request(self, req)
             began = datetime.now(UTC)
             resp, environ = conn.begin(req)
             self.nr += 1
@@ -258,7 +259,8 @@ class BoundedThreadWorker(ThreadWorker):
             try:
                 _write(resp, pieces, environ["wsgi.file_wrapper"])
             finally:
-                self.log.access(resp, req, environ, datetime.now(UTC) - began)
+                if self.log.access_log_enabled:
+                    self.log.access(resp, req, environ, datetime.now(UTC) - began)
                 if hasattr(pieces, "close"):
                     pieces.close()
             if resp.should_close():
@@ -273,11 +275,6 @@ class BoundedThreadWorker(ThreadWorker):
                 util.close_graceful(conn.sock)
                 raise StopIteration from error
             raise
-        finally:
-            try:
-                self.cfg.post_request(self, req, environ, resp)
-            except Exception:
-                self.log.exception("Exception in post_request hook")
         return True
 
     def _follows(self, conn: TConn) -> bool:

@@ -82,7 +82,8 @@ class Handler(WSGIHandler):
         self, environ: dict[str, Any], start_response: Callable[[str, list[tuple[str, str]]], Any]
     ) -> Any:
         """Answer one request (PEP 3333), as Django's own does."""
-        request_started.send(sender=Handler, environ=environ)
+        if request_started.receivers:
+            request_started.send(sender=Handler, environ=environ)
         close_old_connection()
         request = self.request_class(environ)
         # gunicorn has it from the environment of the process: it is always there or never.

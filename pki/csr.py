@@ -6,7 +6,6 @@ DER scan, parser, key, proof of possession, names. Requests of the usual kind wi
 is wrong are recognised by their octets (``usual_csr``), which spares them scan and parser.
 """
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Sequence
@@ -147,7 +146,7 @@ def _der_of(data: bytes) -> bytes:
     if match is None:
         raise UnusableCSR([_UNREADABLE if data.count(_PEM_BEGIN) < 2 else _SEVERAL_BLOCKS])  # noqa: PLR2004 - two is several
     try:
-        return base64.b64decode(b"".join(match["body"].split()), validate=True)
+        return binascii.a2b_base64(b"".join(match["body"].split()), strict_mode=True)
     except binascii.Error as error:
         raise UnusableCSR([_broken("base64", "The PEM block is not valid base64.")]) from error
 

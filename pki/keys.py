@@ -148,8 +148,7 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     Raises:
         UnusableKey: the key cannot make such signatures.
     """
-    _, private_type = _FAMILIES[algorithm]
-    if isinstance(key, private_type):
+    if _can_make(type(key), algorithm):
         signer: Any = key
         signature: bytes = signer.sign(data, *_SCHEMES[algorithm])
         return signature
@@ -169,8 +168,7 @@ def verify(
     public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
-    public_type, _ = _FAMILIES[algorithm]
-    if not isinstance(public_key, public_type):
+    if not _can_verify(type(public_key), algorithm):
         return False
     verifier: Any = public_key
     try:
@@ -178,6 +176,17 @@ def verify(
     except InvalidSignature:
         return False
     return True
+
+
+# The library's classes take long to tell what is one of them.
+@lru_cache(maxsize=_CACHED)
+def _can_make(kind: type[object], algorithm: SignatureAlgorithm) -> bool:
+    return issubclass(kind, _FAMILIES[algorithm][1])
+
+
+@lru_cache(maxsize=_CACHED)
+def _can_verify(kind: type[object], algorithm: SignatureAlgorithm) -> bool:
+    return issubclass(kind, _FAMILIES[algorithm][0])
 
 
 # Public and private type of the keys of each family, and which family makes which signature.

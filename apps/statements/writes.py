@@ -12,6 +12,7 @@ Columns and values come from Django's fields; constraints, defaults and conversi
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -96,12 +97,11 @@ class Holds:
     @property
     def shape(self) -> str:
         """Return PostgreSQL's query for it, which finds a row where it holds."""
-        query = self.lookup.compiled().sql
-        return f"SELECT 1 FROM ({query}) AS found (value) WHERE found.value = %s::text"  # noqa: S608 - Django's own SQL
+        return _holding(self.lookup)[0]
 
     def values(self, _vendor: str) -> list[Any]:
         """Return the values for its slots."""
-        return [*self.lookup.compiled().bound((), execution.here()), self.value]
+        return [*_holding(self.lookup)[1], self.value]
 
     def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
         """Append the values as they travel to a prepared statement, see ``Change.bind``."""
@@ -112,6 +112,14 @@ class Holds:
     def apply(self) -> int:
         """Ask now; return 1 where it holds, otherwise 0."""
         return int(self.lookup.first() == (self.value,))
+
+
+@lru_cache(maxsize=64)
+def _holding(lookup: Lookup) -> tuple[str, tuple[Any, ...]]:
+    """Return PostgreSQL's query for a row where ``lookup`` finds a value, and its constants."""
+    query = lookup.compiled()
+    sql = f"SELECT 1 FROM ({query.sql}) AS found (value) WHERE found.value = %s::text"  # noqa: S608 - Django's own SQL
+    return sql, tuple(query.bound((), execution.here()))
 
 
 class NotAllTouched(Exception):
