@@ -11,8 +11,31 @@ from gunicorn.http import wsgi
 _PLAIN, _LENGTH, _UNUSUAL = range(3)
 
 
+# What fits into one TLS record.
+_RECORD = 16 * 1024
+
+
 class Answer(wsgi.Response):
-    """An answer whose head is checked and written in few steps."""
+    """An answer whose head is checked and written in few steps, and with the body if that is short.
+
+    gunicorn writes head and body one by one: two records, two packets and two system calls, and a
+    client that wakes up twice.
+    """
+
+    headers_sent: bool
+
+    def write(self, arg: bytes) -> None:
+        """Write a piece of the body; the first one comes with the head."""
+        joins = type(arg) is bytes and len(arg) < _RECORD
+        if self.headers_sent or self.chunked or self._omits_body or not joins:
+            super().write(arg)
+            return
+        if self.response_length is not None:
+            arg = arg[: self.response_length]  # never more than was said
+        lines = [*self.default_headers(), *[f"{name}: {value}\r\n" for name, value in self.headers]]
+        self.headers_sent = True
+        self.sent = len(arg)
+        self.sock.sendall(f"{''.join(lines)}\r\n".encode("latin-1") + arg)
 
     def process_headers(self, headers: Any) -> None:
         """Check the application's header and take it over.

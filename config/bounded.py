@@ -41,8 +41,6 @@ _GARBAGE = (20_000, 20, 20)
 """After how many new containers the garbage collector looks; Python's own: 700, 10, 10."""
 _WARM = 50
 """After how many requests a process has loaded nearly all that it will use."""
-_RECORD = 16 * 1024
-"""What fits into one TLS record."""
 
 
 class _Bounded:
@@ -53,8 +51,6 @@ class _Bounded:
     """
 
     _deadline = 0.0
-    _holding = False
-    _held = b""
 
     def setblocking(self, flag: bool) -> None:
         """Start a new deadline when a thread takes the socket; gunicorn calls this each time."""
@@ -85,18 +81,6 @@ class _Bounded:
         return sent
 
     def sendall(self, data: Any, *flags: int) -> None:
-        """Write, together with what is held; fails when the peer is not done for long."""
-        if self._holding:
-            self._holding, self._held = False, bytes(data)
-            return
-        held, self._held = self._held, b""
-        if held and len(held) + len(data) > _RECORD:
-            self._send_all(held, *flags)
-        elif held:
-            data = held + data
-        self._send_all(data, *flags)
-
-    def _send_all(self, data: Any, *flags: int) -> None:
         """Write all of it before the bound is over, however many calls that takes."""
         until = time.monotonic() + SEND_S
         while data:
@@ -104,28 +88,13 @@ class _Bounded:
             data = memoryview(data)[sent:]
 
     def sendfile(self, *args: Any, **options: Any) -> int:
-        """Write a file behind what is held."""
-        self.release()
+        """Write a file."""
         super().settimeout(SEND_S)  # type: ignore[misc]
         try:
             sent: int = super().sendfile(*args, **options)  # type: ignore[misc]
         finally:
             self.settimeout(0.0)
         return sent
-
-    def hold(self) -> None:
-        """Keep the next piece until a second one comes, or ``release``.
-
-        gunicorn writes the head of an answer and its body one by one: two records, two packets
-        and two system calls, and a client that wakes up twice.
-        """
-        self._holding = True
-
-    def release(self) -> None:
-        """Write what is held, unless the connection was given up meanwhile."""
-        self._holding = False
-        if self._held and self.fileno() >= 0:  # type: ignore[attr-defined]
-            self.sendall(b"")
 
     def _until(self, until: float, event: int, act: Callable[..., Any], *args: Any) -> Any:
         """Run a call that does not wait, and again after ``event``, until it succeeds.
@@ -216,6 +185,8 @@ class BoundedThreadWorker(ThreadWorker):
         try:
             goes_on = super().handle(conn)
             while goes_on is True and self._follows(conn):
+                if self._is_cold:
+                    self._gather_when_warm()
                 goes_on = super().handle(conn)
         finally:
             with self._lock:
@@ -226,19 +197,13 @@ class BoundedThreadWorker(ThreadWorker):
             conn.close = _closed_already
         return goes_on
 
-    def handle_request(self, req: Any, conn: Connection) -> bool:
-        """Answer one request, head and body in one piece."""
-        if self._is_cold and self.nr >= _WARM:
+    def _gather_when_warm(self) -> None:
+        if self.nr >= _WARM:
             self._is_cold = False
             threading.Thread(target=memory.gather, daemon=True).start()
-        conn.sock.hold()
-        try:
-            return self._answer(req, conn)
-        finally:
-            conn.sock.release()
 
-    def _answer(self, req: Any, conn: Connection) -> bool:
-        """Do what gunicorn does in ``handle_request``; only the connection begins the answer.
+    def handle_request(self, req: Any, conn: Connection) -> bool:
+        """Answer one request as gunicorn does; only the connection begins the answer.
 
         There are no hooks before and after a request: no configuration of ours has any.
         """

@@ -14,10 +14,11 @@ from config.answers import Answer
 
 class _Socket:
     def __init__(self) -> None:
-        self.sent = b""
+        self.sent, self.calls = b"", 0
 
     def sendall(self, data: bytes) -> None:
         self.sent += data
+        self.calls += 1
 
 
 class _Text(str):
@@ -115,6 +116,34 @@ def test_answer_is_gunicorns(headers, status, request_):
 
     ours = outcome(Answer, status, again(), **request_)
     assert ours == outcome(wsgi.Response, status, again(), **request_)
+
+
+@pytest.mark.parametrize(
+    ("length", "pieces", "calls"),
+    [
+        (None, [b"abc"], 3),  # in chunks, the last one empty
+        (3, [b"abc"], 1),
+        (2, [b"abc", b"d"], 1),
+        (0, [b""], 1),
+        (6, [b"abc", b"def"], 2),
+        (20_000, [b"a" * 20_000], 2),
+    ],
+)
+def test_the_head_goes_out_with_the_first_piece(length, pieces, calls):
+    headers = [] if length is None else [("Content-Length", str(length))]
+    sent = []
+    for kind in (Answer, wsgi.Response):
+        sock = _Socket()
+        req = SimpleNamespace(method="GET", version=(1, 1), should_close=lambda: False)
+        resp = kind(req, sock, Config())
+        resp.start_response("200 OK", headers)
+        for piece in pieces:
+            resp.write(piece)
+        resp.close()
+        sent.append(sock)
+    ours, theirs = sent
+    assert ours.sent == theirs.sent
+    assert ours.calls == calls
 
 
 def test_date_goes_with_the_time(monkeypatch):

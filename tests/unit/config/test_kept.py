@@ -133,60 +133,6 @@ def test_deadline_begins_anew_with_each_request(tmp_path: Path):
         assert slow.recv(100) == b""  # silence on a thread that stayed ends as elsewhere
 
 
-def test_head_waits_for_the_body_and_leaves_with_it(pair):
-    sock, peer = pair
-    sock.hold()
-    sock.sendall(b"head ")
-    with pytest.raises(TimeoutError):
-        peer.recv(100)
-    sock.sendall(b"body ")
-    assert peer.recv(100) == b"head body "
-    sock.sendall(b"more")
-    assert peer.recv(100) == b"more"
-    sock.release()
-    with pytest.raises(TimeoutError):
-        peer.recv(100)
-
-
-def test_head_without_a_body_leaves_in_the_end(pair):
-    sock, peer = pair
-    sock.hold()
-    sock.sendall(b"head")
-    sock.release()
-    assert peer.recv(100) == b"head"
-
-
-def test_large_body_comes_behind_its_head(pair):
-    sock, peer = pair
-    sock.hold()
-    sock.sendall(b"head")
-    sock.sendall(b"b" * 20_000)
-    answer = b""
-    while len(answer) < 20_004:
-        answer += peer.recv(65536)
-    assert answer == b"head" + b"b" * 20_000
-
-
-def test_file_comes_behind_the_head(pair, tmp_path: Path):
-    sock, peer = pair
-    (tmp_path / "file").write_bytes(b"file")
-    sock.hold()
-    sock.sendall(b"head ")
-    with (tmp_path / "file").open("rb") as file:
-        sock.sendfile(file)
-    sock.close()
-    assert peer.makefile("rb").read() == b"head file"
-
-
-def test_what_is_held_for_a_closed_connection_is_dropped(pair):
-    sock, peer = pair
-    sock.hold()
-    sock.sendall(b"head")
-    sock.close()
-    sock.release()
-    assert peer.recv(100) == b""
-
-
 def test_answers_without_a_body_and_in_pieces_arrive_in_time(tmp_path: Path):
     with running(tmp_path) as port:
         client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
