@@ -178,6 +178,8 @@ class BoundedThreadWorker(ThreadWorker):
             conn = Connection(conn.cfg, BoundedSocket.adopt(conn.sock), conn.client, conn.server)
         with self._lock:
             self._taken += 1
+        if self._is_cold:
+            self._gather_when_warm()
         super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
