@@ -6,6 +6,7 @@ that broke, was left in a transaction or is too old is closed.
 """
 
 from collections.abc import Callable
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -40,10 +41,16 @@ def application() -> "Handler":
 
 def close_old_connection() -> None:
     """Do as Django's ``close_old_connections`` for the one database that there is."""
+    _here()().close_if_unusable_or_obsolete()
+
+
+@cache
+def _here() -> Callable[[], Any]:
+    """Return what returns the connection of the thread that asks."""
     # Settings have to be in force before it is imported, and may not be when this module is.
     from apps.statements import execution
 
-    execution.here().close_if_unusable_or_obsolete()
+    return execution.here
 
 
 class Request(WSGIRequest):
