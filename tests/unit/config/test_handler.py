@@ -5,7 +5,7 @@ import time
 import uuid
 
 import pytest
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.core.signals import request_finished, request_started
 from django.db import connections
 from django.http import FileResponse, HttpResponse
@@ -123,6 +123,68 @@ def test_urls_are_written_below_the_servers_prefix(application, closings, monkey
         assert b"".join(_asked(application, "/", SCRIPT_NAME="/pki")[2]) == b"/pki/admin/"
     finally:
         clear_script_prefix()
+
+
+_ENVIRON = {
+    "REQUEST_METHOD": "POST",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "/api/v1/tokens/",
+    "QUERY_STRING": "a=1&b=%C3%BC",
+    "SERVER_NAME": "localhost",
+    "SERVER_PORT": "80",
+    "CONTENT_TYPE": "application/json",
+    "CONTENT_LENGTH": "3",
+    "wsgi.url_scheme": "http",
+}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"PATH_INFO": ""},
+        {"PATH_INFO": "//twice/"},
+        {"PATH_INFO": "/a%b/"},
+        {"PATH_INFO": "/\xc3\xbc/"},
+        {"PATH_INFO": "/\xff/"},
+        {"PATH_INFO": "relative"},
+        {"SCRIPT_NAME": "/below"},
+        {"REQUEST_METHOD": "get"},
+        {"CONTENT_TYPE": ""},
+        {"CONTENT_TYPE": "application/jose+json"},
+        {"CONTENT_TYPE": "Application/JSON; charset=latin-1"},
+        {"CONTENT_TYPE": "text/plain; charset=none"},
+        {"CONTENT_LENGTH": "2"},
+        {"CONTENT_LENGTH": "100"},
+        {"CONTENT_LENGTH": ""},
+        {"CONTENT_LENGTH": "-1"},
+        {"CONTENT_LENGTH": "no"},
+        {"CONTENT_LENGTH": "\u0663"},
+        {"HTTP_COOKIE": "a=1"},
+    ],
+)
+def test_a_request_says_what_djangos_own_would(environ):
+    names = ("path", "path_info", "method", "content_type", "content_params", "encoding", "scheme")
+    said = []
+    for kind in (handler.Request, WSGIRequest):
+        given = _ENVIRON | environ | {"wsgi.input": io.BytesIO(b"[1]")}
+        request = kind(given)
+        found = {name: getattr(request, name) for name in names}
+        found |= {
+            "body": request.read(),
+            "GET": request.GET.urlencode(),
+            "COOKIES": request.COOKIES,
+        }
+        found |= {"meta": {k: v for k, v in request.META.items() if k != "wsgi.input"}}
+        found |= {"full": request.get_full_path(), "match": request.resolver_match}
+        said.append(found)
+    assert said[0] == said[1]
+
+
+def test_a_request_without_type_and_length_has_no_body():
+    bare = {k: v for k, v in _ENVIRON.items() if not k.startswith("CONTENT_")}
+    request = handler.Request(bare | {"wsgi.input": io.BytesIO(b"more")})
+    assert (request.content_type, request.body, request.POST) == ("", b"", {})
 
 
 def test_there_is_no_other_database(settings):

@@ -1,9 +1,14 @@
 """Does a view of ours answer as DRF's would, whatever it is sent?"""
 
+import json
+
 import pytest
 from django.test import RequestFactory
 from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.renderers import JSONRenderer, StaticHTMLRenderer
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from apps.accounts.models import User
@@ -52,6 +57,24 @@ def _views(answer, base):
             raise AlreadyExists("twice")
 
     return Echo.as_view()
+
+
+class Closed(BasePermission):
+    """Lets nobody in, and says why."""
+
+    message = "Closed today."
+    code = "closed"
+
+    def has_permission(self, _request, _view):
+        return False
+
+
+class Busy(BaseThrottle):
+    def allow_request(self, _request, _view):
+        return False
+
+    def wait(self):
+        return 7
 
 
 OURS, THEIRS = _views(JsonAnswer, ApiView), _views(Response, APIView)
@@ -119,3 +142,59 @@ def test_a_fault_of_the_authentication_is_not_taken_for_a_missing_attribute():
     view = ApiView.as_view(authentication_classes=(Broken,))
     with pytest.raises(AttributeError, match="no_such_attribute"):
         view(RequestFactory().get("/"))
+
+
+@pytest.mark.parametrize("name", ["somebody", ""])
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"permission_classes": (Closed,)}, 403),
+        ({"throttle_classes": (Busy,)}, 429),
+        ({"renderer_classes": (JSONRenderer, StaticHTMLRenderer)}, 201),
+    ],
+)
+def test_policies_of_a_view_are_asked_as_by_drf(changes, status, name):
+    outcomes = [
+        _outcome(
+            view.view_class.as_view(**changes),
+            "POST",
+            OBJECT,
+            {"Content-Type": "application/json", "X-Name": name},
+        )
+        for view in (OURS, THEIRS)
+    ]
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0][0] == (status if name else 401)
+    assert ("Vary" in outcomes[0][2]) is ("renderer_classes" in changes)
+
+
+def test_requests_share_equipment_but_not_what_they_say():
+    view = OURS.view_class.as_view()
+    kind = {"Content-Type": "application/json"}
+    said = [
+        _outcome(view, "POST", f'{{"n": {number}}}'.encode(), kind | {"X-Name": f"name{number}"})
+        for number in range(3)
+    ]
+    assert [json.loads(content)["by"] for _, content, _ in said] == ["name0", "name1", "name2"]
+    assert [json.loads(content)["said"]["n"] for _, content, _ in said] == [0, 1, 2]
+    assert _outcome(view, "POST", b"{}", dict(kind))[0] == 401
+
+
+def test_arguments_of_the_url_and_of_the_view_arrive():
+    class Named(ApiView):
+        authentication_classes = ()
+        permission_classes = ()
+        throttle_classes = ()
+        greeting = ""
+
+        def get(self, _request, name):
+            return JsonAnswer([self.greeting, name, self.kwargs])
+
+    view = Named.as_view(greeting="hello")
+    assert view.view_class is view.cls is Named
+    assert view.csrf_exempt
+    for name in ("a", "b"):
+        response = view(RequestFactory().get("/"), name=name)
+        assert json.loads(response.content) == ["hello", name, {"name": name}]
+    with pytest.raises(TypeError, match="invalid keyword"):
+        Named.as_view(no_such=1)
