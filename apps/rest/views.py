@@ -37,7 +37,7 @@ class JsonAnswer(HttpResponse):
     """
 
     def __init__(
-        self, data: Any, status: int | None = None, headers: dict[str, str] | None = None
+        self, data: Any = None, status: int | None = None, headers: dict[str, str] | None = None
     ) -> None:
         # What Django's constructors set, without asking what is known here.
         self.headers = ResponseHeaders({})

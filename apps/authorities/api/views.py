@@ -4,8 +4,6 @@ from dataclasses import replace
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.authorities import publication, selectors, services
 from apps.authorities.api import present, wire
@@ -27,6 +25,7 @@ from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
 from apps.rest.references import one
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -37,12 +36,12 @@ def _found(reference: str) -> Authority:
     return found
 
 
-def _answer(authority: Authority, status: int = 200) -> Response:
+def _answer(authority: Authority, status: int = 200) -> JsonAnswer:
     """Answer the authority as it is now."""
-    return Response(present.authority_detail(_found(str(authority.pk))), status=status)
+    return JsonAnswer(present.authority_detail(_found(str(authority.pk))), status=status)
 
 
-class AuthoritiesView(APIView):
+class AuthoritiesView(ApiView):
     """All authorities."""
 
     @extend_schema(
@@ -50,7 +49,7 @@ class AuthoritiesView(APIView):
         parameters=[*paging(*_SORTS), *AuthorityFilter.parameters()],
         responses=AuthorityPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List the authorities."""
         reader_of(request)
         rows = AuthorityFilter.apply(request, selectors.authorities())
@@ -61,7 +60,7 @@ class AuthoritiesView(APIView):
         request=NewAuthoritySchema,
         responses={201: AuthoritySchema} | problems(404, 409, 422, 503),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create a root, or an intermediate.
 
         An intermediate with a parent is signed at once; without one it waits for the
@@ -77,11 +76,11 @@ class AuthoritiesView(APIView):
         return response
 
 
-class AuthorityView(APIView):
+class AuthorityView(ApiView):
     """One authority."""
 
     @extend_schema(operation_id="authorities_read", responses=AuthoritySchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Read an authority with its certificates, chain and the state of its CRL."""
         reader_of(request)
         return _answer(_found(reference))
@@ -91,21 +90,21 @@ class AuthorityView(APIView):
         request=AuthorityChangesSchema,
         responses={200: AuthoritySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def patch(self, request: Request, reference: str) -> JsonAnswer:
         """Change how an authority publishes; what is left out stays."""
         authority, principal = _found(reference), governor_of(request)
         changes = wire.read_changes(request.data)
         return _answer(services.update_authority(principal, authority, **changes))
 
     @extend_schema(operation_id="authorities_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    def delete(self, request: Request, reference: str) -> JsonAnswer:
         """Delete an authority that nothing depends on, and destroy its key."""
         authority, principal = _found(reference), governor_of(request)
         services.delete_authority(principal, authority)
-        return Response(status=204)
+        return JsonAnswer(status=204)
 
 
-class DisableAuthorityView(APIView):
+class DisableAuthorityView(ApiView):
     """Stop."""
 
     @extend_schema(
@@ -113,14 +112,14 @@ class DisableAuthorityView(APIView):
         request=None,
         responses={200: AuthoritySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Stop issuing; CRLs and OCSP answers go on."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
         return _answer(services.disable_authority(principal, authority))
 
 
-class EnableAuthorityView(APIView):
+class EnableAuthorityView(ApiView):
     """Go on."""
 
     @extend_schema(
@@ -128,14 +127,14 @@ class EnableAuthorityView(APIView):
         request=None,
         responses={200: AuthoritySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Let a disabled authority issue again."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
         return _answer(services.enable_authority(principal, authority))
 
 
-class RenewAuthorityView(APIView):
+class RenewAuthorityView(ApiView):
     """Renewal."""
 
     @extend_schema(
@@ -143,14 +142,14 @@ class RenewAuthorityView(APIView):
         request=LifetimeSchema,
         responses={200: AuthoritySchema} | problems(409, 422, 503),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Give the authority a new certificate for the same key and name."""
         authority, principal = _found(reference), governor_of(request)
         lifetime_days = wire.read_lifetime(request.data)
         return _answer(services.renew_authority(principal, authority, lifetime_days))
 
 
-class InstallCertificateView(APIView):
+class InstallCertificateView(ApiView):
     """Certification from outside."""
 
     @extend_schema(
@@ -158,7 +157,7 @@ class InstallCertificateView(APIView):
         request=InstallationSchema,
         responses={200: AuthoritySchema} | problems(409, 422),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Install what a CA outside this product issued for the authority's CSR."""
         authority, principal = _found(reference), governor_of(request)
         certificate, chain = wire.read_certificate(request.data)
@@ -168,17 +167,17 @@ class InstallCertificateView(APIView):
         return _answer(installed)
 
 
-class AuthorityCsrView(APIView):
+class AuthorityCsrView(ApiView):
     """The request for a CA outside."""
 
     @extend_schema(operation_id="authorities_csr", responses={200: CsrSchema} | problems(409, 503))
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Make a CSR for an intermediate whose issuer is outside this product."""
         authority, principal = _found(reference), governor_of(request)
-        return Response({"csr": services.authority_csr(principal, authority).decode()})
+        return JsonAnswer({"csr": services.authority_csr(principal, authority).decode()})
 
 
-class CrlsView(APIView):
+class CrlsView(ApiView):
     """The CRLs of an authority."""
 
     @extend_schema(
@@ -186,14 +185,14 @@ class CrlsView(APIView):
         parameters=[*paging(), *CrlFilter.parameters()],
         responses=CrlPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List the CRLs published so far."""
         reader_of(request)
         rows = CrlFilter.apply(request, selectors.crls_of(_found(reference)))
         return page_of(request, rows, present.crl)
 
 
-class PublishCrlView(APIView):
+class PublishCrlView(ApiView):
     """A CRL, now."""
 
     @extend_schema(
@@ -201,8 +200,8 @@ class PublishCrlView(APIView):
         request=None,
         responses={200: CrlSchema} | problems(409, 503),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Publish a new CRL at once, instead of when it is due."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
-        return Response(present.crl(publication.publish_crl(authority.pk, principal)))
+        return JsonAnswer(present.crl(publication.publish_crl(authority.pk, principal)))

@@ -4,8 +4,6 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors as applications
 from apps.applications.models import Application, Pairing
@@ -23,6 +21,7 @@ from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
 from apps.rest.references import named
+from apps.rest.views import ApiView, JsonAnswer
 
 _SECRET = {"Cache-Control": "no-store"}
 
@@ -67,7 +66,7 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
     return base + "".join(f"{part}/" for part in more)
 
 
-class AcmeEndpointsView(APIView):
+class AcmeEndpointsView(ApiView):
     """The ACME endpoints of an application."""
 
     @extend_schema(
@@ -75,7 +74,7 @@ class AcmeEndpointsView(APIView):
         parameters=paging(),
         responses=schema.AcmeEndpointPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List the profiles that clients can use by ACME."""
         principal = principal_of(request)
         rows = selectors.endpoints_of(principal, _application(principal, reference))
@@ -86,37 +85,37 @@ class AcmeEndpointsView(APIView):
         request=schema.NewAcmeEndpointSchema,
         responses={201: schema.AcmeEndpointSchema} | problems(409, 422),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Open the ACME door of an attached profile."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         profile, settings = wire.read_endpoint(request.data)
         made = services.enable_acme(principal, _pairing(application, profile), **settings)
-        return Response(present.endpoint(made), status=201, headers={"Location": _address(made)})
+        return JsonAnswer(present.endpoint(made), status=201, headers={"Location": _address(made)})
 
 
-class AcmeEndpointView(APIView):
+class AcmeEndpointView(ApiView):
     """One endpoint."""
 
     @extend_schema(operation_id="acme_endpoints_read", responses=schema.AcmeEndpointSchema)
-    def get(self, request: Request, reference: str, profile: str) -> Response:
+    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Read directory URL and settings."""
-        return Response(present.endpoint(_seen(principal_of(request), reference, profile)))
+        return JsonAnswer(present.endpoint(_seen(principal_of(request), reference, profile)))
 
     @extend_schema(
         operation_id="acme_endpoints_update",
         request=schema.AcmeSettingsSchema,
         responses={200: schema.AcmeEndpointSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str, profile: str) -> Response:
+    def patch(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Change settings; ``{"enabled": false}`` closes the door at once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
         settings = wire.read_settings(request.data)
-        return Response(present.endpoint(services.update_acme(principal, endpoint, **settings)))
+        return JsonAnswer(present.endpoint(services.update_acme(principal, endpoint, **settings)))
 
 
-class EabKeysView(APIView):
+class EabKeysView(ApiView):
     """The EAB keys of an endpoint."""
 
     @extend_schema(
@@ -124,7 +123,7 @@ class EabKeysView(APIView):
         parameters=paging(),
         responses=schema.EabKeyPageSchema,
     )
-    def get(self, request: Request, reference: str, profile: str) -> Response:
+    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """List the keys, without their secrets."""
         principal = principal_of(request)
         endpoint = _seen(principal, reference, profile)
@@ -135,26 +134,26 @@ class EabKeysView(APIView):
         request=schema.NewEabKeySchema,
         responses={201: schema.EabKeySchema} | problems(422),
     )
-    def post(self, request: Request, reference: str, profile: str) -> Response:
+    def post(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Make a key; ``reveal/`` shows its secret, once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
         key = services.create_eab_key(principal, endpoint, **wire.read_eab_key(request.data))
         address = _address(endpoint, "eab-keys", str(key.pk))
-        return Response(present.eab_key(key), status=201, headers={"Location": address})
+        return JsonAnswer(present.eab_key(key), status=201, headers={"Location": address})
 
 
-class EabKeyView(APIView):
+class EabKeyView(ApiView):
     """One EAB key."""
 
     @extend_schema(operation_id="acme_eab_keys_read", responses=schema.EabKeySchema)
-    def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
         """Read what may be shown of a key."""
         endpoint = _seen(principal_of(request), reference, profile)
-        return Response(present.eab_key(selectors.eab_key_for(endpoint, key_id)))
+        return JsonAnswer(present.eab_key(selectors.eab_key_for(endpoint, key_id)))
 
 
-class RevealEabKeyView(APIView):
+class RevealEabKeyView(ApiView):
     """A secret, once."""
 
     @extend_schema(
@@ -162,16 +161,16 @@ class RevealEabKeyView(APIView):
         request=None,
         responses={200: schema.EabSecretSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
         """Show the secret of a key; a second time is refused."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         refuse_fields(request.data)
         secret = services.reveal_eab_key(principal, key)
-        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
+        return JsonAnswer({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
-class RotateEabKeyView(APIView):
+class RotateEabKeyView(ApiView):
     """Another secret."""
 
     @extend_schema(
@@ -179,16 +178,16 @@ class RotateEabKeyView(APIView):
         request=None,
         responses={200: schema.EabSecretSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
         """Replace the secret of a key and show the new one; its accounts stay."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         refuse_fields(request.data)
         secret = services.rotate_eab_key(principal, key)
-        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
+        return JsonAnswer({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
-class RevokeEabKeyView(APIView):
+class RevokeEabKeyView(ApiView):
     """The end of a key."""
 
     @extend_schema(
@@ -196,12 +195,14 @@ class RevokeEabKeyView(APIView):
         request=schema.EabRevocationSchema,
         responses={200: schema.EabKeySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
         """Let nobody register with a key any more; on request its accounts end, too."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         accounts = wire.read_eab_revocation(request.data)
-        return Response(present.eab_key(services.revoke_eab_key(principal, key, accounts=accounts)))
+        return JsonAnswer(
+            present.eab_key(services.revoke_eab_key(principal, key, accounts=accounts))
+        )
 
 
 def _account(principal: Principal, application: Application, account_id: UUID) -> AcmeAccount:
@@ -211,7 +212,7 @@ def _account(principal: Principal, application: Application, account_id: UUID) -
     return found
 
 
-class AcmeAccountsView(APIView):
+class AcmeAccountsView(ApiView):
     """The clients of an application."""
 
     @extend_schema(
@@ -219,25 +220,25 @@ class AcmeAccountsView(APIView):
         parameters=[*paging(), *AcmeAccountFilter.parameters()],
         responses=schema.AcmeAccountPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List ACME accounts."""
         principal = principal_of(request)
         rows = selectors.accounts_of(principal, _application(principal, reference))
         return page_of(request, AcmeAccountFilter.apply(request, rows), present.account)
 
 
-class AcmeAccountView(APIView):
+class AcmeAccountView(ApiView):
     """One client."""
 
     @extend_schema(operation_id="acme_accounts_read", responses=schema.AcmeAccountSchema)
-    def get(self, request: Request, reference: str, account_id: UUID) -> Response:
+    def get(self, request: Request, reference: str, account_id: UUID) -> JsonAnswer:
         """Read an ACME account."""
         principal = principal_of(request)
         application = _application(principal, reference)
-        return Response(present.account(_account(principal, application, account_id)))
+        return JsonAnswer(present.account(_account(principal, application, account_id)))
 
 
-class RevokeAcmeAccountView(APIView):
+class RevokeAcmeAccountView(ApiView):
     """The end of a client."""
 
     @extend_schema(
@@ -245,7 +246,7 @@ class RevokeAcmeAccountView(APIView):
         request=None,
         responses={200: schema.AcmeAccountSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, account_id: UUID) -> Response:
+    def post(self, request: Request, reference: str, account_id: UUID) -> JsonAnswer:
         """End an account for good; its certificates stay valid."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
@@ -255,10 +256,10 @@ class RevokeAcmeAccountView(APIView):
             raise NotFound
         refuse_fields(request.data)
         services.revoke_account(principal, found)
-        return Response(present.account(rows.get(pk=account_id)))
+        return JsonAnswer(present.account(rows.get(pk=account_id)))
 
 
-class AcmeOrdersView(APIView):
+class AcmeOrdersView(ApiView):
     """The orders of an application."""
 
     @extend_schema(
@@ -266,33 +267,33 @@ class AcmeOrdersView(APIView):
         parameters=[*paging(), *AcmeOrderFilter.parameters()],
         responses=schema.AcmeOrderPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List ACME orders."""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
         return page_of(request, AcmeOrderFilter.apply(request, rows), present.order)
 
 
-class AcmeOrderView(APIView):
+class AcmeOrderView(ApiView):
     """One order."""
 
     @extend_schema(operation_id="acme_orders_read", responses=schema.AcmeOrderSchema)
-    def get(self, request: Request, reference: str, order_id: UUID) -> Response:
+    def get(self, request: Request, reference: str, order_id: UUID) -> JsonAnswer:
         """Read an order with each challenge and what each attempt saw: why is it not valid?"""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
         found = selectors.with_challenges(rows).filter(pk=order_id).first()
         if found is None:
             raise NotFound
-        return Response(present.order_detail(found))
+        return JsonAnswer(present.order_detail(found))
 
 
-class FailingClientsView(APIView):
+class FailingClientsView(ApiView):
     """Clients in trouble."""
 
     @extend_schema(operation_id="acme_failing_list", responses=schema.FailingClientPageSchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List the clients whose validations failed within a week, the latest first."""
         principal = principal_of(request)
         found = selectors.failing_clients_of(principal, _application(principal, reference))
-        return Response({"results": [present.failing(item) for item in found], "next": None})
+        return JsonAnswer({"results": [present.failing(item) for item in found], "next": None})

@@ -4,8 +4,6 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.errors import AccessDenied, NotFound
 from apps.jobs import services
@@ -18,6 +16,7 @@ from apps.rest.callers import governor_of, principal_of, reader_of, require_sigh
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
+from apps.rest.views import ApiView, JsonAnswer
 
 
 def _found(principal: Principal, job_id: UUID) -> Job:
@@ -28,7 +27,7 @@ def _found(principal: Principal, job_id: UUID) -> Job:
     return found
 
 
-class JobsView(APIView):
+class JobsView(ApiView):
     """All jobs."""
 
     @extend_schema(
@@ -36,7 +35,7 @@ class JobsView(APIView):
         parameters=[*paging("kind"), *JobFilter.parameters()],
         responses=JobPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List background jobs; product administrators only."""
         if not reader_of(request).governs:
             raise AccessDenied("Only product administrators may do this.")
@@ -44,36 +43,36 @@ class JobsView(APIView):
         return page_of(request, rows, present.job, sorts={"kind": "kind"})
 
 
-class JobView(APIView):
+class JobView(ApiView):
     """One job."""
 
     @extend_schema(operation_id="jobs_read", responses=JobSchema)
-    def get(self, request: Request, job_id: UUID) -> Response:
+    def get(self, request: Request, job_id: UUID) -> JsonAnswer:
         """Read a job."""
-        return Response(present.job(_found(reader_of(request), job_id)))
+        return JsonAnswer(present.job(_found(reader_of(request), job_id)))
 
 
-class RetryJobView(APIView):
+class RetryJobView(ApiView):
     """Another try."""
 
     @extend_schema(
         operation_id="jobs_retry", request=None, responses={200: JobSchema} | problems(409)
     )
-    def post(self, request: Request, job_id: UUID) -> Response:
+    def post(self, request: Request, job_id: UUID) -> JsonAnswer:
         """Start an ended or waiting job afresh."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
         refuse_fields(request.data)
-        return Response(present.job(services.retry(principal, job)))
+        return JsonAnswer(present.job(services.retry(principal, job)))
 
 
-class CancelJobView(APIView):
+class CancelJobView(ApiView):
     """The end of a job."""
 
     @extend_schema(
         operation_id="jobs_cancel", request=None, responses={200: JobSchema} | problems(409)
     )
-    def post(self, request: Request, job_id: UUID) -> Response:
+    def post(self, request: Request, job_id: UUID) -> JsonAnswer:
         """Take an open job off the list."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
         refuse_fields(request.data)
-        return Response(present.job(services.cancel(principal, job)))
+        return JsonAnswer(present.job(services.cancel(principal, job)))

@@ -2,8 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.errors import NotFound
 from apps.policies import selectors, services
@@ -25,6 +23,7 @@ from apps.rest.callers import application_ids_in_sight, governor_of, principal_o
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.references import one
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -36,7 +35,7 @@ def _found(principal: Principal, reference: str) -> Policy:
     return found
 
 
-class PoliciesView(APIView):
+class PoliciesView(ApiView):
     """The policies in sight."""
 
     @extend_schema(
@@ -44,7 +43,7 @@ class PoliciesView(APIView):
         parameters=[*paging(*_SORTS), *PolicyFilter.parameters()],
         responses=PolicyPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List the policies behind your applications' profiles; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = PolicyFilter.apply(request, selectors.policies_used_by(in_sight))
@@ -55,45 +54,45 @@ class PoliciesView(APIView):
         request=NewPolicySchema,
         responses={201: PolicySchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create a policy."""
         principal = governor_of(request)
         policy = services.create_policy(principal, **wire.read_new(request.data))
-        return Response(
+        return JsonAnswer(
             present.policy_detail(policy),
             status=201,
             headers={"Location": f"/api/v1/policies/{policy.name}/"},
         )
 
 
-class PolicyView(APIView):
+class PolicyView(ApiView):
     """One policy."""
 
     @extend_schema(operation_id="policies_read", responses=PolicySchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Read a policy with the rules in force."""
-        return Response(present.policy_detail(_found(reader_of(request), reference)))
+        return JsonAnswer(present.policy_detail(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="policies_update",
         request=PolicyChangesSchema,
         responses={200: PolicySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def patch(self, request: Request, reference: str) -> JsonAnswer:
         """Change a policy; other rules become a new version, in force at once."""
         policy, principal = _found(principal_of(request), reference), governor_of(request)
         changed = services.update_policy(principal, policy, **wire.read_changes(request.data))
-        return Response(present.policy_detail(changed))
+        return JsonAnswer(present.policy_detail(changed))
 
     @extend_schema(operation_id="policies_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    def delete(self, request: Request, reference: str) -> JsonAnswer:
         """Delete a policy that nothing uses or has used."""
         policy, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_policy(principal, policy)
-        return Response(status=204)
+        return JsonAnswer(status=204)
 
 
-class PolicyVersionsView(APIView):
+class PolicyVersionsView(ApiView):
     """The history of a policy."""
 
     @extend_schema(
@@ -101,34 +100,34 @@ class PolicyVersionsView(APIView):
         parameters=[*paging(), *PolicyVersionFilter.parameters()],
         responses=PolicyVersionPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List the versions of a policy."""
         policy = _found(reader_of(request), reference)
         rows = PolicyVersionFilter.apply(request, policy.versions.all())
         return page_of(request, rows, present.version)
 
 
-class PolicyVersionView(APIView):
+class PolicyVersionView(ApiView):
     """One version."""
 
     @extend_schema(operation_id="policies_versions_read", responses=PolicyVersionSchema)
-    def get(self, request: Request, reference: str, number: int) -> Response:
+    def get(self, request: Request, reference: str, number: int) -> JsonAnswer:
         """Read the rules as they stood in one version."""
         policy = _found(reader_of(request), reference)
         # Numbers beyond what the column can hold are no versions either.
         found = policy.versions.filter(number=number).first() if number < 2**31 else None
         if found is None:
             raise NotFound
-        return Response(present.version(found))
+        return JsonAnswer(present.version(found))
 
 
-class PolicyPresetsView(APIView):
+class PolicyPresetsView(ApiView):
     """Starting points."""
 
     @extend_schema(operation_id="policy_presets_list", responses=PolicyPresetPageSchema)
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List the presets, each with rules for a policy and defaults for its profile."""
         reader_of(request)
-        return Response(
+        return JsonAnswer(
             {"results": [present.preset(preset) for preset in PRESETS.values()], "next": None}
         )

@@ -4,8 +4,6 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.authorities import selectors as authority_selectors
 from apps.policies import selectors as policy_selectors
@@ -24,6 +22,7 @@ from apps.rest.callers import application_ids_in_sight, governor_of, principal_o
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.references import one
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -49,7 +48,7 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-class ProfilesView(APIView):
+class ProfilesView(ApiView):
     """The profiles in sight."""
 
     @extend_schema(
@@ -57,7 +56,7 @@ class ProfilesView(APIView):
         parameters=[*paging(*_SORTS), *ProfileFilter.parameters()],
         responses=ProfilePageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List the profiles attached to your applications; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = ProfileFilter.apply(request, selectors.profiles_attached_to(in_sight))
@@ -68,40 +67,40 @@ class ProfilesView(APIView):
         request=NewProfileSchema,
         responses={201: ProfileSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create a profile; its defaults are checked against its policy."""
         principal = governor_of(request)
         given = _resolved(wire.read_new(request.data))
         profile = services.create_profile(principal, **given)
-        return Response(
+        return JsonAnswer(
             present.profile(profile),
             status=201,
             headers={"Location": f"/api/v1/profiles/{profile.name}/"},
         )
 
 
-class ProfileView(APIView):
+class ProfileView(ApiView):
     """One profile."""
 
     @extend_schema(operation_id="profiles_read", responses=ProfileSchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Read a profile."""
-        return Response(present.profile(_found(reader_of(request), reference)))
+        return JsonAnswer(present.profile(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="profiles_update",
         request=ProfileChangesSchema,
         responses={200: ProfileSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def patch(self, request: Request, reference: str) -> JsonAnswer:
         """Change a profile; certificates issued so far stay as they are."""
         profile, principal = _found(principal_of(request), reference), governor_of(request)
         given = _resolved(wire.read_changes(request.data))
-        return Response(present.profile(services.update_profile(principal, profile, **given)))
+        return JsonAnswer(present.profile(services.update_profile(principal, profile, **given)))
 
     @extend_schema(operation_id="profiles_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    def delete(self, request: Request, reference: str) -> JsonAnswer:
         """Delete a profile that nothing uses or has used."""
         profile, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_profile(principal, profile)
-        return Response(status=204)
+        return JsonAnswer(status=204)

@@ -2,8 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
 from apps.applications.api import present, wire
@@ -21,6 +19,7 @@ from apps.principals import Principal
 from apps.rest.callers import governor_of
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -32,7 +31,7 @@ def _detail(principal: Principal, application: Application) -> dict[str, object]
     return present.application_detail(application, rights, pairings)
 
 
-class ApplicationsView(APIView):
+class ApplicationsView(ApiView):
     """The applications that the caller may see."""
 
     @extend_schema(
@@ -40,7 +39,7 @@ class ApplicationsView(APIView):
         parameters=[*paging(*_SORTS), *ApplicationFilter.parameters()],
         responses=ApplicationPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List your applications."""
         rows = selectors.applications_visible_to(principal_of(request))
         rows = ApplicationFilter.apply(request, rows)
@@ -51,32 +50,32 @@ class ApplicationsView(APIView):
         request=NewApplicationSchema,
         responses={201: ApplicationSchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create an application without members or profiles."""
         principal = governor_of(request)
         application = services.create_application(principal, **wire.read_named(request.data))
-        return Response(
+        return JsonAnswer(
             _detail(principal, application),
             status=201,
             headers={"Location": f"/api/v1/applications/{application.name}/"},
         )
 
 
-class ApplicationView(APIView):
+class ApplicationView(ApiView):
     """One application."""
 
     @extend_schema(operation_id="applications_read", responses=ApplicationSchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Show an application by identifier or name, with your permissions and its profiles."""
         principal = principal_of(request)
-        return Response(_detail(principal, selectors.application_for(principal, reference)))
+        return JsonAnswer(_detail(principal, selectors.application_for(principal, reference)))
 
     @extend_schema(
         operation_id="applications_update",
         request=DescriptionSchema,
         responses={200: ApplicationSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def patch(self, request: Request, reference: str) -> JsonAnswer:
         """Change the description."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
@@ -84,12 +83,12 @@ class ApplicationView(APIView):
         description = wire.read_description(request.data)
         if description is not None:
             services.update_application(principal, application, description=description)
-        return Response(_detail(principal, application))
+        return JsonAnswer(_detail(principal, application))
 
     @extend_schema(operation_id="applications_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    def delete(self, request: Request, reference: str) -> JsonAnswer:
         """Delete an application that never had a certificate or a request."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         services.delete_application(principal, application)
-        return Response(status=204)
+        return JsonAnswer(status=204)

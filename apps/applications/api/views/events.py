@@ -2,8 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors
 from apps.applications.api import present
@@ -13,11 +11,12 @@ from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
+from apps.rest.views import ApiView, JsonAnswer
 
 _MAX_ID = 2**63 - 1
 
 
-class AuditEventsView(APIView):
+class AuditEventsView(ApiView):
     """The audit log of the caller's applications; all of it for those who govern."""
 
     @extend_schema(
@@ -25,7 +24,7 @@ class AuditEventsView(APIView):
         parameters=[*paging(), *AuditEventFilter.parameters()],
         responses={200: AuditEventPageSchema} | problems(404),
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List events."""
         principal = principal_of(request)
         reference = request.query_params.get("application")
@@ -36,14 +35,14 @@ class AuditEventsView(APIView):
         return page_of(request, AuditEventFilter.apply(request, rows), present.event)
 
 
-class AuditEventView(APIView):
+class AuditEventView(ApiView):
     """One event."""
 
     @extend_schema(operation_id="audit_events_read", responses=AuditEventSchema)
-    def get(self, request: Request, event_id: int) -> Response:
+    def get(self, request: Request, event_id: int) -> JsonAnswer:
         """Read an event."""
         rows = selectors.events_visible_to(principal_of(request))
         found = rows.filter(pk=event_id).first() if event_id <= _MAX_ID else None
         if found is None:
             raise NotFound
-        return Response(present.event(found))
+        return JsonAnswer(present.event(found))

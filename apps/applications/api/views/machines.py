@@ -2,8 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors, services
 from apps.applications.api import present, wire
@@ -21,6 +19,7 @@ from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
 from apps.rest.references import one
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -30,7 +29,7 @@ def _found(principal: Principal, reference: str) -> MachineIdentity:
     return found
 
 
-class MachineIdentitiesView(APIView):
+class MachineIdentitiesView(ApiView):
     """The machine identities in sight."""
 
     @extend_schema(
@@ -38,7 +37,7 @@ class MachineIdentitiesView(APIView):
         parameters=[*paging(*_SORTS), *MachineIdentityFilter.parameters()],
         responses=MachineIdentityPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List machine identities: all for those who govern, itself for a machine."""
         rows = selectors.machines_visible_to(reader_of(request))
         rows = MachineIdentityFilter.apply(request, rows)
@@ -49,69 +48,69 @@ class MachineIdentitiesView(APIView):
         request=NewMachineIdentitySchema,
         responses={201: MachineIdentitySchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create a machine identity; it can do nothing until it is a member and has a token."""
         principal = governor_of(request)
         machine = services.create_machine_identity(principal, **wire.read_named(request.data))
-        return Response(
+        return JsonAnswer(
             present.machine(machine),
             status=201,
             headers={"Location": f"/api/v1/machine-identities/{machine.name}/"},
         )
 
 
-class MachineIdentityView(APIView):
+class MachineIdentityView(ApiView):
     """One machine identity."""
 
     @extend_schema(operation_id="machine_identities_read", responses=MachineIdentitySchema)
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """Read a machine identity."""
-        return Response(present.machine(_found(reader_of(request), reference)))
+        return JsonAnswer(present.machine(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="machine_identities_update",
         request=DescriptionSchema,
         responses={200: MachineIdentitySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def patch(self, request: Request, reference: str) -> JsonAnswer:
         """Change the description."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         description = wire.read_description(request.data)
         if description is not None:
             services.update_machine_identity(principal, machine, description=description)
-        return Response(present.machine(machine))
+        return JsonAnswer(present.machine(machine))
 
     @extend_schema(operation_id="machine_identities_delete", responses={204: None})
-    def delete(self, request: Request, reference: str) -> Response:
+    def delete(self, request: Request, reference: str) -> JsonAnswer:
         """Remove a machine identity with its tokens and memberships."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_machine_identity(principal, machine)
-        return Response(status=204)
+        return JsonAnswer(status=204)
 
 
-class DisableMachineIdentityView(APIView):
+class DisableMachineIdentityView(ApiView):
     """Stop."""
 
     @extend_schema(
         operation_id="machine_identities_disable", request=None, responses=MachineIdentitySchema
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Refuse the machine's tokens from the next request on."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         refuse_fields(request.data)
         services.disable_machine_identity(principal, machine)
-        return Response(present.machine(machine))
+        return JsonAnswer(present.machine(machine))
 
 
-class EnableMachineIdentityView(APIView):
+class EnableMachineIdentityView(ApiView):
     """Go on."""
 
     @extend_schema(
         operation_id="machine_identities_enable", request=None, responses=MachineIdentitySchema
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Accept the machine's tokens again."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         refuse_fields(request.data)
         services.enable_machine_identity(principal, machine)
-        return Response(present.machine(machine))
+        return JsonAnswer(present.machine(machine))

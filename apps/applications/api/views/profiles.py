@@ -2,8 +2,6 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
 from apps.applications.api import present, wire
@@ -23,6 +21,7 @@ from apps.profiles import selectors as profile_selectors
 from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.references import named, one
+from apps.rest.views import ApiView, JsonAnswer
 
 
 def _pairing_of(application: Application, reference: str) -> Pairing:
@@ -40,7 +39,7 @@ def _found(principal: Principal, application: str, profile: str) -> Pairing:
     return _pairing_of(row, profile)
 
 
-class AttachedProfilesView(APIView):
+class AttachedProfilesView(ApiView):
     """The profiles of an application."""
 
     @extend_schema(
@@ -48,7 +47,7 @@ class AttachedProfilesView(APIView):
         parameters=[*paging(), *PairingFilter.parameters()],
         responses=PairingPageSchema,
     )
-    def get(self, request: Request, reference: str) -> Response:
+    def get(self, request: Request, reference: str) -> JsonAnswer:
         """List the profiles that the application may use."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
@@ -60,7 +59,7 @@ class AttachedProfilesView(APIView):
         request=NewPairingSchema,
         responses={201: PairingSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def post(self, request: Request, reference: str) -> JsonAnswer:
         """Let the application use a profile: an act of product administrators."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
@@ -68,7 +67,7 @@ class AttachedProfilesView(APIView):
         wanted, switches = wire.read_pairing(request.data)
         profile = one(profile_selectors.profiles(), wanted)
         pairing = services.attach_profile(principal, application, profile, **switches)
-        return Response(
+        return JsonAnswer(
             present.pairing(pairing),
             status=201,
             headers={
@@ -77,32 +76,32 @@ class AttachedProfilesView(APIView):
         )
 
 
-class AttachedProfileView(APIView):
+class AttachedProfileView(ApiView):
     """One attached profile."""
 
     @extend_schema(operation_id="applications_profiles_read", responses=PairingSchema)
-    def get(self, request: Request, reference: str, profile: str) -> Response:
+    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Read under which conditions the application uses a profile."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         access.require(principal, Permission.VIEW_ENROLLMENT, application)
-        return Response(present.pairing(_pairing_of(application, profile)))
+        return JsonAnswer(present.pairing(_pairing_of(application, profile)))
 
     @extend_schema(
         operation_id="applications_profiles_update",
         request=SwitchesSchema,
         responses=PairingSchema,
     )
-    def patch(self, request: Request, reference: str, profile: str) -> Response:
+    def patch(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Open or close the API door, or ask for approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
         switches = wire.read_switches(request.data)
-        return Response(present.pairing(services.update_pairing(principal, pairing, **switches)))
+        return JsonAnswer(present.pairing(services.update_pairing(principal, pairing, **switches)))
 
     @extend_schema(operation_id="applications_profiles_detach", responses={204: None})
-    def delete(self, request: Request, reference: str, profile: str) -> Response:
+    def delete(self, request: Request, reference: str, profile: str) -> JsonAnswer:
         """Stop the application from using a profile; certificates stay valid."""
         principal = principal_of(request)
         services.detach_profile(principal, _found(principal, reference, profile))
-        return Response(status=204)
+        return JsonAnswer(status=204)

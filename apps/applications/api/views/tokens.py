@@ -5,8 +5,6 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors, services
 from apps.applications.api import present, wire
@@ -25,6 +23,7 @@ from apps.rest.openapi import paging, problems
 from apps.rest.pagination import page_of
 from apps.rest.reader import refuse_fields
 from apps.rest.references import one
+from apps.rest.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 # The primary key is the digest, which stays inside; the public identifier rises with time, too.
@@ -45,7 +44,7 @@ def _owner(request: Request, principal: Principal, wanted: wire.NewToken) -> Any
     return one(selectors.machines_visible_to(principal), wanted.machine_identity)
 
 
-class TokensView(APIView):
+class TokensView(ApiView):
     """The tokens in sight."""
 
     @extend_schema(
@@ -53,7 +52,7 @@ class TokensView(APIView):
         parameters=[*paging(*_SORTS), *TokenFilter.parameters()],
         responses=TokenPageSchema,
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: Request) -> JsonAnswer:
         """List your tokens, without their texts; all tokens, if you govern."""
         rows = TokenFilter.apply(request, selectors.tokens_visible_to(reader_of(request)))
         return page_of(request, rows, present.token, sorts=_SORTS, key=_KEY)
@@ -63,7 +62,7 @@ class TokensView(APIView):
         request=NewTokenSchema,
         responses={201: CreatedTokenSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> JsonAnswer:
         """Create a token for yourself or, if you govern, for a machine identity.
 
         Its text is in this answer and nowhere else.
@@ -78,7 +77,7 @@ class TokensView(APIView):
         token, text = services.create_token(
             principal, _owner(request, principal, wanted), application=application, **wanted.options
         )
-        return Response(
+        return JsonAnswer(
             present.token(token) | {"token": text},
             status=201,
             headers={
@@ -88,23 +87,23 @@ class TokensView(APIView):
         )
 
 
-class TokenView(APIView):
+class TokenView(ApiView):
     """One token."""
 
     @extend_schema(operation_id="tokens_read", responses=TokenSchema)
-    def get(self, request: Request, token_id: UUID) -> Response:
+    def get(self, request: Request, token_id: UUID) -> JsonAnswer:
         """Read what may be shown of a token."""
-        return Response(present.token(_found(reader_of(request), token_id)))
+        return JsonAnswer(present.token(_found(reader_of(request), token_id)))
 
 
-class RevokeTokenView(APIView):
+class RevokeTokenView(ApiView):
     """The end of a token."""
 
     @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSchema)
-    def post(self, request: Request, token_id: UUID) -> Response:
+    def post(self, request: Request, token_id: UUID) -> JsonAnswer:
         """End a token now; harmless to repeat."""
         principal = principal_of(request)
         token = _found(principal, token_id)
         refuse_fields(request.data)
         services.revoke_token(principal, token)
-        return Response(present.token(token))
+        return JsonAnswer(present.token(token))
