@@ -91,9 +91,11 @@ class Pairing(models.Model):
     Attributes:
         issuer_stamp: what ``authorities.signing.STAMP`` says of the profile's authority right
             now; only with pairs from ``applications.pairings``, ``None`` otherwise.
+        ground: what ``certificates.decision`` has made of profile and policy; kept with such pairs.
     """
 
     issuer_stamp: tuple[Any, ...] | None = None
+    ground: Any = None
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")

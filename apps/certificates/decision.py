@@ -75,22 +75,20 @@ def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decis
         InvalidTransition: the authority is not active.
         BadCSR: the CSR cannot be read or does not prove possession of its key.
     """
-    profile = pairing.profile
-    version = _version_of(profile)
+    ground = pairing.ground or _ground_of(pairing)
     issuer = _issuer_of(pairing)
     parsed = _parsed(csr) if csr is not None else None
-    defaults = _defaults(profile.id, profile.revision, profile.defaults)
-    public_key_der, algorithm = _key_for(parsed, wish, defaults)
+    public_key_der, algorithm = _key_for(parsed, wish, ground.defaults)
     shaped = shape(
         wish,
-        defaults,
+        ground.defaults,
         csr=parsed,
         public_key_der=public_key_der,
         key_algorithm=algorithm,
         issuer=_limits(issuer, algorithm),
         now=clock.now_s(),
     )
-    verdicts = evaluate_leaf(policy_selectors.rules_of(version), shaped.leaf, issuer)
+    verdicts = evaluate_leaf(ground.rules, shaped.leaf, issuer)
     violations = [*(parsed.violations if parsed else ()), *shaped.violations]
     if issuer is None and parsed is not None:
         violations.append(_SELF_SIGNED_WITH_CSR)
@@ -103,9 +101,32 @@ def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decis
         violations=_once(violations),
         csr=parsed,
         issuer=issuer,
-        policy_version=version,
+        policy_version=ground.policy_version,
         notes=shaped.notes,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What requests at a pairing are decided on, as long as governance stays as it is."""
+
+    policy_version: PolicyVersion
+    rules: Rules
+    defaults: Defaults
+
+
+def _ground_of(pairing: Pairing) -> _Ground:
+    profile = pairing.profile
+    version = _version_of(profile)
+    made = _Ground(
+        version,
+        policy_selectors.rules_of(version),
+        _defaults(profile.id, profile.revision, profile.defaults),
+    )
+    # Others than those of ``applications.pairings`` may still be changed by whoever holds them.
+    if pairing.issuer_stamp is not None:
+        pairing.ground = made
+    return made
 
 
 def evaluate_leaf(rules: Rules, leaf: Leaf, issuer: IssuerHandle | None) -> tuple[Verdict, ...]:

@@ -110,10 +110,23 @@ class JsonRequest(Request):
     _data: Any
     _files: Any
     _full_data: Any
+    _content_type: Any
+    _stream: Any
     _authenticate: Callable[[], None]
 
-    def __init__(self, request: HttpRequest, **options: Any) -> None:
-        super().__init__(request, **options)
+    def __init__(self, request: HttpRequest, has: "_Equipment", view: "ApiView") -> None:
+        # What DRF's constructor sets, but for users that its test client forces upon it.
+        self._request = request
+        self.parsers, self.authenticators = has.parsers, has.authenticators
+        self.negotiator = has.negotiator
+        self.parser_context = {
+            "view": view,
+            "args": view.args,
+            "kwargs": view.kwargs,
+            "request": self,
+            "encoding": request.encoding or "utf-8",
+        }
+        self._data = self._files = self._full_data = self._content_type = self._stream = Empty
         # Everything else that Django's request has is found by DRF's, but after a search.
         self.META = request.META
         self.method = request.method
@@ -171,13 +184,7 @@ class ApiView(APIView):
         """Answer a request; no URL names a format or a version here."""
         self.args, self.kwargs = args, kwargs
         has = self._equipment
-        mine = JsonRequest(
-            request,
-            parsers=has.parsers,
-            authenticators=has.authenticators,
-            negotiator=has.negotiator,
-            parser_context={"view": self, "args": args, "kwargs": kwargs},
-        )
+        mine = JsonRequest(request, has, self)
         self.request: Any = mine
         try:
             self._admit(mine)
