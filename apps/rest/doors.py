@@ -64,10 +64,7 @@ def _answer_of(view: _Handler) -> _Handler:
 
     def answer(request: HttpRequest) -> Any:
         try:
-            response = refusal_of(request)
-            if response is not None:
-                return response
-            response = common.process_request(request) or view(request)
+            response = refusal_of(request) or common.process_request(request) or view(request)
         except Exception as error:  # noqa: BLE001 - as around each of Django's own
             response = response_for_exception(request, error)
         return common.process_response(request, response)

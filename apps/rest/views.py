@@ -175,7 +175,7 @@ class ApiView(APIView):
             if not made:
                 self.setup(request, *args, **kwargs)
                 made.append(_Equipment.of(self))
-            (self._equipment,) = made
+            self._equipment = made[0]  # two first requests at once may have made two
             return self.dispatch(request, *args, **kwargs)
 
         return update_wrapper(view, theirs)
