@@ -323,13 +323,14 @@ def _in_one_statement(batch: Batch, connection: Any) -> bool:
             bound = _bound(batch, connection)
             # Of large batches hardly two have the same number of rows: not worth preparing.
             once = sum([count for _, count in counts]) > _MAX_PREPARED_ROWS
-            return bool(connection.run_batch(sql, bound, once=once))
-        values = [] if guard is None else guard.values(connection.vendor)
-        for item in batch.changes:
-            values += item.values(connection.vendor)
-        for model, given in batch.rows.items():
-            values += _values(model, given, connection.vendor)
-        ((done,),) = execution.fetch_all(connection, sql, values)
+            ((done,),), _ = connection.run_bound(sql, bound, once=once)
+        else:
+            values = [] if guard is None else guard.values(connection.vendor)
+            for item in batch.changes:
+                values += item.values(connection.vendor)
+            for model, given in batch.rows.items():
+                values += _values(model, given, connection.vendor)
+            ((done,),) = execution.fetch_all(connection, sql, values)
     except DataError as error:
         if not batch.touching:
             raise

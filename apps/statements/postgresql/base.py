@@ -27,8 +27,6 @@ _TRUSTED_S = 20.0
 # Every prepared statement takes memory in a server process; ours are written in the code.
 _MAX_PREPARED = 500
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
-# How a batch says that it was done, see ``sql.batch``: as a truth value, or as 1.
-_YES = (b"t", b"1")
 # The statement is gone (a pooler in between), or a migration changed a column under its plan.
 _STALE = (errors.InvalidSqlStatementName, errors.FeatureNotSupported)
 
@@ -106,17 +104,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self, sql: str, given: Bound, *, once: bool = False
     ) -> tuple[list[tuple[Any, ...]], int]:
         """Do as ``run_prepared`` with values that are ready to travel."""
-        result = self._result(sql, given, once=once)
+        # Either may connect anew, and forget what the old connection had prepared.
+        self.close_if_health_check_failed()
+        if self.connection is None:
+            self.ensure_connection()
         try:
-            return self._read(result, _Prepared(b"") if once else self._prepared[sql])
-        except psycopg.Error:  # a value that Python has not
+            if once:
+                text = parameters.numbered_once(sql)
+                result = self.connection.pgconn.exec_params(
+                    text, given.values, param_formats=given.formats
+                )
+                return self._read(result, _Prepared(b""))
+            try:
+                return self._run(sql, given)
+            except _STALE:
+                self._prepared.pop(sql, None)
+                return self._run(sql, given)
+        except psycopg.Error:
             with self.wrap_database_errors:
                 raise
-
-    def run_batch(self, sql: str, given: Bound, *, once: bool = False) -> bool:
-        """Do as ``run_bound`` with a statement whose one row says whether it was done."""
-        result = self._result(sql, given, once=once)
-        return bool(result.get_value(0, 0) in _YES)
 
     def close_if_unusable_or_obsolete(self) -> None:
         """Do as Django's, at one glance where nothing about the connection is unusual."""
@@ -145,38 +151,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             self._alive_at = now
         return usable
 
-    def _result(self, sql: str, given: Bound, *, once: bool) -> Any:
-        """Return what libpq answers to a statement that went well."""
-        # Either may connect anew, and forget what the old connection had prepared.
-        self.close_if_health_check_failed()
-        if self.connection is None:
-            self.ensure_connection()
-        try:
-            if once:
-                text = parameters.numbered_once(sql)
-                found = self.connection.pgconn.exec_params(
-                    text, given.values, param_formats=given.formats
-                )
-                if found.status not in _DONE:
-                    raise self._error_of(found)
-                return found
-            try:
-                return self._run(sql, given)
-            except _STALE:
-                self._prepared.pop(sql, None)
-                return self._run(sql, given)
-        except psycopg.Error:
-            with self.wrap_database_errors:
-                raise
-
-    def _run(self, sql: str, given: Bound) -> Any:
+    def _run(self, sql: str, given: Bound) -> tuple[list[tuple[Any, ...]], int]:
         statement = self._prepared.get(sql) or self._prepare(sql)
         result = self.connection.pgconn.exec_prepared(statement.name, given.values, given.formats)
-        if result.status not in _DONE:
-            raise self._error_of(result)
-        return result
+        return self._read(result, statement)
 
     def _read(self, result: Any, statement: _Prepared) -> tuple[list[tuple[Any, ...]], int]:
+        if result.status not in _DONE:
+            raise self._error_of(result)
         rows: list[tuple[Any, ...]] = []
         if result.ntuples:
             reader = statement.reader
