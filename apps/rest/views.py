@@ -210,7 +210,8 @@ class ApiView(APIView):
                 self.permission_denied(request, message, code)
         for throttle in has.throttles:
             if not throttle.allow_request(request, self):
-                self.throttled(request, throttle.wait() or 0.0)
+                wait: Any = throttle.wait()  # ``None`` where it cannot tell
+                self.throttled(request, wait)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **names: Any) -> Any:
         """Encode the answer in the form that was negotiated, and add the headers of the view."""

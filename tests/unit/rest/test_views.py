@@ -77,6 +77,11 @@ class Busy(BaseThrottle):
         return 7
 
 
+class BusyForSomeTime(Busy):
+    def wait(self):
+        return None
+
+
 OURS, THEIRS = _views(JsonAnswer, ApiView), _views(Response, APIView)
 
 
@@ -150,6 +155,7 @@ def test_a_fault_of_the_authentication_is_not_taken_for_a_missing_attribute():
     [
         ({"permission_classes": (Closed,)}, 403),
         ({"throttle_classes": (Busy,)}, 429),
+        ({"throttle_classes": (BusyForSomeTime,)}, 429),
         ({"renderer_classes": (JSONRenderer, StaticHTMLRenderer)}, 201),
     ],
 )
