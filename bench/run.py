@@ -67,7 +67,7 @@ def main() -> int:
         contenders, skipped, server = _contenders(options, workload, base, folder)
         try:
             with ending(contenders):
-                rounds = _rounds(contenders, options.pairs, began, options.seconds)
+                rounds = _rounds(contenders, options, began, skipped)
         finally:
             server.stop()
     report = _report(options, base, contenders, rounds, skipped)
@@ -110,17 +110,28 @@ def _contenders(
 
 
 def _rounds(
-    contenders: list[Contender], pairs: int, began: float, seconds: float
+    contenders: list[Contender],
+    options: argparse.Namespace,
+    began: float,
+    skipped: dict[str, str],
 ) -> list[dict[str, Sample]]:
+    """Take samples in turn; a peer that fails goes, with the reason, and leaves what it has done."""
     for contender in contenders:
         contender.warm(min(_WARM_UP, contender.ops) if contender.app_pids else 20)
     rounds: list[dict[str, Sample]] = []
-    for number in range(pairs):
-        if rounds and time.monotonic() - began > seconds:
+    for number in range(options.pairs):
+        if rounds and time.monotonic() - began > options.seconds:
             break
         # Every other round backwards, so that nobody always comes first.
         order = contenders if number % 2 == 0 else contenders[::-1]
-        samples = {contender.name: _sample(contender) for contender in order}
+        samples = {}
+        for contender in [one for one in order if one.name not in skipped]:
+            try:
+                samples[contender.name] = _sample(contender)
+            except Exception as error:
+                if contender.name not in options.peer:
+                    raise
+                skipped[contender.name] = f"failed in round {number + 1} and left: {error}"
         rounds.append(samples)
         shown = ", ".join(f"{n} {s.cpu_ms:.2f}" for n, s in sorted(samples.items()))
         print(f"round {number + 1}: CPU ms/op {shown}", file=sys.stderr, flush=True)
@@ -152,7 +163,11 @@ def _report(
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
         "about": {contender.name: contender.about for contender in contenders},
         "skipped": skipped,
-        "contenders": {c.name: _figures([r[c.name] for r in rounds]) for c in contenders},
+        "contenders": {
+            contender.name: _figures(samples)
+            for contender in contenders
+            if (samples := [r[contender.name] for r in rounds if contender.name in r])
+        },
         "rounds": [{name: s.as_dict() for name, s in samples.items()} for samples in rounds],
         "ratios": [],
         "holds": True,
@@ -163,15 +178,17 @@ def _report(
     wanted += [
         (peer, "sealwright", f"times better than {peer}", goal)
         for peer, goal in targets.get("times_better", {}).items()
-        if peer in rounds[0]
+        if peer in report["contenders"]
     ]
     wanted += [
-        (p, "sealwright", f"times better than {p}", {}) for p in ("cfssl",) if p in rounds[0]
+        (p, "sealwright", f"times better than {p}", {})
+        for p in ("cfssl",)
+        if p in report["contenders"]
     ]
     wanted += [
         ("sealwright", peer, f"times {peer}", goal)
         for peer, goal in targets.get("at_most", {}).items()
-        if peer in rounds[0]
+        if peer in report["contenders"]
     ]
     for above, below, label, goal in wanted:
         spread, discarded = ratios(rounds, above, below)
@@ -250,4 +267,5 @@ def _show(report: dict[str, Any]) -> None:
         verdict = "" if not goal else f"; {goal}: {'holds' if ratio['holds'] else 'FAILS'}"
         print(f"{ratio['label']}: {shown} ({ratio['discarded']} rounds discarded){verdict}")
     for name, reason in report["skipped"].items():
-        print(f"{name}: no baseline: {reason}")
+        kept = "only earlier rounds count" if name in report["contenders"] else "no baseline"
+        print(f"{name}: {kept}: {reason}")
