@@ -178,8 +178,6 @@ class BoundedThreadWorker(ThreadWorker):
             conn = Connection(conn.cfg, BoundedSocket.adopt(conn.sock), conn.client, conn.server)
         with self._lock:
             self._taken += 1
-        if self._is_cold:
-            self._gather_when_warm()
         super().enqueue_req(conn)
 
     def handle(self, conn: TConn) -> Any:
@@ -187,8 +185,6 @@ class BoundedThreadWorker(ThreadWorker):
         try:
             goes_on = super().handle(conn)
             while goes_on is True and self._follows(conn):
-                if self._is_cold:
-                    self._gather_when_warm()
                 goes_on = super().handle(conn)
         finally:
             with self._lock:
@@ -200,7 +196,7 @@ class BoundedThreadWorker(ThreadWorker):
         return goes_on
 
     def _gather_when_warm(self) -> None:
-        if self.nr >= _WARM:
+        if self._is_cold and self.nr >= _WARM:
             self._is_cold = False
             threading.Thread(target=memory.gather, daemon=True).start()
 
@@ -209,6 +205,7 @@ class BoundedThreadWorker(ThreadWorker):
 
         There are no hooks before and after a request: no configuration of ours has any.
         """
+        self._gather_when_warm()
         resp = None
         try:
             began = datetime.now(UTC)

@@ -163,7 +163,7 @@ def sign_at_once(request: CertificateRequest, intent: Intent, principal: Princip
     except Exception:
         writes.insert(request)
         raise
-    states.settle(request, RequestState.ISSUED, tbs_der=b"")
+    states.take_over(request, states.edge(request, RequestState.ISSUED, tbs_der=b""))
     try:
         with writes.together():
             writes.insert(request, certificate)

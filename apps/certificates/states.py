@@ -51,30 +51,14 @@ def edge(request: CertificateRequest, to: RequestState, **changes: object) -> Ch
     Raises:
         InvalidTransition: the table has no such edge.
     """
-    _require_edge(request, to)
+    if to not in TRANSITIONS[request.state]:
+        raise InvalidTransition(f"A request that is {request.state} cannot become {to.value}.")
     # What the reconciler goes by is set here: an UPDATE does not set it by itself.
     wanted = {"state": to.value, "updated_at": clock.now()} | changes
     return Change(CertificateRequest, wanted, {"id": request.pk, "state": str(request.state)})
-
-
-def settle(request: CertificateRequest, to: RequestState, **changes: object) -> None:
-    """Make the move in a row that is not written yet.
-
-    Raises:
-        InvalidTransition: the table has no such edge.
-    """
-    _require_edge(request, to)
-    request.state = to
-    for name, value in changes.items():
-        setattr(request, name, value)
 
 
 def take_over(request: CertificateRequest, change: Change) -> None:
     """Show in a row at hand what a move has made of it."""
     for name, value in change.set.items():
         setattr(request, name, value)
-
-
-def _require_edge(request: CertificateRequest, to: RequestState) -> None:
-    if to not in TRANSITIONS[request.state]:
-        raise InvalidTransition(f"A request that is {request.state} cannot become {to.value}.")

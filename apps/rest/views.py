@@ -56,12 +56,6 @@ class JsonAnswer(HttpResponse):
         )
         self.data = data
 
-    def complete(self, body: Any) -> None:
-        """Take the encoded ``data``."""
-        vars(self)["_container"] = [body]
-        if not body:
-            del self.headers["Content-Type"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Equipment:
@@ -142,18 +136,14 @@ class JsonRequest(Request):
         if self._full_data is not Empty:
             return self._full_data
         parser = self.parsers[0]
-        if self.META.get("CONTENT_TYPE") != parser.media_type or not self._has_unread_body():
+        if self.META.get("CONTENT_TYPE") != parser.media_type or self.stream is None:
             return super().data
         # What remains when the parser refuses: DRF does not let it do that twice, either.
         self._data = self._full_data = {}
         self._files = _NO_FILES
-        parsed = parser.parse(self._request, parser.media_type, self.parser_context)
+        parsed = parser.parse(self.stream, parser.media_type, self.parser_context)
         self._data = self._full_data = parsed
         return parsed
-
-    def _has_unread_body(self) -> bool:
-        length = self.META.get("CONTENT_LENGTH", "")
-        return length.isdecimal() and int(length) > 0 and not self._request._read_started  # noqa: SLF001 - as in DRF's
 
 
 class ApiView(APIView):
@@ -218,7 +208,9 @@ class ApiView(APIView):
         headers = self._equipment.headers
         if isinstance(response, JsonAnswer):
             renderer, form = request.accepted_renderer, request.accepted_media_type
-            response.complete(renderer.render(response.data, form, {}))
+            response.content = body = renderer.render(response.data, form, {})
+            if not body:
+                del response.headers["Content-Type"]
             if "Vary" not in headers:
                 for name, value in headers.items():
                     put(response.headers, name, value)
