@@ -1,7 +1,7 @@
 """What can go wrong, in the domain's words.
 
 These classes say what happened; how it sounds on the wire is decided by one table per
-protocol (``apps/rest/problems.py`` for REST). Nothing here knows HTTP.
+protocol (``apps/web/problems.py`` for REST). Nothing here knows HTTP.
 """
 
 from collections.abc import Sequence

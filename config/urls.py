@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from apps.rest import health
+from apps.web import health
 
 # Tried from the top for each request: machines, who ask most, come first.
 urlpatterns = [
@@ -25,7 +25,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),
 ]
 
-handler400 = "apps.rest.problems.handler400"
-handler403 = "apps.rest.problems.handler403"
-handler404 = "apps.rest.problems.handler404"
-handler500 = "apps.rest.problems.handler500"
+handler400 = "apps.web.problems.handler400"
+handler403 = "apps.web.problems.handler403"
+handler404 = "apps.web.problems.handler404"
+handler500 = "apps.web.problems.handler500"

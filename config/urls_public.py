@@ -2,14 +2,14 @@
 
 from django.urls import include, path
 
-from apps.rest import health
+from apps.web import health
 
 urlpatterns = [
     path("livez", health.livez),
     path("", include("apps.authorities.urls")),
 ]
 
-handler400 = "apps.rest.problems.handler400"
-handler403 = "apps.rest.problems.handler403"
-handler404 = "apps.rest.problems.handler404"
-handler500 = "apps.rest.problems.handler500"
+handler400 = "apps.web.problems.handler400"
+handler403 = "apps.web.problems.handler403"
+handler404 = "apps.web.problems.handler404"
+handler500 = "apps.web.problems.handler500"

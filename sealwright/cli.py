@@ -146,23 +146,23 @@ def request(
     """
     with _reported():
         client = _client()
-        wish, key = _wish(csr, cn, dns, ip, email, uri, ttl), None
+        requested, key = _requested(csr, cn, dns, ip, email, uri, ttl), None
         if csr is not None:
-            wish["csr"] = _read(csr)
+            requested["csr"] = _read(csr)
         elif server_key:
-            wish |= _names_as_fields(cn, dns, ip, email, uri)
-            wish["key_algorithm"] = key_algorithm or None
+            requested |= _names_as_fields(cn, dns, ip, email, uri)
+            requested["key_algorithm"] = key_algorithm or None
         else:
             if key_out is None:
                 raise SealwrightClientError("Say where the new key goes: --key-out FILE.")
             key = local_key.make(key_algorithm or "ec-p256")
-            wish["csr"] = local_key.csr_pem(
+            requested["csr"] = local_key.csr_pem(
                 key, common_name=cn, dns=dns or (), ip=ip or (), email=email or (), uri=uri or ()
             )
             # Before the certificate exists: a key that cannot be stored must not be certified.
             local_key.write(key, key_out)
         try:
-            result = client.request(application, profile_name, **wish)
+            result = client.request(application, profile_name, **requested)
         except SealwrightClientError:
             if key is not None and key_out is not None:
                 key_out.unlink()
@@ -214,13 +214,13 @@ def evaluate(
 ) -> None:
     """Show every rule with its verdict, without issuing anything."""
     with _reported():
-        wish = _wish(csr, cn, dns, ip, email, uri, ttl)
+        requested = _requested(csr, cn, dns, ip, email, uri, ttl)
         if csr is not None:
-            wish["csr"] = _read(csr)
+            requested["csr"] = _read(csr)
         else:
-            wish |= _names_as_fields(cn, dns, ip, email, uri)
-            wish["key_algorithm"] = key_algorithm or None
-        result = _client().evaluate(application, profile_name, **wish)
+            requested |= _names_as_fields(cn, dns, ip, email, uri)
+            requested["key_algorithm"] = key_algorithm or None
+        result = _client().evaluate(application, profile_name, **requested)
         if as_json:
             _print_json(result)
         else:
@@ -379,7 +379,7 @@ def applications(as_json: Json = False) -> None:
         _print_json(rows) if as_json else _print_table(rows, ("name", "description"), {})
 
 
-def _wish(
+def _requested(
     csr: Path | None,
     cn: str,
     dns: list[str] | None,

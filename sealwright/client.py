@@ -58,7 +58,7 @@ class Client:
         csr: str | None = None,
         key_algorithm: str | None = None,
         idempotency_key: str | None = None,
-        **wish: Any,
+        **requested: Any,
     ) -> dict[str, Any]:
         """Request a certificate from a CSR (PEM), or with a key made by the server.
 
@@ -68,7 +68,7 @@ class Client:
             csr: PKCS#10 as PEM; without it the server makes the key.
             key_algorithm: of the server's key; the profile's default unless given.
             idempotency_key: makes a repeat safe; a random one unless given.
-            wish: further fields of the request body, e.g. ``ttl="30d"``.
+            requested: further fields of the request body, e.g. ``ttl="30d"``.
 
         Returns:
             The request; ``certificate`` is ``None`` while it is pending.
@@ -76,7 +76,7 @@ class Client:
         Raises:
             ApiError: refused; ``errors`` lists every broken rule.
         """
-        body = self._request_body(application, profile, csr, key_algorithm, wish)
+        body = self._request_body(application, profile, csr, key_algorithm, requested)
         return self._repeatable("certificate-requests/", body, idempotency_key)
 
     def request_many(
@@ -92,7 +92,7 @@ class Client:
         Args:
             application: name or id.
             profile: name or id.
-            requests: for each ``{"csr": ..., **wish}``, as for ``request``.
+            requests: for each ``{"csr": ..., **requested}``, as for ``request``.
             idempotency_key: makes a repeat safe; a random one unless given.
 
         Returns:
@@ -112,10 +112,10 @@ class Client:
         *,
         csr: str | None = None,
         key_algorithm: str | None = None,
-        **wish: Any,
+        **requested: Any,
     ) -> dict[str, Any]:
         """Return every rule with its verdict and the certificate that would be issued."""
-        body = self._request_body(application, profile, csr, key_algorithm, wish)
+        body = self._request_body(application, profile, csr, key_algorithm, requested)
         return self._json("POST", "certificate-requests/evaluate/", json=body)
 
     def read_request(self, request_id: str) -> dict[str, Any]:
@@ -196,9 +196,9 @@ class Client:
         profile: str,
         csr: str | None,
         key_algorithm: str | None,
-        wish: dict[str, Any],
+        requested: dict[str, Any],
     ) -> dict[str, Any]:
-        body = {"application": application, "profile": profile, **wish}
+        body = {"application": application, "profile": profile, **requested}
         if csr is not None:
             body["csr"] = csr
         else:

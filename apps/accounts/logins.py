@@ -14,7 +14,7 @@ from apps.accounts.models import User
 from apps.audit.events import Event
 from apps.audit.record import record, record_sampled
 from apps.principals import Principal, ProductRole
-from apps.rest import trace
+from apps.web import trace
 
 _UNKNOWN = "unknown account"
 

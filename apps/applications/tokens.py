@@ -23,8 +23,8 @@ from apps.applications.epoch import Kept
 from apps.applications.models import ApiToken
 from apps.errors import AuthenticationFailed, RateLimited, SealwrightError
 from apps.principals import Assumption, Principal, ProductRole, Scope, Unconfirmed
-from apps.rest import throttle, trace
 from apps.statements.lookups import TEXT, RowLookup
+from apps.web import throttle, trace
 
 _SCHEME = b"bearer"
 # Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.

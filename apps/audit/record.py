@@ -12,8 +12,8 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal, Unconfirmed
-from apps.rest.logs import redacted
 from apps.statements import writes
+from apps.web.logs import redacted
 
 _SECRET_WORDS = frozenset(
     {"password", "passphrase", "secret", "token", "hmac", "pin", "credential", "authorization"}

@@ -86,7 +86,7 @@ def _drafted(enrollment: Enrollment) -> _Draft:
     """Decide, and prepare what is to be signed; writes nothing."""
     draft = _Draft(enrollment)
     try:
-        decision = draft.decision = decide(enrollment.pairing, enrollment.csr, enrollment.wish)
+        decision = draft.decision = decide(enrollment.pairing, enrollment.csr, enrollment.requested)
     except BadCSR as error:
         draft.outcome = error
         draft.request = issuance.refused_request(enrollment, error.violations, None)

@@ -22,7 +22,7 @@ from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
-from apps.profiles.defaults import Defaults, IssuerLimits, Wish, parse_defaults, shape
+from apps.profiles.defaults import Defaults, IssuerLimits, RequestedContent, parse_defaults, shape
 from apps.profiles.models import IssuerType, Profile
 from pki import chain, constraints, keys
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
@@ -62,14 +62,16 @@ class Decision:
         return replace(self, leaf=replace(self.leaf, public_key_der=public_key_der))
 
 
-def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decision:
-    """Shape the content from CSR, wish and defaults, and hold it against every rule.
+def decide(
+    pairing: Pairing, csr: bytes | ParsedCSR | None, requested: RequestedContent
+) -> Decision:
+    """Shape the content from CSR, requested content and defaults, and hold it against every rule.
 
     Args:
         pairing: application and profile, with ``profile.policy.current_version`` loaded.
         csr: PKCS#10 bytes (PEM or DER), or what a caller has read of them; ``None`` when the
             key is made here.
-        wish: what the requester says beside the CSR.
+        requested: what the requester says beside the CSR.
 
     Raises:
         InvalidTransition: the authority is not active.
@@ -78,9 +80,9 @@ def decide(pairing: Pairing, csr: bytes | ParsedCSR | None, wish: Wish) -> Decis
     ground = pairing.ground or _ground_of(pairing)
     issuer = _issuer_of(pairing)
     parsed = _parsed(csr) if csr is not None else None
-    public_key_der, algorithm = _key_for(parsed, wish, ground.defaults)
+    public_key_der, algorithm = _key_for(parsed, requested, ground.defaults)
     shaped = shape(
-        wish,
+        requested,
         ground.defaults,
         csr=parsed,
         public_key_der=public_key_der,
@@ -185,12 +187,12 @@ def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:
 
 
 def _key_for(
-    parsed: ParsedCSR | None, wish: Wish, defaults: Defaults
+    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults
 ) -> tuple[bytes, KeyAlgorithm]:
     """Return key and algorithm; for a key still to be made, a specimen stands in for it."""
     if parsed is not None:
         return parsed.public_key_der, parsed.key_algorithm
-    algorithm = wish.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
+    algorithm = requested.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
     return _specimen(algorithm), algorithm
 
 

@@ -26,7 +26,7 @@ from apps.certificates.models import (
 from apps.certificates.signing import Intent, Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal, Unconfirmed
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from apps.statements import writes
 from apps.statements.rows import fresh
 from pki.csr import ParsedCSR
@@ -37,7 +37,7 @@ _MAX_STORED_CSR = 32 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrollment:
-    """An authenticated wish for a certificate, whichever door it came through.
+    """An authenticated request for a certificate, independent of the enrollment method.
 
     Attributes:
         principal: who asks.
@@ -46,7 +46,7 @@ class Enrollment:
         method: the door.
         csr: PKCS#10 bytes, PEM or DER, or as the door has read them already; ``None`` lets the
             server make the key.
-        wish: what the requester says beside the CSR.
+        requested: what the requester says beside the CSR.
         replaces: the certificate that this one renews.
         request_id: identifier of the request to be made, when its caller needs to know it
             beforehand to find it again after a crash.
@@ -57,7 +57,7 @@ class Enrollment:
     pairing: Pairing
     method: EnrollmentMethod
     csr: bytes | ParsedCSR | None = None
-    wish: Wish = field(default_factory=Wish)
+    requested: RequestedContent = field(default_factory=RequestedContent)
     replaces: Certificate | None = None
     request_id: UUID | None = None
     also: WithCertificate | None = None
@@ -80,7 +80,7 @@ def evaluate(enrollment: Enrollment) -> Decision:
         InvalidTransition: the authority is not active.
     """
     authorise(enrollment)
-    return decide(enrollment.pairing, enrollment.csr, enrollment.wish)
+    return decide(enrollment.pairing, enrollment.csr, enrollment.requested)
 
 
 def submit(enrollment: Enrollment) -> Issued | Pending:
@@ -101,7 +101,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
     """
     authorise(enrollment)
     try:
-        decision = decide(enrollment.pairing, enrollment.csr, enrollment.wish)
+        decision = decide(enrollment.pairing, enrollment.csr, enrollment.requested)
     except BadCSR as error:
         _keep_refusal(enrollment, error.violations, decision=None)
         raise

@@ -20,7 +20,7 @@ from apps.errors import (
 )
 from apps.policies import fixed_rules
 from apps.principals import Principal
-from apps.profiles.defaults import DEFAULT_TTL, Wish, parse_defaults
+from apps.profiles.defaults import DEFAULT_TTL, RequestedContent, parse_defaults
 from apps.profiles.models import Profile
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
@@ -92,7 +92,7 @@ def renew(
         pairing=pairing,
         method=method,
         csr=csr_bytes,
-        wish=_same_again(certificate, leaf, algorithm, pairing.profile),
+        requested=_same_again(certificate, leaf, algorithm, pairing.profile),
         replaces=certificate,
         request_id=request_id,
     )
@@ -101,8 +101,8 @@ def renew(
 
 def _same_again(
     certificate: Certificate, leaf: Leaf, algorithm: KeyAlgorithm, profile: Profile
-) -> Wish:
-    """Return the wish for the same content, less what a key of ``algorithm`` cannot serve.
+) -> RequestedContent:
+    """Return the requested content for the same content, less what a key of ``algorithm`` cannot serve.
 
     How the issuer signs is the issuer's to say: the profile first, then as before.
     """
@@ -111,7 +111,7 @@ def _same_again(
     if signature_algorithm is None and certificate.authority_id == profile.authority_id:
         signature_algorithm = leaf.signature_algorithm if certificate.authority_id else None
     lifetime = leaf.not_after - leaf.not_before + _ONE_SECOND
-    return Wish(
+    return RequestedContent(
         subject=leaf.subject,
         subject_alt_names=leaf.subject_alt_names,
         key_algorithm=algorithm,

@@ -1,6 +1,6 @@
 """What fills the gaps of a request? A profile's defaults: read, and held against its policy.
 
-The form is described in docs/profiles.md; ``shape`` merges defaults with CSR and wish.
+The form is described in docs/profiles.md; ``shape`` merges defaults with CSR and requested.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,14 @@ from apps.policies.document import Reader
 from apps.policies.durations import format_duration
 from apps.policies.rules import RESERVED_USAGES, Rules, ValueRule
 from apps.policies.verdicts import Verdict
+from apps.profiles.requested_content import (
+    DEFAULT_TTL,
+    Defaults,
+    IssuerLimits,
+    RequestedContent,
+    Shaped,
+)
 from apps.profiles.shaping import shape
-from apps.profiles.wishes import DEFAULT_TTL, Defaults, IssuerLimits, Shaped, Wish
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import Violation
 from pki.names import subject_violations
@@ -24,8 +30,8 @@ __all__ = [
     "DEFAULT_TTL",
     "Defaults",
     "IssuerLimits",
+    "RequestedContent",
     "Shaped",
-    "Wish",
     "parse_defaults",
     "shape",
     "violations_against",

@@ -1,4 +1,4 @@
-"""Which content results from a CSR, a wish and defaults? The third step of the pipeline.
+"""Which content results from a CSR, requested content and defaults? The third step of the pipeline.
 
 The requester's word comes first, then the CSR's, then the profile's defaults. Nothing here
 raises: what cannot be done is reported, and the content stays complete so that policy can
@@ -13,7 +13,13 @@ from typing import TypeVar
 
 from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import usages_of
-from apps.profiles.wishes import DEFAULT_TTL, Defaults, IssuerLimits, Shaped, Wish
+from apps.profiles.requested_content import (
+    DEFAULT_TTL,
+    Defaults,
+    IssuerLimits,
+    RequestedContent,
+    Shaped,
+)
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
 from pki.findings import UnusableName, Violation
@@ -61,7 +67,7 @@ class _Findings:
 
 
 def shape(
-    wish: Wish,
+    requested: RequestedContent,
     defaults: Defaults,
     *,
     csr: ParsedCSR | None,
@@ -73,8 +79,8 @@ def shape(
     """Return the content that would be signed, with what stands against it.
 
     Args:
-        wish: what the requester says beside the CSR.
-        defaults: the profile's; they fill what neither wish nor CSR say.
+        requested: what the requester says beside the CSR.
+        defaults: the profile's; they fill what neither the requested content nor CSR say.
         csr: the parsed request; it contributes names and asked-for usages.
         public_key_der: SubjectPublicKeyInfo of the key to certify.
         key_algorithm: algorithm of that key.
@@ -82,27 +88,27 @@ def shape(
         now: aware UTC, whole seconds; the same input gives the same content.
     """
     findings = _Findings()
-    if not wish.fill_in:
+    if not requested.fill_in:
         defaults = Defaults()
-    if wish.csr_key_only:
+    if requested.csr_key_only:
         csr = None
     if csr is not None:
-        _refuse_contradictions(wish, csr, findings)
-    is_ca, path_length = _basic_constraints(wish, csr, defaults)
-    subject = _subject(wish, csr, defaults, findings)
+        _refuse_contradictions(requested, csr, findings)
+    is_ca, path_length = _basic_constraints(requested, csr, defaults)
+    subject = _subject(requested, csr, defaults, findings)
     asked = csr.extended_key_usage if csr is not None else None
-    extended = _first(wish.extended_key_usages, asked, defaults.extended_key_usages) or ()
-    names = _names(wish, csr, findings)
+    extended = _first(requested.extended_key_usages, asked, defaults.extended_key_usages) or ()
+    names = _names(requested, csr, findings)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, findings)
-    not_before, not_after = _validity(wish, defaults, issuer, now, findings)
+    not_before, not_after = _validity(requested, defaults, issuer, now, findings)
     leaf = Leaf(
         subject=subject,
         subject_alt_names=names,
         public_key_der=public_key_der,
         key_algorithm=key_algorithm,
-        signature_algorithm=_signature_algorithm(wish, defaults, issuer, findings),
-        key_usage=_key_usage(wish, csr, defaults, key_algorithm, findings),
+        signature_algorithm=_signature_algorithm(requested, defaults, issuer, findings),
+        key_usage=_key_usage(requested, csr, defaults, key_algorithm, findings),
         extended_key_usage=tuple(extended),
         not_before=not_before,
         not_after=not_after,
@@ -112,63 +118,69 @@ def shape(
     return Shaped(leaf, tuple(findings.violations), tuple(findings.notes))
 
 
-def _refuse_contradictions(wish: Wish, csr: ParsedCSR, findings: _Findings) -> None:
-    """Note each point on which wish and CSR say different things: neither is guessed at."""
-    if wish.subject is not None:
-        asked = _asked_subject(wish, csr)
-        _contradiction("subject", frozenset(wish.subject), asked, findings)
-    if wish.subject_alt_names is not None:
-        names = _canonical_set(wish.subject_alt_names)
+def _refuse_contradictions(
+    requested: RequestedContent, csr: ParsedCSR, findings: _Findings
+) -> None:
+    """Note each point on which requested content and CSR say different things: neither is guessed at."""
+    if requested.subject is not None:
+        asked = _asked_subject(requested, csr)
+        _contradiction("subject", frozenset(requested.subject), asked, findings)
+    if requested.subject_alt_names is not None:
+        names = _canonical_set(requested.subject_alt_names)
         asked = _unordered(csr.subject_alt_names or None)
         _contradiction("subject_alt_names", names, asked, findings)
-    _contradiction("key.algorithm", wish.key_algorithm, csr.key_algorithm, findings)
-    if wish.key_usages is not None:
-        usages = frozenset(wish.key_usages)
+    _contradiction("key.algorithm", requested.key_algorithm, csr.key_algorithm, findings)
+    if requested.key_usages is not None:
+        usages = frozenset(requested.key_usages)
         _contradiction("key_usages", usages, csr.key_usage, findings)
-    if wish.extended_key_usages is not None:
-        usages = frozenset(wish.extended_key_usages)
+    if requested.extended_key_usages is not None:
+        usages = frozenset(requested.extended_key_usages)
         asked = _unordered(csr.extended_key_usage)
         _contradiction("extended_key_usages", usages, asked, findings)
-    _contradiction("basic_constraints.is_ca", wish.is_ca, csr.is_ca, findings)
-    _contradiction("basic_constraints.path_length", wish.path_length, csr.path_length, findings)
+    _contradiction("basic_constraints.is_ca", requested.is_ca, csr.is_ca, findings)
+    _contradiction(
+        "basic_constraints.path_length", requested.path_length, csr.path_length, findings
+    )
 
 
-def _contradiction(path: str, wished: object, asked: object, findings: _Findings) -> None:
+def _contradiction(path: str, requested: object, asked: object, findings: _Findings) -> None:
     """Note it when both say something, and not the same."""
-    if wished is not None and asked is not None and wished != asked:
+    if requested is not None and asked is not None and requested != asked:
         findings.wrong(
             "contradicts_csr",
             path,
-            _readable(wished),
+            _readable(requested),
             f"The CSR says something else: {_readable(asked)}.",
             "Leave the field out, or make both the same.",
         )
 
 
-def _asked_subject(wish: Wish, csr: ParsedCSR) -> frozenset[object] | None:
+def _asked_subject(requested: RequestedContent, csr: ParsedCSR) -> frozenset[object] | None:
     """Return what the CSR asks for; in a renewal, defaults have completed it long ago."""
     asked = _unordered(csr.subject or None)
-    completed = not wish.fill_in and asked is not None and asked <= frozenset(wish.subject or ())
+    completed = (
+        not requested.fill_in and asked is not None and asked <= frozenset(requested.subject or ())
+    )
     return None if completed else asked
 
 
 def _basic_constraints(
-    wish: Wish, csr: ParsedCSR | None, defaults: Defaults
+    requested: RequestedContent, csr: ParsedCSR | None, defaults: Defaults
 ) -> tuple[bool, int | None]:
-    is_ca = _first(wish.is_ca, csr.is_ca if csr is not None else None, defaults.is_ca)
-    path_length = _first(wish.path_length, csr.path_length if csr is not None else None)
+    is_ca = _first(requested.is_ca, csr.is_ca if csr is not None else None, defaults.is_ca)
+    path_length = _first(requested.path_length, csr.path_length if csr is not None else None)
     if path_length is None and is_ca:
         path_length = defaults.path_length
     return bool(is_ca), path_length
 
 
 def _subject(
-    wish: Wish, csr: ParsedCSR | None, defaults: Defaults, findings: _Findings
+    requested: RequestedContent, csr: ParsedCSR | None, defaults: Defaults, findings: _Findings
 ) -> tuple[TypeValue, ...]:
     """Return the requester's attributes, completed by the defaults for those left out."""
     asked: tuple[TypeValue, ...] = csr.subject if csr is not None else ()
-    if wish.subject and not (asked and wish.fill_in):
-        asked = wish.subject
+    if requested.subject and not (asked and requested.fill_in):
+        asked = requested.subject
         findings.violations += subject_violations(asked)
     if not defaults.subject:
         return asked
@@ -179,12 +191,14 @@ def _subject(
     return (*wide, *asked, *(pair for pair in missing if pair[0] == "common_name"))
 
 
-def _names(wish: Wish, csr: ParsedCSR | None, findings: _Findings) -> tuple[TypeValue, ...]:
+def _names(
+    requested: RequestedContent, csr: ParsedCSR | None, findings: _Findings
+) -> tuple[TypeValue, ...]:
     """Return the alternative names, canonical and each once; unusable ones are reported."""
     if csr is not None and csr.subject_alt_names:
         return csr.subject_alt_names
     found: dict[TypeValue, None] = {}
-    for index, (kind, value) in enumerate(wish.subject_alt_names or ()):
+    for index, (kind, value) in enumerate(requested.subject_alt_names or ()):
         try:
             found[kind, canonical_san(kind, value, field=f"subject_alt_names[{index}].value")] = (
                 None
@@ -217,7 +231,7 @@ def _host_of(subject: Iterable[TypeValue], findings: _Findings) -> tuple[TypeVal
 
 
 def _key_usage(
-    wish: Wish,
+    requested: RequestedContent,
     csr: ParsedCSR | None,
     defaults: Defaults,
     algorithm: KeyAlgorithm,
@@ -228,8 +242,8 @@ def _key_usage(
     Many clients ask for key_encipherment whatever key they have. It is never dropped to
     nothing: a certificate without key usages would be good for all of them.
     """
-    if wish.key_usages is not None:
-        return frozenset(wish.key_usages)
+    if requested.key_usages is not None:
+        return frozenset(requested.key_usages)
     asked = csr.key_usage if csr is not None else None
     usages = asked if asked is not None else frozenset(defaults.key_usages or ())
     served, note = _served(usages, algorithm)
@@ -249,9 +263,9 @@ def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[
 
 
 def _signature_algorithm(
-    wish: Wish, defaults: Defaults, issuer: IssuerLimits, findings: _Findings
+    requested: RequestedContent, defaults: Defaults, issuer: IssuerLimits, findings: _Findings
 ) -> SignatureAlgorithm:
-    chosen = _first(wish.signature_algorithm, defaults.signature_algorithm)
+    chosen = _first(requested.signature_algorithm, defaults.signature_algorithm)
     if chosen is None:
         return issuer.default_signature_algorithm
     if chosen in issuer.signature_algorithms:
@@ -267,10 +281,14 @@ def _signature_algorithm(
 
 
 def _validity(
-    wish: Wish, defaults: Defaults, issuer: IssuerLimits, now: datetime, findings: _Findings
+    requested: RequestedContent,
+    defaults: Defaults,
+    issuer: IssuerLimits,
+    now: datetime,
+    findings: _Findings,
 ) -> tuple[datetime, datetime]:
     """Return both ends, inclusive; cut to the issuer's own end (X-06)."""
-    ttl = _ttl(wish, defaults, findings)
+    ttl = _ttl(requested, defaults, findings)
     # A part of a short lifetime, all of the usual five minutes of a long one.
     backdate = min(DEFAULT_BACKDATE, timedelta(seconds=ttl // _ONE_SECOND // _BACKDATE_PART))
     end = issuer.not_after
@@ -283,19 +301,21 @@ def _validity(
             "Renew the authority.",
         )
         end = None
-    if wish.not_before is None and wish.not_after is None:
+    if requested.not_before is None and requested.not_after is None:
         not_before, not_after = validity_window(now, ttl, issuer_not_after=None, backdate=backdate)
     else:
-        not_before, not_after = _dates(wish, ttl, now, backdate, findings)
+        not_before, not_after = _dates(requested, ttl, now, backdate, findings)
     if end is not None and not_after > end:
         findings.notes.append(f"The end was cut to that of the authority, {end.isoformat()}.")
         not_after = end
     return not_before, not_after
 
 
-def _ttl(wish: Wish, defaults: Defaults, findings: _Findings) -> timedelta:
-    ttl = wish.ttl if wish.ttl is not None else defaults.ttl or DEFAULT_TTL
-    if wish.ttl is not None and (wish.not_before is not None or wish.not_after is not None):
+def _ttl(requested: RequestedContent, defaults: Defaults, findings: _Findings) -> timedelta:
+    ttl = requested.ttl if requested.ttl is not None else defaults.ttl or DEFAULT_TTL
+    if requested.ttl is not None and (
+        requested.not_before is not None or requested.not_after is not None
+    ):
         findings.wrong(
             "ttl_and_dates",
             "ttl",
@@ -316,10 +336,14 @@ def _ttl(wish: Wish, defaults: Defaults, findings: _Findings) -> timedelta:
 
 
 def _dates(
-    wish: Wish, ttl: timedelta, now: datetime, backdate: timedelta, findings: _Findings
+    requested: RequestedContent,
+    ttl: timedelta,
+    now: datetime,
+    backdate: timedelta,
+    findings: _Findings,
 ) -> tuple[datetime, datetime]:
     """Return the dates asked for; what is left out follows from the default lifetime."""
-    not_before = (wish.not_before or now - backdate).replace(microsecond=0)
+    not_before = (requested.not_before or now - backdate).replace(microsecond=0)
     if not now - MAX_BACKDATE <= not_before <= now + MAX_AHEAD:
         findings.wrong(
             "not_before_out_of_range",
@@ -329,7 +353,7 @@ def _dates(
             f"From {MAX_BACKDATE // timedelta(hours=1)} hour ago to {MAX_AHEAD.days} days ahead.",
         )
         not_before = now - backdate
-    not_after = (wish.not_after or not_before + ttl - _ONE_SECOND).replace(microsecond=0)
+    not_after = (requested.not_after or not_before + ttl - _ONE_SECOND).replace(microsecond=0)
     if not now < not_after <= NO_EXPIRY:
         findings.wrong(
             "not_after_out_of_range",

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 
 from apps.principals import Principal, ProductRole
-from apps.rest import trace
+from apps.web import trace
 
 
 def principal_of_user(request: HttpRequest) -> Principal:

@@ -79,10 +79,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
     # Machines are answered here; what follows is for people with browsers (ADR 0008).
-    "apps.rest.doors.machine_doors",
+    "apps.web.doors.machine_doors",
     "django.middleware.security.SecurityMiddleware",
-    "apps.rest.middleware.trace_requests",
-    "apps.rest.middleware.bound_bodies",
+    "apps.web.middleware.trace_requests",
+    "apps.web.middleware.bound_bodies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -197,14 +197,14 @@ CONTENT_SECURITY_POLICY = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.applications.tokens.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["apps.rest.throttle.CallerThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.rest.rendering.CompactJSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.rest.rendering.PlainNegotiation",
-    "DEFAULT_PARSER_CLASSES": ["apps.rest.parsers.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "apps.rest.pagination.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "apps.rest.openapi.ProblemAwareSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["apps.web.throttle.CallerThrottle"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.web.rendering.CompactJSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.web.rendering.PlainNegotiation",
+    "DEFAULT_PARSER_CLASSES": ["apps.web.parsers.StrictJSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "apps.web.pagination.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "apps.web.openapi.ProblemAwareSchema",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
-    "EXCEPTION_HANDLER": "apps.rest.problems.exception_handler",
+    "EXCEPTION_HANDLER": "apps.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     # ?format= names the file format of a download, not a renderer.
     "URL_FORMAT_OVERRIDE": None,
@@ -242,9 +242,9 @@ SPECTACULAR_SETTINGS = {
         "CertificateState": "apps.certificates.models.CertificateState",
         "RequestState": "apps.certificates.models.RequestState",
         "JobState": "apps.jobs.models.JobState",
-        "KeyAlgorithm": "apps.rest.schema.KEY_ALGORITHMS",
+        "KeyAlgorithm": "apps.web.schema.KEY_ALGORITHMS",
         "MemberKind": "apps.applications.api.wire.MEMBER_KINDS",
-        "RevocationReason": "apps.rest.schema.REVOCATION_REASONS",
+        "RevocationReason": "apps.web.schema.REVOCATION_REASONS",
         "SubjectAltNameType": "pki.template.SAN_TYPES",
         "SubjectAttribute": "pki.template.SUBJECT_ATTRIBUTES",
     },
@@ -291,8 +291,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "redact": {"()": "apps.rest.logs.RedactSecrets"},
-        "trace": {"()": "apps.rest.logs.AddTraceId"},
+        "redact": {"()": "apps.web.logs.RedactSecrets"},
+        "trace": {"()": "apps.web.logs.AddTraceId"},
     },
     "formatters": {
         "line": {

@@ -104,9 +104,9 @@ class Obtained:
         return x509.load_pem_x509_certificate(self.leaf.read_bytes()).public_bytes(Encoding.DER)
 
 
-def obtain(server: Server, profile: str, request: Path, **wish: Any) -> Obtained:
+def obtain(server: Server, profile: str, request: Path, **requested: Any) -> Obtained:
     """Send a CSR file through the API; keep what comes back beside it."""
-    api = server.obtain(profile, request.read_text(), **wish)
+    api = server.obtain(profile, request.read_text(), **requested)
     leaf, chain = request.parent / "leaf.pem", request.parent / "chain.pem"
     leaf.write_text(api["pem"])
     chain.write_text(api["chain_pem"])

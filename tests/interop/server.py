@@ -81,12 +81,13 @@ class Server:
         """Fetch a public resource, over plain HTTP as relying parties do."""
         return call("GET", url, ca_file=self.root_pem)
 
-    def obtain(self, profile: str, csr_pem: str, **wish: Any) -> dict[str, Any]:
+    def obtain(self, profile: str, csr_pem: str, **requested: Any) -> dict[str, Any]:
         """Return the certificate that the API issues for a CSR under the demo application."""
         answer = self.api(
             "POST",
             "certificate-requests/",
-            {"application": self.facts["application"], "profile": profile, "csr": csr_pem} | wish,
+            {"application": self.facts["application"], "profile": profile, "csr": csr_pem}
+            | requested,
         )
         assert answer.status == 201, answer.body.decode()
         return answer.json()["certificate"]

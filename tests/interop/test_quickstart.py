@@ -135,7 +135,7 @@ def test_second_start_is_quick_and_ctrl_c_stops_everything(tmp_path):
     try:
         # The promise is five seconds on a quiet machine; this one runs tests beside it.
         assert elapsed < 2 * _SECOND_START_S, f"{elapsed:.1f} s"
-        issued = second.api("POST", "certificate-requests/", _WISH)
+        issued = second.api("POST", "certificate-requests/", _REQUESTED)
         assert issued.status == HTTPStatus.CREATED, issued.body
     finally:
         assert second.stop(signal.SIGTERM) == 0
@@ -143,7 +143,7 @@ def test_second_start_is_quick_and_ctrl_c_stops_everything(tmp_path):
     assert _still_running(home) == []
 
 
-_WISH = {
+_REQUESTED = {
     "application": "demo",
     "profile": "tls-server",
     "key": {"algorithm": "ec-p256"},

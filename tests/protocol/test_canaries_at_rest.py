@@ -27,7 +27,7 @@ from apps.enrollment.models import EabKey, IdempotentCall
 from apps.enrollment.services import acme
 from apps.jobs.models import Job
 from apps.principals import ProductRole, Scope
-from apps.rest import health
+from apps.web import health
 from pki import keys
 from tests.factories.accounts import make_person, principal_for
 from tests.factories.applications import make_machine, make_token

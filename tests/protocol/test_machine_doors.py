@@ -13,7 +13,7 @@ from apps.applications.roles import Role
 from apps.applications.tokens import BearerAuthentication
 from apps.enrollment.services import acme
 from apps.principals import ProductRole
-from apps.rest.doors import MACHINE_PREFIXES
+from apps.web.doors import MACHINE_PREFIXES
 from tests.factories.accounts import make_person
 from tests.factories.applications import Team, make_machine, make_token
 from tests.protocol.wall.world import session_of

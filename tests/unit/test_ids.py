@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from apps import ids
-from apps.rest import trace
+from apps.web import trace
 
 
 def test_identifiers_are_of_version_7_and_rise():

@@ -9,7 +9,7 @@ from apps.applications.models import ApiToken, Application, MachineIdentity, Mem
 from apps.applications.roles import Role
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
-from apps.rest.filters import SearchFilter, StrictFilterSet
+from apps.web.filters import SearchFilter, StrictFilterSet
 
 _YES_NO = [("true", "true"), ("false", "false")]
 

@@ -8,7 +8,7 @@ from apps.applications.roles import Permission
 from apps.applications.services import BulkResult
 from apps.applications.tokens import identity_of
 from apps.audit.models import AuditEvent
-from apps.rest.present import time_text
+from apps.web.present import time_text
 
 
 def application_row(application: Application) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from apps.applications.api.wire import MAX_BULK, MAX_NETWORKS, MEMBER_KINDS
 from apps.applications.roles import Permission, Role
 from apps.audit.events import Event
 from apps.principals import Scope
-from apps.rest.schema import page_schema
+from apps.web.schema import page_schema
 
 _ROLES = [(role.value, role.value) for role in Role]
 _SCOPES = [(scope.value, scope.value) for scope in Scope]

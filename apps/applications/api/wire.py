@@ -5,7 +5,7 @@ from typing import Any
 
 from apps.applications.roles import Role
 from apps.principals import Scope
-from apps.rest.reader import Reader, reader_of
+from apps.web.reader import Reader, reader_of
 
 MAX_BULK = 200
 MAX_NETWORKS = 50

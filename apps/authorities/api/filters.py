@@ -3,8 +3,8 @@
 from django_filters import rest_framework as filters
 
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
-from apps.rest.filters import SearchFilter, StrictFilterSet
-from apps.rest.schema import KEY_ALGORITHMS
+from apps.web.filters import SearchFilter, StrictFilterSet
+from apps.web.schema import KEY_ALGORITHMS
 
 
 class AuthorityFilter(StrictFilterSet):

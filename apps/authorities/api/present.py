@@ -5,7 +5,7 @@ from typing import Any
 from apps.authorities import selectors
 from apps.authorities.models import CRL, Authority, AuthorityCertificate
 from apps.authorities.signing import publication_of
-from apps.rest.present import time_text, typed
+from apps.web.present import time_text, typed
 from pki import bundles, names
 
 

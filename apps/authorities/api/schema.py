@@ -7,8 +7,8 @@ from rest_framework import serializers
 
 from apps.authorities.api.wire import MAX_MIRRORS_SENT
 from apps.authorities.models import AuthorityKind, AuthorityState
-from apps.rest.naming import SubjectField, TypedNamesField
-from apps.rest.schema import KEY_ALGORITHMS, AttributeSchema, page_schema
+from apps.web.naming import SubjectField, TypedNamesField
+from apps.web.schema import KEY_ALGORITHMS, AttributeSchema, page_schema
 from pki.template import SAN_TYPES
 
 

@@ -20,12 +20,12 @@ from apps.authorities.api.schema import (
     NewAuthoritySchema,
 )
 from apps.authorities.models import Authority
-from apps.rest.callers import governor_of, reader_of
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.reader import refuse_fields
-from apps.rest.references import one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import governor_of, reader_of
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.reader import refuse_fields
+from apps.web.references import one
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 

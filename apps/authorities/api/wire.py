@@ -5,8 +5,8 @@ from typing import Any
 
 from apps.authorities.models import AuthorityKind
 from apps.authorities.services import AuthoritySpec
-from apps.rest.naming import read_subject, read_typed_name
-from apps.rest.reader import Reader, reader_of
+from apps.web.naming import read_subject, read_typed_name
+from apps.web.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints, TypeValue
 

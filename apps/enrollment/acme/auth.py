@@ -32,8 +32,8 @@ from apps.errors import (
     Malformed,
 )
 from apps.principals import Principal
-from apps.rest import trace
 from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup, at_once, raw_rows
+from apps.web import trace
 
 PROTOCOL = "acme"
 _JOSE = "application/jose+json"

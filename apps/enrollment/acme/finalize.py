@@ -24,7 +24,7 @@ from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import recheck
 from apps.enrollment.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from apps.statements.lookups import TEXT, Lookup
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName
@@ -88,7 +88,7 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
         pairing=pairing_of(signed.door),
         method=EnrollmentMethod.ACME,
         csr=parsed,
-        wish=Wish(
+        requested=RequestedContent(
             subject=(("common_name", common_name),) if common_name else None,
             subject_alt_names=tuple(identifier.san for identifier in identifiers),
             not_before=order.not_before,

@@ -24,7 +24,7 @@ from apps.errors import (
     BadPublicKey,
     Malformed,
 )
-from apps.rest.parsers import parse_object
+from apps.web.parsers import parse_object
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 

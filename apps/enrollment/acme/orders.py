@@ -26,7 +26,7 @@ from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
 from apps.enrollment.acme.wire import read_time
 from apps.enrollment.models import AcmeOrder, AcmeOrderAuthorization
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from apps.statements import writes
 from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
 from apps.statements.rows import fresh
@@ -271,13 +271,13 @@ def _require_policy(signed: Signed, asked: _Wanted) -> None:
     Keys and usages cannot be judged before the CSR is there; the pipeline judges everything
     again at finalize.
     """
-    wish = Wish(
+    requested = RequestedContent(
         subject_alt_names=tuple(identifier.san for identifier in asked.identifiers),
         not_before=asked.not_before,
         not_after=asked.not_after,
     )
     try:
-        decision = decisions.decide(pairing_of(signed.door), None, wish)
+        decision = decisions.decide(pairing_of(signed.door), None, requested)
     except InvalidTransition as error:
         raise unavailable(error) from error
     wrong, dates = _blamed(decision.violations, asked.identifiers)

@@ -4,7 +4,7 @@ from django_filters import rest_framework as filters
 
 from apps.enrollment.acme.states import AccountStatus, OrderStatus
 from apps.enrollment.models import AcmeAccount, AcmeOrder
-from apps.rest.filters import StrictFilterSet
+from apps.web.filters import StrictFilterSet
 
 
 class AcmeAccountFilter(StrictFilterSet):

@@ -13,7 +13,7 @@ from apps.enrollment.models import (
     EabKey,
 )
 from apps.enrollment.selectors.acme import FailingClient, directory_url
-from apps.rest.present import time_text
+from apps.web.present import time_text
 
 
 def endpoint(row: AcmeEndpoint) -> dict[str, Any]:

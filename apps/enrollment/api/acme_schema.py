@@ -14,7 +14,7 @@ from apps.enrollment.acme.states import (
     OrderStatus,
 )
 from apps.enrollment.api.acme_wire import MAX_ENTRIES, MAX_NAME, MAX_URL
-from apps.rest.schema import page_schema
+from apps.web.schema import page_schema
 
 # Named in the settings, so that the document calls each by one name.
 ACCOUNT_STATUSES = AccountStatus.choices()

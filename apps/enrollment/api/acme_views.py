@@ -17,11 +17,11 @@ from apps.enrollment.selectors import acme as selectors
 from apps.enrollment.services import acme as services
 from apps.errors import NotFound
 from apps.principals import Principal
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.reader import refuse_fields
-from apps.rest.references import named
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.reader import refuse_fields
+from apps.web.references import named
+from apps.web.views import ApiView, JsonAnswer
 
 _SECRET = {"Cache-Control": "no-store"}
 

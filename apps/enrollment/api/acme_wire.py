@@ -4,7 +4,7 @@ from typing import Any
 
 from apps.enrollment.acme.limits import DEFAULTS
 from apps.enrollment.acme.states import ChallengeType
-from apps.rest.reader import Reader, reader_of
+from apps.web.reader import Reader, reader_of
 
 MAX_ENTRIES = 100
 MAX_URL = 200

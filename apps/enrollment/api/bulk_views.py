@@ -17,9 +17,9 @@ from apps.enrollment.api.idempotency import Attempt, once
 from apps.enrollment.api.rights import require_requesting
 from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
 from apps.errors import Malformed, SealwrightError
-from apps.rest import throttle
-from apps.rest.openapi import problems
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web import throttle
+from apps.web.openapi import problems
+from apps.web.views import ApiView, JsonAnswer
 
 
 class BulkView(ApiView):
@@ -62,13 +62,13 @@ def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[O
         if isinstance(item, Malformed):
             outcomes[number] = item
             continue
-        csr, wish = item
+        csr, requested = item
         enrollments[number] = Enrollment(
             principal=principal,
             pairing=pairing,
             method=EnrollmentMethod.API,
             csr=csr,
-            wish=wish,
+            requested=requested,
             request_id=request_id,
         )
     if enrollments:

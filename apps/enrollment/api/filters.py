@@ -9,7 +9,7 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from apps.rest.filters import StrictFilterSet
+from apps.web.filters import StrictFilterSet
 
 
 class CertificateFilter(StrictFilterSet):

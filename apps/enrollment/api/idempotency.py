@@ -29,8 +29,8 @@ from apps.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from apps.rest.problems import INTERNAL, kind_of
-from apps.rest.views import JsonAnswer
+from apps.web.problems import INTERNAL, kind_of
+from apps.web.views import JsonAnswer
 from pki.findings import Violation
 
 HEADER = "Idempotency-Key"

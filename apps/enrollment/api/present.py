@@ -13,7 +13,7 @@ from apps.certificates.issuance import Pending
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.certificates.signing import Issued
 from apps.errors import SealwrightError
-from apps.rest.problems import document_of
+from apps.web.problems import document_of
 from pki import bundles, keys, names
 from pki.template import Leaf
 

@@ -14,8 +14,8 @@ from apps.certificates.models import (
     EnrollmentMethod,
     RequestState,
 )
-from apps.rest.naming import NamesField, SubjectField
-from apps.rest.schema import (
+from apps.web.naming import NamesField, SubjectField
+from apps.web.schema import (
     KEY_ALGORITHMS,
     REVOCATION_REASONS,
     SIGNATURE_ALGORITHMS,
@@ -45,7 +45,7 @@ class BasicConstraintsSchema(serializers.Serializer):
     )
 
 
-class WishSchema(serializers.Serializer):
+class RequestedContentSchema(serializers.Serializer):
     """What a request may say beside its CSR or key."""
 
     subject = SubjectField(required=False, help_text="attribute to value or values")
@@ -61,7 +61,7 @@ class WishSchema(serializers.Serializer):
     basic_constraints = BasicConstraintsSchema(required=False)
 
 
-class RequestBodySchema(WishSchema):
+class RequestBodySchema(RequestedContentSchema):
     """A certificate request: a CSR, or a key specification."""
 
     application = serializers.CharField(help_text="name or id")
@@ -70,7 +70,7 @@ class RequestBodySchema(WishSchema):
     key = KeySpecSchema(required=False)
 
 
-class ManyRequestsItemSchema(WishSchema):
+class ManyRequestsItemSchema(RequestedContentSchema):
     """One of many certificate requests: always from a CSR."""
 
     csr = serializers.CharField(help_text="PKCS#10 as PEM, or base64 of DER")

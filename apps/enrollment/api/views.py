@@ -32,10 +32,10 @@ from apps.enrollment.api.schema import (
     RevocationSchema,
 )
 from apps.principals import Principal
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.reader import refuse_fields
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.reader import refuse_fields
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"not_after": "not_after"}
 
@@ -60,7 +60,7 @@ def _enrollment(
         pairing=pairings.named(body.application, body.profile, epoch=principal.epoch),
         method=EnrollmentMethod.API,
         csr=body.csr,
-        wish=body.wish,
+        requested=body.requested,
         request_id=request_id,
     )
 

@@ -1,4 +1,4 @@
-"""What did the JSON body say? Bodies in, typed wishes out; every unusable field at once."""
+"""What did the JSON body say? Bodies in, typed values out; every unusable field at once."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from typing import Any
 from apps.certificates.bulk import MAX_ENROLLMENTS
 from apps.errors import Malformed
 from apps.policies.durations import parse_duration
-from apps.profiles.defaults import Wish
-from apps.rest.naming import read_subject, read_typed_name
-from apps.rest.reader import Reader, reader_of
+from apps.profiles.defaults import RequestedContent
+from apps.web.naming import read_subject, read_typed_name
+from apps.web.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.encoded_names import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, TypeValue
@@ -18,7 +18,7 @@ from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, TypeValue
 _MAX_CSR_TEXT = 65_536
 _MAX_PATH_LENGTH = 255
 
-_WISH_FIELDS = frozenset(
+_CONTENT_FIELDS = frozenset(
     {
         "subject",
         "subject_alt_names",
@@ -31,7 +31,7 @@ _WISH_FIELDS = frozenset(
         "basic_constraints",
     }
 )
-_REQUEST_FIELDS = _WISH_FIELDS | {"application", "profile", "csr", "key"}
+_REQUEST_FIELDS = _CONTENT_FIELDS | {"application", "profile", "csr", "key"}
 _SIGNATURE_ALGORITHMS = tuple(a.value for a in SignatureAlgorithm)
 
 
@@ -42,7 +42,7 @@ class RequestBody:
     application: str
     profile: str
     csr: bytes | None
-    wish: Wish
+    requested: RequestedContent
 
 
 def read_request(body: Any) -> RequestBody:
@@ -64,9 +64,9 @@ def read_request(body: Any) -> RequestBody:
             'Example of the latter: "key": {"algorithm": "ec-p256"}.',
             code="request.csr_xor_key",
         )
-    wish = _wish(reader, key_algorithm)
+    requested = _requested(reader, key_algorithm)
     reader.finish()
-    return RequestBody(application, profile, csr, wish)
+    return RequestBody(application, profile, csr, requested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +75,12 @@ class BulkBody:
 
     Attributes:
         application, profile: names or identifiers.
-        requests: for each, CSR and wish, or why it cannot be read.
+        requests: for each, CSR and requested content, or why it cannot be read.
     """
 
     application: str
     profile: str
-    requests: tuple[tuple[bytes, Wish] | Malformed, ...]
+    requests: tuple[tuple[bytes, RequestedContent] | Malformed, ...]
 
 
 def read_bulk(body: Any) -> BulkBody:
@@ -100,15 +100,15 @@ def read_bulk(body: Any) -> BulkBody:
     return BulkBody(application, profile, tuple(map(_bulk_item, items or ())))
 
 
-def _bulk_item(item: Any) -> tuple[bytes, Wish] | Malformed:
+def _bulk_item(item: Any) -> tuple[bytes, RequestedContent] | Malformed:
     try:
-        reader = reader_of(item, _WISH_FIELDS | {"csr"})
+        reader = reader_of(item, _CONTENT_FIELDS | {"csr"})
         csr = reader.pem_or_der("csr", required=True, limit=_MAX_CSR_TEXT)
-        wish = _wish(reader, None)
+        requested = _requested(reader, None)
         reader.finish()
     except Malformed as error:
         return error
-    return csr or b"", wish
+    return csr or b"", requested
 
 
 def read_renewal(body: Any) -> tuple[str, bytes | None]:
@@ -180,16 +180,16 @@ def _key_algorithm(reader: Reader) -> KeyAlgorithm | None:
         return None
 
 
-def _wish(reader: Reader, key_algorithm: KeyAlgorithm | None) -> Wish:
-    if _WISH_FIELDS.isdisjoint(reader.body):
-        return Wish(key_algorithm=key_algorithm)  # as most: the CSR says it all
+def _requested(reader: Reader, key_algorithm: KeyAlgorithm | None) -> RequestedContent:
+    if _CONTENT_FIELDS.isdisjoint(reader.body):
+        return RequestedContent(key_algorithm=key_algorithm)  # as most: the CSR says it all
     is_ca, path_length = _basic_constraints(reader)
     signature = reader.choice("signature_algorithm", _SIGNATURE_ALGORITHMS)
     ttl = reader.parsed("ttl", parse_duration, "Examples: 90d, 12h, 30m.")
     not_after = reader.time("not_after")
     if ttl is not None and not_after is not None:
         reader.wrong("ttl", "", "Send either ttl or not_after.", code="request.ttl_xor_not_after")
-    return Wish(
+    return RequestedContent(
         subject=read_subject(reader),
         subject_alt_names=_subject_alt_names(reader),
         key_algorithm=key_algorithm,

@@ -237,7 +237,7 @@ class AcmeChallenge(models.Model):
 
 
 class AcmeOrder(models.Model):
-    """A client's wish for one certificate (RFC 8555 section 7.1.3).
+    """A client's request for one certificate (RFC 8555 section 7.1.3).
 
     The certificate request of an order has the order's own primary key, so an order yields at
     most one, whoever finalizes it how often.

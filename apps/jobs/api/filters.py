@@ -3,7 +3,7 @@
 from django_filters import rest_framework as filters
 
 from apps.jobs.models import Job, JobState
-from apps.rest.filters import SearchFilter, StrictFilterSet
+from apps.web.filters import SearchFilter, StrictFilterSet
 
 
 class JobFilter(StrictFilterSet):

@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.jobs.models import Job
-from apps.rest.present import time_text
+from apps.web.present import time_text
 
 
 def job(row: Job) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.jobs.models import JobState
-from apps.rest.schema import page_schema
+from apps.web.schema import page_schema
 
 
 class JobSchema(serializers.Serializer[Any]):

@@ -12,11 +12,11 @@ from apps.jobs.api.filters import JobFilter
 from apps.jobs.api.schema import JobPageSchema, JobSchema
 from apps.jobs.models import Job
 from apps.principals import Principal
-from apps.rest.callers import governor_of, principal_of, reader_of, require_sight_of_all
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.reader import refuse_fields
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import governor_of, principal_of, reader_of, require_sight_of_all
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.reader import refuse_fields
+from apps.web.views import ApiView, JsonAnswer
 
 
 def _found(principal: Principal, job_id: UUID) -> Job:

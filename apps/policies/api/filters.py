@@ -3,7 +3,7 @@
 from django_filters import rest_framework as filters
 
 from apps.policies.models import Policy, PolicyVersion
-from apps.rest.filters import SearchFilter, StrictFilterSet
+from apps.web.filters import SearchFilter, StrictFilterSet
 
 
 class PolicyFilter(StrictFilterSet):

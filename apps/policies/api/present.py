@@ -4,7 +4,7 @@ from typing import Any
 
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import Preset
-from apps.rest.present import time_text
+from apps.web.present import time_text
 
 
 def policy_row(policy: Policy) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.rest.schema import page_schema
+from apps.web.schema import page_schema
 
 
 @extend_schema_field(

@@ -19,11 +19,11 @@ from apps.policies.api.schema import (
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
 from apps.principals import Principal
-from apps.rest.callers import application_ids_in_sight, governor_of, principal_of, reader_of
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.references import one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.references import one
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 

@@ -5,7 +5,7 @@ The rules themselves are read by ``apps.policies.rules``, which lists what is wr
 
 from typing import Any
 
-from apps.rest.reader import reader_of
+from apps.web.reader import reader_of
 
 
 def read_new(body: Any) -> dict[str, Any]:

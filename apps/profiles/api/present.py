@@ -3,7 +3,7 @@
 from typing import Any
 
 from apps.profiles.models import Profile
-from apps.rest.present import time_text
+from apps.web.present import time_text
 
 
 def profile(row: Profile) -> dict[str, Any]:

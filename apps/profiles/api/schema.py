@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.profiles.models import IssuerType
-from apps.rest.schema import page_schema
+from apps.web.schema import page_schema
 
 
 @extend_schema_field(

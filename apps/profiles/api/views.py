@@ -18,11 +18,11 @@ from apps.profiles.api.schema import (
     ProfileSchema,
 )
 from apps.profiles.models import Profile
-from apps.rest.callers import application_ids_in_sight, governor_of, principal_of, reader_of
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.references import one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.references import one
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 

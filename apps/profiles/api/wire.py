@@ -6,7 +6,7 @@ Defaults are read by ``apps.profiles.defaults``, which lists what is wrong with 
 from typing import Any
 
 from apps.profiles.models import IssuerType
-from apps.rest.reader import Reader, reader_of
+from apps.web.reader import Reader, reader_of
 
 _CHANGES = frozenset({"description", "issuer_type", "authority", "policy", "defaults"})
 

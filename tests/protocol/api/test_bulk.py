@@ -18,7 +18,7 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.enrollment.models import IdempotentCall
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
-from apps.rest import throttle
+from apps.web import throttle
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
 from tests.protocol.api.conftest import Caller, bare, code_of, fields_of

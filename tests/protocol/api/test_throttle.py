@@ -5,7 +5,7 @@ from django.conf import settings as project
 
 from apps.applications import services
 from apps.principals import Scope
-from apps.rest import throttle
+from apps.web import throttle
 from tests.factories.accounts import make_person, principal_for
 from tests.protocol.api.conftest import Caller, code_of, token_of
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from apps.rest import throttle
+from apps.web import throttle
 from tests.protocol.wall.calls import Caller
 from tests.protocol.wall.world import World, build
 

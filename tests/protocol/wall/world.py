@@ -33,7 +33,7 @@ from apps.enrollment.models import AcmeAccount, AcmeOrder
 from apps.enrollment.services import acme
 from apps.jobs.models import Job
 from apps.principals import Principal, ProductRole, Scope
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.accounts import make_person
@@ -207,10 +207,13 @@ def _pending(principal: Principal, team: Team, name: str) -> Any:
 def _submit(principal: Principal, team: Team, name: str) -> Any:
     team.pairing.refresh_from_db()
     names = (("dns_name", name),)
-    wish = Wish(subject_alt_names=names, key_algorithm=KeyAlgorithm.EC_P256)
+    requested = RequestedContent(subject_alt_names=names, key_algorithm=KeyAlgorithm.EC_P256)
     return issuance.submit(
         Enrollment(
-            principal=principal, pairing=team.pairing, method=EnrollmentMethod.API, wish=wish
+            principal=principal,
+            pairing=team.pairing,
+            method=EnrollmentMethod.API,
+            requested=requested,
         )
     )
 

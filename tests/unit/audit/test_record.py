@@ -180,7 +180,7 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES, max_size=6).map("".join))
 def test_pv07_texts_that_are_not_looked_into_hold_nothing_to_blank(text):
     from apps.audit.record import _text
-    from apps.rest.logs import redacted
+    from apps.web.logs import redacted
 
     assert _text(text, 1000) == redacted(text)
 

@@ -277,7 +277,7 @@ def test_authorities_are_not_made_inside_a_transaction(sealwright):
         services.create_authority(sealwright, spec())
 
 
-def test_x06_without_a_wish_a_child_lives_ten_years_or_until_its_parents_end(sealwright):
+def test_x06_without_requested_content_a_child_lives_ten_years_or_until_its_parents_end(sealwright):
     parent = make_root("short", lifetime_days=400)
     child = services.create_authority(
         sealwright,

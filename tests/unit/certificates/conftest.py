@@ -9,7 +9,7 @@ from apps.certificates import issuance
 from apps.certificates.issuance import Enrollment, Issued, Pending
 from apps.certificates.models import EnrollmentMethod
 from apps.principals import Principal
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 
@@ -19,7 +19,7 @@ Ask = Callable[..., Issued | Pending]
 def enrollment_of(
     team: Team,
     csr: bytes | None = None,
-    wish: Wish | None = None,
+    requested: RequestedContent | None = None,
     principal: Principal | None = None,
     **options: object,
 ) -> Enrollment:
@@ -31,7 +31,7 @@ def enrollment_of(
         pairing=pairing,
         method=EnrollmentMethod.API,
         csr=csr,
-        wish=wish or Wish(),
+        requested=requested or RequestedContent(),
         **options,
     )
 
@@ -40,9 +40,11 @@ def enrollment_of(
 def ask(team: Team) -> Ask:
     """Submit a request of the team's operator for the names given."""
 
-    def submit(*names: str, csr: bytes | None = None, wish: Wish | None = None) -> Issued | Pending:
-        if csr is None and wish is None:
+    def submit(
+        *names: str, csr: bytes | None = None, requested: RequestedContent | None = None
+    ) -> Issued | Pending:
+        if csr is None and requested is None:
             csr = make_csr(*(names or ("www.example.com",)))
-        return issuance.submit(enrollment_of(team, csr, wish))
+        return issuance.submit(enrollment_of(team, csr, requested))
 
     return submit

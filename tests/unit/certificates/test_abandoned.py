@@ -22,7 +22,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import InvalidTransition, UpstreamUnavailable
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from apps.profiles.models import Profile
 from apps.statements import writes
 from tests.factories.applications import Team
@@ -208,7 +208,10 @@ def test_a_request_that_nobody_looks_for_comes_with_its_certificate(team, monkey
     [
         {"request_id": ids.uuid7()},
         {"also": lambda _certificate: None},
-        {"csr": None, "wish": Wish(subject_alt_names=(("dns_name", "www.example.com"),))},
+        {
+            "csr": None,
+            "requested": RequestedContent(subject_alt_names=(("dns_name", "www.example.com"),)),
+        },
     ],
     ids=["identifier", "company", "key"],
 )

@@ -15,7 +15,7 @@ from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
 from apps.policies import services as policy_services
 from apps.principals import Principal
 from apps.profiles import services as profile_services
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.authorities import make_issuing
 from tests.factories.keys import make_csr
@@ -117,8 +117,8 @@ def test_a_start_asked_for_in_advance_is_kept_or_is_now(frozen_clock, team, wait
     team.pairing.requires_approval = True
     team.pairing.save()
     start = clock.now_s() + timedelta(days=2)
-    wish = Wish(not_before=start)
-    pending = issuance.submit(enrollment_of(team, make_csr("www.example.com"), wish)).request
+    requested = RequestedContent(not_before=start)
+    pending = issuance.submit(enrollment_of(team, make_csr("www.example.com"), requested)).request
 
     frozen_clock.shift(timedelta(days=waited_days))
     certificate = approvals.approve(team.principal(Role.ADMIN), pending).certificate

@@ -15,7 +15,7 @@ from apps.certificates import issuance, key_material
 from apps.certificates.issuance import Issued, Pending
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.errors import AccessDenied, BadCSR, InvalidTransition, NotFound, PolicyViolation
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints
@@ -67,9 +67,11 @@ def test_each_act_leaves_one_event(ask):
 
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.EC_P256, KeyAlgorithm.ML_DSA_44])
 def test_a_key_made_here_comes_with_the_certificate_and_stays_sealed(ask, algorithm):
-    wish = Wish(subject_alt_names=(("dns_name", "www.example.com"),), key_algorithm=algorithm)
+    requested = RequestedContent(
+        subject_alt_names=(("dns_name", "www.example.com"),), key_algorithm=algorithm
+    )
 
-    result = ask(wish=wish)
+    result = ask(requested=requested)
 
     key = keys.private_key_from_pkcs8(result.private_key_der, trusted=True)
     certificate = x509.load_der_x509_certificate(bytes(result.certificate.der))
@@ -164,8 +166,8 @@ def test_x07_a_self_signed_certificate_without_subject_is_refused_on_record(team
     pairing = application_selectors.pairing_for(
         team.principal(), team.application.name, profile.name
     )
-    wish = Wish(subject_alt_names=(("dns_name", "www.example.com"),))
-    nameless = replace(enrollment_of(team, wish=wish), pairing=pairing)
+    requested = RequestedContent(subject_alt_names=(("dns_name", "www.example.com"),))
+    nameless = replace(enrollment_of(team, requested=requested), pairing=pairing)
 
     shown = issuance.evaluate(nameless).violations
     with pytest.raises(PolicyViolation) as caught:

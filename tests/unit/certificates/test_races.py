@@ -25,7 +25,7 @@ from apps.certificates import approvals, issuance, renewal, revocation, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.certificates.renewal import KeySource
 from apps.errors import SealwrightError
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.keys import make_csr
@@ -107,10 +107,10 @@ def test_serial_numbers_are_unique_under_load(team):
 
 
 def test_one_certificate_is_renewed_once(team):
-    wish = Wish(
+    requested = RequestedContent(
         subject_alt_names=(("dns_name", "www.example.com"),), key_algorithm=KeyAlgorithm.EC_P256
     )
-    certificate = issuance.submit(enrollment_of(team, wish=wish)).certificate
+    certificate = issuance.submit(enrollment_of(team, requested=requested)).certificate
 
     def renew(_: int) -> object:
         row = Certificate.objects.select_related("application", "profile", "request").get(

@@ -26,7 +26,7 @@ from apps.errors import (
 from apps.policies import services as policy_services
 from apps.policies.presets import PRESETS
 from apps.profiles import services as profile_services
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.applications import Team, make_team
@@ -41,12 +41,12 @@ PASSWORD = "a long password"
 @pytest.fixture
 def kept(ask) -> Certificate:
     """A certificate whose key is kept here."""
-    wish = Wish(
+    requested = RequestedContent(
         subject=(("common_name", "www.example.com"),),
         subject_alt_names=(("dns_name", "www.example.com"),),
         key_algorithm=KeyAlgorithm.EC_P256,
     )
-    return ask(wish=wish).certificate
+    return ask(requested=requested).certificate
 
 
 @pytest.fixture
@@ -204,10 +204,10 @@ def test_a_key_that_is_not_here_cannot_leave(team, from_csr):
 
 
 def test_ml_dsa_and_jks_say_why_not(team, ask):
-    wish = Wish(
+    requested = RequestedContent(
         subject_alt_names=(("dns_name", "pq.example.com"),), key_algorithm=KeyAlgorithm.ML_DSA_65
     )
-    post_quantum = ask(wish=wish).certificate
+    post_quantum = ask(requested=requested).certificate
     with pytest.raises(UnsupportedFormat, match="ML-DSA"):
         export.export_with_key(
             team.principal(), post_quantum, ExportFormat.PKCS12, password=PASSWORD

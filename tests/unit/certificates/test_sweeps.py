@@ -18,7 +18,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import UpstreamUnavailable
-from apps.profiles.defaults import Wish
+from apps.profiles.defaults import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
@@ -94,11 +94,11 @@ def test_expired_certificates_are_marked_once_with_an_event(ask):
 
 
 def test_a_keyring_that_is_away_for_a_while_costs_no_request(team, monkeypatch):
-    wish = Wish(subject=(("common_name", "www.example.com"),))
+    requested = RequestedContent(subject=(("common_name", "www.example.com"),))
     with monkeypatch.context() as patched:
         patched.setattr(authority_signing, "sign_tbs", refuse_to_sign)
         with pytest.raises(UpstreamUnavailable):
-            issuance.submit(enrollment_of(team, wish=wish))
+            issuance.submit(enrollment_of(team, requested=requested))
     request = CertificateRequest.objects.get()
     age(request)
 

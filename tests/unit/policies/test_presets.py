@@ -7,7 +7,13 @@ import pytest
 from apps.policies.evaluation import evaluate, hard_rules, violations_of
 from apps.policies.presets import PRESETS
 from apps.policies.rules import parse_rules
-from apps.profiles.defaults import IssuerLimits, Wish, parse_defaults, shape, violations_against
+from apps.profiles.defaults import (
+    IssuerLimits,
+    RequestedContent,
+    parse_defaults,
+    shape,
+    violations_against,
+)
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
 from tests.unit.policies.samples import NOW, codes
@@ -19,12 +25,12 @@ _NAMED = (("organization", "Acme"), ("organizational_unit", "Ops"), ("country", 
 _PLACED = (("state", "Hesse"), ("locality", "Frankfurt"))
 
 
-def outcome(preset, *, key=KeyAlgorithm.EC_P256, wish=None, **asked):
+def outcome(preset, *, key=KeyAlgorithm.EC_P256, requested=None, **asked):
     """Return the codes of all that stands against a CSR under a preset."""
     chosen = PRESETS[preset]
     csr = ParsedCSR(der=b"", public_key=None, public_key_der=b"spki", key_algorithm=key, **asked)
     shaped = shape(
-        wish or Wish(),
+        requested or RequestedContent(),
         parse_defaults(chosen.defaults),
         csr=csr,
         public_key_der=csr.public_key_der,
@@ -108,7 +114,10 @@ def test_tls_server_accepts_the_usages_that_clients_commonly_ask_for():
         ({"subject_alt_names": (("email", "ada@example.com"),)}, "policy.san_type_not_allowed"),
         ({"subject": (("user_id", "ada"),)}, "policy.subject_type_not_allowed"),
         (
-            {"subject": cn("demo.example.com"), "wish": Wish(ttl=timedelta(days=399))},
+            {
+                "subject": cn("demo.example.com"),
+                "requested": RequestedContent(ttl=timedelta(days=399)),
+            },
             "policy.validity_too_long",
         ),
     ],

@@ -11,7 +11,7 @@ from apps.profiles.defaults import (
     DEFAULT_TTL,
     Defaults,
     IssuerLimits,
-    Wish,
+    RequestedContent,
     parse_defaults,
     shape,
 )
@@ -37,9 +37,9 @@ CSR = ParsedCSR(
 SERVER = parse_defaults({"ttl": "90d", "extended_key_usages": ["server_auth"]})
 
 
-def shaped(wish=None, defaults=SERVER, csr=CSR, issuer=ISSUER, key=KeyAlgorithm.EC_P256):
+def shaped(requested=None, defaults=SERVER, csr=CSR, issuer=ISSUER, key=KeyAlgorithm.EC_P256):
     return shape(
-        wish or Wish(),
+        requested or RequestedContent(),
         defaults,
         csr=csr,
         public_key_der=b"spki",
@@ -70,66 +70,70 @@ def test_a_csr_contributes_key_and_names():
     assert not leaf.is_ca
 
 
-def test_a_wish_stands_alone_when_the_key_is_made_here():
-    wish = Wish(
+def test_requested_content_stands_alone_when_the_key_is_made_here():
+    requested = RequestedContent(
         subject=(("common_name", "a.example.com"),),
         subject_alt_names=(("dns_name", "A.Example.COM"), ("ip_address", "2001:DB8::0:1")),
         key_usages=("digital_signature",),
         signature_algorithm=SignatureAlgorithm.ECDSA_SHA384,
     )
-    leaf = shaped(wish, csr=None).leaf
+    leaf = shaped(requested, csr=None).leaf
     assert leaf.subject_alt_names == (("dns_name", "a.example.com"), ("ip_address", "2001:db8::1"))
     assert leaf.key_usage == {"digital_signature"}
     assert leaf.signature_algorithm is SignatureAlgorithm.ECDSA_SHA384
 
 
-def test_a_wish_completes_a_csr_that_is_silent():
-    wish = Wish(
+def test_requested_content_completes_a_csr_that_is_silent():
+    requested = RequestedContent(
         subject=(("common_name", "x.example.com"),),
         subject_alt_names=(("dns_name", "x.example.com"),),
     )
-    outcome = shaped(wish, csr=bare())
+    outcome = shaped(requested, csr=bare())
     assert outcome.violations == ()
-    assert outcome.leaf.subject == wish.subject
+    assert outcome.leaf.subject == requested.subject
 
 
 def test_the_same_said_twice_is_no_contradiction():
-    wish = Wish(
+    requested = RequestedContent(
         subject=CSR.subject,
         subject_alt_names=(("dns_name", "WWW.example.com"),),
         key_algorithm=KeyAlgorithm.EC_P256,
     )
-    assert shaped(wish).violations == ()
+    assert shaped(requested).violations == ()
 
 
 @pytest.mark.parametrize(
-    ("wish", "csr", "field"),
+    ("requested", "csr", "field"),
     [
-        (Wish(subject=(("common_name", "evil"),)), CSR, "subject"),
-        (Wish(subject=()), CSR, "subject"),
-        (Wish(subject_alt_names=(("dns_name", "evil.example"),)), CSR, "subject_alt_names"),
-        (Wish(subject_alt_names=()), CSR, "subject_alt_names"),
-        (Wish(key_algorithm=KeyAlgorithm.RSA_2048), CSR, "key.algorithm"),
+        (RequestedContent(subject=(("common_name", "evil"),)), CSR, "subject"),
+        (RequestedContent(subject=()), CSR, "subject"),
         (
-            Wish(key_usages=("key_agreement",)),
+            RequestedContent(subject_alt_names=(("dns_name", "evil.example"),)),
+            CSR,
+            "subject_alt_names",
+        ),
+        (RequestedContent(subject_alt_names=()), CSR, "subject_alt_names"),
+        (RequestedContent(key_algorithm=KeyAlgorithm.RSA_2048), CSR, "key.algorithm"),
+        (
+            RequestedContent(key_usages=("key_agreement",)),
             replace(CSR, key_usage=frozenset({"digital_signature"})),
             "key_usages",
         ),
         (
-            Wish(extended_key_usages=("client_auth",)),
+            RequestedContent(extended_key_usages=("client_auth",)),
             replace(CSR, extended_key_usage=("server_auth",)),
             "extended_key_usages",
         ),
-        (Wish(is_ca=False), replace(CSR, is_ca=True), "basic_constraints.is_ca"),
+        (RequestedContent(is_ca=False), replace(CSR, is_ca=True), "basic_constraints.is_ca"),
         (
-            Wish(is_ca=True, path_length=0),
+            RequestedContent(is_ca=True, path_length=0),
             replace(CSR, is_ca=True, path_length=1),
             "basic_constraints.path_length",
         ),
     ],
 )
-def test_a_wish_that_contradicts_the_csr_is_refused(wish, csr, field):
-    assert ("request.contradicts_csr", field) in faults(shaped(wish, csr=csr))
+def test_requested_content_that_contradicts_the_csr_is_refused(requested, csr, field):
+    assert ("request.contradicts_csr", field) in faults(shaped(requested, csr=csr))
 
 
 # --- defaults ---------------------------------------------------------------------------------
@@ -174,14 +178,14 @@ def test_a_renewal_takes_nothing_from_defaults():
             "basic_constraints": {"is_ca": True},
         }
     )
-    leaf = shaped(Wish(fill_in=False), defaults=defaults).leaf
+    leaf = shaped(RequestedContent(fill_in=False), defaults=defaults).leaf
     assert leaf.subject == CSR.subject
     assert leaf.key_usage == frozenset()
     assert not leaf.is_ca
 
 
 def test_an_empty_list_asks_for_none_and_is_not_filled():
-    leaf = shaped(Wish(extended_key_usages=()), csr=bare()).leaf
+    leaf = shaped(RequestedContent(extended_key_usages=()), csr=bare()).leaf
     assert leaf.extended_key_usage == ()
 
 
@@ -233,7 +237,7 @@ def test_x17_usages_are_never_dropped_to_nothing():
 
 
 def test_what_the_requester_says_outright_is_left_for_the_rules_to_refuse():
-    assert shaped(Wish(key_usages=tuple(_BOTH))).leaf.key_usage == _BOTH
+    assert shaped(RequestedContent(key_usages=tuple(_BOTH))).leaf.key_usage == _BOTH
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -256,19 +260,19 @@ def test_a_host_in_the_common_name_becomes_the_alternative_name(common_name, nam
 
 
 @pytest.mark.parametrize(
-    ("csr", "wish"),
+    ("csr", "requested"),
     [
-        (bare(subject=(("common_name", "My Server"),)), Wish()),
+        (bare(subject=(("common_name", "My Server"),)), RequestedContent()),
         (
             bare(subject=(("common_name", "demo.example.com"),)),
-            Wish(extended_key_usages=("client_auth",)),
+            RequestedContent(extended_key_usages=("client_auth",)),
         ),
-        (bare(subject=(("organization", "demo.example.com"),)), Wish()),
-        (bare(subject=(("common_name", "demo.example.com"),)), Wish(is_ca=True)),
+        (bare(subject=(("organization", "demo.example.com"),)), RequestedContent()),
+        (bare(subject=(("common_name", "demo.example.com"),)), RequestedContent(is_ca=True)),
     ],
 )
-def test_no_other_common_name_does(csr, wish):
-    assert shaped(wish, csr=csr).leaf.subject_alt_names == ()
+def test_no_other_common_name_does(csr, requested):
+    assert shaped(requested, csr=csr).leaf.subject_alt_names == ()
 
 
 def test_names_given_are_not_added_to():
@@ -278,16 +282,16 @@ def test_names_given_are_not_added_to():
 
 def test_repeated_names_appear_once_in_order():
     names = (("dns_name", "b.example"), ("dns_name", "a.example"), ("dns_name", "B.example"))
-    leaf = shaped(Wish(subject_alt_names=names), csr=None).leaf
+    leaf = shaped(RequestedContent(subject_alt_names=names), csr=None).leaf
     assert leaf.subject_alt_names == (("dns_name", "b.example"), ("dns_name", "a.example"))
 
 
 def test_ac04_unusable_names_are_reported_together():
-    wish = Wish(
+    requested = RequestedContent(
         subject=(("common_name", "a\x00b"), ("country", "DEU")),
         subject_alt_names=(("dns_name", "a_b.example"), ("dns_name", "ok.example"), ("x", "y")),
     )
-    outcome = shaped(wish, csr=None)
+    outcome = shaped(requested, csr=None)
     assert {field for _, field in faults(outcome)} == {
         "subject[0].common_name",
         "subject[1].country",
@@ -305,14 +309,14 @@ def lifetime(leaf):
 
 
 def test_x06_the_lifetime_counts_both_ends_and_includes_backdating():
-    leaf = shaped(Wish(ttl=timedelta(days=30))).leaf
+    leaf = shaped(RequestedContent(ttl=timedelta(days=30))).leaf
     assert lifetime(leaf) == timedelta(days=30)
     assert leaf.not_before == NOW - timedelta(minutes=5)
 
 
 @pytest.mark.parametrize("seconds", [2, 11, 60, 3600])
 def test_short_lifetimes_are_backdated_by_a_part_only(seconds):
-    leaf = shaped(Wish(ttl=timedelta(seconds=seconds))).leaf
+    leaf = shaped(RequestedContent(ttl=timedelta(seconds=seconds))).leaf
     assert lifetime(leaf) == timedelta(seconds=seconds)
     assert leaf.not_after > NOW
     assert NOW - leaf.not_before <= timedelta(seconds=seconds) / 12
@@ -341,45 +345,47 @@ def test_an_expired_issuer_is_reported():
 
 
 def test_dates_are_taken_as_given():
-    wish = Wish(not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=2))
-    leaf = shaped(wish).leaf
-    assert (leaf.not_before, leaf.not_after) == (wish.not_before, wish.not_after)
+    requested = RequestedContent(
+        not_before=NOW + timedelta(days=1), not_after=NOW + timedelta(days=2)
+    )
+    leaf = shaped(requested).leaf
+    assert (leaf.not_before, leaf.not_after) == (requested.not_before, requested.not_after)
 
 
 def test_one_date_is_completed():
-    start = shaped(Wish(not_before=NOW + timedelta(days=1))).leaf
+    start = shaped(RequestedContent(not_before=NOW + timedelta(days=1))).leaf
     assert lifetime(start) == timedelta(days=90)
-    end = shaped(Wish(not_after=NOW + timedelta(days=1))).leaf
+    end = shaped(RequestedContent(not_after=NOW + timedelta(days=1))).leaf
     assert end.not_before == NOW - timedelta(minutes=5)
 
 
 @pytest.mark.parametrize(
-    ("wish", "fault"),
+    ("requested", "fault"),
     [
         (
-            Wish(ttl=timedelta(days=1), not_after=NOW + timedelta(days=1)),
+            RequestedContent(ttl=timedelta(days=1), not_after=NOW + timedelta(days=1)),
             ("request.ttl_and_dates", "ttl"),
         ),
         (
-            Wish(ttl=timedelta(days=1), not_before=NOW),
+            RequestedContent(ttl=timedelta(days=1), not_before=NOW),
             ("request.ttl_and_dates", "ttl"),
         ),
-        (Wish(ttl=timedelta(0)), ("request.ttl_out_of_range", "ttl")),
-        (Wish(ttl=timedelta(days=-1)), ("request.ttl_out_of_range", "ttl")),
-        (Wish(ttl=timedelta.max), ("request.ttl_out_of_range", "ttl")),
+        (RequestedContent(ttl=timedelta(0)), ("request.ttl_out_of_range", "ttl")),
+        (RequestedContent(ttl=timedelta(days=-1)), ("request.ttl_out_of_range", "ttl")),
+        (RequestedContent(ttl=timedelta.max), ("request.ttl_out_of_range", "ttl")),
         (
-            Wish(not_before=NOW - timedelta(hours=1, seconds=1)),
+            RequestedContent(not_before=NOW - timedelta(hours=1, seconds=1)),
             ("request.not_before_out_of_range", "not_before"),
         ),
         (
-            Wish(not_before=NOW + timedelta(days=30, seconds=1)),
+            RequestedContent(not_before=NOW + timedelta(days=30, seconds=1)),
             ("request.not_before_out_of_range", "not_before"),
         ),
-        (Wish(not_after=NOW), ("request.not_after_out_of_range", "not_after")),
+        (RequestedContent(not_after=NOW), ("request.not_after_out_of_range", "not_after")),
     ],
 )
-def test_times_that_cannot_be_are_reported(wish, fault):
-    outcome = shaped(wish)
+def test_times_that_cannot_be_are_reported(requested, fault):
+    outcome = shaped(requested)
     assert fault in faults(outcome)
     assert outcome.leaf.not_before < outcome.leaf.not_after
 
@@ -388,14 +394,14 @@ def test_times_that_cannot_be_are_reported(wish, fault):
 
 
 @pytest.mark.parametrize(
-    ("wish", "defaults"),
+    ("requested", "defaults"),
     [
-        (Wish(signature_algorithm=SignatureAlgorithm.ED25519), SERVER),
-        (Wish(), parse_defaults({"signature_algorithm": "rsa-sha256"})),
+        (RequestedContent(signature_algorithm=SignatureAlgorithm.ED25519), SERVER),
+        (RequestedContent(), parse_defaults({"signature_algorithm": "rsa-sha256"})),
     ],
 )
-def test_signatures_that_the_issuer_cannot_make_are_reported(wish, defaults):
-    outcome = shaped(wish, defaults=defaults)
+def test_signatures_that_the_issuer_cannot_make_are_reported(requested, defaults):
+    outcome = shaped(requested, defaults=defaults)
     assert faults(outcome) == [("request.signature_algorithm_not_of_issuer", "signature_algorithm")]
     assert outcome.leaf.signature_algorithm is ISSUER.default_signature_algorithm
 
@@ -404,8 +410,8 @@ def test_signatures_that_the_issuer_cannot_make_are_reported(wish, defaults):
 
 _texts = st.text(max_size=20)
 _times = st.datetimes(timezones=st.just(UTC))
-_wishes = st.builds(
-    Wish,
+_requested_contents = st.builds(
+    RequestedContent,
     subject=st.none()
     | st.lists(st.tuples(st.sampled_from(SUBJECT_ATTRIBUTES), _texts), max_size=3).map(tuple),
     subject_alt_names=st.none()
@@ -421,11 +427,13 @@ _wishes = st.builds(
 )
 
 
-@example(Wish(ttl=timedelta(seconds=1.5)), None, NOW)
-@given(_wishes, st.sampled_from([None, CSR, bare()]), st.sampled_from([NOW, None]))
-def test_any_wish_is_answered_and_the_same_one_the_same_way(wish, csr, issuer_end):
+@example(RequestedContent(ttl=timedelta(seconds=1.5)), None, NOW)
+@given(_requested_contents, st.sampled_from([None, CSR, bare()]), st.sampled_from([NOW, None]))
+def test_any_requested_content_is_answered_and_the_same_one_the_same_way(
+    requested, csr, issuer_end
+):
     issuer = replace(ISSUER, not_after=issuer_end)
-    first, second = (shaped(wish, csr=csr, issuer=issuer) for _ in range(2))
+    first, second = (shaped(requested, csr=csr, issuer=issuer) for _ in range(2))
     assert first == second
     assert first.leaf.not_before < first.leaf.not_after
     assert all(violation.reason for violation in first.violations)

@@ -8,10 +8,10 @@ from django.urls import reverse
 
 from apps.accounts.models import User
 from apps.principals import ProductRole
-from apps.rest import trace
 from apps.site.display import admin_url
 from apps.site.model_admin import GovernedAdmin
 from apps.site.principal import principal_of_user
+from apps.web import trace
 from tests.factories.accounts import make_person
 from tests.unit.site.conftest import signed_in
 

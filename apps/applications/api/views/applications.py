@@ -16,10 +16,10 @@ from apps.applications.models import Application
 from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.principals import Principal
-from apps.rest.callers import governor_of
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import governor_of
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 

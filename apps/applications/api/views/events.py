@@ -9,9 +9,9 @@ from apps.applications.api.filters import AuditEventFilter
 from apps.applications.api.schema import AuditEventPageSchema, AuditEventSchema
 from apps.applications.tokens import principal_of
 from apps.errors import NotFound
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.views import ApiView, JsonAnswer
 
 _MAX_ID = 2**63 - 1
 

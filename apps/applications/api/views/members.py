@@ -24,10 +24,10 @@ from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.principals import Principal
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.references import one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.references import one
+from apps.web.views import ApiView, JsonAnswer
 
 
 def _managed(principal: Principal, reference: str) -> Application:

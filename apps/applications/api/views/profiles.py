@@ -18,10 +18,10 @@ from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.references import named, one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.references import named, one
+from apps.web.views import ApiView, JsonAnswer
 
 
 def _pairing_of(application: Application, reference: str) -> Pairing:

@@ -18,12 +18,12 @@ from apps.applications.api.schema import (
 from apps.applications.models import ApiToken
 from apps.errors import NotFound
 from apps.principals import Principal
-from apps.rest.callers import principal_of, reader_of
-from apps.rest.openapi import paging, problems
-from apps.rest.pagination import page_of
-from apps.rest.reader import refuse_fields
-from apps.rest.references import one
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.callers import principal_of, reader_of
+from apps.web.openapi import paging, problems
+from apps.web.pagination import page_of
+from apps.web.reader import refuse_fields
+from apps.web.references import one
+from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 # The primary key is the digest, which stays inside; the public identifier rises with time, too.

@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.rest.reader import MAX_TEXT, Reader
+from apps.web.reader import MAX_TEXT, Reader
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
 # Far above what policy allows; bounds the work and the records that one request can cause.

@@ -4,7 +4,7 @@ import logging
 import re
 import traceback
 
-from apps.rest import trace
+from apps.web import trace
 
 _REDACTED = "***"
 # One alternation so that a line is read once. The groups named ``keep`` survive.

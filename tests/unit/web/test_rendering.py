@@ -11,7 +11,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
-from apps.rest.rendering import CompactJSONRenderer, PlainNegotiation
+from apps.web.rendering import CompactJSONRenderer, PlainNegotiation
 
 DATA = {
     "text": "ü \u2028 \u2029 </script> \U0001f600 \x7f",

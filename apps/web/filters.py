@@ -9,7 +9,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from apps.errors import Malformed
-from apps.rest.pagination import PAGING_PARAMETERS
+from apps.web.pagination import PAGING_PARAMETERS
 from pki.findings import Violation
 
 _Row = TypeVar("_Row", bound=Model)

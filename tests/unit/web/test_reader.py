@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from apps.errors import Malformed
-from apps.rest.reader import Reader, reader_of, refuse_fields
+from apps.web.reader import Reader, reader_of, refuse_fields
 
 
 def wrong(reader: Reader) -> list[str]:

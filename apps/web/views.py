@@ -22,8 +22,8 @@ from rest_framework.request import Empty, Request
 from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
-from apps.rest.headers import put
-from apps.rest.rendering import JSON
+from apps.web.headers import put
+from apps.web.rendering import JSON
 
 _TYPE = "content-type"
 _NO_FILES: MultiValueDict[str, Any] = MultiValueDict()

@@ -8,8 +8,8 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from apps.rest import trace
-from apps.rest.middleware import bound_bodies, trace_requests
+from apps.web import trace
+from apps.web.middleware import bound_bodies, trace_requests
 
 LIMIT = 2048
 

@@ -12,7 +12,7 @@ DEFAULT_TTL = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class RequestedContent:
     """What a requester says beside (or instead of) a CSR; ``None`` means "nothing said".
 
     Attributes:
@@ -52,7 +52,7 @@ class Wish:
 class Defaults:
     """A profile's defaults, read. ``document`` is the canonical JSON form, which is stored.
 
-    Attributes as in ``Wish``; ``ttl`` falls back to ``DEFAULT_TTL``.
+    Attributes as in ``RequestedContent``; ``ttl`` falls back to ``DEFAULT_TTL``.
     """
 
     ttl: timedelta | None = None

@@ -3,8 +3,8 @@
 import pytest
 from django.http.response import BadHeaderError, ResponseHeaders
 
-from apps.rest.headers import put
-from apps.rest.views import JsonAnswer
+from apps.web.headers import put
+from apps.web.views import JsonAnswer
 
 
 @pytest.mark.parametrize("value", ["/there/", "", "a b", "\u00fc", "\u20ac", "a\tb", "\x7f"])

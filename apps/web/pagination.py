@@ -12,14 +12,14 @@ from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
 from apps.errors import Malformed
-from apps.rest.views import JsonAnswer
+from apps.web.views import JsonAnswer
 from pki.findings import Violation
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 PAGING_PARAMETERS = frozenset({"limit", "cursor", "sort"})
 NEWEST = "-created_at"
-_SALT = "apps.rest.pagination"
+_SALT = "apps.web.pagination"
 
 
 class NewestFirst(BasePagination):

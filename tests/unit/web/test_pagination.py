@@ -10,7 +10,7 @@ from rest_framework.test import APIRequestFactory
 
 from apps.applications.models import Application
 from apps.errors import Malformed
-from apps.rest.pagination import NewestFirst
+from apps.web.pagination import NewestFirst
 
 pytestmark = pytest.mark.django_db
 

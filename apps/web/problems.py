@@ -19,7 +19,7 @@ from django.views import defaults
 from rest_framework import exceptions as drf
 
 from apps import errors
-from apps.rest import trace
+from apps.web import trace
 from pki.findings import PkiError, Violation
 
 CONTENT_TYPE = "application/problem+json"

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from apps.rest import trace
-from apps.rest.logs import AddTraceId, RedactSecrets, redacted
+from apps.web import trace
+from apps.web.logs import AddTraceId, RedactSecrets, redacted
 
 TOKEN = "swt_" + "0123456789abcdef" * 4
 PEM = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAcanary\n-----END PRIVATE KEY-----"

@@ -14,8 +14,8 @@ from django.test import Client, RequestFactory
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from apps.rest.doors import _MAX_HOSTS, _Common
-from apps.rest.problems import handler400, handler403, handler404, handler500  # noqa: F401 - named by Django
+from apps.web.doors import _MAX_HOSTS, _Common
+from apps.web.problems import handler400, handler403, handler404, handler500  # noqa: F401 - named by Django
 
 MACHINE, BROWSER = "/api/v1/", "/people/"
 POLICY = "default-src 'none'; frame-ancestors 'none'"

@@ -5,9 +5,9 @@ from typing import Any
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
-from apps.rest.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from apps.rest.problems import CONTENT_TYPE
-from apps.rest.schema import ProblemSchema
+from apps.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from apps.web.problems import CONTENT_TYPE
+from apps.web.schema import ProblemSchema
 
 _PROBLEMS: dict[int, str] = {
     400: "The request cannot be read; every unusable part is listed.",

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.errors import Malformed
-from apps.rest.parsers import MAX_DEPTH, MAX_NODES, parse_object
+from apps.web.parsers import MAX_DEPTH, MAX_NODES, parse_object
 
 
 def nested(depth: int) -> bytes:

@@ -6,7 +6,7 @@ from django.test import RequestFactory
 
 from apps import registry
 from apps.registry import ReadinessCheck
-from apps.rest import health
+from apps.web import health
 
 
 @pytest.fixture

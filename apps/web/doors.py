@@ -20,8 +20,8 @@ from django.middleware.security import SecurityMiddleware
 from django.template.response import SimpleTemplateResponse
 from django.urls import ResolverMatch, resolve
 
-from apps.rest.headers import put
-from apps.rest.middleware import refusal_of, trace_requests
+from apps.web.headers import put
+from apps.web.middleware import refusal_of, trace_requests
 
 MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
 _MAX_HOSTS = 64

@@ -3,8 +3,8 @@
 import pytest
 from django.conf import settings as project
 
-from apps.rest import throttle
-from apps.rest.throttle import Buckets
+from apps.web import throttle
+from apps.web.throttle import Buckets
 
 
 @pytest.fixture

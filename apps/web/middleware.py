@@ -9,9 +9,9 @@ from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
 
-from apps.rest import trace
-from apps.rest.headers import put
-from apps.rest.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
+from apps.web import trace
+from apps.web.headers import put
+from apps.web.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
 _TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)

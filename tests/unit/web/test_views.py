@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import User
 from apps.errors import AlreadyExists
-from apps.rest.views import ApiView, JsonAnswer
+from apps.web.views import ApiView, JsonAnswer
 
 OBJECT = b'{"name": "\\u00fc \\u2028", "n": [1, null]}'
 

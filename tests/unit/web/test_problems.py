@@ -11,7 +11,7 @@ from django.test import RequestFactory
 from rest_framework import exceptions as drf
 
 from apps import errors
-from apps.rest import problems, trace
+from apps.web import problems, trace
 from pki.findings import UnusableCSR, Violation
 
 BROKEN = Violation("policy.san_not_allowed", "subject_alt_names[0].value", "x", "Not allowed.")
