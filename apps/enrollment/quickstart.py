@@ -33,9 +33,9 @@ from apps.authorities import services as authority_services
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.authorities.services import AuthoritySpec
 from apps.enrollment import private_files, web_certificate
-from apps.enrollment.models import AcmeEndpoint, EabKey
-from apps.enrollment.selectors import acme as acme_selectors
-from apps.enrollment.services import acme as acme_services
+from apps.enrollment.acme import selectors as acme_selectors
+from apps.enrollment.acme.models import AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import endpoints as acme_services
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS

@@ -5,9 +5,9 @@ from datetime import timedelta
 from apps import registry
 from apps.enrollment import web_certificate
 from apps.enrollment.acme import housekeeping
-from apps.enrollment.acme import wiring as acme
+from apps.enrollment.acme import method as acme
+from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.api import idempotency
-from apps.enrollment.models import AcmeEndpoint
 
 
 def register() -> None:

@@ -23,8 +23,8 @@ from apps.applications.models import (
 )
 from apps.applications.roles import Permission, Role
 from apps.applications.tokens import BearerAuthentication
-from apps.enrollment.acme import doors
-from apps.enrollment.services import acme
+from apps.enrollment.acme import endpoint_config as doors
+from apps.enrollment.acme.services import endpoints as acme
 from apps.errors import NotFound
 from tests.factories.applications import Team, make_machine, make_token
 

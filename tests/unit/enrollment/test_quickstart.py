@@ -16,10 +16,11 @@ from apps.authorities import certification
 from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
 from apps.enrollment import quickstart
-from apps.enrollment.acme import eab, jws
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.models import AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab
+from apps.enrollment.acme.services import endpoints as acme_services
 from apps.enrollment.management.commands import quickstart as command
-from apps.enrollment.models import AcmeEndpoint, EabKey
-from apps.enrollment.services import acme as acme_services
 from apps.profiles.models import Profile
 
 pytestmark = pytest.mark.django_db
