@@ -1,4 +1,4 @@
-"""The TLS listener as it is, except that every ACME challenge counts as proven.
+"""gunicorn's configuration as it is, except that every ACME challenge counts as proven.
 
 Peers can switch their validators off; ours cannot, so the benchmark replaces the one function
 that goes out to look. All else stays: states, locks, jobs, attempts and audit events. No job worker
@@ -9,7 +9,7 @@ with four clients) may not be left to it: there are more places.
 import threading
 from typing import Any
 
-from config.gunicorn_https import *  # noqa: F403 - a configuration is its names
+from config.gunicorn import *  # noqa: F403 - a configuration is its names
 
 
 def post_worker_init(_worker: Any) -> None:
