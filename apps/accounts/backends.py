@@ -4,11 +4,11 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from apps.accounts import lockout, logins
+from apps.accounts.models import User
 
 
 class LockoutBackend(ModelBackend):
@@ -25,7 +25,7 @@ class LockoutBackend(ModelBackend):
         username: str | None = None,
         password: str | None = None,
         **kwargs: Any,
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         """Return the account, ``None`` for a wrong name or password.
 
         Raises:
@@ -46,7 +46,12 @@ class LockoutBackend(ModelBackend):
         return user
 
     async def aauthenticate(
-        self, request: HttpRequest | None, *args: Any, **credentials: Any
-    ) -> AbstractBaseUser | None:
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: Any,
+    ) -> User | None:
         """Do the same for asynchronous callers; Django's own method would skip the counting."""
-        return await sync_to_async(self.authenticate)(request, *args, **credentials)
+        check = sync_to_async(self.authenticate)
+        return await check(request, username=username, password=password, **kwargs)
