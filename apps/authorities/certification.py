@@ -75,8 +75,8 @@ def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | Non
         )
     except PkiError as error:
         raise InvalidInput(error.violations) from error
-    above = issuer.above if issuer else None
-    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, above=above)
+    issuer_certificate = issuer.issuer.certificate if issuer else None
+    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, issuer=issuer_certificate)
     if findings:
         raise InvalidInput(findings)
     return Plan(content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer)
