@@ -58,7 +58,9 @@ def _enrollment(
     principal = principal_of(request)
     return Enrollment(
         principal=principal,
-        pairing=pairings.named(body.application, body.profile, epoch=principal.epoch),
+        pairing=pairings.pairing_for(
+            body.application, body.profile, version=principal.governance_version
+        ),
         method=EnrollmentMethod.API,
         csr=body.csr,
         requested=body.requested,
