@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 from apps import registry
-from apps.enrollment import web_certificate
 from apps.enrollment.acme import housekeeping
-from apps.enrollment.acme import wiring as acme
+from apps.enrollment.acme import method as acme
+from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.api import idempotency
-from apps.enrollment.models import AcmeEndpoint
 
 
 def register() -> None:
@@ -15,12 +14,10 @@ def register() -> None:
     acme.register()
     registry.register_jobs(
         [
-            registry.JobKind("web.renew_certificate", web_certificate.renew),
             registry.JobKind("api.purge_idempotent_calls", idempotency.purge),
             registry.JobKind("acme.sweep", housekeeping.sweep),
         ],
         [
-            registry.Recurring("web.renew_certificate", timedelta(hours=1)),
             registry.Recurring("api.purge_idempotent_calls", timedelta(hours=6)),
             registry.Recurring("acme.sweep", timedelta(minutes=10)),
         ],

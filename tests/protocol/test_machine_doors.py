@@ -11,7 +11,7 @@ from rest_framework.authentication import BaseAuthentication
 from apps.accounts.models import User
 from apps.applications.roles import Role
 from apps.applications.tokens import BearerAuthentication
-from apps.enrollment.services import acme
+from apps.enrollment.acme.services import endpoints as acme
 from apps.principals import ProductRole
 from apps.web.doors import MACHINE_PREFIXES
 from tests.factories.accounts import make_person

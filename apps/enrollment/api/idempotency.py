@@ -21,7 +21,7 @@ from rest_framework.request import Request
 
 from apps import clock, sealing
 from apps.applications.tokens import principal_of
-from apps.enrollment.models import IdempotentCall
+from apps.enrollment.api.models import IdempotentCall
 from apps.errors import (
     IdempotencyConflict,
     IdempotencyMismatch,

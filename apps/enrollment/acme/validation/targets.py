@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from apps.egress import Deadline, EgressRules, Network
-from apps.enrollment.acme import persist
+from apps.enrollment.acme.models import AcmeChallenge, AcmeEndpoint
 from apps.enrollment.acme.states import AccountStatus, AuthorizationStatus, ChallengeStatus
-from apps.enrollment.models import AcmeChallenge, AcmeEndpoint
+from apps.enrollment.acme.validation import persistent_records as persist
 
 TOTAL_S = 10.0
 _CONNECT_S = 5.0
