@@ -1,16 +1,16 @@
-"""Registers the enrollment doors."""
+"""Django app of the enrollment methods."""
 
 from django.apps import AppConfig
 
 
 class EnrollmentConfig(AppConfig):
-    """API, ACME, EST and SCEP: each a translation to the one issuance pipeline."""
+    """API, ACME, EST and SCEP: each translates its protocol to ``certificates.issuance``."""
 
     name = "apps.enrollment"
     verbose_name = "Enrollment"
 
     def ready(self) -> None:
-        """Announce jobs."""
+        """Register the methods."""
         from apps.enrollment import wiring
 
         wiring.register()

@@ -1,34 +1,18 @@
-"""What does this app contribute to the house? Jobs, sealed columns, a governed model."""
+"""Registrations of the enrollment app: its methods, and the web certificate's renewal."""
 
 from datetime import timedelta
 
 from apps import registry
 from apps.enrollment import web_certificate
-from apps.enrollment.acme import housekeeping
 from apps.enrollment.acme import method as acme
-from apps.enrollment.acme.models import AcmeEndpoint
-from apps.enrollment.api import idempotency
+from apps.enrollment.api import method as api
 
 
 def register() -> None:
-    """Announce jobs; called once from ``AppConfig.ready``."""
+    """Register everything; called once from ``AppConfig.ready``."""
     acme.register()
+    api.register()
     registry.register_jobs(
-        [
-            registry.JobKind("web.renew_certificate", web_certificate.renew),
-            registry.JobKind("api.purge_idempotent_calls", idempotency.purge),
-            registry.JobKind("acme.sweep", housekeeping.sweep),
-        ],
-        [
-            registry.Recurring("web.renew_certificate", timedelta(hours=1)),
-            registry.Recurring("api.purge_idempotent_calls", timedelta(hours=6)),
-            registry.Recurring("acme.sweep", timedelta(minutes=10)),
-        ],
-    )
-    registry.governed_models.append(AcmeEndpoint)
-    registry.sealed_fields.extend(
-        [
-            registry.SealedField("enrollment.IdempotentCall", "sealed_answer"),
-            registry.SealedField("enrollment.EabKey", "sealed_hmac_key"),
-        ]
+        [registry.JobKind("web.renew_certificate", web_certificate.renew)],
+        [registry.Recurring("web.renew_certificate", timedelta(hours=1))],
     )
