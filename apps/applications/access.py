@@ -1,18 +1,17 @@
-"""What may this principal do in this application? The one function that every door asks.
+"""Authorisation inside applications: what a principal may do in one of them.
 
-Effective right = role AND credential: a token's scopes and its application narrow what the
-owner's current role allows, and never widen it. Rights are read from django-guardian's rows
-with one joined query, and kept only while nothing changes (``epoch``): a change of role takes
-effect at once, in every process.
+Every service, API and protocol calls ``require`` here. The effective right is role AND
+credential: a token's scopes and its application narrow what the owner's current role allows, and
+never widen it. Rights are read from django-guardian's rows with one joined query and cached under
+the governance version (``governance_version``): a change of role counts at once, in every process.
 """
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.applications.epoch import Kept
+from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import (
     Application,
     ApplicationGroupObjectPermission,
@@ -193,21 +192,22 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
         return fallback
     if principal.user_id is None:
         return fallback
-    return fallback | _held(principal.user_id, application_id, principal.epoch)
+    return fallback | _rights_of_user(
+        principal.user_id, application_id, principal.governance_version
+    )
 
 
-_kept: Kept[tuple[int, UUID], frozenset[Permission]] = Kept(4096)
+_rights: GovernanceCache[tuple[int, UUID], frozenset[Permission]] = GovernanceCache(4096)
 
 
-def _held(user_id: int, application_id: UUID, epoch: str) -> frozenset[Permission]:
+def _rights_of_user(user_id: int, application_id: UUID, version: str) -> frozenset[Permission]:
     key = user_id, application_id
-    rights = _kept.get(key, epoch)
-    return rights if rights is not None else _kept.read(key, _known, (_RIGHTS, key))
+    return _rights.fetch(key, version, lambda _version: _read_rights(key))
 
 
-def _known(_epoch: str, rows: Iterable[tuple[str]]) -> frozenset[Permission]:
-    """Return the rights of these names; one that another version has brought allows nothing."""
-    return frozenset(_BY_NAME[name] for (name,) in rows if name in _BY_NAME)
+def _read_rights(key: tuple[int, UUID]) -> frozenset[Permission]:
+    """Return the rights in the database; a name that only another version knows allows nothing."""
+    return frozenset(_BY_NAME[name] for (name,) in _RIGHTS.all(*key) if name in _BY_NAME)
 
 
 def _rights_of_protocol_account(

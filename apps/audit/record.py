@@ -1,4 +1,4 @@
-"""How is an act written down? ``record`` inside the transaction of the act itself."""
+"""Writing of audit events: ``record``, called inside the transaction of the act."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from django.db import connection, models, transaction
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
-from apps.principals import Principal, Unconfirmed
+from apps.principals import Principal
 from apps.statements import writes
 from apps.web.logs import redacted
 
@@ -58,10 +58,7 @@ def record(
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
-        Unconfirmed: the principal is only assumed, and the act does not hang on that.
     """
-    if principal.is_unconfirmed and not isinstance(writes.condition(), writes.Holds):
-        raise Unconfirmed
     gathered = writes.is_gathering()
     # A test case's own transaction is none that production would have.
     if not gathered and all(

@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "apps.applications",
     "apps.certificates",
     "apps.enrollment",
+    "apps.operations",
     "apps.site.apps.SealwrightAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -52,7 +52,9 @@ class BulkView(ApiView):
 def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[Outcome]:
     """Return what each request came to, in order."""
     principal = principal_of(request)
-    pairing = pairings.named(body.application, body.profile, epoch=principal.epoch)
+    pairing = pairings.pairing_for(
+        body.application, body.profile, version=principal.governance_version
+    )
     ids = _identifiers(attempt.subject_id, len(body.requests))
     outcomes: dict[int, Outcome] = dict(_made_before(ids) if attempt.taken_over else ())
     enrollments: dict[int, Enrollment] = {}

@@ -9,14 +9,14 @@ from rest_framework.request import Request
 
 from apps.applications import access, pairings
 from apps.applications.roles import Permission
-from apps.applications.tokens import confirmed, principal_of
+from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
 from apps.certificates.issuance import Enrollment, Pending
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.certificates.signing import Issued
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
-from apps.enrollment.api.idempotency import META_KEY, Attempt, once
+from apps.enrollment.api.idempotency import Attempt, once
 from apps.enrollment.api.rights import require_requesting
 from apps.enrollment.api.schema import (
     CertificateDetailSchema,
@@ -57,7 +57,9 @@ def _enrollment(
     principal = principal_of(request)
     return Enrollment(
         principal=principal,
-        pairing=pairings.named(body.application, body.profile, epoch=principal.epoch),
+        pairing=pairings.pairing_for(
+            body.application, body.profile, version=principal.governance_version
+        ),
         method=EnrollmentMethod.API,
         csr=body.csr,
         requested=body.requested,
@@ -86,10 +88,6 @@ def _location(result: Issued | Pending) -> str:
 
 class CertificateRequestsView(ApiView):
     """Ask for certificates and list what was asked."""
-
-    def may_assume(self, request: Request) -> bool:
-        """Tell whether the certificate's own first write may confirm a remembered token."""
-        return request.method == "POST" and META_KEY not in request.META
 
     @extend_schema(
         operation_id="certificate_requests_list",
@@ -123,7 +121,7 @@ class CertificateRequestsView(ApiView):
         def may_ask() -> None:
             require_requesting(request, wire.read_request(request.data).application)
 
-        return confirmed(request, lambda: once(request, work, may_ask=may_ask))
+        return once(request, work, may_ask=may_ask)
 
 
 class EvaluateView(ApiView):

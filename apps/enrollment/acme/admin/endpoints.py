@@ -7,7 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from apps.enrollment import quickstart
+from apps.enrollment import trust_anchor
 from apps.enrollment.acme import selectors, snippets
 from apps.enrollment.acme.admin import display as shown
 from apps.enrollment.acme.admin import forms
@@ -29,7 +29,7 @@ def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[Snippet, ...]:
         snippets.Setting(
             directory_url=selectors.directory_url(endpoint),
             eab=endpoint.require_eab,
-            ca_pem=quickstart.root_pem(),
+            ca_pem=trust_anchor.root_pem(),
             **known,
         )
     )

@@ -3,12 +3,12 @@
 import shlex
 from typing import Any
 
+from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from apps.enrollment import quickstart
 from apps.enrollment.acme import snippets
-from apps.enrollment.start import require_keyring
-from apps.site.preparation import prepare
+from apps.operations import quickstart, static_files
+from apps.operations.start_checks import require_keyring
 
 # One command line, ready for any POSIX shell: the key stays with whoever runs it. It begins
 # with "curl" and is one logical line, so that scripts can pick it out of the output.
@@ -27,7 +27,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_keyring()
-        done = prepare()
+        call_command("createcachetable", verbosity=0)  # does nothing where it exists
+        done = ["static files"] if static_files.collect_if_stale() else []
         outcome = quickstart.run()
         done += outcome.done
         if done:

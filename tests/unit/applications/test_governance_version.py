@@ -1,18 +1,19 @@
-"""Does nobody rely on rights, pairings or doors that have changed meanwhile?"""
+"""The governance version: any change of a governed table is another one, and caches obey it."""
 
 import re
 import threading
+from dataclasses import replace
 
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, connections, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
-from knox.crypto import hash_token
+from rest_framework.request import Request
 
 from apps import clock, principals
 from apps.accounts.models import User
-from apps.applications import access, epoch, pairings, services, tokens
+from apps.applications import access, governance_version, pairings, services
 from apps.applications.models import (
     ApiToken,
     ApplicationGroupObjectPermission,
@@ -21,7 +22,7 @@ from apps.applications.models import (
     Pairing,
 )
 from apps.applications.roles import Permission, Role
-from apps.authorities import signing
+from apps.applications.tokens import BearerAuthentication
 from apps.enrollment.acme import endpoint_config as doors
 from apps.enrollment.acme.services import endpoints as acme
 from apps.errors import NotFound
@@ -29,15 +30,13 @@ from tests.factories.applications import Team, make_machine, make_token
 
 pytestmark = pytest.mark.django_db
 
-TABLES = sorted(model._meta.db_table for model in epoch.governed())
+TABLES = sorted(model._meta.db_table for model in governance_version.governed_models())
 # What is read beside governed tables: names of permissions, which migrations write.
-NEVER_KEPT = {"applications_governancechange", "auth_permission"}
+NEVER_CACHED = {"applications_governancechange", "auth_permission"}
 
 
 def now() -> str:
-    found = epoch.of(epoch.EPOCH.all())
-    assert found
-    return found
+    return governance_version.current()
 
 
 @pytest.fixture
@@ -53,8 +52,10 @@ def governed(team: Team) -> Team:
     return team
 
 
-@pytest.mark.parametrize("model", epoch.governed(), ids=lambda model: model._meta.db_table)
-def test_any_change_of_a_governed_table_is_another_epoch(governed, model):
+@pytest.mark.parametrize(
+    "model", governance_version.governed_models(), ids=lambda model: model._meta.db_table
+)
+def test_any_change_of_a_governed_table_is_another_version(governed, model):
     assert model._default_manager.exists()
     before = now()
     key = model._meta.pk.name
@@ -75,13 +76,17 @@ def test_what_only_notes_a_use_is_no_change(governed, model, column):
     assert now() == before
 
 
-def test_a_trigger_from_before_a_column_was_added_does_not_count(monkeypatch):
-    assert epoch.missing() == ""
-    monkeypatch.setitem(epoch._INDIFFERENT, User._meta.db_table, frozenset())
-    assert User._meta.db_table in epoch.missing()
+@pytest.mark.postgres
+def test_a_trigger_from_before_a_column_was_added_does_not_count():
+    assert governance_version.missing_triggers() == ""
+    table = User._meta.db_table
+    (name,) = triggers_on(table)
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER TRIGGER "{name}" ON "{table}" RENAME TO governed_0badcafe')
+    assert table in governance_version.missing_triggers()
 
 
-def test_what_is_rolled_back_was_no_change_and_its_epoch_never_returns(governed):
+def test_what_is_rolled_back_was_no_change_and_its_version_never_returns(governed):
     before = now()
     with transaction.atomic():
         Pairing.objects.update(api_enabled=False)
@@ -92,76 +97,78 @@ def test_what_is_rolled_back_was_no_change_and_its_epoch_never_returns(governed)
     assert now() not in {before, gone}
 
 
-def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed):
+def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed, rf):
     principal = governed.principal(Role.OPERATOR)
-    token = hash_token(make_token(make_machine(governed.application, name="other")))
-    for kept in (access._kept, pairings._kept, doors._kept, tokens._kept):
-        kept._values.clear()
-    signing._handles.clear()
+    token = make_token(make_machine(governed.application, name="other"))
+    request = Request(rf.get("/", headers={"Authorization": f"Bearer {token}"}))
+    BearerAuthentication().authenticate(request)  # the first use is written down
+    Pairing.objects.update(api_enabled=True)  # another version: nothing cached counts
     with CaptureQueriesContext(connection) as asked:
-        tokens._kept.read(token, tokens._made, (tokens._BY_DIGEST, (token,)))
-        access.rights_in(principal, governed.application.pk)
-        pairings.named(governed.application.name, governed.profile.name)
+        BearerAuthentication().authenticate(request)
+        access.rights_in(replace(principal, governance_version=now()), governed.application.pk)
+        pairings.pairing_for(governed.application.name, governed.profile.name, version=now())
         doors.door_named(governed.application.name, governed.profile.name)
-    assert len(asked) == 5
     read = {
         table
         for one in asked.captured_queries
         for table in re.findall(r'(?:FROM|JOIN) "(\w+)"', one["sql"])
     }
-    assert read - set(TABLES) <= NEVER_KEPT
+    assert read - set(TABLES) <= NEVER_CACHED
     assert len(read) > 8
 
 
-def test_nothing_is_asked_again_within_an_epoch_and_all_of_it_in_the_next(
+def test_nothing_is_read_again_under_a_version_and_all_of_it_under_the_next(
     governed, django_assert_num_queries
 ):
     names = governed.application.name, governed.profile.name
-    first = pairings.named(*names)
+    version = now()
+    first = pairings.pairing_for(*names, version=version)
     with django_assert_num_queries(0):
-        assert pairings.named(*names, epoch=pairings._kept._values[names][0]) is first
+        assert pairings.pairing_for(*names, version=version) is first
     Pairing.objects.update(api_enabled=False)
-    assert not pairings.named(*names, epoch=now()).api_enabled
-    with django_assert_num_queries(1):
-        assert pairings.named(*names) is not first
+    changed = now()
+    with django_assert_num_queries(3):  # the version again, the pairing, its issuer
+        assert not pairings.pairing_for(*names, version=changed).api_enabled
 
 
-def test_a_role_that_is_taken_away_takes_its_rights_along(governed):
-    principal = governed.principal(Role.OPERATOR)
-    application_id, user_id = governed.application.pk, principal.user_id
-    held = access._held(user_id, application_id, now())
-    assert Permission.REQUEST_CERTIFICATES in held
-    assert access._held(user_id, application_id, now()) is held
+def test_a_role_that_is_taken_away_takes_its_rights_along(governed, django_assert_num_queries):
+    def held() -> frozenset[Permission]:
+        principal = replace(governed.principal(Role.OPERATOR), governance_version=now())
+        rights = access.rights_in(principal, governed.application.pk)
+        with django_assert_num_queries(0):
+            assert access.rights_in(principal, governed.application.pk) == rights
+        return rights
+
+    assert Permission.REQUEST_CERTIFICATES in held()
+    user_id = governed.people[Role.OPERATOR].pk
     ApplicationUserObjectPermission.objects.filter(user_id=user_id).delete()
-    left = access._held(user_id, application_id, now())  # what the group gives
+    left = held()  # what the group gives
     assert Permission.REQUEST_CERTIFICATES not in left
     assert Permission.VIEW in left
     ApplicationGroupObjectPermission.objects.all().delete()
-    assert not access._held(user_id, application_id, now())
+    assert not held()
 
 
-def test_rights_seen_in_a_transaction_that_fails_are_not_believed_afterwards(governed):
-    principal = governed.principal(Role.OPERATOR)
-    before = now()
+def test_rights_read_in_a_transaction_that_fails_do_not_count_afterwards(governed):
+    principal = replace(governed.principal(Role.OPERATOR), governance_version=now())
+    application_id = governed.application.pk
     with transaction.atomic():
         ApplicationUserObjectPermission.objects.all().delete()
         ApplicationGroupObjectPermission.objects.all().delete()
-        # The request knows the epoch from before its own change.
-        assert not access._held(principal.user_id, governed.application.pk, before)
+        # The principal knows the version from before the transaction's own change.
+        assert not access.rights_in(principal, application_id)
         transaction.set_rollback(True)
-    assert access._held(principal.user_id, governed.application.pk, now())
+    assert access.rights_in(replace(principal, governance_version=now()), application_id)
 
 
-def test_without_an_epoch_nothing_kept_is_believed(governed, django_assert_num_queries):
+def test_without_a_version_nothing_cached_counts(governed, django_assert_num_queries):
     names = governed.application.name, governed.profile.name
-    pairings.named(*names)
-    with django_assert_num_queries(1):
-        pairings.named(*names)
+    pairings.pairing_for(*names, version=now())
     GovernanceChange.objects.all().delete()
-    assert epoch.of(epoch.EPOCH.all()) == ""
-    with django_assert_num_queries(2):
-        pairings.named(*names, epoch="")
-        pairings.named(*names, epoch="")
+    assert now() == ""
+    for _ in range(2):
+        with django_assert_num_queries(2):
+            pairings.pairing_for(*names, version="")
 
 
 def test_a_closed_door_is_closed_at_once(governed):
@@ -181,24 +188,35 @@ def acme_endpoint_of(pairing: Pairing):
 def test_many_changes_become_one(governed):
     assert GovernanceChange.objects.count() > 20
     before = now()
-    assert epoch.compact().startswith("replaced")
+    assert governance_version.compact().startswith("replaced")
     assert GovernanceChange.objects.count() == 1
     assert now() != before
-    assert epoch.compact() == "nothing to do"
+    assert governance_version.compact() == "nothing to do"
 
 
 def test_a_lost_trigger_is_reported_and_put_back():
-    assert epoch.missing() == ""
+    assert governance_version.missing_triggers() == ""
     table = Pairing._meta.db_table
     with connection.cursor() as cursor:
-        name, _ = epoch._triggers(connection, table)[0]
         on = f'ON "{table}"' if connection.vendor == "postgresql" else ""
-        cursor.execute(f'DROP TRIGGER "{name}" {on}')
-    assert table in epoch.missing()
+        cursor.execute(f'DROP TRIGGER "{triggers_on(table)[0]}" {on}')
+    assert table in governance_version.missing_triggers()
     before = now()
-    epoch.install("default")
-    assert epoch.missing() == ""
+    governance_version.install_triggers("default")
+    assert governance_version.missing_triggers() == ""
     assert now() != before  # nobody knows what has changed without it
+
+
+def triggers_on(table: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid"
+            " WHERE NOT tgisinternal AND relname = %s"
+            if connection.vendor == "postgresql"
+            else "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
+            [table],
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 @pytest.mark.postgres

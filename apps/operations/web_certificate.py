@@ -1,6 +1,6 @@
-"""Where does the web server's own TLS certificate come from? From its own authority, as any other.
+"""The web server's own TLS certificate, issued and renewed by its own authority.
 
-It goes through the one pipeline under an application ``sealwright``, so it stands in the
+It goes through the one issuance pipeline under an application ``sealwright``, so it stands in the
 inventory, its intent is on record before it is signed, and its serial number can be revoked.
 The private key is made here and never reaches the database.
 """
@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.conf import settings
 
-from apps import clock, principals
+from apps import clock, principals, secret_files
 from apps.applications import selectors as application_selectors
 from apps.applications import services as application_services
 from apps.applications.models import Application, Pairing
@@ -24,7 +24,6 @@ from apps.certificates import issuance
 from apps.certificates.export import chain_ders
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.signing import Issued
-from apps.enrollment import private_files
 from apps.errors import InvalidTransition
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
@@ -132,9 +131,7 @@ def write_client_authorities() -> None:
     """Write the bundle of our authorities; the listener notices when it changes."""
     rows = AuthorityCertificate.objects.filter(is_current=True).order_by("id")
     content = bundles.to_pem([bytes(row.der) for row in rows]).encode()
-    path = client_authorities_file()
-    if not path.exists() or path.read_bytes() != content:
-        private_files.replace(path, content, mode=private_files.PUBLIC)
+    secret_files.write_if_changed(client_authorities_file(), content, mode=secret_files.PUBLIC)
 
 
 def names() -> list[tuple[str, str]]:
@@ -178,7 +175,7 @@ def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) ->
     # The root stays out: clients either have it or must not take it from us (RFC 8446 4.4.2).
     chain = [der for der in chain_ders(certificate) if not _self_issued(der)]
     public = bundles.to_pem([bytes(certificate.der), *chain])
-    private_files.replace(path, keys.private_key_to_pem(key) + public.encode())
+    secret_files.write(path, keys.private_key_to_pem(key) + public.encode())
     logger.info("web server certificate %s written", certificate.serial_number)
     return certificate
 

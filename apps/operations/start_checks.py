@@ -1,4 +1,4 @@
-"""May this installation start? Not with a keyring that cannot open what the database holds."""
+"""Checks that must pass before a start may write anything."""
 
 from django.core.management.base import CommandError
 

@@ -8,8 +8,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django_q.tasks import async_task
 
-from apps.enrollment.start import require_keyring
 from apps.jobs import schedules
+from apps.operations.start_checks import require_keyring
 
 
 class Command(BaseCommand):

@@ -15,12 +15,12 @@ from apps.audit.models import AuditEvent
 from apps.authorities import certification
 from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
-from apps.enrollment import quickstart
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services import endpoints as acme_services
-from apps.enrollment.management.commands import quickstart as command
+from apps.operations import quickstart, static_files
+from apps.operations.management.commands import quickstart as command
 from apps.profiles.models import Profile
 
 pytestmark = pytest.mark.django_db
@@ -212,7 +212,7 @@ def test_secrets_reach_neither_audit_nor_inventory(home):
 
 
 def test_guide_shows_one_curl_command_and_no_password(home, capsys, monkeypatch):
-    monkeypatch.setattr(command, "prepare", list)
+    monkeypatch.setattr(static_files, "collect_if_stale", bool)
     call_command("quickstart")
     out = capsys.readouterr().out
     facts = json.loads((home / "quickstart.json").read_text())

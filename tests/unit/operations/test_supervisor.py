@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.site.supervisor import Program
+from apps.operations.supervisor import Program
 
 ROOT = Path(__file__).resolve().parents[3]
 _SLEEP = "import time\ntime.sleep(60)\n"
@@ -32,7 +32,7 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen:
     head = f"""
         import logging, sys
         from pathlib import Path
-        from apps.site.supervisor import Program, Supervisor
+        from apps.operations.supervisor import Program, Supervisor
         logging.basicConfig()
         FOLDER = Path({str(tmp_path)!r})
         def started(supervisor):

@@ -1,4 +1,4 @@
-"""Is everything in place that a start needs beside the schema? Cache table and static files."""
+"""Collection of static files into ``STATIC_ROOT``, where the front server reads them."""
 
 import fcntl
 import hashlib
@@ -10,17 +10,7 @@ from django.core.management import call_command
 _STAMP = ".collected"
 
 
-def prepare() -> list[str]:
-    """Make the cache table and collect static files, each only when needed.
-
-    Returns:
-        One line for each thing done.
-    """
-    call_command("createcachetable", verbosity=0)  # looks first whether it exists
-    return ["static files"] if _collect_if_stale() else []
-
-
-def _collect_if_stale() -> bool:
+def collect_if_stale() -> bool:
     """Collect when a library or one of our own static files has changed since the last time."""
     target = Path(settings.STATIC_ROOT)
     target.mkdir(parents=True, exist_ok=True)

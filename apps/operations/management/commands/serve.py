@@ -13,8 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from apps.enrollment.start import require_keyring
-from apps.site.supervisor import Program, Supervisor
+from apps.operations.start_checks import require_keyring
+from apps.operations.supervisor import Program, Supervisor
 
 _PROBE_S = 0.5
 

@@ -1,4 +1,4 @@
-"""What does a new installation start with? A small working hierarchy, and the keys to it.
+"""First installation: a small working hierarchy, a demo application, and the files that name them.
 
 Made once: what an administrator later removes does not come back. Only the server's
 certificate and the demo token are looked after on every start. Each step can be repeated, so
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from knox.crypto import hash_token
 
-from apps import clock, principals, sealing
+from apps import clock, principals, sealing, secret_files
 from apps.accounts import services as account_services
 from apps.accounts.models import User
 from apps.applications import services as application_services
@@ -32,10 +32,11 @@ from apps.authorities import publication
 from apps.authorities import services as authority_services
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.authorities.services import AuthoritySpec
-from apps.enrollment import private_files, web_certificate
 from apps.enrollment.acme import selectors as acme_selectors
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as acme_services
+from apps.enrollment.trust_anchor import root_file
+from apps.operations import web_certificate
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
@@ -58,6 +59,8 @@ _TOKEN_SCOPES = (Scope.READ, Scope.REQUEST, Scope.REVOKE, Scope.EXPORT_KEY)
 _RENEW_TOKEN_BEFORE = timedelta(days=7)
 _PASSWORD_BYTES = 18
 
+_SYSTEM = principals.system("quickstart")
+
 Facts = dict[str, Any]
 
 
@@ -77,20 +80,6 @@ class Outcome:
 def facts_file() -> Path:
     """Return where URLs and secrets for the first steps are written (mode 0600)."""
     return Path(settings.SEALWRIGHT["HOME"]) / "quickstart.json"
-
-
-def root_file() -> Path:
-    """Return where the root certificate is written, for clients to trust."""
-    return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "root.pem"
-
-
-_SYSTEM = principals.system("quickstart")
-
-
-def root_pem() -> str:
-    """Return that certificate, PEM; empty where it was never written."""
-    path = root_file()
-    return path.read_text() if path.exists() else ""
 
 
 def run() -> Outcome:
@@ -315,9 +304,7 @@ def _write_root(root: Authority) -> None:
     if current is None:
         return
     content = bundles.to_pem([bytes(current.der)]).encode()
-    path = root_file()
-    if not path.exists() or path.read_bytes() != content:
-        private_files.replace(path, content, mode=private_files.PUBLIC)
+    secret_files.write_if_changed(root_file(), content, mode=secret_files.PUBLIC)
 
 
 def _read() -> Facts:
@@ -331,9 +318,7 @@ def _read() -> Facts:
 
 def _write(facts: Facts) -> None:
     content = (json.dumps(facts, indent=2) + "\n").encode()
-    path = facts_file()
-    if not path.exists() or path.read_bytes() != content:
-        private_files.replace(path, content)
+    secret_files.write_if_changed(facts_file(), content)
 
 
 @contextmanager

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from apps import clock, principals
+from apps import clock, principals, secret_files
 from apps.applications import services as application_services
 from apps.applications.models import Pairing
 from apps.certificates import revocation
 from apps.certificates.models import Certificate
-from apps.enrollment import quickstart, web_certificate
 from apps.errors import InvalidTransition
+from apps.operations import quickstart, web_certificate
 from pki.reasons import RevocationReason
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +121,6 @@ def test_failed_write_leaves_the_old_file(home, monkeypatch):
     before = path.read_bytes()
     monkeypatch.setattr("os.fsync", lambda _fd: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):
-        web_certificate.private_files.replace(path, b"new")
+        secret_files.write(path, b"new")
     assert path.read_bytes() == before
     assert list(path.parent.glob(".*")) == []

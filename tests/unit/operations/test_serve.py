@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.enrollment.management.commands import serve
+from apps.operations.management.commands import serve
 
 pytestmark = pytest.mark.django_db
 
