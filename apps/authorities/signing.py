@@ -15,9 +15,10 @@ from cryptography import x509
 from django.conf import settings
 
 from apps.authorities import selectors
-from apps.authorities.keys.backends import backend_of
-from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.keys.backends import backend_of
+from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
 from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.audit",
     "apps.jobs",
+    "apps.keys",
     "apps.authorities",
     "apps.policies",
     "apps.profiles",

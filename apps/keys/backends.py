@@ -1,13 +1,17 @@
-"""Which key backends are there?"""
+"""Registry of key backends by name."""
 
-from apps.authorities.keys.base import KeyBackend
-from apps.authorities.keys.software import SoftwareBackend
+from apps.keys.base import KeyBackend
+from apps.keys.software import SoftwareBackend
 
 _BACKENDS: dict[str, KeyBackend] = {}
 
 
 def register(backend: KeyBackend) -> None:
-    """Add a backend; the same name twice is a programming error."""
+    """Add a backend under its name.
+
+    Raises:
+        ValueError: the name is taken, a programming error.
+    """
     if backend.name in _BACKENDS:
         raise ValueError(f"key backend {backend.name!r} is registered twice")
     _BACKENDS[backend.name] = backend
@@ -23,6 +27,11 @@ def backend_of(name: str) -> KeyBackend:
         return _BACKENDS[name]
     except KeyError as error:
         raise LookupError(f"key backend {name!r} is not installed") from error
+
+
+def registered_backends() -> list[KeyBackend]:
+    """Return every backend of this installation, in the order of registration."""
+    return list(_BACKENDS.values())
 
 
 register(SoftwareBackend())

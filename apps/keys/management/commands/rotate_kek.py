@@ -1,4 +1,4 @@
-"""How does the installation change its key-encryption key? While it runs, and resumably."""
+"""Command that rotates the key-encryption key while the product runs."""
 
 import time
 from typing import Any
@@ -9,11 +9,11 @@ from django.db import transaction
 from apps import principals, registry, sealing
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import sealed_rows
+from apps.keys import sealed_columns
 
 
 class Command(BaseCommand):
-    """``manage.py rotate_kek``: new key, all secrets re-wrapped, old keys dropped when unused."""
+    """``manage.py rotate_kek``: add a key, re-wrap all secrets, drop keys that nothing needs."""
 
     help = (
         "Add a key-encryption key, move every sealed value to it, and drop the keys that nothing "
@@ -60,7 +60,7 @@ class Command(BaseCommand):
     def _rewrap_all(self) -> int:
         moved = 0
         for sealed in registry.sealed_fields:
-            while batch := sealed_rows.rewrap_batch(sealed):
+            while batch := sealed_columns.rewrap_batch(sealed):
                 moved += batch
                 self.stdout.write(f"{sealed.model}.{sealed.field}: {moved} moved in all")
         return moved
@@ -70,7 +70,7 @@ class Command(BaseCommand):
         return [key_id for key_id in keyring.keys if key_id != keyring.current]
 
     def _drop_unused(self) -> list[str]:
-        in_use, dropped = sealed_rows.key_ids_in_use(), []
+        in_use, dropped = sealed_columns.key_ids_in_use(), []
         for key_id in self._retired_keys():
             if in_use[key_id]:
                 self.stdout.write(f"{key_id} stays: {in_use[key_id]} values need it.")

@@ -1,6 +1,6 @@
-"""Can the keyring open what the database holds, and how do rows move to a new key?
+"""Sealed columns of all apps: which key-encryption keys they need, and moving them to a new one.
 
-Works on every column that any app registered as sealed (``registry.sealed_fields``).
+Apps register their columns in ``registry.sealed_fields``.
 """
 
 import time
@@ -15,12 +15,12 @@ from django.db.models import Count, F, Func, Value
 from apps import registry, sealing
 from apps.registry import SealedField
 
-_BATCH = 200
+BATCH = 200
 _RECHECK_SECONDS = 300.0
 
 
 class _KeyId(Func):
-    """The octets of a sealed column that name its key-encryption key."""
+    """SQL expression of the octets of a sealed value that name its key-encryption key."""
 
     function = "SUBSTR"
     output_field = models.BinaryField()
@@ -41,10 +41,10 @@ def key_ids_in_use() -> Counter[str]:
 
 
 def problems() -> list[str]:
-    """Return why secrets in the database cannot be opened; empty when all is well.
+    """Return why secrets in the database cannot be opened; empty when all can be.
 
-    Looks at which keys the rows need, and opens the newest value of each column. No keyring
-    is fine as long as nothing is sealed.
+    Compares the keys that the rows need with the keyring, and opens the newest value of each
+    column. No keyring is fine as long as nothing is sealed.
     """
     in_use = key_ids_in_use()
     if not in_use:
@@ -62,13 +62,13 @@ def problems() -> list[str]:
 
 
 class _Readiness:
-    """Remembers for five minutes that all is well: the look at the rows is not free."""
+    """Readiness check that remembers success for five minutes, because it reads every column."""
 
     checked_at: float | None = None
     checked_with: sealing.Keyring | None = None
 
     def check(self) -> str:
-        """Return what is wrong; for ``/readyz``."""
+        """Return what is wrong for ``/readyz``; empty when every secret can be opened."""
         now = time.monotonic()
         try:
             keyring = sealing.load_keyring()
@@ -89,11 +89,15 @@ class _Readiness:
 readiness = _Readiness().check
 
 
-def rewrap_batch(sealed: SealedField) -> int:
-    """Move up to 200 values of one column to the current key; return how many were moved.
+def rewrap_batch(sealed: SealedField, size: int = BATCH) -> int:
+    """Move values of one column to the current key; return how many were moved.
 
-    Each is opened before and after. May be interrupted at any point and run beside normal
-    work: rows are locked, and what is done stays done.
+    Each value is opened before and after. The rows are locked, so this may run beside normal
+    work; it may be interrupted at any point, and moved values stay moved.
+
+    Args:
+        sealed: the column.
+        size: values at most; one transaction holds their locks.
 
     Raises:
         CannotUnseal: a value cannot be opened; the message names its row.
@@ -106,7 +110,7 @@ def rewrap_batch(sealed: SealedField) -> int:
             .annotate(kek=_KeyId(field))
             .exclude(kek=current)
             .select_for_update(of=("self",))
-            .only("pk", field)[:_BATCH]
+            .only("pk", field)[:size]
         )
         moved = 0
         for row in rows:
@@ -133,7 +137,7 @@ def _broken_samples() -> Iterator[str]:
 
 
 def _sealed_columns() -> Iterator[tuple[type[models.Model], str, models.QuerySet[Any]]]:
-    """Yield the columns that the database has: a start asks before its migrations have run."""
+    """Yield the registered columns that exist: a start asks before its migrations have run."""
     with connection.cursor() as cursor:
         introspection = connection.introspection
         tables = introspection.table_names(cursor)
@@ -156,5 +160,5 @@ def _model_of(sealed: SealedField) -> type[models.Model]:
 
 
 def _rows(model: type[models.Model], field: str) -> models.QuerySet[Any]:
-    """Return the rows whose column holds a secret."""
+    """Return the rows whose column is not empty."""
     return model._default_manager.exclude(**{field: b""}).exclude(**{f"{field}__isnull": True})  # noqa: SLF001 - Django's documented model API

@@ -1,16 +1,14 @@
-"""What must a place that holds private keys be able to do? Make, use and destroy them.
-
-The bytes of a private key never leave a backend; callers get public keys and signatures.
-"""
+"""Key backend port: generate, use and destroy private keys that never leave the backend."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from apps.authorities.models import Key
+from django.db import connection
+
 from apps.errors import UpstreamRejected
-from apps.statements import execution
+from apps.keys.models import Key
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 
 _SIGNATURES_OF = {
@@ -20,10 +18,10 @@ _SIGNATURES_OF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class GeneratedKey:
-    """A fresh key as its row will describe it.
+    """A new key as its row will describe it.
 
     Attributes:
-        public_key_der: SubjectPublicKeyInfo.
+        public_key_der: SubjectPublicKeyInfo, DER.
         sealed_private_key: ciphertext bound to the row; empty for backends that keep the key.
         reference: name of the key inside such a backend.
     """
@@ -34,7 +32,10 @@ class GeneratedKey:
 
 
 class KeyBackend(ABC):
-    """The port. Keys are slow, may be remote and must not be used while rows are locked.
+    """A place that holds private keys, such as the database or a hardware module.
+
+    Callers get public keys and signatures, never a private key. A backend may be remote and slow,
+    so it must not be used while rows are locked.
 
     Raises (all methods):
         RuntimeError: called inside a transaction, a programming error.
@@ -43,8 +44,10 @@ class KeyBackend(ABC):
     """
 
     name: ClassVar[str]
+    """Name of the backend in key rows; never changes."""
+
     in_process: ClassVar[bool] = False
-    """Signatures are made in this process: what it has not handed out dies with it."""
+    """Signatures are made in this process; one that it has not handed out dies with it."""
 
     def generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey:
         """Make a key for the row ``key_id``, which need not exist yet."""
@@ -52,15 +55,16 @@ class KeyBackend(ABC):
         return self._generate(algorithm, key_id)
 
     def sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
-        """Return a signature over ``data``."""
+        """Return the signature over ``data``, in the encoding that X.509 uses for ``algorithm``."""
         refuse_in_transaction()
         if algorithm not in _SIGNATURES_OF[key.algorithm]:
             raise UpstreamRejected(f"A key of type {key.algorithm} cannot sign {algorithm.value}.")
         return self._sign(key, data, algorithm)
 
-    @abstractmethod
     def destroy(self, key: Key) -> None:
         """Make the key unusable for ever; harmless to repeat. Does not save the row."""
+        refuse_in_transaction()
+        self._destroy(key)
 
     @abstractmethod
     def _generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey: ...
@@ -68,16 +72,20 @@ class KeyBackend(ABC):
     @abstractmethod
     def _sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes: ...
 
+    @abstractmethod
+    def _destroy(self, key: Key) -> None: ...
+
 
 def refuse_in_transaction() -> None:
-    """Refuse to use a key while a transaction of ours is open.
+    """Refuse to use a key while a transaction is open.
 
-    Transactions that Django's test cases wrap around a test do not count: they are marked,
-    and no code of ours opened them.
+    The transaction that Django's test case opens around a test does not count. Django marks it,
+    and exempts it from its own check of durable blocks by the same mark; a durable block would
+    do here, but on SQLite it takes the write lock for each signature (ADR 0017).
 
     Raises:
         RuntimeError: a transaction is open.
     """
-    for block in execution.here().atomic_blocks:
-        if not block._from_testcase:  # noqa: SLF001 - Django's own mark of test-case transactions
+    for block in connection.atomic_blocks:
+        if not block._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001 - ADR 0017
             raise RuntimeError("keys are not used inside a transaction")

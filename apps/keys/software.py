@@ -1,4 +1,4 @@
-"""How are keys kept when there is no hardware for them? Sealed in their rows, used in memory."""
+"""Software key backend: private keys sealed in their database rows and used in memory."""
 
 import os
 import threading
@@ -10,48 +10,48 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from apps import sealing
-from apps.authorities.keys.base import GeneratedKey, KeyBackend
-from apps.authorities.models import Key
 from apps.errors import UpstreamRejected, UpstreamUnavailable
+from apps.keys.base import GeneratedKey, KeyBackend
+from apps.keys.models import Key
 from pki import keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import UnusableKey
 
-_CACHE_SECONDS = 300.0
-_CACHE_SIZE = 64
+CACHE_SECONDS = 300.0
+CACHE_SIZE = 64
 
 
 class _OpenedKeys:
-    """Keys opened not long ago, so that a busy authority is not unsealed for each signature."""
+    """Opened keys, kept for five minutes so that a busy authority does not unseal each time."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[UUID, tuple[float, PrivateKeyTypes]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key_id: UUID) -> PrivateKeyTypes | None:
-        """Return the key unless it was opened more than five minutes ago."""
+        """Return the key, or ``None`` if it is not here or was opened too long ago."""
         with self._lock:
             opened_at, key = self._entries.get(key_id, (0.0, None))
-            if key is not None and time.monotonic() - opened_at > _CACHE_SECONDS:
+            if key is not None and time.monotonic() - opened_at > CACHE_SECONDS:
                 del self._entries[key_id]
                 return None
             return key
 
     def put(self, key_id: UUID, key: PrivateKeyTypes) -> None:
-        """Remember the key, and forget the one remembered longest when there are too many."""
+        """Keep the key; drop the oldest one when there are too many."""
         with self._lock:
             self._entries[key_id] = (time.monotonic(), key)
             self._entries.move_to_end(key_id)
-            while len(self._entries) > _CACHE_SIZE:
+            while len(self._entries) > CACHE_SIZE:
                 self._entries.popitem(last=False)
 
     def drop(self, key_id: UUID) -> None:
-        """Forget one key."""
+        """Drop one key."""
         with self._lock:
             self._entries.pop(key_id, None)
 
     def clear(self) -> None:
-        """Forget all keys; a child process must not inherit them, nor a lock that is held."""
+        """Drop all keys, and the lock: after a fork another thread's lock is never released."""
         self._lock = threading.Lock()
         self._entries.clear()
 
@@ -83,13 +83,13 @@ class SoftwareBackend(KeyBackend):
         except UnusableKey as error:
             raise UpstreamRejected(str(error)) from error
 
-    def destroy(self, key: Key) -> None:
-        """Wipe the data key together with what it encrypts (crypto-shredding)."""
+    def _destroy(self, key: Key) -> None:
+        # The data key goes together with what it encrypts: no copy of the KEK opens it again.
         key.sealed_private_key = b""
         self._opened.drop(key.pk)
 
     def _open(self, key_id: UUID) -> PrivateKeyTypes:
-        """Read the row afresh: the one at hand may be from before a rotation or destruction."""
+        """Read the row again: the caller's copy may be older than a rotation or destruction."""
         row = Key.objects.filter(pk=key_id).only("sealed_private_key", "destroyed_at").first()
         if row is None or row.destroyed_at is not None or not row.sealed_private_key:
             raise UpstreamRejected("The private key does not exist any more.")
@@ -105,4 +105,4 @@ class SoftwareBackend(KeyBackend):
 
 
 def _context(key_id: UUID) -> str:
-    return f"{Key._meta.label}.sealed_private_key:{key_id}"  # noqa: SLF001 - Django's documented Meta API
+    return sealing.context_of(Key, "sealed_private_key", key_id)

@@ -1,4 +1,4 @@
-"""Does a change of the key-encryption key lose nothing, and is a wrong one noticed at once?"""
+"""Tests of the rotation of the key-encryption key and of the checks of the keyring."""
 
 import json
 from io import StringIO
@@ -8,14 +8,14 @@ from django.core.management import CommandError, call_command
 
 from apps import registry, sealing
 from apps.audit.models import AuditEvent
-from apps.authorities import checks, sealed_rows
-from apps.authorities.keys.rows import fresh_key
-from apps.authorities.keys.software import SoftwareBackend
-from apps.authorities.models import Key
+from apps.keys import checks, sealed_columns
+from apps.keys.models import Key
+from apps.keys.services import generate_key
+from apps.keys.software import SoftwareBackend
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 
 pytestmark = pytest.mark.django_db
-FIELD = registry.SealedField("authorities.Key", "sealed_private_key")
+FIELD = registry.SealedField("keys.Key", "sealed_private_key")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def kek_file(settings, tmp_path):
 
 @pytest.fixture
 def keys(kek_file):
-    rows = [fresh_key(KeyAlgorithm.ED25519) for _ in range(5)]
+    rows = [generate_key(KeyAlgorithm.ED25519) for _ in range(5)]
     Key.objects.bulk_create(rows)
     return rows
 
@@ -50,7 +50,7 @@ def test_k4_rotation_moves_every_value_and_drops_the_old_key(keys, kek_file):
     document = json.loads(kek_file.read_text())
     assert list(document["keys"]) == [document["current"]]
     assert document["current"] != old
-    assert sealed_rows.key_ids_in_use() == {document["current"]: 5}
+    assert sealed_columns.key_ids_in_use() == {document["current"]: 5}
     still_sign(keys)
     event = AuditEvent.objects.get(event="key.encryption_key_rotated")
     assert event.data == {
@@ -60,15 +60,14 @@ def test_k4_rotation_moves_every_value_and_drops_the_old_key(keys, kek_file):
     }
 
 
-def test_k4_an_interrupted_rotation_is_resumed(keys, kek_file, monkeypatch):
-    monkeypatch.setattr(sealed_rows, "_BATCH", 2)
+def test_k4_an_interrupted_rotation_is_resumed(keys, kek_file):
     old, new = sealing.load_keyring().current, sealing.add_key()
-    assert sealed_rows.rewrap_batch(FIELD) == 2
-    assert sealed_rows.key_ids_in_use() == {old: 3, new: 2}
-    assert sealed_rows.problems() == []
+    assert sealed_columns.rewrap_batch(FIELD, size=2) == 2
+    assert sealed_columns.key_ids_in_use() == {old: 3, new: 2}
+    assert sealed_columns.problems() == []
     still_sign(keys)
     assert "3 values moved" in rotate("--resume")
-    assert sealed_rows.key_ids_in_use() == {new: 5}
+    assert sealed_columns.key_ids_in_use() == {new: 5}
     assert set(sealing.load_keyring().keys) == {new}
 
 
@@ -87,25 +86,25 @@ def test_a_missing_key_is_named_by_check_and_readiness(keys, kek_file):
     old = sealing.load_keyring().current
     kek_file.unlink()
     sealing.ensure_keyring()
-    assert f"5 sealed values need the key-encryption key {old}" in sealed_rows.readiness()
+    assert f"5 sealed values need the key-encryption key {old}" in sealed_columns.readiness()
     (error,) = checks.sealed_values_can_be_opened(databases=["default"])
-    assert error.id == "authorities.E002"
+    assert error.id == "keys.E002"
     assert checks.sealed_values_can_be_opened() == []
     kek_file.unlink()
-    assert "cannot be read" in sealed_rows.readiness()
-    assert "5 sealed values cannot be opened" in sealed_rows.problems()[0]
+    assert "cannot be read" in sealed_columns.readiness()
+    assert "5 sealed values cannot be opened" in sealed_columns.problems()[0]
 
 
 def test_a_value_that_was_tampered_with_is_found_by_sample(keys, kek_file):
-    assert sealed_rows.problems() == []
+    assert sealed_columns.problems() == []
     newest = Key.objects.order_by("-pk").first()
     Key.objects.filter(pk=newest.pk).update(sealed_private_key=bytes(keys[0].sealed_private_key))
-    assert str(newest.pk) in sealed_rows.problems()[0]
+    assert str(newest.pk) in sealed_columns.problems()[0]
 
 
 def test_nothing_sealed_needs_no_keyring(settings, tmp_path):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"KEK_FILE": tmp_path / "none.json", "KEK": ""}
-    assert sealed_rows.problems() == []
+    assert sealed_columns.problems() == []
     assert checks.keyring_is_usable() == []
 
 
@@ -113,19 +112,12 @@ def test_a_keyring_open_to_others_is_an_error(kek_file):
     kek_file.chmod(0o644)
     kek_file.touch()
     (error,) = checks.keyring_is_usable()
-    assert error.id == "authorities.E001"
+    assert error.id == "keys.E001"
 
 
 def test_a_key_from_the_environment_is_a_warning_and_not_rotated_here(settings):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"KEK": "A" * 43 + "="}
     (warning,) = checks.keyring_is_usable()
-    assert warning.id == "authorities.W001"
+    assert warning.id == "keys.W001"
     with pytest.raises(CommandError, match="SEALWRIGHT_KEK"):
         rotate()
-
-
-def test_x18_public_addresses_behind_tls_are_warned_about(settings):
-    settings.SEALWRIGHT = settings.SEALWRIGHT | {"PKI_URL": "https://pki.test"}
-    assert [w.id for w in checks.public_addresses_need_no_tls()] == ["authorities.W002"]
-    settings.SEALWRIGHT = settings.SEALWRIGHT | {"PKI_URL": "http://pki.test"}
-    assert checks.public_addresses_need_no_tls() == []

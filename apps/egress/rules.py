@@ -1,68 +1,25 @@
-"""What is a connection for, what may it cost, and how does it fail?"""
+"""Rules for one kind of outbound connection: allowed destinations, time limits and sizes."""
 
 import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
-from typing import ClassVar
 
-from apps.errors import SealwrightError
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """One connection that was made, or tried, on the way.
-
-    Attributes:
-        url: what was asked for.
-        address: the judged address that answered; empty when none was reached.
-        outcome: HTTP status, or one sentence on what went wrong.
-    """
-
-    url: str
-    address: str
-    outcome: str
-
-
-class EgressError(SealwrightError):
-    """A connection was not made or did not do its work; ``hops`` is the way so far."""
-
-    code: ClassVar[str] = "egress"
-
-    def __init__(self, detail: str = "", *, hops: tuple[Hop, ...] = ()) -> None:
-        self.hops = hops
-        super().__init__(detail)
-
-
-class EgressRefused(EgressError):
-    """The guard does not let this connection out; trying again will not help."""
-
-    code: ClassVar[str] = "egress_refused"
-    default_detail: ClassVar[str] = "The address is not allowed."
-
-
-class EgressFailed(EgressError):
-    """The connection was allowed and did not succeed; ``kind`` says how.
-
-    ``kind`` is one of ``dns``, ``refused``, ``timeout``, ``tls``, ``protocol``, ``too_large``.
-    """
-
-    code: ClassVar[str] = "egress_failed"
-
-    def __init__(self, kind: str, detail: str, *, hops: tuple[Hop, ...] = ()) -> None:
-        self.kind = kind
-        super().__init__(detail, hops=hops)
+from apps.egress.errors import EgressFailed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
-    """What a connection is for, and therefore where it may go and how much it may cost.
+class EgressRules:
+    """Where one kind of connection may go, how long it may take and how much it may read.
+
+    Each feature that connects to something has its own rules, such as the HTTP-01 validation of
+    ACME.
 
     Attributes:
         name: written to logs.
-        allowed_networks: opens loopback, private or special ranges; never those that no
-            purpose may reach.
+        allowed_networks: opens loopback, private or special-purpose ranges; never the ranges
+            that are closed to all rules.
         allow_private: private ranges (RFC 1918, RFC 6598, RFC 4193) are open.
-        allow_public: everything else is open.
+        allow_public: all other ranges are open.
         ports: the only ports; ``None`` for any.
         schemes: URL schemes.
         resolvers: name servers as ``address`` or ``address:port``; empty for the system's.
@@ -71,7 +28,8 @@ class Purpose:
         total_s: for everything together, name look-up and redirects included.
         max_bytes: of a body.
         truncate: cut longer bodies and say so, in place of refusing them.
-        max_redirects: hops, each of them judged anew; 0 hands redirects to the caller.
+        max_redirects: how many are followed, each checked like the first URL; 0 returns a
+            redirect to the caller.
         allow_downgrade: a redirect may lead from https to http; only domain validation does.
         verify_tls: check the peer's certificate; only domain validation turns it off.
         ca_pem: trust these certificates in place of the system's.
@@ -97,17 +55,21 @@ class Purpose:
 
 @dataclass(slots=True)
 class Deadline:
-    """A moment on the monotonic clock after which nothing is waited for."""
+    """End of the time for one operation, measured on the monotonic clock.
+
+    Attributes:
+        total_s: seconds from now.
+    """
 
     total_s: float
     _end: float = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start counting."""
+        """Fix the end."""
         self._end = time.monotonic() + self.total_s
 
     def left_s(self, at_most: float = 3600.0) -> float:
-        """Return the seconds left, capped.
+        """Return the seconds left, at most ``at_most``.
 
         Raises:
             EgressFailed: ``timeout``; nothing is left.
