@@ -41,7 +41,7 @@ NOT_ON_POSTGRES := $(addprefix --ignore=tests/,unit/pki unit/egress protocol/wal
 test-postgres: ## Those that a database can change, on a throw-away PostgreSQL, with the race tests
 	@scripts/bootstrap dev
 	@scripts/install-test-tools
-	scripts/with-postgres .venv/bin/pytest tests/unit tests/protocol $(NOT_ON_POSTGRES) -n auto --create-db
+	scripts/with-postgres .venv/bin/pytest tests/unit tests/protocol tests/upgrade $(NOT_ON_POSTGRES) -n auto --dist loadgroup --create-db
 
 interop: ## The running server, judged by programs that nobody here wrote
 	@scripts/bootstrap dev

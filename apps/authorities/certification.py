@@ -19,10 +19,10 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.authorities import ledger, publication, selectors, signing
-from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.authorities.signing import IssuerHandle
 from apps.errors import InvalidInput, InvalidTransition, SealwrightError, UpstreamUnavailable
+from apps.keys.backends import backend_of
 from apps.principals import Principal
 from pki import build, chain, lint, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm

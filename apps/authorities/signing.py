@@ -1,7 +1,7 @@
-"""How does an authority put its name under a certificate?
+"""Signing with an authority's key: certificates, and the bytes of CRLs and OCSP responses.
 
-``issuer_of`` stands on the hot path: a process keeps what it has parsed, and one query by
-primary key tells whether that still holds.
+``issuer_of`` is called for each certificate: a process caches parsed authority certificates, and
+one query tells whether the cached one is still current.
 """
 
 import logging
@@ -15,9 +15,10 @@ from cryptography import x509
 from django.conf import settings
 
 from apps.authorities import selectors
-from apps.authorities.keys.backends import backend_of
-from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.keys.backends import backend_of
+from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
 from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
@@ -71,69 +72,69 @@ class IssuerHandle:
 
 
 _handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}
-STAMP = (
+ISSUER_VERSION = (
     "pk",
     "authority__state",
     "authority__publish_crl_url",
     "authority__crl_mirror_urls",
     "authority__ocsp_enabled",
 )
-"""Columns of an authority's current certificate that a handle depends on.
+"""Columns of an authority's current certificate that a cached handle depends on.
 
-Anything else about an authority never changes. Callers that read them with a query of their own
-hand them in, and spare one.
+Nothing else about an authority ever changes. Callers that have read them already pass them in,
+which saves a query.
 """
-_STAMP_OF = Lookup(
+_READ_VERSION = Lookup(
     lambda authority: (
         AuthorityCertificate.objects.filter(authority_id=authority, is_current=True)
         .order_by()
-        .values_list(*STAMP)
+        .values_list(*ISSUER_VERSION)
     ),
     authority=KEY,
 )
 
 
-def issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
+def issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign certificates.
 
     Args:
         authority_id: which.
-        stamp: its ``STAMP``, read just now.
+        version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
         InvalidTransition: it is disabled, or has no certificate installed.
         NotFound: no such authority.
     """
-    handle = status_issuer_of(authority_id, stamp)
+    handle = status_issuer_of(authority_id, version)
     if handle.state != AuthorityState.ACTIVE:
         raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
     return handle
 
 
-def status_issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
+def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
 
     Args:
         authority_id: which.
-        stamp: its ``STAMP``, read just now.
+        version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
         InvalidTransition: it has no certificate installed.
         NotFound: no such authority.
     """
-    row = stamp if stamp is not None else _STAMP_OF.first(authority_id)
+    row = version if version is not None else _READ_VERSION.first(authority_id)
     if row is None or row[0] is None:
         raise _without_certificate(authority_id)
-    stamp = (*row[:3], tuple(row[3]), row[4])
+    version = (*row[:3], tuple(row[3]), row[4])
     cached = _handles.get(authority_id)
     if cached is not None:
-        read_at, stamp_then, handle = cached
-        if stamp_then == stamp and time.monotonic() - read_at < _CACHE_SECONDS:
+        read_at, cached_version, handle = cached
+        if cached_version == version and time.monotonic() - read_at < _CACHE_SECONDS:
             return handle
     if len(_handles) >= _CACHE_SIZE:
         _handles.clear()
     handle = _read(row[0])
-    _handles[authority_id] = (time.monotonic(), stamp, handle)
+    _handles[authority_id] = (time.monotonic(), version, handle)
     return handle
 
 

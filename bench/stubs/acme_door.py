@@ -16,9 +16,9 @@ def main() -> None:
     django.setup()
 
     from apps import principals
-    from apps.enrollment.models import AcmeEndpoint
-    from apps.enrollment.selectors import acme as selectors
-    from apps.enrollment.services import acme
+    from apps.enrollment.acme import selectors
+    from apps.enrollment.acme.models import AcmeEndpoint
+    from apps.enrollment.acme.services import endpoints as acme
 
     endpoint = AcmeEndpoint.objects.select_related("pairing__application", "pairing__profile").get()
     acme.update_acme(

@@ -5,11 +5,7 @@ from datetime import timedelta
 
 from apps import clock, principals
 from apps.applications.models import Pairing
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.challenges import Verdict
-from apps.enrollment.acme.problems import Type, document
-from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
-from apps.enrollment.models import (
+from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
     AcmeChallenge,
@@ -18,7 +14,11 @@ from apps.enrollment.models import (
     AcmeOrderAuthorization,
     EabKey,
 )
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.problems import Type, document
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services.challenges import Verdict
+from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 
 NAME = "a.example.com"
 

@@ -20,11 +20,11 @@ from django.http import HttpRequest
 from apps.applications import epoch as epochs
 from apps.applications.tokens import client_address
 from apps.enrollment.acme import jws, nonces
-from apps.enrollment.acme.doors import Door, base_of, door_in, last_seen
+from apps.enrollment.acme.endpoint_config import Door, base_of, door_in, last_seen
 from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.models import AcmeAccount
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import AccountStatus
-from apps.enrollment.models import AcmeAccount
 from apps.errors import (
     AuthenticationFailed,
     BadAlgorithm,

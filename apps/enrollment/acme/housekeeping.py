@@ -3,9 +3,9 @@
 from apps import clock
 from apps.certificates.models import CertificateRequest
 from apps.enrollment.acme import nonces
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
-from apps.enrollment.models import AcmeAuthorization, AcmeOrder
 
 
 def sweep() -> str:

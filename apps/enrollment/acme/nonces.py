@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from apps import clock
+from apps.enrollment.acme.models import AcmeUsedNonce
 from apps.enrollment.acme.problems import Refusal, Type
-from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
 from apps.statements import execution
 from apps.statements.lookups import Asked, Joined, raw_rows

@@ -14,29 +14,27 @@ from urllib.parse import quote
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from apps.enrollment.acme import (
+from apps.enrollment.acme import nonces, problems, wire
+from apps.enrollment.acme.auth import Along, Signed, SignedBy, authenticate
+from apps.enrollment.acme.endpoint_config import Door, base_of, door_named
+from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.models import AcmeEndpoint, AcmeOrder
+from apps.enrollment.acme.problems import Refusal, Type
+from apps.enrollment.acme.services import (
     accounts,
-    ari,
     authorizations,
     certificates,
     challenges,
     finalize,
     key_change,
     limits,
-    nonces,
     orders,
-    persist,
-    problems,
     revocation,
-    wire,
 )
-from apps.enrollment.acme.auth import Along, Signed, SignedBy, authenticate
-from apps.enrollment.acme.doors import Door, base_of, door_named
-from apps.enrollment.acme.jws import Jws
-from apps.enrollment.acme.problems import Refusal, Type
+from apps.enrollment.acme.services import renewal_info as ari
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
 from apps.enrollment.acme.validation import attempts
-from apps.enrollment.models import AcmeEndpoint, AcmeOrder
+from apps.enrollment.acme.validation import persistent_records as persist
 from apps.errors import NotFound
 from apps.statements.lookups import Asked, Lookup, RowLookup
 

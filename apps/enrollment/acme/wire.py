@@ -6,14 +6,14 @@ from typing import Any
 
 from apps import clock
 from apps.enrollment.acme.auth import Account
-from apps.enrollment.acme.doors import Door
+from apps.enrollment.acme.endpoint_config import Door
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import (
     AuthorizationStatus,
     ChallengeStatus,
     ChallengeType,
     OrderStatus,
 )
-from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.errors import Malformed
 
 # After the outcome, only the challenges that led to it are shown (RFC 8555 section 7.1.4).

@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from apps.enrollment.api import acme_urls, bulk_views, views
+from apps.enrollment.acme.api import urls as acme_urls
+from apps.enrollment.api import bulk_views, views
 
 urlpatterns = [
     path("certificate-requests/", views.CertificateRequestsView.as_view()),

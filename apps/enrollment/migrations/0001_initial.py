@@ -2,7 +2,7 @@
 
 import apps.clock
 import apps.enrollment.acme.states
-import apps.enrollment.models.acme
+import apps.enrollment.acme.models
 import apps.ids
 import django.db.models.deletion
 from django.db import migrations, models
@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
                 ('enabled', models.BooleanField(default=True, help_text='the ACME door is open')),
                 ('require_eab', models.BooleanField(default=True, help_text='new accounts need an external account binding key')),
                 ('skip_validation', models.BooleanField(default=False, help_text='identifiers that an EAB key lists need no challenge')),
-                ('challenge_types', models.JSONField(default=apps.enrollment.models.acme.default_challenge_types)),
+                ('challenge_types', models.JSONField(default=apps.enrollment.acme.models.default_challenge_types)),
                 ('http_port', models.PositiveIntegerField(default=80, help_text='http-01 connects to this port')),
                 ('tls_port', models.PositiveIntegerField(default=443, help_text='tls-alpn-01 connects to this port')),
                 ('resolvers', models.JSONField(blank=True, default=list, help_text='name servers, address or address:port; empty = system')),

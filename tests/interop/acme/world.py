@@ -36,7 +36,7 @@ def main(wanted: dict[str, Any]) -> None:
     from apps.applications import services as applications
     from apps.applications.models import Application
     from apps.authorities.models import Authority
-    from apps.enrollment.services import acme
+    from apps.enrollment.acme.services import endpoints as acme
     from tests.factories.profiles import make_policy, make_profile
 
     system = principals.system("tests")

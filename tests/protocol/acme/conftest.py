@@ -8,9 +8,9 @@ from django.test import Client
 
 from apps import principals, registry
 from apps.applications.roles import Role
-from apps.enrollment.acme.challenges import VALIDATE_JOB
-from apps.enrollment.models import AcmeEndpoint
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeEndpoint
+from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services.challenges import VALIDATE_JOB
 from apps.policies import services as policy_services
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme

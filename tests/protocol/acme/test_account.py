@@ -6,9 +6,9 @@ from django.test import Client
 
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.enrollment.acme import accounts
-from apps.enrollment.models import AcmeAccount, AcmeAuthorization, AcmeOrder
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
+from apps.enrollment.acme.services import accounts
+from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, kind
 from tests.protocol.acme.conftest import url_of
 

@@ -5,10 +5,10 @@ from django.test import Client
 
 from apps import principals
 from apps.audit.models import AuditEvent
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.challenges import Verdict
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.problems import Type, document
-from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services.challenges import Verdict
 from apps.jobs.models import Job
 from tests.protocol.acme.client import Acme, dns, ip, kind
 from tests.protocol.acme.conftest import url_of
@@ -247,7 +247,7 @@ def test_a26_pre_authorization_refuses_what_orders_refuse(client):
 
 def test_a29_a_proof_is_worth_nothing_at_another_endpoint(client, other_team):
     from apps.applications.roles import Role
-    from apps.enrollment.services import acme as services
+    from apps.enrollment.acme.services import endpoints as services
 
     settle(
         answer_challenge(

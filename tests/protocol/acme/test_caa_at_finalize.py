@@ -10,10 +10,10 @@ from django.db import connection
 from apps import clock, principals
 from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.acme import challenges, limits
-from apps.enrollment.acme.challenges import Verdict
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeEndpoint, AcmeOrder
+from apps.enrollment.acme.services import challenges, limits
+from apps.enrollment.acme.services.challenges import Verdict
 from apps.enrollment.acme.validation import caa, recheck
-from apps.enrollment.models import AcmeAuthorization, AcmeChallenge, AcmeEndpoint, AcmeOrder
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.csr import build_csr
 from tests.factories import servers

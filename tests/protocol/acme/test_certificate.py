@@ -8,7 +8,7 @@ from django.test import Client
 
 from apps.applications import services as application_services
 from apps.applications.roles import Role
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.services import endpoints as services
 from tests.factories.authorities import make_root
 from tests.factories.keys import make_csr
 from tests.factories.profiles import make_profile

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from apps.applications.roles import Role
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import url_of
 

@@ -11,16 +11,19 @@ from apps import clock, registry
 from apps.applications.roles import Role
 from apps.certificates import approvals
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.acme import jws, lasting, limits, persist
-from apps.enrollment.acme.validation import attempts
-from apps.enrollment.models import (
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
     AcmeChallenge,
     AcmeEndpoint,
     AcmeOrder,
 )
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services import limits
+from apps.enrollment.acme.services import proof_expiry as lasting
+from apps.enrollment.acme.validation import attempts
+from apps.enrollment.acme.validation import persistent_records as persist
 from apps.errors import InvalidInput, PolicyViolation
 from apps.jobs import runner
 from apps.jobs.models import Job

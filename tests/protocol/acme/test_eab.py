@@ -8,8 +8,8 @@ from django.test import Client
 
 from apps import clock
 from apps.applications.roles import Role
-from apps.enrollment.models import AcmeAccount, EabKey
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeAccount, EabKey
+from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, ip, jwk_of, jws, kind, unb64
 from tests.protocol.acme.conftest import make_eab, url_of
 

@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from django.test import Client
 
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.models import AcmeAuthorization, AcmeOrder
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.policies import services as policy_services
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, b64, ip, kind
@@ -299,7 +299,7 @@ def test_an_acme_account_at_one_door_cannot_use_another(trusted, open_endpoint_e
 @pytest.fixture
 def open_endpoint_elsewhere(other_team):
     from apps.applications.roles import Role
-    from apps.enrollment.services import acme as services
+    from apps.enrollment.acme.services import endpoints as services
 
     return services.enable_acme(
         other_team.principal(Role.ADMIN), other_team.pairing, require_eab=False

@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.models import AcmeOrder
+from apps.enrollment.acme.models import AcmeOrder
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.enrollment.acme import jws
-from apps.enrollment.models import AcmeAccount, AcmeUsedNonce
+from apps.enrollment.acme.models import AcmeAccount, AcmeUsedNonce
 from apps.errors import BadAlgorithm, BadMessageSignature, BadPublicKey, Malformed
 from tests.protocol.acme.client import EMPTY, Acme, b64, jwk_of, kind, sign
 from tests.protocol.acme.client import jws as made
@@ -333,7 +333,7 @@ def test_a04_the_host_header_changes_nothing(client):
 @database
 def test_a02_an_account_of_another_endpoint_is_unknown_here(client, other_team, team):
     from apps.applications.roles import Role
-    from apps.enrollment.services import acme as services
+    from apps.enrollment.acme.services import endpoints as services
 
     there = services.enable_acme(
         other_team.principal(Role.ADMIN), other_team.pairing, require_eab=False

@@ -6,7 +6,7 @@ from django.test import Client
 
 from apps.audit.models import AuditEvent
 from apps.enrollment.acme.jws import thumbprint
-from apps.enrollment.models import AcmeAccount
+from apps.enrollment.acme.models import AcmeAccount
 from tests.protocol.acme.client import Acme, algorithm_of, jwk_of, jws, kind
 from tests.protocol.acme.conftest import url_of
 

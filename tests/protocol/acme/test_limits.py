@@ -7,8 +7,8 @@ from django.test import Client
 
 from apps import clock
 from apps.applications.roles import Role
-from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder
+from apps.enrollment.acme.services import endpoints as services
 from apps.errors import InvalidInput
 from tests.protocol.acme.client import Acme, dns, kind
 from tests.protocol.acme.conftest import url_of
@@ -98,7 +98,7 @@ def test_a25_zero_lifts_a_limit(limited):
 
 
 def test_a25_by_default_there_are_limits(client):
-    from apps.enrollment.acme import limits
+    from apps.enrollment.acme.services import limits
 
     assert all(limits.DEFAULTS.values())
     for _ in range(limits.DEFAULTS["orders_per_names"]):

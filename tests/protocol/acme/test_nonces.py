@@ -8,8 +8,8 @@ from django.db import connections
 from django.test import Client, override_settings
 
 from apps.enrollment.acme import nonces
+from apps.enrollment.acme.models import AcmeUsedNonce
 from apps.enrollment.acme.problems import Refusal
-from apps.enrollment.models import AcmeUsedNonce
 from apps.errors import Malformed
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import url_of

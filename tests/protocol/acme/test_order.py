@@ -9,8 +9,8 @@ from apps import clock
 from apps.applications.roles import Role
 from apps.authorities import services as authority_services
 from apps.enrollment.acme import housekeeping
-from apps.enrollment.models import AcmeAuthorization, AcmeOrder
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
+from apps.enrollment.acme.services import endpoints as services
 from apps.policies import services as policy_services
 from tests.protocol.acme.client import Acme, dns, ip, kind
 from tests.protocol.acme.conftest import allow_wildcards, url_of

@@ -8,7 +8,7 @@ from apps import clock
 from apps.applications.roles import Role
 from apps.certificates import approvals, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.models import AcmeOrder
+from apps.enrollment.acme.models import AcmeOrder
 from apps.errors import PolicyViolation, UpstreamUnavailable
 from apps.policies import services as policy_services
 from tests.factories.keys import make_csr
@@ -145,7 +145,7 @@ def test_a_key_backend_that_does_not_answer_leaves_the_order_processing(trusted,
 
 def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted, monkeypatch):
     """The order becomes valid in the very commit that stores its certificate."""
-    from apps.enrollment.acme import orders
+    from apps.enrollment.acme.services import orders
 
     order = trusted.order("www.example.com")
     with monkeypatch.context() as broken:

@@ -108,7 +108,7 @@ def test_a24_details_are_bounded():
 
 @pytest.mark.django_db
 def test_a24_a_fault_in_a_view_is_a_problem_document(client, monkeypatch):
-    from apps.enrollment.acme import orders
+    from apps.enrollment.acme.services import orders
     from tests.protocol.acme.client import kind
 
     def broken(*_):

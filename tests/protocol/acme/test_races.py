@@ -10,9 +10,9 @@ from django.test import Client
 from apps import principals
 from apps.authorities.models import IssuedSerial
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.challenges import Verdict
-from apps.enrollment.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
+from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services.challenges import Verdict
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, dns, jwk_of, kind
 from tests.protocol.acme.conftest import make_eab, url_of

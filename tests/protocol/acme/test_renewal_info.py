@@ -13,9 +13,9 @@ from apps.applications.roles import Role
 from apps.authorities import services as authority_services
 from apps.certificates import revocation
 from apps.certificates.models import Certificate
-from apps.enrollment.acme import ari
-from apps.enrollment.models import AcmeOrder
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeOrder
+from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services import renewal_info as ari
 from apps.errors import Malformed
 from apps.policies import services as policy_services
 from apps.profiles import services as profile_services

@@ -5,7 +5,7 @@ from django.test import Client
 
 from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate
-from apps.enrollment.models import AcmeAccount
+from apps.enrollment.acme.models import AcmeAccount
 from pki.algorithms import KeyAlgorithm
 from tests.factories.keys import make_csr, private_key
 from tests.protocol.acme.client import Acme, b64, kind
@@ -52,7 +52,7 @@ def test_a28_an_account_that_is_authorized_for_all_its_names(certificate, make_t
 
 
 def test_a28_a_pending_authorization_is_none(certificate, make_trusted, trusting_endpoint):
-    from apps.enrollment.models import AcmeAuthorization
+    from apps.enrollment.acme.models import AcmeAuthorization
 
     other = make_trusted()
     other.order("www.example.com", "example.com")
@@ -93,7 +93,7 @@ def test_pv03_another_account_may_not_and_learns_nothing(trusted, certificate, m
 
 def test_pv06_another_endpoint_knows_no_such_certificate(certificate, other_team):
     from apps.applications.roles import Role
-    from apps.enrollment.services import acme as services
+    from apps.enrollment.acme.services import endpoints as services
 
     there = services.enable_acme(
         other_team.principal(Role.ADMIN), other_team.pairing, require_eab=False

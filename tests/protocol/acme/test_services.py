@@ -10,8 +10,8 @@ from apps import clock, sealing
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.enrollment.acme import jws
-from apps.enrollment.models import AcmeAccount, AcmeEndpoint, EabKey
-from apps.enrollment.services import acme as services
+from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import endpoints as services
 from apps.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import make_eab, url_of

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from apps import registry
-from apps.enrollment.acme import wiring
+from apps.enrollment.acme import method as wiring
+from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.validation import attempts
-from apps.enrollment.models import AcmeEndpoint
 from apps.jobs import runner
 from apps.jobs.models import Job
 from tests.factories import servers

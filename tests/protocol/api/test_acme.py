@@ -7,10 +7,10 @@ from django.test import Client
 
 from apps import principals
 from apps.applications.roles import Role
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.challenges import Verdict
+from apps.enrollment.acme.models import AcmeChallenge, AcmeEndpoint, EabKey
 from apps.enrollment.acme.problems import Type, document
-from apps.enrollment.models import AcmeChallenge, AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services.challenges import Verdict
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
 from tests.protocol.api.conftest import ABSENT, Caller, code_of, fields_of

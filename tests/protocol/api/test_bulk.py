@@ -15,7 +15,7 @@ from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial
 from apps.certificates import bulk, signing, states, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.models import IdempotentCall
+from apps.enrollment.api.models import IdempotentCall
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
 from apps.web import throttle

@@ -16,7 +16,7 @@ from apps.applications.roles import Role
 from apps.authorities import signing as authority_signing
 from apps.certificates import issuance
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.models import IdempotentCall
+from apps.enrollment.api.models import IdempotentCall
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
 from pki.algorithms import KeyAlgorithm

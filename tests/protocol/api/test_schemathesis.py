@@ -21,7 +21,7 @@ from schemathesis.core.parameters import ParameterLocation
 
 from apps.applications import services
 from apps.applications.roles import Role
-from apps.enrollment.services import acme
+from apps.enrollment.acme.services import endpoints as acme
 from apps.jobs.models import Job
 from apps.principals import ProductRole, system
 from tests.factories.accounts import make_person

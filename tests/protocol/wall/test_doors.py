@@ -22,8 +22,8 @@ from apps.applications.models import ApiToken, Application
 from apps.applications.roles import Role
 from apps.authorities.models import RevokedSerial
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.models import AcmeEndpoint, AcmeOrder
-from apps.enrollment.services import acme
+from apps.enrollment.acme.models import AcmeEndpoint, AcmeOrder
+from apps.enrollment.acme.services import endpoints as acme
 from apps.principals import ProductRole
 from tests.factories.accounts import make_person
 from tests.factories.applications import Team, make_machine, make_token

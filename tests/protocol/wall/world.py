@@ -29,8 +29,8 @@ from apps.authorities.services import AuthoritySpec
 from apps.certificates import issuance, revocation
 from apps.certificates.issuance import Enrollment
 from apps.certificates.models import EnrollmentMethod
-from apps.enrollment.models import AcmeAccount, AcmeOrder
-from apps.enrollment.services import acme
+from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
+from apps.enrollment.acme.services import endpoints as acme
 from apps.jobs.models import Job
 from apps.principals import Principal, ProductRole, Scope
 from apps.profiles.defaults import RequestedContent

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from apps import clock
 from apps.authorities import ledger, selectors, services, signing
-from apps.authorities.keys.software import SoftwareBackend
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.keys.software import SoftwareBackend
 from pki import build, serials
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.template import Leaf

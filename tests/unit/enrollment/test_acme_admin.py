@@ -6,9 +6,10 @@ from django.urls import reverse
 
 from apps import principals
 from apps.applications import services as applications
-from apps.enrollment.acme import eab, jws
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.snippets import Setting, snippets
-from apps.enrollment.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.principals import ProductRole
 from apps.site.display import admin_url
 from tests.factories.accounts import make_person
@@ -147,7 +148,7 @@ def test_lists_can_be_searched(acme, browser, word):
 def test_no_snippet_asks_for_a_key_where_none_is_needed(team, browser):
     system = principals.system("tests")
     acme = make_acme(team.pairing)
-    from apps.enrollment.services import acme as services
+    from apps.enrollment.acme.services import endpoints as services
 
     services.update_acme(system, acme.endpoint, require_eab=False)
     assert "--eab-kid" not in text_of(browser, admin_url(acme.endpoint))

@@ -24,7 +24,7 @@ from apps.applications import access, services
 from apps.applications.models import ApiToken, MachineIdentity, Membership
 from apps.applications.roles import PERMISSIONS_OF, Role
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.models import IdempotentCall
+from apps.enrollment.api.models import IdempotentCall
 from tests.factories.accounts import principal_for
 from tests.factories.applications import make_machine, make_token
 from tests.factories.keys import make_csr

@@ -11,7 +11,7 @@ from apps.applications.models import ApiToken
 from apps.audit.models import AuditEvent
 from apps.authorities.models import CRL, AuthorityCertificate
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.models import (
+from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
     AcmeChallenge,

@@ -17,9 +17,10 @@ from django.conf import settings
 
 from apps import principals
 from apps.egress import Deadline, EgressError
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.challenges import Answered
+from apps.enrollment.acme.models import AcmeChallenge
 from apps.enrollment.acme.problems import Type
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services.challenges import Answered
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus, ChallengeType
 from apps.enrollment.acme.validation import (
     caa,
@@ -31,7 +32,6 @@ from apps.enrollment.acme.validation import (
 )
 from apps.enrollment.acme.validation.outcomes import Outcome, unreachable
 from apps.enrollment.acme.validation.targets import TOTAL_S, Target
-from apps.enrollment.models import AcmeChallenge
 from apps.jobs.services import withdraw
 
 Validator = Callable[[Target, Deadline], Outcome]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 
 from apps import clock
 from apps.egress import Deadline, EgressError, Hop, query
-from apps.enrollment.acme import persist
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation import issue_value
+from apps.enrollment.acme.validation import persistent_records as persist
 from apps.enrollment.acme.validation.issue_value import Grant
 from apps.enrollment.acme.validation.outcomes import Outcome, escaped, failed, unreachable
 from apps.enrollment.acme.validation.targets import Target

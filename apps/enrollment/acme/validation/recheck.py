@@ -20,12 +20,12 @@ from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.egress import Deadline
-from apps.enrollment.acme import limits
+from apps.enrollment.acme.models import AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.problems import Refusal, Type
+from apps.enrollment.acme.services import limits
 from apps.enrollment.acme.validation import caa, targets
 from apps.enrollment.acme.validation.outcomes import Outcome
 from apps.enrollment.acme.validation.targets import TOTAL_S
-from apps.enrollment.models import AcmeChallenge, AcmeOrder
 from apps.errors import UpstreamUnavailable
 
 # The eight hours of the Baseline Requirements, less the time that validating and signing take.

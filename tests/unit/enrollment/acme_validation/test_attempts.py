@@ -6,9 +6,7 @@ import pytest
 
 from apps import clock, registry
 from apps.audit.models import AuditEvent
-from apps.enrollment.acme import challenges
-from apps.enrollment.acme.validation import attempts, targets
-from apps.enrollment.models import (
+from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
     AcmeChallenge,
@@ -16,6 +14,8 @@ from apps.enrollment.models import (
     AcmeOrder,
     AcmeOrderAuthorization,
 )
+from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.validation import attempts, targets
 from apps.jobs import runner
 from apps.jobs.models import Job, JobState
 from apps.jobs.services import enqueue

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.egress import Deadline
-from apps.enrollment.acme import persist
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation import attempts, dns_persist_01
+from apps.enrollment.acme.validation import persistent_records as persist
 from apps.enrollment.acme.validation.dns_persist_01 import Asker, judge
 
 from .conftest import THUMBPRINT

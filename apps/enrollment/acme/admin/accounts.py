@@ -1,0 +1,130 @@
+"""Which ACME clients are there, what did they order, and how are they ended?"""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.enrollment.acme import selectors
+from apps.enrollment.acme.admin import display as shown
+from apps.enrollment.acme.models import AcmeAccount
+from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.states import AccountStatus
+from apps.principals import Principal
+from apps.site.display import admin_url, link
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+
+_NEWEST = 20
+
+
+def _revoke(_: HttpRequest, principal: Principal, account: AcmeAccount, _data: Any) -> str:
+    services.revoke_account(principal, account)
+    return f"{account} has ended."
+
+
+class _Failing(admin.SimpleListFilter):
+    """Narrows to clients that fail."""
+
+    title = "failing"
+    parameter_name = "failing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "failed within 7 days")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(failure_count__gt=0) if self.value() == "yes" else queryset
+
+
+@admin.register(AcmeAccount)
+class AcmeAccountAdmin(WindowAdmin):
+    """Clients register themselves; here they are seen and, if need be, ended."""
+
+    list_display = (
+        "client",
+        "status_shown",
+        "where",
+        "order_count",
+        "failure_count",
+        "created_ip",
+        "created_at",
+    )
+    list_display_links = ("client",)
+    list_filter = (_Failing, "status", "endpoint__pairing__application")
+    search_fields = ("=url_id", "=thumbprint", "=eab_key__kid", "eab_key__name")
+    search_help_text = "Account, thumbprint of its key, or EAB key"
+    ordering = ("-id",)
+    empty_text = "No ACME client has registered yet."
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="revoke",
+            label="Revoke…",
+            form=Confirmation,
+            run=_revoke,
+            danger=True,
+            intro="The client can do nothing any more; its certificates stay valid. "
+            "This cannot be undone.",
+            available=lambda account: account.status == AccountStatus.VALID,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeAccount]:
+        """Count orders and late failures along the way."""
+        return selectors.accounts()
+
+    @admin.display(description="Client")
+    def client(self, account: AcmeAccount) -> str:
+        """Return contacts, or the account's identifier."""
+        return ", ".join(account.contacts) or account.url_id
+
+    @admin.display(description="Status", ordering="status")
+    def status_shown(self, account: AcmeAccount) -> str:
+        """Return the status, coloured."""
+        return shown.status_badge(account.status)
+
+    @admin.display(description="Endpoint")
+    def where(self, account: AcmeAccount) -> str:
+        """Return where it registered."""
+        return link(account.endpoint, account.endpoint.pairing)
+
+    @admin.display(description="Orders", ordering="order_count")
+    def order_count(self, account: Any) -> int:
+        """Return how many orders it made."""
+        return int(account.order_count)
+
+    @admin.display(description="Failures", ordering="failure_count")
+    def failure_count(self, account: Any) -> int:
+        """Return how many of its validations failed within a week."""
+        return int(account.failure_count)
+
+    def sections(self, request: HttpRequest, obj: AcmeAccount) -> list[Section]:
+        """Show what is known of the client and its newest orders."""
+        rows = [
+            (
+                link(row),
+                shown.status_badge(row.status),
+                shown.day(row.created_at),
+                selectors.reason_of(row),
+            )
+            for row in obj.orders.order_by("-id")[:_NEWEST]
+        ]
+        key = obj.eab_key
+        return [
+            facts(
+                "Account",
+                [
+                    Fact("Account", obj.url_id, mono=True),
+                    Fact("Status", shown.status_badge(obj.status)),
+                    Fact("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
+                    Fact("Contacts", obj.contacts),
+                    Fact("EAB key", key, admin_url(key) if key else ""),
+                    Fact("Key thumbprint", obj.thumbprint, mono=True),
+                    Fact("Registered from", obj.created_ip),
+                    Fact("Created", obj.created_at),
+                ],
+            ),
+            shown.table(
+                "Newest orders", ["Names", "Status", "Created", "Error"], rows, "No orders yet."
+            ),
+        ]

@@ -1,0 +1,161 @@
+"""How is the ACME door of an application and a profile set up, and used by clients?"""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from apps.enrollment import trust_anchor
+from apps.enrollment.acme import selectors, snippets
+from apps.enrollment.acme.admin import display as shown
+from apps.enrollment.acme.admin import forms
+from apps.enrollment.acme.models import AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab
+from apps.enrollment.acme.services import endpoints as services
+from apps.principals import Principal
+from apps.registry import Snippet
+from apps.site.display import admin_url, badge, link
+from apps.site.model_admin import GovernedAdmin
+from apps.site.pages import Fact, ObjectAction, Section, facts
+
+_Data = dict[str, Any]
+
+
+def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[Snippet, ...]:
+    """Return what to paste into clients of an endpoint, filled in as far as ``known``."""
+    return snippets.snippets(
+        snippets.Setting(
+            directory_url=selectors.directory_url(endpoint),
+            eab=endpoint.require_eab,
+            ca_pem=trust_anchor.root_pem(),
+            **known,
+        )
+    )
+
+
+def secret_page(request: HttpRequest, key: EabKey, secret: str) -> HttpResponse:
+    """Answer with a key's secret itself: a redirect would have to keep it somewhere."""
+    context = admin.site.each_context(request) | {
+        "title": "The EAB key",
+        "opts": EabKey._meta,  # noqa: SLF001 - Django's documented Meta API
+        "original": key,
+        "object_url": admin_url(key),
+        "kid": key.kid,
+        "secret": secret,
+        "snippets": texts(key.endpoint, kid=key.kid, hmac_key=secret),
+    }
+    return TemplateResponse(request, "enrollment/eab_secret.html", context)
+
+
+def _create_key(
+    request: HttpRequest, principal: Principal, endpoint: AcmeEndpoint, data: _Data
+) -> HttpResponse:
+    key = services.create_eab_key(principal, endpoint, **data)
+    return secret_page(request, key, services.reveal_eab_key(principal, key))
+
+
+@admin.register(AcmeEndpoint)
+class AcmeEndpointAdmin(GovernedAdmin):
+    """The ACME doors of applications."""
+
+    add_form = forms.NewEndpointForm
+    edit_form = forms.SettingsForm
+    list_display = ("pair", "open", "require_eab", "validates", "accounts", "created_at")
+    list_display_links = ("pair",)
+    list_filter = ("enabled", "pairing__application", "pairing__profile")
+    search_fields = ("pairing__application__name", "pairing__profile__name")
+    ordering = ("pairing__application__name", "pairing__profile__name")
+    empty_text = (
+        "No ACME endpoints yet. An endpoint lets certbot, Caddy, cert-manager and others "
+        "get certificates of one application and profile."
+    )
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="create-eab-key",
+            label="Create EAB key…",
+            form=forms.NewEabKeyForm,
+            run=_create_key,
+            intro="A client registers with it. Its secret is shown once, on the next page.",
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeEndpoint]:
+        """Bring the pair along, and count clients."""
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("pairing__application", "pairing__profile")
+            .annotate(account_count=Count("accounts", distinct=True))
+        )
+
+    @admin.display(description="Application and profile", ordering="pairing__application__name")
+    def pair(self, endpoint: AcmeEndpoint) -> str:
+        """Return the pair."""
+        return str(endpoint.pairing)
+
+    @admin.display(description="Door", ordering="enabled")
+    def open(self, endpoint: AcmeEndpoint) -> str:
+        """Return whether clients are served."""
+        return badge("open", "good") if endpoint.enabled else badge("closed")
+
+    @admin.display(boolean=True, description="Validation", ordering="skip_validation")
+    def validates(self, endpoint: AcmeEndpoint) -> bool:
+        """Tell whether every name must be proven."""
+        return not endpoint.skip_validation
+
+    @admin.display(ordering="account_count")
+    def accounts(self, endpoint: Any) -> int:
+        """Return how many clients have registered."""
+        return int(endpoint.account_count)
+
+    def create(self, request: HttpRequest, principal: Principal, data: _Data) -> AcmeEndpoint:
+        """Open the door of a pair."""
+        settings = {name: value for name, value in data.items() if name != "pairing"}
+        return services.enable_acme(principal, data["pairing"], **settings)
+
+    def update(
+        self, request: HttpRequest, principal: Principal, obj: AcmeEndpoint, data: _Data
+    ) -> None:
+        """Change settings."""
+        services.update_acme(principal, obj, **data)
+
+    def title_of(self, obj: AcmeEndpoint) -> str:
+        """Return the pair."""
+        return str(obj.pairing)
+
+    def sections(self, request: HttpRequest, obj: AcmeEndpoint) -> list[Section]:
+        """Show where it is, who fails, its keys, and what to paste into clients."""
+        pairing = obj.pairing
+        return [
+            facts(
+                "Endpoint",
+                [
+                    Fact("Directory", selectors.directory_url(obj), mono=True),
+                    Fact("Application", pairing.application, admin_url(pairing.application)),
+                    Fact("Profile", pairing.profile, admin_url(pairing.profile)),
+                    Fact("Approval", "required" if pairing.requires_approval else "not required"),
+                    Fact("Created", obj.created_at),
+                ],
+            ),
+            shown.failing(selectors.failing_clients(endpoint=obj)),
+            _keys(obj),
+            Section("Clients", "enrollment/snippets.html", {"snippets": texts(obj)}),
+        ]
+
+
+def _keys(endpoint: AcmeEndpoint) -> Section:
+    rows = [
+        (
+            link(key),
+            shown.status_badge(eab.state_of(key)),
+            "any number" if key.reusable else "one",
+            str(key.used_count),
+            shown.day(key.last_used_at),
+            shown.day(key.expires_at),
+        )
+        for key in endpoint.eab_keys.defer("sealed_hmac_key")
+    ]
+    head = ["Key", "State", "For accounts", "Used", "Last used", "Expires"]
+    return shown.table("EAB keys", head, rows, "No key yet: without one no client can register.")

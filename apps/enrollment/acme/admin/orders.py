@@ -1,0 +1,180 @@
+"""Why is this order not valid? Orders, authorizations and challenges, to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from apps.enrollment.acme import selectors
+from apps.enrollment.acme.admin import display as shown
+from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
+from apps.site.display import admin_url, link
+from apps.site.model_admin import WindowAdmin
+from apps.site.pages import Fact, Section, facts
+
+
+@admin.register(AcmeOrder)
+class AcmeOrderAdmin(WindowAdmin):
+    """What clients ordered, and how far it is."""
+
+    list_display = ("names", "status_shown", "where", "client", "reason", "created_at")
+    list_display_links = ("names",)
+    list_filter = ("status", "account__endpoint__pairing__application", "created_at")
+    search_fields = ("=url_id", "authorizations__identifier_value", "=account__url_id")
+    search_help_text = "Name, order or account"
+    ordering = ("-id",)
+    empty_text = "No ACME client has ordered anything yet."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeOrder]:
+        """Bring account and endpoint along."""
+        return selectors.orders()
+
+    @admin.display(description="Names")
+    def names(self, order: AcmeOrder) -> str:
+        """Return the first names."""
+        return str(order)
+
+    @admin.display(description="Status", ordering="status")
+    def status_shown(self, order: AcmeOrder) -> str:
+        """Return the status, coloured."""
+        return shown.status_badge(order.status)
+
+    @admin.display(description="Endpoint")
+    def where(self, order: AcmeOrder) -> str:
+        """Return where it was made."""
+        return link(order.account.endpoint, order.account.endpoint.pairing)
+
+    @admin.display
+    def client(self, order: AcmeOrder) -> str:
+        """Return who ordered."""
+        return link(order.account, ", ".join(order.account.contacts) or order.account.url_id)
+
+    @admin.display(description="Error")
+    def reason(self, order: AcmeOrder) -> str:
+        """Return why it failed."""
+        return selectors.reason_of(order)
+
+    def sections(self, request: HttpRequest, obj: AcmeOrder) -> list[Section]:
+        """Show its course, then each name with every attempt to prove it."""
+        request_row, certificate = obj.certificate_request, obj.certificate
+        account = obj.account
+        course = facts(
+            "Order",
+            [
+                Fact("Status", shown.status_badge(obj.status)),
+                Fact("Names", [item["value"] for item in obj.identifiers]),
+                Fact("Error", selectors.reason_of(obj)),
+                Fact("Account", account, admin_url(account)),
+                Fact("Endpoint", account.endpoint.pairing, admin_url(account.endpoint)),
+                Fact("Request", request_row, admin_url(request_row) if request_row else ""),
+                Fact("Certificate", certificate, admin_url(certificate) if certificate else ""),
+                Fact("Replaces", obj.replaces, mono=True),
+                Fact("Not before", obj.not_before),
+                Fact("Not after", obj.not_after),
+                Fact("Expires", obj.expires_at),
+                Fact("Created", obj.created_at),
+            ],
+        )
+        found = selectors.with_challenges(AcmeOrder.objects.filter(pk=obj.pk)).get()
+        return [course, *[shown.challenges(row) for row in found.authorizations.all()]]
+
+
+@admin.register(AcmeAuthorization)
+class AcmeAuthorizationAdmin(WindowAdmin):
+    """What clients have proven, or failed to."""
+
+    list_display = ("name", "status_shown", "account", "expires_at", "created_at")
+    list_display_links = ("name",)
+    list_filter = ("status", "identifier_type", "wildcard")
+    search_fields = ("identifier_value", "=url_id", "=account__url_id")
+    list_select_related = ("account",)
+    ordering = ("-id",)
+    empty_text = "No name has been asked for yet."
+
+    @admin.display(description="Name", ordering="identifier_value")
+    def name(self, row: AcmeAuthorization) -> str:
+        """Return the identifier."""
+        return str(row)
+
+    @admin.display(description="Status", ordering="status")
+    def status_shown(self, row: AcmeAuthorization) -> str:
+        """Return the status, coloured."""
+        return shown.authorization_badge(row)
+
+    def sections(self, request: HttpRequest, obj: AcmeAuthorization) -> list[Section]:
+        """Show whose it is, its challenges, and the orders that count on it."""
+        rows = [
+            (link(row), shown.status_badge(row.status), shown.day(row.created_at))
+            for row in obj.orders.order_by("-id")
+        ]
+        return [
+            facts(
+                "Authorization",
+                [
+                    Fact("Identifier", f"{obj.identifier_type} {obj}"),
+                    Fact("Status", shown.authorization_badge(obj)),
+                    Fact("Account", obj.account, admin_url(obj.account)),
+                    Fact("Expires", obj.expires_at),
+                    Fact("Created", obj.created_at),
+                ],
+            ),
+            shown.challenges(obj, "Challenges"),
+            shown.table("Orders", ["Order", "Status", "Created"], rows, "No order counts on it."),
+        ]
+
+
+@admin.register(AcmeChallenge)
+class AcmeChallengeAdmin(WindowAdmin):
+    """Every way of proving, with what each attempt saw."""
+
+    list_display = ("name", "type", "status_shown", "attempt_count", "reason", "settled_at")
+    list_display_links = ("name",)
+    list_filter = ("status", "type", "settled_at")
+    search_fields = ("authorization__identifier_value", "=url_id", "=token")
+    list_select_related = ("authorization",)
+    ordering = ("-id",)
+    empty_text = "No challenge has been given out yet."
+
+    @admin.display(description="Name", ordering="authorization__identifier_value")
+    def name(self, row: AcmeChallenge) -> str:
+        """Return the identifier."""
+        return str(row.authorization)
+
+    @admin.display(description="Status", ordering="status")
+    def status_shown(self, row: AcmeChallenge) -> str:
+        """Return the status, coloured."""
+        return shown.status_badge(row.status)
+
+    @admin.display(description="Attempts")
+    def attempt_count(self, row: AcmeChallenge) -> int:
+        """Return how often it was tried."""
+        return len(row.attempts)
+
+    @admin.display(description="Error")
+    def reason(self, row: AcmeChallenge) -> str:
+        """Return what the client is told."""
+        return selectors.reason_of(row)
+
+    def trail_of(self, obj: Any) -> dict[str, str]:
+        """Return the story of the authorization, to which the log writes."""
+        label = AcmeAuthorization._meta.label_lower  # noqa: SLF001 - Django's documented Meta API
+        return {"subject_type": label, "subject_id": str(obj.authorization_id)}
+
+    def sections(self, request: HttpRequest, obj: AcmeChallenge) -> list[Section]:
+        """Show its course and its attempts."""
+        return [
+            facts(
+                "Challenge",
+                [
+                    Fact("Type", obj.type),
+                    Fact("Status", shown.status_badge(obj.status)),
+                    Fact("Authorization", obj.authorization, admin_url(obj.authorization)),
+                    Fact("Token", obj.token, mono=True),
+                    Fact("Error", selectors.reason_of(obj)),
+                    Fact("First tried", obj.started_at),
+                    Fact("Settled", obj.settled_at),
+                ],
+            ),
+            shown.attempts(obj),
+        ]

@@ -1,0 +1,265 @@
+"""How do accounts come, change and go? RFC 8555 section 7.3."""
+
+import re
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.auth import Account, Signed, meet
+from apps.enrollment.acme.endpoint_config import Door
+from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
+from apps.enrollment.acme.problems import Refusal, Type, document
+from apps.enrollment.acme.services import eab, limits
+from apps.enrollment.acme.states import (
+    ACCOUNT,
+    AccountStatus,
+    AuthorizationStatus,
+    OrderStatus,
+    move,
+)
+from apps.errors import AuthenticationFailed, Malformed
+from apps.statements import writes
+from apps.statements.lookups import TEXT, Asked, RowLookup
+
+MAX_CONTACTS = 10
+_MAX_CONTACT = 320
+# Lenient on purpose: what is no address bounces; header fields and lists are another matter.
+_ADDRESS = re.compile(r"[^\s@,;<>?%&]+@[^\s@,;<>?%&]+")
+ORDERS_PER_PAGE = 50
+
+_WITH_KEY = RowLookup(
+    AcmeAccount,
+    lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).order_by(),
+    thumbprint=TEXT,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """The answer to newAccount: the account, and whether it is new."""
+
+    account: Account
+    created: bool
+
+
+def sought(message: Jws, _names: dict[str, Any], _door: Door | None) -> list[Asked]:
+    """Return the query for the account of the key in a request's header."""
+    return [(_WITH_KEY, (jws.thumbprint(message.header["jwk"]),))]
+
+
+def register(signed: Signed) -> Registration:
+    """Return the account of the key that signed, made now unless there is one (7.3, 7.3.1).
+
+    An existing account is found by its key alone: contacts, terms and external account
+    binding are looked at for new ones only, so ``onlyReturnExisting`` never needs a binding.
+
+    Raises:
+        Refusal: no such account, no (acceptable) external account binding, terms not agreed
+            to, unusable contacts.
+        AuthenticationFailed: the account was deactivated or revoked.
+        RateLimited: too many accounts from this address.
+    """
+    assert signed.jwk is not None
+    payload = signed.payload()
+    thumbprint = jws.thumbprint(signed.jwk)
+    found = _by_thumbprint(signed, thumbprint)
+    if found is not None:
+        return Registration(found, created=False)
+    if payload.get("onlyReturnExisting") is True:
+        raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "No account has this key.")
+    try:
+        made = _make(signed, payload, thumbprint)
+    except (IntegrityError, Refusal):
+        # The same key registered twice at the same time: both get the same account, also when
+        # the first of them has used the binding up.
+        found = _by_thumbprint(signed, thumbprint)
+        if found is None:
+            raise
+        return Registration(found, created=False)
+    meet(signed.door.url("acct", made.url_id), made.key)
+    return Registration(made, created=True)
+
+
+def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
+    assert signed.jwk is not None
+    contacts = read_contacts(payload.get("contact"))
+    _require_terms(signed, payload)
+    limits.check_account(signed.door, signed.ip)
+    key = eab.bound_key(signed, payload)
+    row = AcmeAccount(
+        endpoint_id=signed.door.endpoint_id,
+        thumbprint=thumbprint,
+        jwk=jws.canonical(signed.jwk),
+        contacts=list(contacts),
+        terms_agreed=payload.get("termsOfServiceAgreed") is True,
+        eab_key=key,
+        created_ip=signed.ip or None,
+    )
+    account = _as_account(row, tuple(key.identifiers) if key is not None else None)
+    with transaction.atomic() if key is not None else nullcontext(), writes.together():
+        if key is not None:
+            eab.use(key)
+        writes.insert(row)
+        record(
+            Event.ACME_ACCOUNT_CREATED,
+            principal=replace(signed, account=account).principal(),
+            subject=row,
+            application_id=signed.door.application_id,
+            thumbprint=thumbprint,
+            contacts=list(contacts),
+            eab_kid=key.kid if key is not None else "",
+        )
+    return account
+
+
+def update(signed: Signed) -> Account:
+    """Change contacts or deactivate; everything else in the payload is ignored (7.3.2, 7.3.6).
+
+    Raises:
+        Malformed: a status other than ``deactivated``.
+        Refusal: unusable contacts.
+    """
+    account = signed.the_account()
+    if not signed.jws.payload:
+        return account
+    payload = signed.payload()
+    status = payload.get("status")
+    if status == AccountStatus.DEACTIVATED:
+        return deactivate(signed)
+    if status not in (None, AccountStatus.VALID):
+        raise Malformed("The only status that a client can ask for is 'deactivated'.")
+    if "contact" not in payload:
+        return account
+    contacts = read_contacts(payload["contact"])
+    with transaction.atomic():
+        row = _locked(account)
+        row.contacts = list(contacts)
+        row.save(update_fields=["contacts"])
+        _record(Event.ACME_ACCOUNT_UPDATED, signed, row, contacts=row.contacts)
+    return replace(account, contacts=contacts)
+
+
+def deactivate(signed: Signed) -> Account:
+    """End the account for good, with what is open in its name; certificates stay (7.3.6)."""
+    account = signed.the_account()
+    with transaction.atomic():
+        row = _locked(account)
+        move(row, AccountStatus.DEACTIVATED, ACCOUNT)
+        row.save(update_fields=["status"])
+        close_open_objects(row, "The account was deactivated.")
+        _record(Event.ACME_ACCOUNT_DEACTIVATED, signed, row)
+    return replace(account, status=row.status)
+
+
+def close_open_objects(row: AcmeAccount, reason: str) -> None:
+    """End open orders and authorizations of an account that ends, in the caller's transaction."""
+    AcmeOrder.objects.filter(
+        account=row, status__in=[OrderStatus.PENDING, OrderStatus.READY]
+    ).update(status=OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, reason))
+    AcmeAuthorization.objects.filter(
+        account=row, status__in=[AuthorizationStatus.PENDING, AuthorizationStatus.VALID]
+    ).update(status=AuthorizationStatus.DEACTIVATED)
+
+
+def orders_page(signed: Signed, cursor: str) -> tuple[list[str], str]:
+    """Return the URL ids of one page of orders, newest first, and the next cursor (7.1.2.1).
+
+    Invalid orders are left out, as the RFC suggests.
+
+    Args:
+        signed: the request.
+        cursor: URL id of the last order of the page before; empty for the first page.
+
+    Raises:
+        Malformed: the cursor is none of this account's orders.
+    """
+    mine = AcmeOrder.objects.filter(account_id=signed.the_account().id)
+    rows = mine.exclude(status=OrderStatus.INVALID)
+    if cursor:
+        last = mine.filter(url_id=cursor).values_list("pk", flat=True).first()
+        if last is None:
+            raise Malformed("The cursor names no order.")
+        rows = rows.filter(pk__lt=last)
+    page = list(rows.order_by("-pk").values_list("url_id", flat=True)[: ORDERS_PER_PAGE + 1])
+    more = len(page) > ORDERS_PER_PAGE
+    page = page[:ORDERS_PER_PAGE]
+    return page, page[-1] if more else ""
+
+
+def read_contacts(listed: object) -> tuple[str, ...]:
+    """Return the contact URLs of a payload; none is fine (A-12).
+
+    Raises:
+        Malformed: no list of texts.
+        Refusal: unsupportedContact or invalidContact.
+    """
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
+        raise Malformed("contact is a list of URLs.")
+    if len(listed) > MAX_CONTACTS:
+        raise Refusal(Type.INVALID_CONTACT, f"At most {MAX_CONTACTS} contacts.")
+    for item in listed:
+        scheme, _, address = item.partition(":")
+        if scheme.lower() != "mailto":
+            raise Refusal(Type.UNSUPPORTED_CONTACT, "Contacts are mailto: URLs.")
+        if len(item) > _MAX_CONTACT or not _ADDRESS.fullmatch(address):
+            raise Refusal(Type.INVALID_CONTACT, "A mailto: contact holds one plain address.")
+    return tuple(listed)
+
+
+def _by_thumbprint(signed: Signed, thumbprint: str) -> Account | None:
+    found = signed.rows(_WITH_KEY, thumbprint)
+    row = next((r for r in found if r.endpoint_id == signed.door.endpoint_id), None)
+    if row is None:
+        return None
+    if row.status != AccountStatus.VALID:
+        raise AuthenticationFailed(f"The account is {row.status}.")
+    return _as_account(row, None)
+
+
+def _as_account(row: AcmeAccount, bound: tuple[str, ...] | None) -> Account:
+    return Account(
+        id=row.pk,
+        endpoint_id=row.endpoint_id,
+        url_id=row.url_id,
+        status=row.status,
+        jwk=row.jwk,
+        key=jws.load_key(row.jwk),
+        thumbprint=row.thumbprint,
+        contacts=tuple(row.contacts),
+        bound=bound,
+    )
+
+
+def _require_terms(signed: Signed, payload: dict[str, Any]) -> None:
+    terms = signed.door.terms_of_service
+    if terms and payload.get("termsOfServiceAgreed") is not True:
+        raise Refusal(
+            Type.USER_ACTION_REQUIRED,
+            f"Agree to the terms of service at {terms}.",
+            headers={"Link": f'<{terms}>;rel="terms-of-service"'},
+        )
+
+
+def _locked(account: Account) -> AcmeAccount:
+    row = AcmeAccount.objects.select_for_update().get(pk=account.id)
+    if row.status != AccountStatus.VALID:
+        raise AuthenticationFailed(f"The account is {row.status}.")
+    return row
+
+
+def _record(event: Event, signed: Signed, row: AcmeAccount, **data: Any) -> None:
+    record(
+        event,
+        principal=signed.principal(),
+        subject=row,
+        application_id=signed.door.application_id,
+        **data,
+    )

@@ -1,0 +1,429 @@
+"""Who may use ACME at a pairing, and on which terms? Endpoints and their EAB keys.
+
+Each function asks for the right to edit enrollment in the pairing's application first, and
+writes its audit event in the transaction of the act.
+"""
+
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from apps import clock, sealing
+from apps.applications import access
+from apps.applications.models import Pairing
+from apps.applications.roles import Permission
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.enrollment.acme import identifiers, jws, states
+from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab, limits
+from apps.enrollment.acme.services.accounts import close_open_objects
+from apps.enrollment.acme.states import AccountStatus, ChallengeType
+from apps.enrollment.acme.validation import persistent_records as persist
+from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, Violation
+from apps.principals import Principal, Scope
+from apps.profiles.models import IssuerType
+
+_MAX_PORT = 65535
+_MAX_HOURS = 24 * 366
+_MAX_NAME = 100
+_SETTINGS = (
+    "enabled",
+    "require_eab",
+    "skip_validation",
+    "challenge_types",
+    "http_port",
+    "tls_port",
+    "resolvers",
+    "allowed_networks",
+    "check_caa",
+    "caa_identities",
+    "terms_of_service",
+    "website",
+    "order_lifetime_h",
+    "authz_lifetime_h",
+    "limits",
+)
+
+
+def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> AcmeEndpoint:
+    """Open the ACME door of a pairing.
+
+    Args:
+        principal: needs ``edit_enrollment`` in the application.
+        pairing: which application and profile.
+        settings: columns of ``AcmeEndpoint``; what is left out has its safe default.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        AlreadyExists: the pairing has an endpoint; see ``update_acme``.
+        InvalidInput: lists every setting that makes no sense, also the two together that would
+            let anybody in.
+    """
+    _require(principal, pairing)
+    endpoint = AcmeEndpoint(pairing=pairing)
+    _apply(endpoint, settings)
+    try:
+        with transaction.atomic():
+            endpoint.save(force_insert=True)
+            _record(Event.ACME_ENDPOINT_CREATED, principal, endpoint, **_settings_of(endpoint))
+    except IntegrityError as error:
+        raise AlreadyExists("ACME is set up for this application and profile already.") from error
+    return endpoint
+
+
+def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -> AcmeEndpoint:
+    """Change settings of an endpoint; ``enabled=False`` closes the door at once.
+
+    Raises:
+        NotFound, AccessDenied, InvalidInput: as ``enable_acme``.
+    """
+    _require(principal, endpoint.pairing)
+    with transaction.atomic():
+        locked = AcmeEndpoint.objects.select_for_update().get(pk=endpoint.pk)
+        before = _settings_of(locked)
+        _apply(locked, settings)
+        locked.save()
+        after = _settings_of(locked)
+        changed = {name: value for name, value in after.items() if value != before[name]}
+        _record(Event.ACME_ENDPOINT_UPDATED, principal, locked, changed=changed)
+    for name in _SETTINGS:
+        setattr(endpoint, name, getattr(locked, name))
+    return endpoint
+
+
+def disable_acme(principal: Principal, endpoint: AcmeEndpoint) -> AcmeEndpoint:
+    """Close the door; accounts and orders stay for when it is opened again."""
+    return update_acme(principal, endpoint, enabled=False)
+
+
+def eab_keys_of(principal: Principal, endpoint: AcmeEndpoint) -> QuerySet[EabKey]:
+    """Return the EAB keys of an endpoint, newest first, without their secrets.
+
+    Raises:
+        NotFound, AccessDenied: the right to see the enrollment settings is missing.
+    """
+    access.require(principal, Permission.VIEW_ENROLLMENT, endpoint.pairing.application)
+    return endpoint.eab_keys.defer("sealed_hmac_key")
+
+
+def create_eab_key(
+    principal: Principal,
+    endpoint: AcmeEndpoint,
+    *,
+    name: str = "",
+    reusable: bool = False,
+    expires_at: datetime | None = None,
+    restrict_to: Sequence[str] = (),
+    networks: Sequence[str] = (),
+) -> EabKey:
+    """Make a key with which a client may register; its secret is shown by ``reveal_eab_key``.
+
+    Args:
+        principal: needs ``edit_enrollment`` in the application.
+        endpoint: where it is good.
+        name: for people.
+        reusable: for any number of accounts rather than one.
+        expires_at: no account can be made with it from then on.
+        restrict_to: DNS patterns and networks that its accounts may have certificates for;
+            empty for any. Where the endpoint skips validation, only listed names need no
+            challenge.
+        networks: source addresses (CIDR) of its accounts; empty for any.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        InvalidInput: lists everything that is wrong.
+    """
+    _require(principal, endpoint.pairing)
+    wrong = _network_violations("networks", networks)
+    if len(name) > _MAX_NAME:
+        wrong.append(_violation("name", name, f"A name has at most {_MAX_NAME} characters."))
+    if expires_at is not None and expires_at <= clock.now():
+        wrong.append(_violation("expires_at", expires_at, "The expiry lies in the past."))
+    patterns: list[str] = []
+    try:
+        patterns = identifiers.canonical_patterns(restrict_to)
+    except InvalidInput as error:
+        wrong += error.violations
+    if wrong:
+        raise InvalidInput(wrong)
+    key = EabKey(
+        endpoint=endpoint,
+        name=name,
+        reusable=reusable,
+        expires_at=expires_at,
+        identifiers=patterns,
+        networks=list(networks),
+        created_by=principal.actor,
+    )
+    _seal_new_secret(key)
+    with transaction.atomic():
+        key.save(force_insert=True)
+        _record_key(Event.ACME_EAB_CREATED, principal, key, **_terms_of(key))
+    return key
+
+
+def reveal_eab_key(principal: Principal, key: EabKey) -> str:
+    """Return the secret (base64url) of a key, once.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        InvalidTransition: it has been shown before, or is revoked; ``rotate_eab_key`` makes a
+            new secret.
+    """
+    _require(principal, key.endpoint.pairing)
+    with transaction.atomic():
+        locked = _locked(key)
+        if locked.revealed_at is not None:
+            raise InvalidTransition("The key has been shown; rotate it for a new secret.")
+        secret = jws.encode(eab.hmac_key_of(locked))
+        locked.revealed_at = key.revealed_at = clock.now()
+        locked.save(update_fields=["revealed_at"])
+        _record_key(Event.ACME_EAB_REVEALED, principal, locked)
+    return secret
+
+
+def rotate_eab_key(principal: Principal, key: EabKey) -> str:
+    """Give a key another secret and return it; kid, terms and accounts stay.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        InvalidTransition: it is revoked.
+    """
+    _require(principal, key.endpoint.pairing)
+    with transaction.atomic():
+        locked = _locked(key)
+        secret = _seal_new_secret(locked)
+        locked.revealed_at = key.revealed_at = clock.now()
+        locked.save(update_fields=["sealed_hmac_key", "revealed_at"])
+        _record_key(Event.ACME_EAB_ROTATED, principal, locked)
+    return secret
+
+
+def revoke_eab_key(principal: Principal, key: EabKey, *, accounts: bool = False) -> EabKey:
+    """Let nobody register with a key any more, and forget its secret.
+
+    Args:
+        principal: needs ``edit_enrollment`` in the application.
+        key: which.
+        accounts: whether the accounts made with it end too.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        InvalidTransition: it is revoked already.
+    """
+    _require(principal, key.endpoint.pairing)
+    with transaction.atomic():
+        locked = _locked(key)
+        locked.revoked_at = key.revoked_at = clock.now()
+        locked.sealed_hmac_key = b""
+        locked.save(update_fields=["revoked_at", "sealed_hmac_key"])
+        ended = (
+            [_end_account(principal, row) for row in _valid_accounts(locked)] if accounts else []
+        )
+        _record_key(Event.ACME_EAB_REVOKED, principal, locked, accounts=ended)
+    return locked
+
+
+def revoke_account(principal: Principal, account: AcmeAccount) -> AcmeAccount:
+    """End an account for good; its certificates stay valid.
+
+    Raises:
+        NotFound, AccessDenied: the right is missing.
+        InvalidTransition: it has ended already.
+    """
+    _require(principal, account.endpoint.pairing)
+    with transaction.atomic():
+        locked = AcmeAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
+        _end_account(principal, locked)
+    return locked
+
+
+def _end_account(principal: Principal, row: AcmeAccount) -> str:
+    states.move(row, AccountStatus.REVOKED, states.ACCOUNT)
+    row.save(update_fields=["status"])
+    close_open_objects(row, "The account was revoked.")
+    record(
+        Event.ACME_ACCOUNT_REVOKED,
+        principal=principal,
+        subject=row,
+        application_id=row.endpoint.pairing.application_id,
+    )
+    return row.url_id
+
+
+def _valid_accounts(key: EabKey) -> list[AcmeAccount]:
+    return list(
+        key.accounts.select_for_update(of=("self",))
+        .select_related("endpoint__pairing")
+        .filter(status=AccountStatus.VALID)
+        .order_by("pk")
+    )
+
+
+def _require(principal: Principal, pairing: Pairing) -> None:
+    if principal.governs and principal.has_scope(Scope.MANAGE):
+        return
+    access.require(principal, Permission.EDIT_ENROLLMENT, pairing.application)
+
+
+def _locked(key: EabKey) -> EabKey:
+    locked = EabKey.objects.select_for_update(of=("self",)).get(pk=key.pk)
+    if locked.revoked_at is not None:
+        raise InvalidTransition("The key is revoked.")
+    return locked
+
+
+def _seal_new_secret(key: EabKey) -> str:
+    # A hyphen in front would make the secret an option on a client's command line.
+    while jws.encode(secret := secrets.token_bytes(eab.KEY_BYTES)).startswith("-"):
+        pass
+    context = sealing.field_context(key, "sealed_hmac_key")
+    key.sealed_hmac_key = sealing.seal(secret, context=context)
+    return jws.encode(secret)
+
+
+# --- settings ---------------------------------------------------------------------------------
+
+
+def _apply(endpoint: AcmeEndpoint, settings: Mapping[str, Any]) -> None:
+    """Put settings on the row, unsaved.
+
+    Raises:
+        InvalidInput: lists everything that is wrong, alone or together.
+    """
+    wrong = [
+        _violation(name, "", "There is no such setting.")
+        for name in settings
+        if name not in _SETTINGS
+    ]
+    for name in _SETTINGS:
+        if name in settings:
+            setattr(endpoint, name, settings[name])
+    wrong += _violations(endpoint)
+    try:
+        endpoint.limits = limits.parse(endpoint.limits)
+    except InvalidInput as error:
+        wrong += error.violations
+    if wrong:
+        raise InvalidInput(wrong)
+
+
+def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
+    wrong = []
+    if endpoint.skip_validation and not endpoint.require_eab:
+        text = "Skipping both validation and external account binding would let anybody in."
+        wrong.append(_violation("skip_validation", "", text))
+    if endpoint.pairing.profile.issuer_type == IssuerType.SELF_SIGNED:
+        wrong.append(_violation("profile", "", "A self-signed profile issues to no ACME client."))
+    known = list(ChallengeType)
+    types = endpoint.challenge_types
+    if not types or len(set(types)) != len(types) or not set(types) <= set(known):
+        text = f"One or more of {', '.join(known)}, each once."
+        wrong.append(_violation("challenge_types", types, text))
+    wrong += _issuer_violations(endpoint)
+    wrong += [
+        _violation(name, getattr(endpoint, name), "This is not a port.")
+        for name in ("http_port", "tls_port")
+        if not 0 < getattr(endpoint, name) <= _MAX_PORT
+    ]
+    for name, low in (("order_lifetime_h", 1), ("authz_lifetime_h", 0)):
+        if not low <= getattr(endpoint, name) <= _MAX_HOURS:
+            text = f"From {low} to {_MAX_HOURS} hours."
+            wrong.append(_violation(name, getattr(endpoint, name), text))
+    for name in ("terms_of_service", "website"):
+        url = getattr(endpoint, name)
+        if url and (not url.startswith(("https://", "http://")) or any(c in url for c in ' <>"')):
+            wrong.append(_violation(name, url, "This is not an http(s) URL."))
+    wrong += _network_violations("allowed_networks", endpoint.allowed_networks)
+    wrong += [
+        _violation(f"resolvers[{index}]", text, "This is not address or address:port.")
+        for index, text in enumerate(endpoint.resolvers)
+        if not _is_server(text)
+    ]
+    return wrong
+
+
+def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
+    """Persistent records name us: dns-persist-01 needs one to ten names that clients accept."""
+    if ChallengeType.DNS_PERSIST_01 not in endpoint.challenge_types:
+        return []
+    listed = endpoint.caa_identities
+    wrong = [
+        _violation(f"caa_identities[{index}]", name, "This is not a domain name.")
+        for index, name in enumerate(listed)
+        if not persist.normalized(name)
+    ]
+    if not 0 < len(listed) <= persist.MAX_ISSUERS:
+        text = f"dns-persist-01 needs 1 to {persist.MAX_ISSUERS} names by which records call us."
+        wrong.append(_violation("caa_identities", listed, text))
+    return wrong
+
+
+def _is_server(text: str) -> bool:
+    """Tell whether a text is an address, or an address and a port (``[::1]:53`` for IPv6)."""
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if colon and (bracketed or ":" not in host):
+        if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= _MAX_PORT):
+            return False
+        text = host[1:-1] if bracketed else host
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network_violations(name: str, networks: Sequence[str]) -> list[Violation]:
+    wrong = []
+    for index, text in enumerate(networks):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            wrong.append(_violation(f"{name}[{index}]", text, f"This is not a network: {error}."))
+    return wrong
+
+
+def _violation(field: str, value: object, reason: str) -> Violation:
+    code = f"acme.{field.partition('[')[0]}"
+    return Violation(code, field, str(value)[:200], reason)
+
+
+def _settings_of(endpoint: AcmeEndpoint) -> dict[str, Any]:
+    return {name: getattr(endpoint, name) for name in _SETTINGS}
+
+
+def _terms_of(key: EabKey) -> dict[str, Any]:
+    return {
+        "reusable": key.reusable,
+        "expires_at": key.expires_at.isoformat() if key.expires_at else "",
+        "identifiers": key.identifiers,
+        "networks": key.networks,
+    }
+
+
+def _record(event: Event, principal: Principal, endpoint: AcmeEndpoint, **data: Any) -> None:
+    record(
+        event,
+        principal=principal,
+        subject=endpoint,
+        application_id=endpoint.pairing.application_id,
+        **data,
+    )
+
+
+def _record_key(event: Event, principal: Principal, key: EabKey, **data: Any) -> None:
+    record(
+        event,
+        principal=principal,
+        subject=key,
+        application_id=key.endpoint.pairing.application_id,
+        kid=key.kid,
+        **data,
+    )

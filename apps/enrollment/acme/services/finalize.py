@@ -1,0 +1,241 @@
+"""How does a ready order become a certificate? RFC 8555 section 7.4 (A-18, A-19, A-35).
+
+The certificate request takes the order's own primary key. So the database admits one request
+for an order, whatever many clients, processes or crashes do, and a request that outlived its
+process is found again without anybody having written down where.
+"""
+
+from datetime import datetime
+
+from django.db import IntegrityError
+from django.db.models import Exists, OuterRef, Subquery
+
+from apps import clock
+from apps.certificates import issuance
+from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
+from apps.certificates.signing import Issued, is_renewed_or_renewing
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.endpoint_config import pairing_of
+from apps.enrollment.acme.identifiers import Identifier
+from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
+from apps.enrollment.acme.problems import Refusal, Type, document
+from apps.enrollment.acme.services import orders
+from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
+from apps.enrollment.acme.validation import recheck
+from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
+from apps.profiles.defaults import RequestedContent
+from apps.statements.lookups import TEXT, Lookup
+from pki.csr import ParsedCSR, parse_csr
+from pki.findings import UnusableCSR, UnusableName
+from pki.names import canonical_san
+from pki.template import TypeValue
+
+_NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
+_MAX_COMMON_NAME = 64
+
+# Of each authorization of an order; the last two are the same in every row.
+_STANDING = Lookup(
+    lambda url_id, thumbprint: (
+        AcmeOrderAuthorization.objects.filter(order__url_id=url_id)
+        .order_by()
+        .values_list(
+            "authorization__identifier_value",
+            "authorization__status",
+            "authorization__expires_at",
+            "authorization__created_at",
+            Exists(AcmeAccount.objects.filter(thumbprint=thumbprint)),
+            # Not Exists: an unlucky plan of that reads all requests there are.
+            Subquery(CertificateRequest.objects.filter(pk=OuterRef("order_id")).values("pk")),
+        )
+    ),
+    url_id=TEXT,
+    thumbprint=TEXT,
+)
+
+
+def finalize(signed: Signed, url_id: str) -> AcmeOrder:
+    """Submit an order's CSR to the pipeline.
+
+    Returns:
+        The order: ``valid`` with its certificate, or ``processing`` while somebody has to
+        approve or the signature is still to be made.
+
+    Raises:
+        NotFound: no such order, or another account's.
+        Refusal: the order is not ready, an authorization has run out, or CAA does not let us
+            issue any more.
+        BadCSR, PolicyViolation: the CSR is not for these names, or breaks the policy; the
+            order stays ready for a better one.
+        Malformed: the payload has no CSR.
+        UpstreamUnavailable: the key backend did not answer before anything was decided.
+    """
+    order = _ready(signed, url_id)
+    text = signed.payload().get("csr")
+    if not isinstance(text, str):
+        raise Malformed("The payload has the base64url member csr.")
+    parsed = _parsed(jws.decode(text))
+    identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
+    common_name = _require_names(parsed, identifiers)
+    _require_profile(signed, order)
+    oldest = _require_standing(order, parsed)
+    if signed.door.check_caa and recheck.is_due(oldest) and recheck.require(order):
+        # The look-ups took their time; much can have happened meanwhile.
+        order = _ready(signed, url_id)
+        _require_standing(order, parsed)
+    enrollment = Enrollment(
+        principal=signed.principal(),
+        pairing=pairing_of(signed.door),
+        method=EnrollmentMethod.ACME,
+        csr=parsed,
+        requested=RequestedContent(
+            subject=(("common_name", common_name),) if common_name else None,
+            subject_alt_names=tuple(identifier.san for identifier in identifiers),
+            not_before=order.not_before,
+            not_after=order.not_after,
+            csr_key_only=True,
+        ),
+        replaces=_predecessor(order),
+        request_id=order.pk,
+        also=lambda certificate: orders.complete(order, certificate),
+    )
+    return _submit(order, enrollment)
+
+
+def _ready(signed: Signed, url_id: str) -> AcmeOrder:
+    order = orders.own(signed, url_id)
+    if order.status != OrderStatus.READY or order.expires_at <= clock.now():
+        raise _not_ready(orders.follow(order))
+    return order
+
+
+def _not_ready(order: AcmeOrder) -> Refusal:
+    return Refusal(Type.ORDER_NOT_READY, f"The order is {order.status}, not ready.")
+
+
+def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
+    try:
+        outcome = issuance.submit(enrollment)
+    except InvalidTransition as error:
+        raise orders.unavailable(error) from error
+    except (IntegrityError, AlreadyExists) as error:
+        # Somebody else finalizes the same order, or renewed the same certificate, right now.
+        if orders.follow(order).status == OrderStatus.READY:
+            raise
+        raise _not_ready(order) from error
+    except UpstreamUnavailable:
+        # Reserved but not signed: the reconciler will, and the order follows.
+        if orders.follow(order).status == OrderStatus.READY:
+            raise
+        return order
+    if isinstance(outcome, Pending):
+        return orders.advance(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+    assert isinstance(outcome, Issued)
+    if outcome.stored_here:
+        return order
+    return orders.advance(
+        order,
+        OrderStatus.PROCESSING,
+        OrderStatus.VALID,
+        certificate_request_id=order.pk,
+        certificate_id=outcome.certificate.pk,
+    )
+
+
+def _parsed(csr_der: bytes) -> ParsedCSR:
+    if csr_der[:1] != b"\x30":
+        raise BadCSR("The CSR is base64url of DER, without PEM armour.")
+    try:
+        return parse_csr(csr_der)
+    except UnusableCSR as error:
+        raise BadCSR(violations=error.violations) from error
+
+
+def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> str:
+    """Refuse a CSR whose names, wherever they stand, are not exactly the order's (A-18).
+
+    Returns:
+        The common name to certify, in canonical form; empty when the CSR has none.
+
+    Raises:
+        BadCSR: other or fewer names, names of other types, other subject attributes, a
+            request for a CA certificate, or anything no profile could allow.
+    """
+    if parsed.violations:
+        raise BadCSR(violations=parsed.violations)
+    if parsed.is_ca:
+        raise BadCSR("The CSR asks for a CA certificate.")
+    names: set[TypeValue] = set(parsed.subject_alt_names)
+    foreign = sorted({kind for kind, _ in names} - set(_NAME_TYPES))
+    if foreign:
+        raise BadCSR(f"The CSR has names of types that no order covers: {', '.join(foreign)}.")
+    common_name = ""
+    for attribute, value in parsed.subject:
+        if attribute != "common_name":
+            raise BadCSR(f"The CSR's subject has {attribute}; only a common name is taken here.")
+        kind, common_name = _host(value)
+        names.add((kind, common_name))
+    wanted = {identifier.san for identifier in identifiers}
+    if names != wanted:
+        raise BadCSR(_difference(names, wanted))
+    return common_name if len(common_name) <= _MAX_COMMON_NAME else ""
+
+
+def _host(common_name: str) -> TypeValue:
+    """Return a common name as the alternative name that it would be."""
+    for kind in ("ip_address", "dns_name"):
+        try:
+            return kind, canonical_san(kind, common_name)
+        except UnusableName:
+            continue
+    raise BadCSR("The CSR's common name is neither a host name nor an address.")
+
+
+def _difference(names: set[TypeValue], wanted: set[TypeValue]) -> str:
+    extra = ", ".join(sorted(value for _, value in names - wanted))
+    missing = ", ".join(sorted(value for _, value in wanted - names))
+    found = [f"it adds {extra}"] if extra else []
+    found += [f"it lacks {missing}"] if missing else []
+    return f"The names of the CSR are not those of the order: {' and '.join(found)}."[:1000]
+
+
+def _require_profile(signed: Signed, order: AcmeOrder) -> None:
+    if order.profile and order.profile != signed.door.profile_name:
+        raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
+
+
+def _require_standing(order: AcmeOrder, parsed: ParsedCSR) -> datetime:
+    """Refuse an order with a request already, a lost authorization, or an account's own key.
+
+    An order of which an authorization was lost or ran out meanwhile ends here.
+
+    Returns:
+        When the oldest authorization was made: no proof is older.
+    """
+    now = clock.now()
+    rows = _STANDING.all(order.url_id, jws.thumbprint_of(parsed.public_key))
+    *_, of_an_account, requested = rows[0]
+    if requested is not None:  # by somebody who did not come back to say so
+        raise _not_ready(orders.follow(order))
+    if of_an_account:  # RFC 8555 section 11.1
+        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
+    lost = [
+        name
+        for name, status, expires_at, *_ in rows
+        if status != AuthorizationStatus.VALID or expires_at <= now
+    ]
+    if lost:
+        detail = f"The authorization for {lost[0]} is no longer valid."
+        orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
+        raise Refusal(Type.UNAUTHORIZED, detail)
+    return min(created_at for *_, created_at, _, _ in rows)
+
+
+def _predecessor(order: AcmeOrder) -> Certificate | None:
+    """Return the certificate that this order renews, unless another door was faster."""
+    if order.replaces_certificate_id is None or is_renewed_or_renewing(
+        order.replaces_certificate_id
+    ):
+        return None
+    return order.replaces_certificate

@@ -1,0 +1,87 @@
+"""How does an account change its key? RFC 8555 section 7.3.5 (A-15)."""
+
+from dataclasses import replace
+
+from django.db import IntegrityError, transaction
+
+from apps.audit.events import Event
+from apps.audit.record import record
+from apps.enrollment.acme import jws
+from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.models import AcmeAccount
+from apps.enrollment.acme.problems import Refusal, Type
+from apps.errors import Malformed
+
+
+def change(signed: Signed) -> Account:
+    """Replace the account's key by the one that signed the inner JWS; open objects survive.
+
+    Raises:
+        Malformed: the inner JWS or its payload is not what the RFC asks for.
+        BadPublicKey, BadAlgorithm, BadMessageSignature: the new key cannot be used, or did not
+            sign.
+        Refusal: the new key has an account already (409 with its Location).
+    """
+    account = signed.the_account()
+    inner = jws.parse_members(signed.payload())
+    jwk = inner.header.get("jwk")
+    key = jws.load_key(jwk)
+    jws.verify(inner, key)
+    if "kid" in inner.header or "nonce" in inner.header:
+        raise Malformed("The inner header has neither kid nor nonce.")
+    if inner.text("url") != signed.url:
+        raise Malformed("The inner url is not that of the outer JWS.")
+    _require_account(signed, account, inner)
+    assert isinstance(jwk, dict)
+    return _store(signed, account, jwk)
+
+
+def _require_account(signed: Signed, account: Account, inner: jws.Jws) -> None:
+    """Check that the holder of the new key means this account and its present key."""
+    asked = inner.json()
+    if asked.get("account") != signed.jws.header["kid"]:
+        raise Malformed("account is not the account that signed the outer JWS.")
+    old_key = asked.get("oldKey")
+    if not isinstance(old_key, dict):
+        raise Malformed("oldKey is the JWK of the account's present key.")
+    jws.load_key(old_key)
+    if jws.thumbprint(old_key) != account.thumbprint:
+        raise Malformed("oldKey is not the account's present key.")
+
+
+def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
+    thumbprint = jws.thumbprint(jwk)
+    accounts = AcmeAccount.objects.filter(endpoint_id=signed.door.endpoint_id)
+    try:
+        with transaction.atomic():
+            row = accounts.select_for_update().get(pk=account.id)
+            if row.thumbprint != account.thumbprint:
+                raise Malformed("The account's key has been changed meanwhile.")
+            if thumbprint == row.thumbprint:
+                raise _taken(signed, account.url_id)
+            # Persistent DNS records made with a former key stay good (dns-persist 4.2).
+            former = [item for item in row.former_thumbprints if item != row.thumbprint]
+            row.former_thumbprints = [row.thumbprint, *former]
+            row.jwk, row.thumbprint = jws.canonical(jwk), thumbprint
+            row.save(update_fields=["jwk", "thumbprint", "former_thumbprints"])
+            record(
+                Event.ACME_ACCOUNT_KEY_CHANGED,
+                principal=signed.principal(),
+                subject=row,
+                application_id=signed.door.application_id,
+                before=account.thumbprint,
+                after=thumbprint,
+            )
+    except IntegrityError as error:
+        owner = accounts.filter(thumbprint=thumbprint).values_list("url_id", flat=True).first()
+        raise _taken(signed, owner or "") from error
+    return replace(account, jwk=row.jwk, key=jws.load_key(row.jwk), thumbprint=thumbprint)
+
+
+def _taken(signed: Signed, url_id: str) -> Refusal:
+    return Refusal(
+        Type.MALFORMED,
+        "The new key has an account already.",
+        status=409,
+        headers={"Location": signed.door.url("acct", url_id)},
+    )

@@ -1,1 +1,0 @@
-"""How are the enrollment doors of a pairing opened, configured and closed?"""
