@@ -15,6 +15,7 @@ from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
+from apps.registry import Snippet
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import GovernedAdmin
 from apps.site.pages import Fact, ObjectAction, Section, facts
@@ -22,7 +23,7 @@ from apps.site.pages import Fact, ObjectAction, Section, facts
 _Data = dict[str, Any]
 
 
-def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[snippets.Snippet, ...]:
+def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[Snippet, ...]:
     """Return what to paste into clients of an endpoint, filled in as far as ``known``."""
     return snippets.snippets(
         snippets.Setting(
