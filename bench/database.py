@@ -1,4 +1,4 @@
-"""Where do a run's servers keep their data? A throw-away PostgreSQL with fsync, or SQLite files.
+"""Databases of a benchmark run: a temporary PostgreSQL with fsync, or SQLite files.
 
 A measured PostgreSQL is as durable as Debian's default: fsync, synchronous commit and full
 page writes are on, nothing is tuned.

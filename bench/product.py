@@ -1,4 +1,4 @@
-"""How does Sealwright itself take part? This checkout, set up afresh, served as in production.
+"""Sealwright as a participant: this checkout, newly installed and served as in production.
 
 ``manage.py migrate`` and ``quickstart`` on a data directory of its own, then the TLS listener
 by the very command line that ``manage.py serve`` runs: gunicorn, two workers of four threads.

@@ -1,4 +1,4 @@
-"""How much does Sealwright cost, beside what it could cost and what others cost?
+"""Benchmark of Sealwright's cost against lower bounds and other servers.
 
 Everything is measured in one call: contenders take turns, round by round, and only samples of
 the same round are divided by each other (PERFORMANCE rules; see ``bench/README.md``).

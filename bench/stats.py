@@ -1,4 +1,4 @@
-"""What do samples of one run say? Medians with their spread, and ratios pair by pair."""
+"""Samples of a run: medians with their spread, and ratios within each round."""
 
 import statistics
 from collections.abc import Sequence

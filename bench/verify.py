@@ -1,4 +1,4 @@
-"""Did everybody do the same work, all of it? Checked inside each run, for each sample.
+"""Checks that every participant did all of the same work, for each sample.
 
 A contender that answers quickly without issuing, or issues without keeping, is not fast. What
 fails here ends the run with an error instead of a number.

@@ -1,4 +1,4 @@
-"""How is the audit log read? Page by page, by event, actor, application, object and date."""
+"""Admin pages of the audit log, filtered by event, actor, application, object and date."""
 
 from typing import Any
 from uuid import UUID

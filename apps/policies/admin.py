@@ -1,4 +1,4 @@
-"""How do administrators write policies? As a rule document, started from a preset."""
+"""Admin pages of policies, edited as a rule document that can start from a preset."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Is this JSON what we asked for? A reader that notes every fault instead of stopping at the first.
+"""Reader for JSON documents that collects all faults instead of stopping at the first.
 
 Rule documents and profile defaults are typed by people; both are read with this.
 """

@@ -1,4 +1,4 @@
-"""What does a rule document say? Strict reading into compiled, immutable rules.
+"""Parser of rule documents into compiled, immutable rules.
 
 A section that is absent restricts nothing, an empty one allows nothing, one with rules is a
 whitelist. Unknown keys are errors anywhere: a misspelt restriction must not vanish.

@@ -1,4 +1,4 @@
-"""What fills the gaps of a request? A profile's defaults: read, and held against its policy.
+"""Parser of a profile's defaults, and their check against the profile's policy.
 
 The form is described in docs/profiles.md; ``shape`` merges defaults with CSR and requested.
 """

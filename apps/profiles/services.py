@@ -1,4 +1,4 @@
-"""How are profiles written? Product administrators only, defaults checked against the policy."""
+"""Services that create, change and delete profiles; defaults are checked against the policy."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Which content results from a CSR, requested content and defaults? The third step of the pipeline.
+"""Merge of CSR, requested content and defaults into the content to be signed.
 
 The requester's word comes first, then the CSR's, then the profile's defaults. Nothing here
 raises: what cannot be done is reported, and the content stays complete so that policy can

@@ -1,4 +1,4 @@
-"""How does an admin page change anything? By asking a service, never by saving a row.
+"""ModelAdmin base classes that change objects only through services.
 
 Django's own add, change and delete views write rows inside a transaction of their own. Here
 that would pass by authorisation and audit, and would sign inside a transaction; so these

@@ -1,4 +1,4 @@
-"""What stands on an object's page? Sections to read and acts to choose."""
+"""Building blocks of an object's admin page: sections, actions, downloads, forms."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""How do four ACME clients get certificates? A process of its own, steered over its pipes.
+"""Load generator with four ACME clients, a process controlled over its pipes.
 
 ``python -m bench.drivers.acme_flow OPTIONS_JSON`` speaks as ``bench.drivers.issue`` does. One
 operation is a whole life: newAccount with a fresh P-256 key, newOrder for one name,

@@ -1,4 +1,4 @@
-"""How is a server asked? One kept connection, one request at a time, standard library only."""
+"""HTTP client of the load generators: one kept connection, standard library only."""
 
 import http.client
 import ssl

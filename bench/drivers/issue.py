@@ -1,4 +1,4 @@
-"""How do four clients ask for certificates? A process of its own, steered over its pipes.
+"""Load generator with four clients of an issuing API, a process controlled over its pipes.
 
 ``python -m bench.drivers.issue DIALECT OPTIONS_JSON`` reads lines: ``{"ops": 400}`` makes the
 requests and prints ``ready``; the line ``go`` sends them and prints one JSON line with times

@@ -1,4 +1,4 @@
-"""What does issuing cost at the least, in this Python? The yardstick that we are held against.
+"""Lower bound of the cost of issuing in this Python, as a process that only does that.
 
 ``python -m bench.limits.issue MODE OPTIONS_JSON``, steered over pipes as the drivers are:
 parse the CSR, check its proof of possession, build and sign a P-256 certificate with the

@@ -1,4 +1,4 @@
-"""How do other ACME servers take part? Pebble, acme2certifier and django-ca, validation off.
+"""Benchmark peers that are ACME servers: Pebble, acme2certifier, django-ca; without validation.
 
 Run, never read into our code. The two Python servers sign with a P-256 key and speak plain
 HTTP; pebble signs with RSA-2048, speaks TLS and keeps nothing. One process each, as their own

@@ -1,4 +1,4 @@
-"""How are machine identities and their tokens governed? A token's text is shown exactly once."""
+"""Admin pages of machine identities and API tokens; a token's text is shown once."""
 
 from typing import Any, ClassVar
 from uuid import UUID

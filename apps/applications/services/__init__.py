@@ -1,4 +1,4 @@
-"""What can be done with applications, their members, profiles, machine identities and tokens?
+"""Services of applications, members, attached profiles, machine identities and tokens.
 
 Each function checks the principal's right first, and writes its audit event in the same
 transaction as the act.
