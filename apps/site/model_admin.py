@@ -24,12 +24,12 @@ from apps.errors import InUse, NotFound, SealwrightError
 from apps.principals import Principal
 from apps.site.display import admin_url
 from apps.site.forms import ServiceForm
-from apps.site.gate import ProductGate
 from apps.site.pages import Download, ObjectAction, ObjectForm, Section
+from apps.site.permissions import ProductRoleAdmin
 from apps.site.principal import principal_of_user
 
 
-class GovernedAdmin(ProductGate):
+class GovernedAdmin(ProductRoleAdmin):
     """Base of every admin class: product administrators only, changes only through services.
 
     A subclass names ``add_form`` with ``create``, ``edit_form`` with ``update``, and sets
@@ -288,7 +288,7 @@ class GovernedAdmin(ProductGate):
         return super().changelist_view(request, context | (extra_context or {}))
 
 
-class WindowAdmin(GovernedAdmin):
+class ReadOnlyAdmin(GovernedAdmin):
     """Issued and recorded objects: everything to see, nothing to type."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -9,6 +9,11 @@ from apps.applications.services.applications import (
     delete_application,
     update_application,
 )
+from apps.applications.services.attached_profiles import (
+    attach_profile,
+    detach_profile,
+    update_pairing,
+)
 from apps.applications.services.machines import (
     create_machine_identity,
     delete_machine_identity,
@@ -24,7 +29,6 @@ from apps.applications.services.members import (
     rebuild_rights,
     remove_member,
 )
-from apps.applications.services.pairings import attach_profile, detach_profile, update_pairing
 from apps.applications.services.tokens import create_token, revoke_token
 
 __all__ = [
