@@ -1,9 +1,9 @@
-"""Who is acting, and may they govern the product as a whole?
+"""The ``Principal`` value: who has authenticated, with product role and token scopes.
 
-A ``Principal`` is who authenticated: a person, a machine identity, a protocol account or
-the system itself. Services take it as their first argument and ask it (product rights) or
-``applications.access`` (rights inside one application). Effective right = token scope AND
-current role, so a token never widens what its owner may do.
+A principal is a person, a machine identity, a protocol account or the system itself. Services
+take it as their first argument and ask it (rights over the product) or ``applications.access``
+(rights inside one application). The effective right is token scope AND current role, so a token
+never widens what its owner may do.
 """
 
 from dataclasses import dataclass, field
@@ -30,24 +30,6 @@ class Scope(StrEnum):
     MANAGE = "manage"
 
 
-class Unconfirmed(Exception):
-    """What a principal was assumed to be allowed has yet to be seen to; nothing was written."""
-
-
-@dataclass(slots=True)
-class Assumption:
-    """That governance still is as it was in an epoch, on which a request acts for the moment.
-
-    Attributes:
-        epoch: the state of governance that is assumed.
-        is_open: nobody has seen yet whether it holds. Until then nothing may be written, but by
-            a statement that sees to it (``applications.epoch.holds``), and nothing answered.
-    """
-
-    epoch: str
-    is_open: bool = True
-
-
 @dataclass(frozen=True, slots=True)
 class Principal:
     """Who authenticated.
@@ -63,9 +45,8 @@ class Principal:
         pairing_id: the only pairing it may request under; protocol accounts have one.
         ip: address the request came from, for the audit log.
         trace_id: identifier of the HTTP request, for the audit log.
-        epoch: state of governance when the principal was authenticated; rights that were read
-            in the same one are not read again. Empty when nobody looked.
-        assumption: for principals that are taken from what the process remembers.
+        governance_version: read when the principal was authenticated; rights cached under it are
+            not read again. Empty when nobody read it.
     """
 
     kind: str
@@ -78,8 +59,7 @@ class Principal:
     pairing_id: UUID | None = None
     ip: str = ""
     trace_id: str = ""
-    epoch: str = field(default="", compare=False)
-    assumption: Assumption | None = field(default=None, compare=False)
+    governance_version: str = field(default="", compare=False)
 
     @property
     def actor(self) -> str:
@@ -87,9 +67,9 @@ class Principal:
         return f"{self.kind}:{self.id}"
 
     @property
-    def is_unconfirmed(self) -> bool:
-        """Tell whether somebody has yet to see that this principal is what it is taken for."""
-        return self.assumption is not None and self.assumption.is_open
+    def epoch(self) -> str:
+        """Return ``governance_version``; the earlier name."""
+        return self.governance_version
 
     @property
     def is_system(self) -> bool:

@@ -1,18 +1,17 @@
-"""What may this principal do in this application? The one function that every door asks.
+"""Authorisation inside applications: what a principal may do in one of them.
 
-Effective right = role AND credential: a token's scopes and its application narrow what the
-owner's current role allows, and never widen it. Rights are read from django-guardian's rows
-with one joined query, and kept only while nothing changes (``epoch``): a change of role takes
-effect at once, in every process.
+Every service, API and protocol calls ``require`` here. The effective right is role AND
+credential: a token's scopes and its application narrow what the owner's current role allows, and
+never widen it. Rights are read from django-guardian's rows with one joined query and cached under
+the governance version (``governance_version``): a change of role counts at once, in every process.
 """
 
-from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from apps.applications.epoch import Kept
+from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import (
     Application,
     ApplicationGroupObjectPermission,
@@ -23,6 +22,7 @@ from apps.audit.events import Event
 from apps.audit.record import record_sampled
 from apps.errors import AccessDenied, NotFound
 from apps.principals import Principal, Scope
+from apps.registry import is_protocol_account
 from apps.statements.lookups import KEY, NUMBER, Lookup
 
 SCOPE_OF: dict[Permission, Scope] = {
@@ -44,7 +44,6 @@ SCOPE_OF: dict[Permission, Scope] = {
 }
 # Accounts of enrollment protocols: no user stands behind them, and what they may do ends with
 # the pair of application and profile at which they registered.
-PROTOCOLS = frozenset({"acme"})
 _PROTOCOL_RIGHTS = frozenset({Permission.REQUEST_CERTIFICATES, Permission.REVOKE_CERTIFICATES})
 _ALL = frozenset(Permission)
 _BY_NAME = {right.value: right for right in Permission}
@@ -101,7 +100,7 @@ def require(
     """
     application_id = application.id if application is not None else None
     allowed = _allowed_by_role(principal, application_id)
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         if not allowed or pairing_id not in {None, principal.pairing_id}:
             raise NotFound
     elif Permission.VIEW not in allowed:
@@ -186,28 +185,29 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
     """Return the rights of the role alone, before the token's scopes."""
     if principal.is_system:
         return _ALL
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         return _rights_of_protocol_account(principal, application_id)
     fallback = GOVERNANCE_FALLBACK if principal.governs else _NONE
     if application_id is None or principal.application_id not in {None, application_id}:
         return fallback
     if principal.user_id is None:
         return fallback
-    return fallback | _held(principal.user_id, application_id, principal.epoch)
+    return fallback | _rights_of_user(
+        principal.user_id, application_id, principal.governance_version
+    )
 
 
-_kept: Kept[tuple[int, UUID], frozenset[Permission]] = Kept(4096)
+_rights: GovernanceCache[tuple[int, UUID], frozenset[Permission]] = GovernanceCache(4096)
 
 
-def _held(user_id: int, application_id: UUID, epoch: str) -> frozenset[Permission]:
+def _rights_of_user(user_id: int, application_id: UUID, version: str) -> frozenset[Permission]:
     key = user_id, application_id
-    rights = _kept.get(key, epoch)
-    return rights if rights is not None else _kept.read(key, _known, (_RIGHTS, key))
+    return _rights.fetch(key, version, lambda _version: _read_rights(key))
 
 
-def _known(_epoch: str, rows: Iterable[tuple[str]]) -> frozenset[Permission]:
-    """Return the rights of these names; one that another version has brought allows nothing."""
-    return frozenset(_BY_NAME[name] for (name,) in rows if name in _BY_NAME)
+def _read_rights(key: tuple[int, UUID]) -> frozenset[Permission]:
+    """Return the rights in the database; a name that only another version knows allows nothing."""
+    return frozenset(_BY_NAME[name] for (name,) in _RIGHTS.all(*key) if name in _BY_NAME)
 
 
 def _rights_of_protocol_account(
@@ -234,7 +234,7 @@ def _require_scope(principal: Principal, permission: Permission) -> None:
 
 
 def _governs(principal: Principal, permission: Permission) -> bool:
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         return False
     return principal.is_system or (principal.governs and permission in GOVERNANCE_FALLBACK)
 

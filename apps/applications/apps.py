@@ -13,15 +13,15 @@ class ApplicationsConfig(AppConfig):
     verbose_name = "Applications"
 
     def ready(self) -> None:
-        """Announce who calls, and keep the triggers of governed tables in place."""
+        """Register with the lower layers, and install triggers after each migrate."""
         from apps.applications import wiring
 
         wiring.register()
-        post_migrate.connect(_changes_are_noted, sender=self)
+        post_migrate.connect(_install_triggers, sender=self)
 
 
-def _changes_are_noted(*, using: str, **_: Any) -> None:
-    """Put triggers on governed tables; Django runs this once all apps are migrated."""
-    from apps.applications import epoch
+def _install_triggers(*, using: str, **_: Any) -> None:
+    """Create triggers on governed tables, after all apps are migrated."""
+    from apps.applications import governance_version
 
-    epoch.install(using)
+    governance_version.install_triggers(using)

@@ -1,6 +1,5 @@
 """Which workloads exist, who works on them, and which profiles may they use?"""
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -89,13 +88,12 @@ class Pairing(models.Model):
     """A profile attached to an application: the pair that every enrollment door belongs to.
 
     Attributes:
-        issuer_stamp: what ``authorities.signing.STAMP`` says of the profile's authority right
-            now; only with pairs from ``applications.pairings``, ``None`` otherwise.
-        ground: what ``certificates.decision`` has made of profile and policy; kept with such pairs.
+        issuer_version: values of ``authorities.signing.ISSUER_VERSION`` for the profile's
+            authority, read with the pairing; ``None`` unless it comes from
+            ``applications.pairings``.
     """
 
-    issuer_stamp: tuple[Any, ...] | None = None
-    ground: Any = None
+    issuer_version: tuple[Any, ...] | None = None
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")
@@ -144,12 +142,11 @@ class ApiToken(AbstractAuthToken):
     """An expiring bearer token; only its digest is kept (django-rest-knox).
 
     Attributes:
-        epoch: of governance when the token was presented; empty otherwise.
-        claims: what a principal that comes with it has from token and owner; made when presented.
+        governance_version: under which the row was read, for tokens that were presented; else
+            empty.
     """
 
-    epoch = ""
-    claims: Mapping[str, Any] | None = None
+    governance_version = ""
 
     public_id = models.UUIDField(default=ids.uuid7, unique=True, editable=False)
     name = models.CharField(max_length=100)
@@ -183,7 +180,7 @@ class ApiToken(AbstractAuthToken):
 
 
 class GovernanceChange(models.Model):
-    """That something has changed by which requests are judged; triggers write it, see ``epoch``."""
+    """One change of governance; written by triggers, see ``governance_version``."""
 
     id = models.BigAutoField(primary_key=True)
     token = models.BigIntegerField(editable=False, help_text="44 random bits")

@@ -1,54 +1,55 @@
-"""At which pair of application and profile does a request come in? Asked by every enrollment.
+"""Look-up of the pairing of application and profile that an enrollment names.
 
-A process keeps the pairs it has met, with profile, policy and authority, for as long as nothing
-has changed in governance (see ``epoch``).
+A process caches pairings, with profile, policy and authority, under the governance version.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Field, Q
 
-from apps.applications.epoch import Kept
+from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import Pairing
 from apps.authorities.models import AuthorityCertificate
-from apps.authorities.signing import STAMP as ISSUER_STAMP
+from apps.authorities.signing import ISSUER_VERSION
 from apps.errors import NotFound
 from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
-_kept: Kept[tuple[str | UUID, str | UUID], Pairing] = Kept(1024)
+_pairings: GovernanceCache[tuple[str | UUID, str | UUID], Pairing] = GovernanceCache(1024)
+
+
+def pairing_for(application: str | UUID, profile: str | UUID, *, version: str = "") -> Pairing:
+    """Return the pairing of an application and a profile, each by identifier or name.
+
+    With application, profile, policy and authority; read-only, because requests share it. It is
+    not checked who asks: the issuance pipeline does, before it acts on the pairing.
+
+    Args:
+        application: identifier or name.
+        profile: identifier or name.
+        version: the governance version as the request has read it; without one, the pairing is
+            read from the database.
+
+    Raises:
+        NotFound: no such pairing.
+    """
+    return _pairings.fetch(
+        (application, profile), version, lambda _version: _read(application, profile)
+    )
 
 
 def named(application: str | UUID, profile: str | UUID, *, epoch: str = "") -> Pairing:
-    """Return the pair of an application and a profile, each by identifier or name.
-
-    With application, profile, policy and authority; read-only. Says nothing about who asks: the
-    pipeline does, before it acts on the pair.
-
-    Args:
-        application: which.
-        profile: which.
-        epoch: as the caller has just read it; without one, nothing that was kept is believed.
-
-    Raises:
-        NotFound: no such pair.
-    """
-    key = application, profile
-    known = _kept.get(key, epoch)
-    if known is not None:
-        return known
-    by_application, by_profile = _reference(application), _reference(profile)
-    values = by_application, by_profile
-    pairs, issuers = _LOOKUPS[type(by_application), type(by_profile)]
-    return _kept.read(key, _pairing, (pairs, values), (issuers, values))
+    """Do as ``pairing_for``; the earlier name."""
+    return pairing_for(application, profile, version=epoch)
 
 
-def _pairing(_epoch: str, found: Sequence[Pairing], stamps: Sequence[tuple[Any, ...]]) -> Pairing:
-    if not found:
+def _read(application: str | UUID, profile: str | UUID) -> Pairing:
+    values = _reference(application), _reference(profile)
+    pairings, issuers = _LOOKUPS[type(values[0]), type(values[1])]
+    pairing = pairings.first(*values)
+    if pairing is None:
         raise NotFound
-    (pairing,) = found
-    pairing.issuer_stamp = stamps[0] if stamps else (None,) * len(ISSUER_STAMP)
+    pairing.issuer_version = issuers.first(*values) or (None,) * len(ISSUER_VERSION)
     return pairing
 
 
@@ -60,7 +61,7 @@ def _lookups(application: type, profile: type) -> tuple[RowLookup[Pairing], Look
         by[profile],
     )
 
-    def pair(path: str, application: Any, profile: Any) -> Q:
+    def both(path: str, application: Any, profile: Any) -> Q:
         return Q(
             **{
                 f"{path}application__{application_column}": application,
@@ -72,7 +73,7 @@ def _lookups(application: type, profile: type) -> tuple[RowLookup[Pairing], Look
     pairs = RowLookup(
         Pairing,
         lambda application, profile: Pairing.objects.filter(
-            pair("", application, profile)
+            both("", application, profile)
         ).order_by(),
         related=(
             "application",
@@ -86,10 +87,10 @@ def _lookups(application: type, profile: type) -> tuple[RowLookup[Pairing], Look
     issuers = Lookup(
         lambda application, profile: (
             AuthorityCertificate.objects.filter(
-                pair("authority__profiles__pairings__", application, profile), is_current=True
+                both("authority__profiles__pairings__", application, profile), is_current=True
             )
             .order_by()
-            .values_list(*ISSUER_STAMP)
+            .values_list(*ISSUER_VERSION)
         ),
         **slots,
     )

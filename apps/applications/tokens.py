@@ -1,33 +1,32 @@
-"""Who sent this request? Bearer tokens (RFC 6750), kept only as digests by django-rest-knox."""
+"""Authentication by bearer tokens (RFC 6750), which django-rest-knox stores as digests only."""
 
 import ipaddress
 import logging
 import re
-from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db.models import Q
 from django.http import HttpRequest
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
 from rest_framework import HTTP_HEADER_ENCODING
-from rest_framework.exceptions import APIException
 from rest_framework.exceptions import AuthenticationFailed as InvalidCredentials
 from rest_framework.request import Request
 
 from apps import clock
 from apps.accounts.models import AccountKind, User
-from apps.applications.epoch import Kept
+from apps.applications import governance_version
+from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import ApiToken
-from apps.errors import AuthenticationFailed, RateLimited, SealwrightError
-from apps.principals import Assumption, Principal, ProductRole, Scope, Unconfirmed
+from apps.errors import AuthenticationFailed, RateLimited
+from apps.principals import Principal, ProductRole, Scope
 from apps.statements.lookups import TEXT, RowLookup
 from apps.web import throttle, trace
 
 _SCHEME = b"bearer"
-# Junk is refused before it reaches the database: the prefix and knox's 64 hex digits.
+# Prefix and knox's 64 hex digits; anything else is refused before the database is asked.
 _FORM = re.compile(rb"swt_[0-9a-f]{64}")
 _USED_RESOLUTION = timedelta(minutes=1)
 _INVALID = "The token is invalid."
@@ -40,11 +39,8 @@ _BY_DIGEST = RowLookup(
     related=("user",),
     digest=TEXT,
 )
-# Where a request keeps what it assumes.
-_ASSUMPTION = "assumption"
-_Answer = TypeVar("_Answer")
-# Tokens that were presented, by digest. Shared by all requests: read-only.
-_kept: Kept[str, ApiToken] = Kept(4096)
+# Tokens that were presented, by digest. All requests of the process share the instances.
+_tokens: GovernanceCache[str, ApiToken] = GovernanceCache(4096)
 
 
 class _Unknown(Exception):
@@ -52,10 +48,11 @@ class _Unknown(Exception):
 
 
 class BearerAuthentication(TokenAuthentication):
-    """Sets ``request.user`` and ``request.auth`` (an ``ApiToken``) from one indexed look-up.
+    """Sets ``request.user`` and ``request.auth`` (an ``ApiToken``).
 
-    Unlike knox's own class it never deletes expired tokens (they are evidence), never extends
-    one, and finds the row by the digest, so that no comparison leaks how much was right.
+    The row is found by its digest, so that no comparison leaks how many characters were right,
+    and cached under the governance version. Unlike knox's own class this one never deletes
+    expired tokens (they are evidence) and never extends one.
     """
 
     def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
@@ -75,44 +72,12 @@ class BearerAuthentication(TokenAuthentication):
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
             raise _refused("malformed", None, address)
         digest = hash_token(parts[1].decode("ascii"))
-        token = _remembered(digest, address) if _may_assume(request) else None
-        if token is not None:
-            vars(request)[_ASSUMPTION] = Assumption(token.epoch)
-        else:
-            token = _looked_up(digest, address)
+        token = _presented(digest, address)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Return the challenge that goes with 401 (RFC 6750 section 3)."""
         return 'Bearer realm="sealwright"'
-
-
-def confirmed(request: Request, act: Callable[[], _Answer]) -> _Answer:
-    """Run an act; once more with the token looked up, where nothing has confirmed it meanwhile.
-
-    Views that may be asked on an assumption (``may_assume``) have to run within this. An act that
-    ends unconfirmed, be it well or refused, has written nothing (``audit.record`` sees to that),
-    and what it came to is thrown away.
-
-    Raises:
-        InvalidCredentials: the token that was remembered is no longer good.
-    """
-    assumption: Assumption | None = vars(request).get(_ASSUMPTION)
-    if assumption is None:
-        return act()
-    try:
-        answer = act()
-    except (Unconfirmed, SealwrightError, APIException):
-        if not assumption.is_open:
-            raise
-    else:
-        if not assumption.is_open:
-            return answer
-    vars(request)[_ASSUMPTION] = None
-    found = BearerAuthentication().authenticate(request)
-    assert found is not None
-    request.user, request.auth = found
-    return act()
 
 
 def principal_of(request: Request | HttpRequest) -> Principal:
@@ -126,29 +91,20 @@ def principal_of(request: Request | HttpRequest) -> Principal:
         raise AuthenticationFailed
     credential = getattr(request, "auth", None)
     token = credential if isinstance(credential, ApiToken) else None
-    claims = token.claims if token is not None else None
+    kind, identifier, label = identity_of(user)
     return Principal(
-        **(claims if claims is not None else _claims(user, token)),
+        kind=kind,
+        id=identifier,
+        label=label,
+        user_id=user.pk,
+        product_role=ProductRole(user.product_role),
+        # Scopes that this version does not know allow nothing.
+        scopes=frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if token else None,
+        application_id=token.application_id if token else None,
         ip=client_address(request),
         trace_id=trace.current(),
-        assumption=vars(request).get(_ASSUMPTION),
+        governance_version=token.governance_version if token else "",
     )
-
-
-def _claims(user: User, token: ApiToken | None) -> dict[str, Any]:
-    """Return what account and token say about a principal."""
-    kind, identifier, label = identity_of(user)
-    return {
-        "kind": kind,
-        "id": identifier,
-        "label": label,
-        "user_id": user.pk,
-        "product_role": ProductRole(user.product_role),
-        # Scopes that this version does not know allow nothing.
-        "scopes": frozenset(_SCOPES[s] for s in token.scopes if s in _SCOPES) if token else None,
-        "application_id": token.application_id if token else None,
-        "epoch": token.epoch if token else "",
-    }
 
 
 def identity_of(user: User) -> tuple[str, str, str]:
@@ -181,30 +137,16 @@ def _canonical(text: str) -> str:
     return str(mapped or address)
 
 
-def _may_assume(request: Request) -> bool:
-    """Tell whether the view sees to it itself that a remembered token is still good."""
-    if _ASSUMPTION in vars(request):
-        return False  # and it was not
-    asks = getattr(request.parser_context.get("view"), "may_assume", None)
-    return asks is not None and asks(request)
-
-
-def _remembered(digest: str, address: str) -> ApiToken | None:
-    """Return a token as it was when it was last looked up; ``None`` when it has to be again."""
-    token = _kept.last(digest)
-    if token is None or not token.epoch or _refusal(token, address) or _is_use_due(token):
-        return None
-    return token
-
-
-def _looked_up(digest: str, address: str) -> ApiToken:
-    """Return a token as it is in the database.
+def _presented(digest: str, address: str) -> ApiToken:
+    """Return the token with this digest, if it may be used from this address now.
 
     Raises:
         InvalidCredentials, RateLimited: see ``BearerAuthentication.authenticate``.
     """
     try:
-        token = _kept.read(digest, _made, (_BY_DIGEST, (digest,)))
+        token = _tokens.fetch(
+            digest, governance_version.current(), lambda version: _read(digest, version)
+        )
     except _Unknown:
         raise _refused("unknown", None, address) from None
     refusal = _refusal(token, address)
@@ -214,12 +156,11 @@ def _looked_up(digest: str, address: str) -> ApiToken:
     return token
 
 
-def _made(epoch: str, found: Sequence[ApiToken]) -> ApiToken:
-    if not found:
+def _read(digest: str, version: str) -> ApiToken:
+    token = _BY_DIGEST.first(digest)
+    if token is None:
         raise _Unknown
-    (token,) = found
-    token.epoch = epoch
-    token.claims = _claims(token.user, token)
+    token.governance_version = version
     return token
 
 
@@ -253,15 +194,10 @@ def _inside(address: str, networks: list[str]) -> bool:
 
 
 def _note_use(token: ApiToken) -> None:
-    """Remember the use, at most once a minute: a row written per request would cost more."""
-    if not _is_use_due(token):
-        return
+    """Write the time of use down, at most once a minute: a write for each request would cost more."""
     now = clock.now()
+    if token.last_used_at is not None and now - token.last_used_at < _USED_RESOLUTION:
+        return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_RESOLUTION)
     ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-
-
-def _is_use_due(token: ApiToken) -> bool:
-    """Tell whether this use is to be written down."""
-    last = token.last_used_at
-    return last is None or clock.now() - last >= _USED_RESOLUTION
+    token.last_used_at = now

@@ -1,9 +1,9 @@
-"""What does this app contribute to the house? Callers and their sight, a readiness check, a job."""
+"""Registrations of this app: callers, a readiness check and a background job."""
 
 from datetime import timedelta
 
 from apps import registry
-from apps.applications import access, epoch, tokens
+from apps.applications import access, governance_version, tokens
 from apps.applications.roles import Permission
 
 
@@ -17,8 +17,10 @@ def register() -> None:
             ),
         )
     )
-    registry.readiness_checks["governance"] = registry.ReadinessCheck("governance", epoch.missing)
+    registry.readiness_checks["governance"] = registry.ReadinessCheck(
+        "governance", governance_version.missing_triggers
+    )
     registry.register_jobs(
-        [registry.JobKind("governance.compact", epoch.compact)],
+        [registry.JobKind("governance.compact", governance_version.compact)],
         [registry.Recurring("governance.compact", timedelta(minutes=10))],
     )

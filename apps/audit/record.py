@@ -1,4 +1,4 @@
-"""How is an act written down? ``record`` inside the transaction of the act itself."""
+"""Writing of audit events: ``record``, called inside the transaction of the act."""
 
 import re
 from datetime import timedelta
@@ -8,10 +8,10 @@ from uuid import UUID
 
 from django.db import connection, models, transaction
 
-from apps import clock
+from apps import clock, ids
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
-from apps.principals import Principal, Unconfirmed
+from apps.principals import Principal
 from apps.statements import writes
 from apps.web.logs import redacted
 
@@ -58,10 +58,7 @@ def record(
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
-        Unconfirmed: the principal is only assumed, and the act does not hang on that.
     """
-    if principal.is_unconfirmed and not isinstance(writes.condition(), writes.Holds):
-        raise Unconfirmed
     gathered = writes.is_gathering()
     # A test case's own transaction is none that production would have.
     if not gathered and all(
@@ -78,7 +75,7 @@ def record(
         "event": str(event),
         "actor": actor,
         "actor_label": actor_label,
-        "subject_type": subject._meta.label_lower if subject is not None else "",  # noqa: SLF001 - Django's documented Meta API
+        "subject_type": ids.label_of(subject).lower() if subject is not None else "",
         "subject_id": str(subject.pk) if subject is not None else "",
         "subject_label": subject_label,
         "application_id": application_id,

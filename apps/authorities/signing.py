@@ -1,7 +1,7 @@
-"""How does an authority put its name under a certificate?
+"""Signing with an authority's key: certificates, and the bytes of CRLs and OCSP responses.
 
-``issuer_of`` stands on the hot path: a process keeps what it has parsed, and one query by
-primary key tells whether that still holds.
+``issuer_of`` is called for each certificate: a process caches parsed authority certificates, and
+one query tells whether the cached one is still current.
 """
 
 import logging
@@ -15,15 +15,15 @@ from cryptography import x509
 from django.conf import settings
 
 from apps.authorities import selectors
-from apps.authorities.keys.backends import backend_of
-from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.keys.backends import backend_of
+from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
 from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
 from pki.findings import PkiError
-from pki.specimen import Above, above_of
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ class IssuerHandle:
         authority_certificate_id: the certificate it signs under.
         name: of the authority.
         issuer: what goes into the certificates it issues.
-        above: what the lint of those certificates asks about it.
         key: row of its key; ``key_id`` is its primary key.
         key_algorithm: algorithm of that key.
         certificate_der: its certificate.
@@ -57,7 +56,6 @@ class IssuerHandle:
     authority_certificate_id: UUID
     name: str
     issuer: Issuer
-    above: Above
     key: Key
     key_algorithm: KeyAlgorithm
     certificate_der: bytes
@@ -74,69 +72,69 @@ class IssuerHandle:
 
 
 _handles: dict[UUID, tuple[float, tuple[Any, ...], IssuerHandle]] = {}
-STAMP = (
+ISSUER_VERSION = (
     "pk",
     "authority__state",
     "authority__publish_crl_url",
     "authority__crl_mirror_urls",
     "authority__ocsp_enabled",
 )
-"""Columns of an authority's current certificate that a handle depends on.
+"""Columns of an authority's current certificate that a cached handle depends on.
 
-Anything else about an authority never changes. Callers that read them with a query of their own
-hand them in, and spare one.
+Nothing else about an authority ever changes. Callers that have read them already pass them in,
+which saves a query.
 """
-_STAMP_OF = Lookup(
+_READ_VERSION = Lookup(
     lambda authority: (
         AuthorityCertificate.objects.filter(authority_id=authority, is_current=True)
         .order_by()
-        .values_list(*STAMP)
+        .values_list(*ISSUER_VERSION)
     ),
     authority=KEY,
 )
 
 
-def issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
+def issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign certificates.
 
     Args:
         authority_id: which.
-        stamp: its ``STAMP``, read just now.
+        version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
         InvalidTransition: it is disabled, or has no certificate installed.
         NotFound: no such authority.
     """
-    handle = status_issuer_of(authority_id, stamp)
+    handle = status_issuer_of(authority_id, version)
     if handle.state != AuthorityState.ACTIVE:
         raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
     return handle
 
 
-def status_issuer_of(authority_id: UUID, stamp: tuple[Any, ...] | None = None) -> IssuerHandle:
+def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
     """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
 
     Args:
         authority_id: which.
-        stamp: its ``STAMP``, read just now.
+        version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
         InvalidTransition: it has no certificate installed.
         NotFound: no such authority.
     """
-    row = stamp if stamp is not None else _STAMP_OF.first(authority_id)
+    row = version if version is not None else _READ_VERSION.first(authority_id)
     if row is None or row[0] is None:
         raise _without_certificate(authority_id)
-    stamp = (*row[:3], tuple(row[3]), row[4])
+    version = (*row[:3], tuple(row[3]), row[4])
     cached = _handles.get(authority_id)
     if cached is not None:
-        read_at, stamp_then, handle = cached
-        if stamp_then == stamp and time.monotonic() - read_at < _CACHE_SECONDS:
+        read_at, cached_version, handle = cached
+        if cached_version == version and time.monotonic() - read_at < _CACHE_SECONDS:
             return handle
     if len(_handles) >= _CACHE_SIZE:
         _handles.clear()
     handle = _read(row[0])
-    _handles[authority_id] = (time.monotonic(), stamp, handle)
+    _handles[authority_id] = (time.monotonic(), version, handle)
     return handle
 
 
@@ -156,14 +154,7 @@ def sign_tbs(
     signature = backend_of(handle.key.backend).sign(handle.key, tbs_der, signature_algorithm)
     der = build.assemble(tbs_der, signature_algorithm, signature)
     try:
-        chain.verify_made(
-            x509.load_der_x509_certificate(der),
-            handle.issuer.certificate,
-            issuer_name=handle.issuer.subject_der,
-            issuer_key=handle.issuer.public_key,
-            tbs_der=tbs_der,
-            signature_algorithm=signature_algorithm,
-        )
+        chain.verify_issued(x509.load_der_x509_certificate(der), handle.issuer.certificate)
     except PkiError as error:
         logger.error("key %s of authority %s signs wrongly: %s", handle.key_id, handle.name, error)  # noqa: TRY400 - the message says it all
         raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error
@@ -213,7 +204,6 @@ def _read(certificate_id: UUID) -> IssuerHandle:
         authority_certificate_id=row.pk,
         name=authority.name,
         issuer=Issuer(certificates[0], public_key, algorithm, publication_of(authority)),
-        above=above_of(certificates[0]),
         key=key,
         key_algorithm=algorithm,
         certificate_der=own,

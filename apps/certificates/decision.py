@@ -77,20 +77,22 @@ def decide(
         InvalidTransition: the authority is not active.
         BadCSR: the CSR cannot be read or does not prove possession of its key.
     """
-    ground = pairing.ground or _ground_of(pairing)
+    profile = pairing.profile
+    policy_version = _policy_version_of(profile)
+    defaults = _defaults(profile.id, profile.revision, profile.defaults)
     issuer = _issuer_of(pairing)
     parsed = _parsed(csr) if csr is not None else None
-    public_key_der, algorithm = _key_for(parsed, requested, ground.defaults)
+    public_key_der, algorithm = _key_for(parsed, requested, defaults)
     shaped = shape(
         requested,
-        ground.defaults,
+        defaults,
         csr=parsed,
         public_key_der=public_key_der,
         key_algorithm=algorithm,
         issuer=_limits(issuer, algorithm),
         now=clock.now_s(),
     )
-    verdicts = evaluate_leaf(ground.rules, shaped.leaf, issuer)
+    verdicts = evaluate_leaf(policy_selectors.rules_of(policy_version), shaped.leaf, issuer)
     violations = [*(parsed.violations if parsed else ()), *shaped.violations]
     if issuer is None and parsed is not None:
         violations.append(_SELF_SIGNED_WITH_CSR)
@@ -103,32 +105,9 @@ def decide(
         violations=_once(violations),
         csr=parsed,
         issuer=issuer,
-        policy_version=ground.policy_version,
+        policy_version=policy_version,
         notes=shaped.notes,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """What requests at a pairing are decided on, as long as governance stays as it is."""
-
-    policy_version: PolicyVersion
-    rules: Rules
-    defaults: Defaults
-
-
-def _ground_of(pairing: Pairing) -> _Ground:
-    profile = pairing.profile
-    version = _version_of(profile)
-    made = _Ground(
-        version,
-        policy_selectors.rules_of(version),
-        _defaults(profile.id, profile.revision, profile.defaults),
-    )
-    # Others than those of ``applications.pairings`` may still be changed by whoever holds them.
-    if pairing.issuer_stamp is not None:
-        pairing.ground = made
-    return made
 
 
 def evaluate_leaf(rules: Rules, leaf: Leaf, issuer: IssuerHandle | None) -> tuple[Verdict, ...]:
@@ -162,7 +141,7 @@ def _constrain_names(*ca_ders: bytes) -> bool:
     return constraints.constrain_names(map(x509.load_der_x509_certificate, ca_ders))
 
 
-def _version_of(profile: Profile) -> PolicyVersion:
+def _policy_version_of(profile: Profile) -> PolicyVersion:
     version = profile.policy.current_version
     assert version is not None
     if not PolicyVersion.policy.is_cached(version):
@@ -174,7 +153,7 @@ def _issuer_of(pairing: Pairing) -> IssuerHandle | None:
     profile = pairing.profile
     if profile.issuer_type == IssuerType.SELF_SIGNED or profile.authority_id is None:
         return None
-    return authority_signing.issuer_of(profile.authority_id, pairing.issuer_stamp)
+    return authority_signing.issuer_of(profile.authority_id, pairing.issuer_version)
 
 
 def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:

@@ -9,8 +9,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps import clock, ids
-from apps.applications import access, epoch
+from apps import clock, ids, registry
+from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
@@ -25,7 +25,7 @@ from apps.certificates.models import (
 )
 from apps.certificates.signing import Intent, Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
-from apps.principals import Principal, Unconfirmed
+from apps.principals import Principal
 from apps.profiles.defaults import RequestedContent
 from apps.statements import writes
 from apps.statements.rows import fresh
@@ -96,8 +96,6 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         PolicyViolation: at least one rule is broken; all broken rules are listed and kept.
         InvalidTransition: the authority is not active.
         UpstreamUnavailable: the key backend did not answer; the reconciler finishes the request.
-        Unconfirmed: the principal is only assumed, and either governance has changed or there is
-            something else to be written than what sees to that; nothing was.
     """
     authorise(enrollment)
     try:
@@ -163,17 +161,19 @@ def authorise(enrollment: Enrollment) -> None:
         enrollment.pairing.application,
         pairing_id=enrollment.pairing.id,
     )
-    require_open_door(enrollment.pairing, enrollment.method)
+    require_open_method(enrollment.pairing, enrollment.method)
 
 
-def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
-    """Refuse requests by API where that door is closed; ACME has an endpoint of its own.
+def require_open_method(pairing: Pairing, method: EnrollmentMethod) -> None:
+    """Refuse a request by an enrollment method that is not open for the pair.
 
     Raises:
-        AccessDenied: it is closed.
+        AccessDenied: the method is closed for the pair, or not registered.
     """
-    if method == EnrollmentMethod.API and not pairing.api_enabled:
-        raise AccessDenied("The API door of this application-profile pair is closed.")
+    registered = registry.enrollment_methods.get(method)
+    if registered is None or not registered.is_open(pairing):
+        label = EnrollmentMethod(method).label
+        raise AccessDenied(f"Enrollment by {label} is closed for this application and profile.")
 
 
 def _accept(
@@ -185,14 +185,7 @@ def _accept(
 ) -> None:
     """Put an accepted request on record, with what is to be signed (commit 1).
 
-    Args:
-        request: accepted.
-        enrollment: that it came of.
-        intent: what is to be signed; ``None`` while somebody has to approve.
-        at_once: the request itself will be written with its certificate.
-
     Raises:
-        Unconfirmed: the principal was only assumed, and governance has changed meanwhile.
         AlreadyExists: see ``_lock_replaced``.
     """
     if request.replaces_id is not None:
@@ -206,20 +199,13 @@ def _accept(
 def _write_acceptance(
     request: CertificateRequest, enrollment: Enrollment, intent: Intent | None, *, at_once: bool
 ) -> None:
-    principal = enrollment.principal
-    assumption = principal.assumption if principal.is_unconfirmed else None
-    only_if = epoch.holds(assumption) if assumption is not None else None
     durable = intent is None or intent.must_be_durable
-    with writes.together(only_if, durable=durable) as batch:
+    with writes.together(durable=durable):
         if intent is not None:
             signing.reserve(request, intent)
         if not at_once:
             writes.insert(request)
         record_acceptance(request, enrollment)
-    if assumption is not None:
-        if not batch.done:
-            raise Unconfirmed
-        assumption.is_open = False
 
 
 def _may_be_written_later(enrollment: Enrollment, intent: Intent) -> bool:

@@ -12,7 +12,6 @@ Columns and values come from Django's fields; constraints, defaults and conversi
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,7 +21,6 @@ from django.utils import timezone
 
 from apps.statements import execution, rows
 from apps.statements import sql as sql_of
-from apps.statements.lookups import Lookup
 from apps.statements.postgresql import parameters
 from apps.statements.postgresql.parameters import Bound
 
@@ -82,46 +80,6 @@ class Change:
         return execution.affected(connection, sql, self.values(connection.vendor))
 
 
-@dataclass(frozen=True, slots=True)
-class Holds:
-    """That a query finds a certain value, on which a batch can hang as it can on a change.
-
-    Attributes:
-        lookup: of one column and at most one row, a text; without slots.
-        value: what it has to find.
-    """
-
-    lookup: Lookup
-    value: str
-
-    @property
-    def shape(self) -> str:
-        """Return PostgreSQL's query for it, which finds a row where it holds."""
-        return _holding(self.lookup)[0]
-
-    def values(self, _vendor: str) -> list[Any]:
-        """Return the values for its slots."""
-        return [*_holding(self.lookup)[1], self.value]
-
-    def bind(self, values: list[bytes | None], formats: list[int], connection: Any) -> None:
-        """Append the values as they travel to a prepared statement, see ``Change.bind``."""
-        texts = parameters.as_texts(self.values(connection.vendor), connection)
-        values += texts
-        formats += [parameters.TEXT] * len(texts)
-
-    def apply(self) -> int:
-        """Ask now; return 1 where it holds, otherwise 0."""
-        return int(self.lookup.first() == (self.value,))
-
-
-@lru_cache(maxsize=64)
-def _holding(lookup: Lookup) -> tuple[str, tuple[Any, ...]]:
-    """Return PostgreSQL's query for a row where ``lookup`` finds a value, and its constants."""
-    query = lookup.compiled()
-    sql = f"SELECT 1 FROM ({query.sql}) AS found (value) WHERE found.value = %s::text"  # noqa: S608 - Django's own SQL
-    return sql, tuple(query.bound((), execution.here()))
-
-
 class NotAllTouched(Exception):
     """The change of a batch found fewer rows than it had to; nothing was written."""
 
@@ -142,7 +100,7 @@ class Batch:
         done: after the block, whether it was written: always, without ``only_if``.
     """
 
-    only_if: Change | Holds | None = None
+    only_if: Change | None = None
     touching: int = 0
     durable: bool = True
     changes: list[Change] = field(default_factory=list)
@@ -237,14 +195,7 @@ def is_gathering() -> bool:
     return _open.batch is not None
 
 
-def condition() -> Change | Holds | None:
-    """Return what the batch that is being gathered hangs on."""
-    return _open.batch.only_if if _open.batch is not None else None
-
-
-def together(
-    only_if: Change | Holds | None = None, *, touching: int = 0, durable: bool = True
-) -> Batch:
+def together(only_if: Change | None = None, *, touching: int = 0, durable: bool = True) -> Batch:
     """Gather what is inserted and changed in this block and write it at its end, all or nothing.
 
     Nothing is written when the block raises. Whoever needs to read or lock rows in the same

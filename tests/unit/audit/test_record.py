@@ -9,13 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from apps import principals
-from apps.applications import epoch
 from apps.audit import selectors
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.audit.record import record, record_sampled
-from apps.principals import Assumption, Principal, Unconfirmed
-from apps.statements import writes
+from apps.principals import Principal
 from tests.factories.accounts import make_person
 
 SYSTEM = principals.system("tests")
@@ -36,23 +34,6 @@ def test_outside_a_transaction_is_a_programming_error():
     with pytest.raises(RuntimeError):
         record(Event.SETTINGS_INITIALISED, principal=SYSTEM)
     assert not AuditEvent.objects.exists()
-
-
-def test_whoever_is_only_assumed_writes_nothing_but_what_hangs_on_it():
-    assumption = Assumption(epoch.of(epoch.EPOCH.all()))
-    assumed = Principal(kind="user", id="7", label="ada", assumption=assumption)
-    with pytest.raises(Unconfirmed), transaction.atomic():
-        record(Event.ACCOUNT_CREATED, principal=assumed)
-    with pytest.raises(Unconfirmed), writes.together():
-        record(Event.ACCOUNT_CREATED, principal=assumed)
-    assert not AuditEvent.objects.exists()
-    with writes.together(epoch.holds(assumption)) as batch:
-        record(Event.ACCOUNT_CREATED, principal=assumed)
-    assert batch.done
-    assumption.is_open = False
-    with transaction.atomic():
-        record(Event.ACCOUNT_CREATED, principal=assumed)
-    assert AuditEvent.objects.count() == 2
 
 
 def test_act_and_record_fall_together():

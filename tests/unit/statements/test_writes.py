@@ -11,7 +11,6 @@ from apps import clock
 from apps.jobs.models import Job
 from apps.policies.models import Policy, PolicyVersion
 from apps.statements import writes
-from apps.statements.lookups import Lookup
 
 pytestmark = pytest.mark.django_db
 
@@ -219,25 +218,3 @@ def test_a_commit_that_need_not_wait_says_so_for_itself_alone(guarded):
     hasty, _, waits = (one["sql"] for one in asked.captured_queries)
     assert "'synchronous_commit', 'off', true" in hasty
     assert "synchronous_commit" not in waits
-
-
-NEWEST = Lookup(lambda: Policy.objects.order_by("-name").values_list("name")[:1])
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize(("expected", "done"), [("web", True), ("api", False)])
-def test_a_batch_can_hang_on_what_a_query_finds(expected, done):
-    policy = Policy.objects.create(name="web")
-    with writes.together(writes.Holds(NEWEST, expected)) as batch:
-        assert writes.condition() is batch.only_if
-        writes.insert(version_of(policy))
-    assert batch.done is done
-    assert PolicyVersion.objects.exists() is done
-    assert writes.condition() is None
-
-
-def test_where_a_query_finds_nothing_no_value_holds():
-    policy = Policy(name="web")
-    with writes.together(writes.Holds(NEWEST, "")) as batch:
-        writes.insert(policy)
-    assert not batch.done
