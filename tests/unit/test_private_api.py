@@ -50,8 +50,10 @@ def test_private_names_of_other_packages_are_refused(checkout, source, name):
     "source",
     [
         "def f(model):\n    return model._meta.label, model._default_manager",
-        "class A:\n    def __init__(self):\n        self._own = 1\n    def f(self, other):\n"
-        "        return self._own == other._own and self.__dict__",
+        (
+            "class A:\n    def __init__(self):\n        self._own = 1\n    def f(self, other):\n"
+            "        return self._own == other._own and self.__dict__"
+        ),
         "from apps import other\nother._helper()",
         "def f(instance):\n    return type(instance).__name__",
         "for _ in range(3):\n    pass",
