@@ -18,8 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench import processes
-from bench.contender import Contender, Pipe
 from bench.database import Database
+from bench.participant import Participant, Pipe
 
 _ROOT = Path(__file__).resolve().parents[1]
 ACME = "acme"
@@ -44,15 +44,13 @@ _ROWS = {
 }
 
 
-def start(
-    database: Database, folder: Path, *, acme: bool = False
-) -> "Product":
+def start(database: Database, folder: Path, *, acme: bool = False) -> "Product":
     """Set up and serve a Sealwright.
 
     Args:
         database: where its database is made.
         folder: for its data directory.
-        acme: with an ACME door that counts every challenge as proven.
+        acme: with an ACME endpoint that accepts every challenge without validation.
     """
     home = folder / "sealwright"
     url = database.create("bench_sealwright", folder)
@@ -76,7 +74,9 @@ def start(
     directory = ""
     if acme:
         directory = processes.run(
-            [sys.executable, "-m", "bench.stubs.acme_door"], folder=_ROOT, environment=environment
+            [sys.executable, "-m", "bench.stubs.acme_endpoint"],
+            folder=_ROOT,
+            environment=environment,
         ).strip()
     log = folder / "sealwright.log"
     commands = _commands(environment)
@@ -125,7 +125,7 @@ def _answers(port: int) -> bool:
 
 
 class Product:
-    """A running Sealwright, from which workloads make contenders."""
+    """A running Sealwright, from which workloads make participants."""
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class Product:
         self._parts, self._options, self._url = parts, options, url
         self._database, self._authorities = database, authorities
 
-    def contender(self, name: str, dialect: str, ops: int) -> Contender:
-        """Return a contender that asks this server in one of the drivers' dialects."""
-        return Contender(
+    def participant(self, name: str, dialect: str, ops: int) -> Participant:
+        """Return a participant that asks this server in one of the drivers' dialects."""
+        return Participant(
             name=name,
             pipe=self._pipe(dialect),
             ops=ops,

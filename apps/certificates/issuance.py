@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from apps import clock, ids
+from apps import clock, ids, registry
 from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
@@ -26,7 +26,7 @@ from apps.certificates.models import (
 from apps.certificates.signing import Intent, Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from apps.statements.rows import fresh
 from pki.csr import ParsedCSR
@@ -161,17 +161,19 @@ def authorise(enrollment: Enrollment) -> None:
         enrollment.pairing.application,
         pairing_id=enrollment.pairing.id,
     )
-    require_open_door(enrollment.pairing, enrollment.method)
+    require_open_method(enrollment.pairing, enrollment.method)
 
 
-def require_open_door(pairing: Pairing, method: EnrollmentMethod) -> None:
-    """Refuse requests by API where that door is closed; ACME has an endpoint of its own.
+def require_open_method(pairing: Pairing, method: EnrollmentMethod) -> None:
+    """Refuse a request by an enrollment method that is not open for the pair.
 
     Raises:
-        AccessDenied: it is closed.
+        AccessDenied: the method is closed for the pair, or not registered.
     """
-    if method == EnrollmentMethod.API and not pairing.api_enabled:
-        raise AccessDenied("The API door of this application-profile pair is closed.")
+    registered = registry.enrollment_methods.get(method)
+    if registered is None or not registered.is_open(pairing):
+        label = EnrollmentMethod(method).label
+        raise AccessDenied(f"Enrollment by {label} is closed for this application and profile.")
 
 
 def _accept(

@@ -20,8 +20,9 @@ from apps.errors import (
 )
 from apps.policies import fixed_rules
 from apps.principals import Principal
-from apps.profiles.defaults import DEFAULT_TTL, RequestedContent, parse_defaults
+from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import DEFAULT_TTL, RequestedContent
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCSR, Violation
@@ -59,7 +60,7 @@ def renew(
         request_id: as in ``Enrollment``.
 
     Raises:
-        AccessDenied: the API door of the pair is closed.
+        AccessDenied: the method is closed for the pair.
         AlreadyExists: it has been renewed, or is being renewed right now.
         InvalidTransition: revoked, without an application, or its key is not kept here.
         PolicyViolation: today's policy refuses the content.
@@ -75,7 +76,7 @@ def renew(
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
-    issuance.require_open_door(pairing, method)
+    issuance.require_open_method(pairing, method)
     request = certificate.request
     if request is None:
         raise InvalidTransition("The certificate was not issued here; request a new one.")

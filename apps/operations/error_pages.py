@@ -15,6 +15,7 @@ from apps.web.problems import Kind
 
 _ACME_ERROR = "urn:ietf:params:acme:error:"
 _RETRY_AFTER_S = 5
+_FOLDER = "/.front-server/"
 _UNAVAILABLE = "The service is not available at the moment."
 # What nginx calls statuses that HTTP has no number for: a header field that is too large, an
 # unusable client certificate, a missing one, plain HTTP on a TLS port.
@@ -30,7 +31,6 @@ def _kinds() -> dict[int, tuple[Kind, str]]:
 
     listed = [
         (problems.MALFORMED, "The request is not valid HTTP, or does not fit this listener."),
-        (problems.DENIED, "This listener is for trusted proxies only."),
         (problems.NOT_FOUND, "There is nothing here."),
         (
             kind(HTTPStatus.REQUEST_TIMEOUT, "timeout", "Request timeout"),
@@ -60,16 +60,19 @@ def _kinds() -> dict[int, tuple[Kind, str]]:
 
 
 def rendered() -> str:
-    """Return nginx's directives: one named location for each status and form."""
+    """Return nginx's directives: one internal location for each status and form.
+
+    Not named locations: nginx cannot enter one for a request whose target it could not read.
+    """
     return "\n".join(f"        {line}" for line in _lines())
 
 
 def _lines() -> Iterator[str]:
     kinds = _kinds()
     for status in kinds:
-        yield f"error_page {status} @{status}_$form;"
+        yield f"error_page {status} {_FOLDER}{status}_$form;"
     for own, status in _OWN_STATUSES.items():
-        yield f"error_page {own} ={status} @{status}_$form;"
+        yield f"error_page {own} ={status} {_FOLDER}{status}_$form;"
     for status, (kind, detail) in kinds.items():
         yield _location(status, "api", problems.CONTENT_TYPE, _problem(kind, detail))
         yield _location(status, "acme", problems.CONTENT_TYPE, _acme_error(kind, detail))
@@ -81,7 +84,7 @@ def _location(status: int, form: str, content_type: str, text: str) -> str:
     if status in {HTTPStatus.TOO_MANY_REQUESTS, *range(502, 505)}:
         wait = f'add_header Retry-After "{_RETRY_AFTER_S}" always; '
     return (
-        f"location @{status}_{form} {{ default_type {content_type}; "
+        f"location = {_FOLDER}{status}_{form} {{ internal; default_type {content_type}; "
         f'add_header Cache-Control "no-store" always; add_header X-Request-Id $trace always; '
         f"add_header X-Content-Type-Options nosniff always; {wait}"
         f"return {status} {_quoted(text)}; }}"

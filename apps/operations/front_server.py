@@ -367,6 +367,10 @@ def _public() -> str:
     for prefix in ("/pki/", "/ocsp/"):
         lines += [
             f"location {prefix} {{",
+            # The application sees the target as it was sent: "/admin/..%2fpki/" is not "/pki/".
+            f'    if ($request_uri !~ "^{prefix}") {{',
+            "        return 404;",
+            "    }",
             "    proxy_pass http://application;",
             "    proxy_cache public;",
             # A kept answer would carry the identifier of the request that it was made for.

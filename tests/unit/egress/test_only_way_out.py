@@ -1,3 +1,5 @@
+"""Test that no module outside apps/egress opens a connection."""
+
 import ast
 from pathlib import Path
 
