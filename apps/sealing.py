@@ -1,4 +1,4 @@
-"""How are secrets kept in the database? Under envelope encryption, bound to their place.
+"""Envelope encryption of secrets in the database, bound to table, column and row.
 
 Each secret has a random data key of its own (AES-256-GCM), wrapped under a key derived from
 the key-encryption key (KEK). The context, ``app.Model.field:pk``, is authenticated with both,
