@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import AuthorityKind
-from apps.authorities.services import AuthoritySpec
 from apps.web.naming import read_subject, read_typed_name
 from apps.web.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm

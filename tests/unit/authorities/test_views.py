@@ -1,4 +1,4 @@
-"""Do relying parties get the right bytes, types and cache rules, without a login or cookie?"""
+"""Tests of the public views: CRLs, CA certificates, OCSP over HTTP."""
 
 import base64
 import hashlib
