@@ -88,8 +88,8 @@ def plan(
         )
     except PkiError as error:
         raise InvalidInput(error.violations) from error
-    above = issuer.above if issuer else None
-    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, above=above)
+    issuer_certificate = issuer.issuer.certificate if issuer else None
+    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, issuer=issuer_certificate)
     if findings:
         raise InvalidInput(findings)
     return PlannedCertificate(

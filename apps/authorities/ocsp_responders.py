@@ -218,6 +218,6 @@ def _content(handle: IssuerHandle, key: Key) -> ResponderCertificate:
 
 
 def _lint(handle: IssuerHandle, tbs_der: bytes, algorithm: SignatureAlgorithm) -> None:
-    findings = lint.lint_tbs(tbs_der, algorithm, above=handle.above)
+    findings = lint.lint_tbs(tbs_der, algorithm, issuer=handle.issuer.certificate)
     if findings:
         raise PkiError(findings)

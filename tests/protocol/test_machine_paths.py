@@ -1,4 +1,4 @@
-"""Does a session open nothing for machines, and does no machine's answer start one?"""
+"""A session gives no rights on machine paths, and no answer there starts one."""
 
 import inspect
 
@@ -13,7 +13,7 @@ from apps.applications.roles import Role
 from apps.applications.tokens import BearerAuthentication
 from apps.enrollment.acme.services import endpoints as acme
 from apps.principals import ProductRole
-from apps.web.doors import MACHINE_PREFIXES
+from apps.web.machine_paths import MACHINE_PREFIXES
 from tests.factories.accounts import make_person
 from tests.factories.applications import Team, make_machine, make_token
 from tests.protocol.wall.world import session_of
@@ -105,6 +105,7 @@ def test_every_kind_of_answer_carries_the_headers_and_no_cookie(team: Team, root
         ("OPTIONS", "/api/v1/certificates/", bearer, 200),
         ("GET", "/api/v1/certificates/", {}, 401),
         ("GET", "/api/v1/certificates", bearer, 301),
+        ("POST", "/api/v1/certificate-requests", bearer, 404),
         ("GET", "/api/v1/nothing/", bearer, 404),
         ("PUT", "/api/v1/certificates/", bearer, 405),
         ("GET", "/api/v1/certificates/", {"Host": "evil.example"}, 400),
