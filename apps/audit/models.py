@@ -1,4 +1,4 @@
-"""What happened? An append-only log, written in the same transaction as each act."""
+"""Model of the append-only audit log, written in the same transaction as each act."""
 
 from typing import Any, ClassVar, NoReturn
 

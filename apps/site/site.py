@@ -1,4 +1,4 @@
-"""Which admin site do all apps register with? Ours: branded, strict, governed by product roles."""
+"""Admin site of Sealwright, open to product administrators only."""
 
 from collections.abc import Iterable
 from typing import Any
