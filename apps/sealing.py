@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
-from apps import secret_files
+from apps import ids, secret_files
 from apps.errors import SealwrightError
 
 logger = logging.getLogger(__name__)
@@ -155,8 +155,17 @@ def key_id_of(sealed: bytes) -> str:
 
 
 def field_context(instance: Any, field_name: str) -> str:
-    """Return the context of a model field: the row's primary key must be fixed already."""
-    return f"{instance._meta.label}.{field_name}:{instance.pk}"  # noqa: SLF001 - Django's documented Meta API
+    """Return the context of a field of one row, whose primary key must be fixed already."""
+    return context_of(type(instance), field_name, instance.pk)
+
+
+def context_of(model: Any, field_name: str, pk: object) -> str:
+    """Return the context ``app.Model.field:pk`` of a field of the row ``pk``.
+
+    The label is the model's first one, even after the model has moved to another app: an old
+    ciphertext opens under no other text.
+    """
+    return f"{ids.label_of(model)}.{field_name}:{pk}"
 
 
 def _wrapped(keyring: Keyring, data_key: bytes, context: str) -> bytes:

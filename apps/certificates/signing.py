@@ -93,8 +93,8 @@ def prepare(request: CertificateRequest, decision: Decision) -> Intent:
         tbs_der = build.self_signed_leaf_tbs(leaf, serial_number=serial_number)
     else:
         tbs_der = build.leaf_tbs(leaf, serial_number=serial_number, issuer=issuer.issuer)
-    above = issuer.above if issuer is not None else None
-    findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, above=above)
+    issuer_certificate = issuer.issuer.certificate if issuer is not None else None
+    findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, issuer=issuer_certificate)
     if findings:
         raise PolicyViolation(findings, request_id=str(request.pk))
     return Intent(leaf, serial_number, tbs_der, issuer)

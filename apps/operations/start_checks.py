@@ -2,7 +2,7 @@
 
 from django.core.management.base import CommandError
 
-from apps.authorities import sealed_rows
+from apps.keys import sealed_columns
 
 
 def require_keyring() -> None:
@@ -14,7 +14,7 @@ def require_keyring() -> None:
     Raises:
         CommandError: lists what cannot be opened, and says what to do.
     """
-    found = sealed_rows.problems()
+    found = sealed_columns.problems()
     if found:
         listing = "\n  - ".join(found)
         raise CommandError(

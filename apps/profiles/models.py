@@ -1,4 +1,4 @@
-"""Which authority, policy and defaults make up a kind of certificate?"""
+"""Model of profiles: authority, policy and defaults of a kind of certificate."""
 
 from typing import ClassVar
 

@@ -32,6 +32,12 @@ SEALWRIGHT: dict[str, Any] = {
     # Both per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # Sign-in: attempts without a wait for one account from one address, for one address, and for
+    # one account from everywhere. Each further one doubles the wait, up to the longest.
+    "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
+    "LOGIN_ADDRESS_FREE_TRIES": env.integer("LOGIN_ADDRESS_FREE_TRIES", 20, low=1, high=10_000),
+    "LOGIN_ACCOUNT_FREE_TRIES": env.integer("LOGIN_ACCOUNT_FREE_TRIES", 50, low=1, high=10_000),
+    "LOGIN_MAX_WAIT_S": env.integer("LOGIN_MAX_WAIT_S", 900, low=1, high=86_400),
     # How long a request may wait for the client's proof before the worker takes over; 0 = never.
     "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
@@ -53,6 +59,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.audit",
     "apps.jobs",
+    "apps.keys",
     "apps.authorities",
     "apps.policies",
     "apps.profiles",
@@ -79,19 +86,19 @@ AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
-    # Machines are answered here; what follows is for people with browsers (ADR 0008).
-    "apps.web.doors.machine_doors",
     "django.middleware.security.SecurityMiddleware",
-    "apps.web.middleware.trace_requests",
-    "apps.web.middleware.bound_bodies",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.web.machine_paths.MachineMiddleware",
+    "apps.web.middleware.trace_requests",
+    "apps.web.middleware.bound_requests",
+    "apps.web.middleware.CommonMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # For people with browsers only; requests on machine paths pass them by.
+    "apps.web.machine_paths.BrowserCSPMiddleware",
+    "apps.web.machine_paths.BrowserSessionMiddleware",
+    "apps.web.machine_paths.BrowserCsrfMiddleware",
+    "apps.web.machine_paths.BrowserAuthenticationMiddleware",
+    "apps.web.machine_paths.BrowserMessageMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -138,7 +145,7 @@ CACHES = {
 
 # --- People ----------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "apps.accounts.backends.LockoutBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
 ANONYMOUS_USER_NAME = None
@@ -174,6 +181,7 @@ SECURE_HSTS_SECONDS = env.integer(
 SECURE_HSTS_INCLUDE_SUBDOMAINS = False
 SECURE_SSL_REDIRECT = False
 SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # the CSRF middleware is there, in a subclass that skips machine paths
     "security.W005",  # subdomains of our host name may be other people's servers
     "security.W008",  # nothing to redirect: the plain listener serves other paths on purpose
     "security.W021",  # preload lists are for public sites
@@ -199,8 +207,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.applications.tokens.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["apps.web.throttle.CallerThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.web.rendering.CompactJSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.web.rendering.PlainNegotiation",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.web.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.web.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "apps.web.openapi.ProblemAwareSchema",
@@ -243,9 +250,9 @@ SPECTACULAR_SETTINGS = {
         "CertificateState": "apps.certificates.models.CertificateState",
         "RequestState": "apps.certificates.models.RequestState",
         "JobState": "apps.jobs.models.JobState",
-        "KeyAlgorithm": "apps.web.schema.KEY_ALGORITHMS",
+        "KeyAlgorithm": "apps.web.serializers.KEY_ALGORITHMS",
         "MemberKind": "apps.applications.api.wire.MEMBER_KINDS",
-        "RevocationReason": "apps.web.schema.REVOCATION_REASONS",
+        "RevocationReason": "apps.web.serializers.REVOCATION_REASONS",
         "SubjectAltNameType": "pki.template.SAN_TYPES",
         "SubjectAttribute": "pki.template.SUBJECT_ATTRIBUTES",
     },

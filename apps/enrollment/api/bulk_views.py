@@ -5,6 +5,8 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import pairings
 from apps.applications.tokens import principal_of
@@ -19,10 +21,9 @@ from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
 from apps.errors import Malformed, SealwrightError
 from apps.web import throttle
 from apps.web.openapi import problems
-from apps.web.views import ApiView, JsonAnswer
 
 
-class BulkView(ApiView):
+class BulkView(APIView):
     """Ask for many certificates."""
 
     @extend_schema(
@@ -30,7 +31,7 @@ class BulkView(ApiView):
         request=ManyRequestsSchema,
         responses={200: ManyOutcomesSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Request up to a hundred certificates from CSRs, at one application and profile.
 
         Each stands for itself: the result of each has the status that it would have had alone
@@ -38,10 +39,10 @@ class BulkView(ApiView):
         as so many calls against the rate limit.
         """
 
-        def work(attempt: Attempt) -> JsonAnswer:
+        def work(attempt: Attempt) -> Response:
             body = wire.read_bulk(request.data)
             throttle.charge(request.user, len(body.requests) - 1)
-            return JsonAnswer(present.bulk(_outcomes(request, body, attempt)))
+            return Response(present.bulk(_outcomes(request, body, attempt)))
 
         def may_ask() -> None:
             require_requesting(request, wire.read_bulk(request.data).application)

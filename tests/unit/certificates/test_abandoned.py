@@ -11,7 +11,6 @@ from apps.applications.models import Pairing
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger
 from apps.authorities import signing as authority_signing
-from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import IssuedSerial
 from apps.certificates import issuance, signing, sweeps
 from apps.certificates.models import (
@@ -22,8 +21,9 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import InvalidTransition, UpstreamUnavailable
-from apps.profiles.defaults import RequestedContent
+from apps.keys.software import SoftwareBackend
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr

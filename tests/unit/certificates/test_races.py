@@ -19,13 +19,13 @@ from apps import clock, ids
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import signing as authority_signing
-from apps.authorities.keys.software import SoftwareBackend
 from apps.authorities.models import IssuedSerial, RevokedSerial
 from apps.certificates import approvals, issuance, renewal, revocation, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.certificates.renewal import KeySource
 from apps.errors import SealwrightError
-from apps.profiles.defaults import RequestedContent
+from apps.keys.software import SoftwareBackend
+from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.keys import make_csr

@@ -24,11 +24,11 @@ import django; django.setup()
 from django.core.management import call_command
 call_command("migrate", interactive=False, verbosity=0)
 from apps import sealing
-from apps.authorities.keys.rows import fresh_key
-from apps.authorities.models import Key
+from apps.keys.services import generate_key
+from apps.keys.models import Key
 from pki.algorithms import KeyAlgorithm
 sealing.ensure_keyring()
-Key.objects.bulk_create([fresh_key(KeyAlgorithm.ED25519) for _ in range({keys})])
+Key.objects.bulk_create([generate_key(KeyAlgorithm.ED25519) for _ in range({keys})])
 """
 # Dies by SIGKILL inside the second transaction, with the first one committed.
 _KILLED = """
@@ -47,15 +47,15 @@ call_command("rotate_kek", "--grace-s", "0")
 _LOOK = """
 import json, django; django.setup()
 from apps import sealing
-from apps.authorities import sealed_rows
-from apps.authorities.keys.software import SoftwareBackend
-from apps.authorities.models import Key
+from apps.keys import sealed_columns
+from apps.keys.software import SoftwareBackend
+from apps.keys.models import Key
 from pki.algorithms import SignatureAlgorithm
 for key in Key.objects.all():
     assert SoftwareBackend().sign(key, b"data", SignatureAlgorithm.ED25519)
 ring = sealing.load_keyring()
 print(json.dumps({
-    "problems": sealed_rows.problems(), "in_use": dict(sealed_rows.key_ids_in_use()),
+    "problems": sealed_columns.problems(), "in_use": dict(sealed_columns.key_ids_in_use()),
     "current": ring.current, "held": sorted(ring.keys),
 }))
 """

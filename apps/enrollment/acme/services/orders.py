@@ -24,7 +24,7 @@ from apps.enrollment.acme.services import authorizations, limits, renewal_info
 from apps.enrollment.acme.states import ORDER, OrderStatus, order_status_for, transition
 from apps.enrollment.acme.wire import read_time
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
