@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.applications import access
 from apps.applications.models import ApiToken, Application, MachineIdentity, Membership, Pairing
@@ -11,8 +11,9 @@ from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.references import named
 
-# No account has this key: principals without an account own nothing.
+# No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
 
 applications_visible_to = access.applications_visible_to
@@ -26,17 +27,17 @@ def application_for(
     Args:
         principal: who asks.
         reference: identifier or name.
-        scoped: whether the token needs the scope ``read``; ``False`` on the way to an act
-            that asks for its own scope.
+        scoped: whether the token needs the scope ``read``; ``False`` before an action that checks
+            a scope of its own.
 
     Raises:
-        NotFound: no such application, or another team's.
+        NotFound: no such application, or it belongs to another team.
         AccessDenied: the token lacks the scope ``read``.
     """
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    found: Application | None = rows.filter(_named("", reference)).first()
+    found: Application | None = rows.filter(named(str(reference))).first()
     if found is None:
         raise NotFound
     return found
@@ -45,15 +46,15 @@ def application_for(
 def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
     """Return the pair of an application and a profile, each by identifier or name.
 
-    Whether the principal may request there is for the pipeline to decide; here only pairs
-    in sight are found, with one query that brings policy and authority along.
+    Only pairs that the principal may see are found; the pipeline decides whether it may request.
+    One query also loads policy and authority.
 
     Raises:
-        NotFound: no such pair, or in an application that is none of the principal's business.
+        NotFound: no such pair, or the principal may not see its application.
     """
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
-    ).filter(_named("application__", application), _named("profile__", profile))
+    ).filter(named(str(application), "application__"), named(str(profile), "profile__"))
     found: Pairing | None = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
     if found is None:
         raise NotFound
@@ -81,13 +82,13 @@ def members_of(principal: Principal, application: Application) -> QuerySet[Membe
 
 
 def machines_visible_to(principal: Principal) -> QuerySet[MachineIdentity]:
-    """Return all machine identities to those who govern, and to a machine its own."""
+    """Return all machine identities for administrators, and its own for a machine."""
     found = MachineIdentity.objects.select_related("user")
     return found if principal.governs else found.filter(user__pk=principal.user_id or _NOBODY)
 
 
 def tokens_visible_to(principal: Principal) -> QuerySet[ApiToken]:
-    """Return all tokens to those who govern, and to everyone else their own.
+    """Return all tokens for administrators, and their own for everyone else.
 
     A token that is confined to one application sees those confined to the same one.
     """
@@ -105,11 +106,11 @@ def events_visible_to(
     """Return audit events, newest first.
 
     Args:
-        principal: who asks; events of no application are for those who govern.
+        principal: who asks; events without an application are visible to administrators only.
         application: only this application's events.
 
     Raises:
-        NotFound: the application is none of the principal's business.
+        NotFound: the principal may not see the application.
         AccessDenied: the role or the token does not allow reading the log.
     """
     if application is not None:
@@ -119,9 +120,11 @@ def events_visible_to(
     return audit_selectors.all_events() if ids is None else audit_selectors.events_of(ids)
 
 
-def _named(path: str, reference: str | UUID) -> Q:
-    """Match an identifier or a name; names never read as identifiers, so it is one or the other."""
-    try:
-        return Q(**{f"{path}pk": reference if isinstance(reference, UUID) else UUID(reference)})
-    except ValueError:
-        return Q(**{f"{path}name": reference})
+def audit_events_in_sight(principal: Principal, reference: str | None) -> QuerySet[AuditEvent]:
+    """Return audit events, of one application by its name or identifier or of all in sight.
+
+    Raises:
+        NotFound, AccessDenied: see ``application_for`` and ``events_visible_to``.
+    """
+    application = application_for(principal, reference) if reference is not None else None
+    return events_visible_to(principal, application=application)
