@@ -5,7 +5,6 @@ OCSP answers for half a minute only, so that a revocation is seen within one; th
 by ETag, which costs one small query.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -260,6 +259,4 @@ def _mark_cacheable(
 
 
 def _crl_to_pem(der: bytes) -> bytes:
-    text = base64.b64encode(der).decode()
-    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-    return "\n".join(("-----BEGIN X509 CRL-----", *lines, "-----END X509 CRL-----", "")).encode()
+    return bundles.pem_block("X509 CRL", der).encode()
