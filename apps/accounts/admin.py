@@ -13,8 +13,8 @@ from apps.accounts.models import AccountKind, LoginCounter, User
 from apps.principals import Principal, ProductRole
 from apps.site.display import admin_url, badge, tone_of
 from apps.site.forms import ServiceForm
-from apps.site.model_admin import GovernedAdmin, WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, ObjectForm, Section, facts
+from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, ObjectForm, Section, details
 
 _ROLES = [(role.value, role.value.title()) for role in ProductRole]
 _ROLE_HELP = (
@@ -47,7 +47,7 @@ class PasswordForm(ObjectForm):
 
 
 class RoleForm(ObjectForm):
-    """Another product role."""
+    """A product role."""
 
     product_role = forms.ChoiceField(choices=_ROLES, help_text=_ROLE_HELP)
 
@@ -96,7 +96,7 @@ def _clear_counter(
 
 @admin.register(User)
 class UserAdmin(GovernedAdmin):
-    """People. Machine identities have pages of their own."""
+    """Accounts of people; machine identities have their own pages."""
 
     add_form = NewPersonForm
     list_display = ("username", "email", "role", "active", "last_login")
@@ -162,15 +162,15 @@ class UserAdmin(GovernedAdmin):
     def sections(self, request: HttpRequest, obj: User) -> list[Section]:
         """Show account and memberships."""
         account = [
-            Fact("User name", obj.username),
-            Fact("E-mail", obj.email),
-            Fact("Product role", obj.get_product_role_display()),
-            Fact("Can sign in", "yes" if obj.is_active else "no"),
-            Fact("Last login", obj.last_login),
-            Fact("Created", obj.date_joined),
-            Fact("Groups", [group.name for group in obj.groups.order_by("name")] or ""),
+            Detail("User name", obj.username),
+            Detail("E-mail", obj.email),
+            Detail("Product role", obj.get_product_role_display()),
+            Detail("Can sign in", "yes" if obj.is_active else "no"),
+            Detail("Last login", obj.last_login),
+            Detail("Created", obj.date_joined),
+            Detail("Groups", [group.name for group in obj.groups.order_by("name")] or ""),
         ]
-        return [facts("Account", account)]
+        return [details("Account", account)]
 
 
 class NewGroupForm(ServiceForm):
@@ -194,7 +194,7 @@ class GroupForm(ObjectForm):
     )
 
     def prepare(self) -> None:
-        """Offer everybody who can sign in; tick who is in the group."""
+        """Offer all people; those in the group are selected."""
         self.fields["people"].queryset = _people()  # type: ignore[attr-defined]
         self.fields["people"].initial = list(self.obj.user_set.all())
 
@@ -205,7 +205,7 @@ def _people() -> QuerySet[User]:
 
 @admin.register(Group)
 class GroupAdmin(GovernedAdmin):
-    """Groups of people, to be made members of applications as a whole."""
+    """Groups of people, which can be members of applications."""
 
     add_form = NewGroupForm
     edit_form = GroupForm
@@ -215,7 +215,7 @@ class GroupAdmin(GovernedAdmin):
     empty_text = "No groups yet. A group can be made a member of an application as a whole."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        """Count people along the way."""
+        """Add the number of people to each row."""
         return super().get_queryset(request).annotate(people_count=Count("user"))
 
     @admin.display(description="People", ordering="people_count")
@@ -234,13 +234,13 @@ class GroupAdmin(GovernedAdmin):
         groups.set_people(principal, obj, list(data["people"]))
 
     def sections(self, request: HttpRequest, obj: Group) -> list[Section]:
-        """Show who is in it, with links."""
-        people = [Fact(user.username, user.email, admin_url(user)) for user in obj.user_set.all()]
-        return [facts("People", people)] if people else []
+        """Show the people in the group, with links."""
+        people = [Detail(user.username, user.email, admin_url(user)) for user in obj.user_set.all()]
+        return [details("People", people)] if people else []
 
 
 @admin.register(LoginCounter)
-class LoginCounterAdmin(WindowAdmin):
+class LoginCounterAdmin(ReadOnlyAdmin):
     """Counted sign-in failures, with the waits that follow from them."""
 
     list_display = ("who", "network", "failures", "counted_at", "blocked_until")
@@ -277,10 +277,10 @@ class LoginCounterAdmin(WindowAdmin):
     def sections(self, request: HttpRequest, obj: LoginCounter) -> list[Section]:
         """Show what is counted, and until when attempts have to wait."""
         counted = [
-            Fact("Account", self.who(obj), admin_url(obj.user) if obj.user is not None else ""),
-            Fact("Address", obj.network or "any address", mono=True),
-            Fact("Failures", obj.failures),
-            Fact("Last failure", obj.counted_at),
-            Fact("Waits until", obj.blocked_until or "no wait"),
+            Detail("Account", self.who(obj), admin_url(obj.user) if obj.user is not None else ""),
+            Detail("Address", obj.network or "any address", mono=True),
+            Detail("Failures", obj.failures),
+            Detail("Last failure", obj.counted_at),
+            Detail("Waits until", obj.blocked_until or "no wait"),
         ]
-        return [facts("Counted failures", counted)]
+        return [details("Counted failures", counted)]

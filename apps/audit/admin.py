@@ -1,4 +1,4 @@
-"""How is the audit log read? Page by page, by event, actor, application, object and date."""
+"""Admin pages of the audit log, filtered by event, actor, application, object and date."""
 
 from typing import Any
 from uuid import UUID
@@ -14,18 +14,18 @@ from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.site import documents
 from apps.site.display import admin_url, mono
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Section, details
 
 
 class EventFilter(admin.SimpleListFilter):
-    """Events of one kind, and within it a single event: the whole vocabulary is too long a list."""
+    """Filter by kind of event, then by event: a list of all events would be too long."""
 
     title = "event"
     parameter_name = "event"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the kinds, and the events of the kind that is chosen."""
+        """Return the kinds, and the events of the selected kind."""
         chosen = (self.value() or "").partition(".")[0]
         found = []
         for kind in sorted({event.value.partition(".")[0] for event in Event}):
@@ -43,13 +43,13 @@ class EventFilter(admin.SimpleListFilter):
 
 
 class ApplicationFilter(admin.SimpleListFilter):
-    """Events of one application."""
+    """Filter by application."""
 
     title = "application"
     parameter_name = "application"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the applications there are; the log itself only knows identifiers."""
+        """Return the existing applications; the log itself contains identifiers only."""
         rows: Any = installed.get_model("applications", "Application")._default_manager  # noqa: SLF001 - Django's documented Meta API
         return [(str(row.pk), str(row)) for row in rows.all()[:200]]
 
@@ -62,8 +62,8 @@ class ApplicationFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(WindowAdmin):
-    """A window on an append-only log."""
+class AuditEventAdmin(ReadOnlyAdmin):
+    """Events of the append-only audit log."""
 
     list_display = ("when", "event_name", "subject", "actor_name", "ip")
     list_display_links = ("when", "event_name")
@@ -81,7 +81,7 @@ class AuditEventAdmin(WindowAdmin):
 
     @admin.display(description="Object", ordering="subject_label")
     def subject(self, event: AuditEvent) -> str:
-        """Return what was acted upon."""
+        """Return the object of the action."""
         return event.subject_label
 
     @admin.display(description="Actor", ordering="actor_label")
@@ -95,38 +95,38 @@ class AuditEventAdmin(WindowAdmin):
         return mono(event.event)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Let links to one object's story through."""
+        """Allow the filters of links to the events of one object."""
         return lookup in {"subject_type", "subject_id", "actor"} or super().lookup_allowed(
             lookup, value, request
         )
 
     def trail_of(self, obj: AuditEvent) -> dict[str, str]:
-        """Return nothing: an event is the trail."""
+        """Return nothing: an event has no events of its own."""
         return {}
 
     def sections(self, request: HttpRequest, obj: AuditEvent) -> list[Section]:
         """Show every column."""
-        shown = facts(
+        shown = details(
             "Event",
             [
-                Fact("Event", obj.event, mono=True),
-                Fact("When", obj.created_at),
-                Fact("Actor", f"{obj.actor_label} ({obj.actor})"),
-                Fact("Object", obj.subject_label, _subject_url(obj)),
-                Fact("Object type", obj.subject_type),
-                Fact("Object identifier", obj.subject_id, mono=True),
-                Fact("Application", obj.application_id, mono=True),
-                Fact("Address", obj.ip, mono=True),
-                Fact("Request identifier", obj.trace_id, mono=True),
+                Detail("Event", obj.event, mono=True),
+                Detail("When", obj.created_at),
+                Detail("Actor", f"{obj.actor_label} ({obj.actor})"),
+                Detail("Object", obj.subject_label, _subject_url(obj)),
+                Detail("Object type", obj.subject_type),
+                Detail("Object identifier", obj.subject_id, mono=True),
+                Detail("Application", obj.application_id, mono=True),
+                Detail("Address", obj.ip, mono=True),
+                Detail("Request identifier", obj.trace_id, mono=True),
             ],
         )
         text = documents.pretty(obj.data)
-        details = Section("Details", "admin/includes/text.html", {"text": text})
-        return [shown, details] if obj.data else [shown]
+        data = Section("Details", "admin/includes/text.html", {"text": text})
+        return [shown, data] if obj.data else [shown]
 
 
 def _subject_url(event: AuditEvent) -> str:
-    """Return where the object can be seen, empty when it is gone or has no page."""
+    """Return the URL of the object, empty when it is deleted or has no page."""
     try:
         model = installed.get_model(event.subject_type)
         found = model._default_manager.filter(pk=event.subject_id).first()  # noqa: SLF001 - Django's documented Meta API

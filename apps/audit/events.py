@@ -1,4 +1,4 @@
-"""Which acts are recorded? The vocabulary: ``subject.verb``, past tense, never renamed."""
+"""Names of audit events: ``subject.verb`` in the past tense; a name never changes."""
 
 from enum import StrEnum
 

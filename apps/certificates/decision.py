@@ -22,8 +22,10 @@ from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
-from apps.profiles.defaults import Defaults, IssuerLimits, RequestedContent, parse_defaults, shape
+from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import IssuerType, Profile
+from apps.profiles.requested_content import Defaults, IssuerLimits, RequestedContent
+from apps.profiles.shaping import shape
 from pki import chain, constraints, keys
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.csr import ParsedCSR, parse_csr

@@ -26,7 +26,7 @@ from apps.certificates.models import (
 from apps.certificates.signing import Intent, Issued, WithCertificate
 from apps.errors import AccessDenied, AlreadyExists, BadCSR, InvalidTransition, PolicyViolation
 from apps.principals import Principal
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from apps.statements.rows import fresh
 from pki.csr import ParsedCSR

@@ -1,4 +1,4 @@
-"""How do administrators watch background work, and give it a push?"""
+"""Admin pages of jobs, with the actions retry and cancel."""
 
 from typing import Any, ClassVar
 
@@ -10,8 +10,8 @@ from apps.jobs.models import OPEN_STATES, Job, JobState
 from apps.principals import Principal
 from apps.site import documents
 from apps.site.display import mono, state_badge
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, Section, details
 
 
 def _retry(_request: HttpRequest, principal: Principal, job: Job, _data: dict[str, Any]) -> str:
@@ -25,8 +25,8 @@ def _cancel(_request: HttpRequest, principal: Principal, job: Job, _data: dict[s
 
 
 @admin.register(Job)
-class JobAdmin(WindowAdmin):
-    """Rows are written by the runner; people only retry or cancel."""
+class JobAdmin(ReadOnlyAdmin):
+    """Jobs, which only the runner writes; people retry or cancel them."""
 
     list_display = (
         "kind_name",
@@ -47,7 +47,7 @@ class JobAdmin(WindowAdmin):
             label="Retry now",
             form=Confirmation,
             run=_retry,
-            intro="The job starts afresh: attempts at zero, due now.",
+            intro="The job is queued again: attempts at zero, due now.",
             available=lambda job: job.state not in {JobState.RUNNING, JobState.SUCCEEDED},
         ),
         ObjectAction(
@@ -68,32 +68,32 @@ class JobAdmin(WindowAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, job: Job) -> str:
-        """Return the state, coloured."""
+        """Return a coloured badge with the state."""
         return state_badge(job)
 
     @admin.display(description="Outcome")
     def outcome(self, job: Job) -> str:
-        """Return what there is to tell: progress, result or the last error."""
+        """Return the last error, the result or the progress."""
         return (job.last_error or job.result or job.progress)[:120]
 
     def sections(self, request: HttpRequest, obj: Job) -> list[Section]:
-        """Show every column."""
+        """Return every column."""
         arguments = documents.pretty(obj.arguments)
         return [
-            facts(
+            details(
                 "Job",
                 [
-                    Fact("Kind", obj.kind, mono=True),
-                    Fact("State", obj.get_state_display()),
-                    Fact("Attempts", str(obj.attempts)),
-                    Fact("Next attempt", obj.next_attempt_at if obj.state in OPEN_STATES else ""),
-                    Fact("Leased until", obj.lease_until),
-                    Fact("Progress", obj.progress),
-                    Fact("Result", obj.result),
-                    Fact("Last error", obj.last_error),
-                    Fact("Idempotency key", obj.idempotency_key, mono=True),
-                    Fact("Created", obj.created_at),
-                    Fact("Finished", obj.finished_at),
+                    Detail("Kind", obj.kind, mono=True),
+                    Detail("State", obj.get_state_display()),
+                    Detail("Attempts", str(obj.attempts)),
+                    Detail("Next attempt", obj.next_attempt_at if obj.state in OPEN_STATES else ""),
+                    Detail("Leased until", obj.lease_until),
+                    Detail("Progress", obj.progress),
+                    Detail("Result", obj.result),
+                    Detail("Last error", obj.last_error),
+                    Detail("Idempotency key", obj.idempotency_key, mono=True),
+                    Detail("Created", obj.created_at),
+                    Detail("Finished", obj.finished_at),
                 ],
             ),
             Section("Arguments", "admin/includes/text.html", {"text": arguments}),

@@ -1,4 +1,4 @@
-"""How do administrators write policies? As a rule document, started from a preset."""
+"""Admin pages of policies, edited as a rule document that can start from a preset."""
 
 from typing import Any, ClassVar
 
@@ -15,8 +15,8 @@ from apps.principals import Principal
 from apps.site import documents
 from apps.site.display import NOTHING, admin_url, badge, link
 from apps.site.forms import DocumentField, ServiceForm
-from apps.site.model_admin import GovernedAdmin, WindowAdmin
-from apps.site.pages import Fact, ObjectForm, Section, facts
+from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
+from apps.site.pages import Detail, ObjectForm, Section, details
 
 _Data = dict[str, Any]
 _RULES_HELP = (
@@ -49,7 +49,7 @@ class PolicyForm(ObjectForm):
 
 
 def preset_tabs(chosen: str) -> dict[str, Any]:
-    """Return the preset picker: links that fill the form anew."""
+    """Return the preset tabs: links that fill the form from a preset."""
     tabs = [
         {
             "label": preset.label,
@@ -64,7 +64,7 @@ def preset_tabs(chosen: str) -> dict[str, Any]:
 
 @admin.register(Policy)
 class PolicyAdmin(GovernedAdmin):
-    """Rulebooks; their rules live in versions that never change."""
+    """Policies; their rules are in immutable versions."""
 
     add_form = NewPolicyForm
     edit_form = PolicyForm
@@ -76,11 +76,11 @@ class PolicyAdmin(GovernedAdmin):
     ordering = ("name",)
     list_select_related = ("current_version",)
     empty_text = (
-        "No policies yet. A policy says what may stand in a certificate; start from a preset."
+        "No policies yet. A policy says what a certificate may contain; start from a preset."
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
-        """Count profiles along the way."""
+        """Add the number of profiles to each row."""
         found: QuerySet[Policy] = super().get_queryset(request)
         return found.annotate(profile_count=Count("profiles"))
 
@@ -118,7 +118,7 @@ class PolicyAdmin(GovernedAdmin):
         services.delete_policy(principal, obj)
 
     def sections(self, request: HttpRequest, obj: Policy) -> list[Section]:
-        """Show who uses it, and every version with what it changed."""
+        """Show the versions, and the profiles that use the policy."""
         profiles: Any = getattr(obj, "profiles")  # noqa: B009 - the reverse of a relation declared above this layer
         return [
             Section(
@@ -153,15 +153,15 @@ class PolicyAdmin(GovernedAdmin):
 
 
 @admin.register(PolicyVersion)
-class PolicyVersionAdmin(WindowAdmin):
-    """Versions are reached from their policy; they never change."""
+class PolicyVersionAdmin(ReadOnlyAdmin):
+    """Policy versions, immutable and linked from their policy."""
 
     list_display = ("__str__", "created_at", "created_by")
     list_select_related = ("policy",)
     ordering = ("policy__name", "-number")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Stay out of the menu."""
+        """Hide the model from the menu."""
         return False
 
     def sections(self, request: HttpRequest, obj: PolicyVersion) -> list[Section]:
@@ -172,13 +172,13 @@ class PolicyVersionAdmin(WindowAdmin):
             (version for version in others if str(version.number) == wanted),
             next((version for version in others if version.number < obj.number), None),
         )
-        head = facts(
+        head = details(
             "Version",
             [
-                Fact("Policy", obj.policy, admin_url(obj.policy)),
-                Fact("Number", str(obj.number)),
-                Fact("Written", obj.created_at),
-                Fact("By", obj.created_by),
+                Detail("Policy", obj.policy, admin_url(obj.policy)),
+                Detail("Number", str(obj.number)),
+                Detail("Written", obj.created_at),
+                Detail("By", obj.created_by),
             ],
         )
         rules = Section("Rules", "admin/includes/text.html", {"text": documents.pretty(obj.rules)})

@@ -1,8 +1,8 @@
-"""What does a rule document say? Strict reading into compiled, immutable rules.
+"""Parser of rule documents into compiled, immutable rules.
 
-A section that is absent restricts nothing, an empty one allows nothing, one with rules is a
-whitelist. Unknown keys are errors anywhere: a misspelt restriction must not vanish.
-The form is described in docs/policies.md.
+An absent section restricts nothing, an empty one allows nothing, one with rules is a whitelist.
+Unknown keys are errors everywhere: a misspelt restriction must not be ignored.
+The document format is described in docs/policies.md.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from apps.errors import InvalidInput
-from apps.policies.document import Reader
+from apps.policies.document import DocumentReader
 from apps.policies.durations import format_duration
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
@@ -43,10 +43,10 @@ class ValueRule:
 
     Attributes:
         kind: the attribute or type.
-        allowed: patterns of which each value must meet one (or one of ``required``); with
-            neither, everything not denied is allowed.
-        required: patterns that must be met, see ``evaluation``.
-        denied: patterns that no value may meet; checked first.
+        allowed: each value must match one of these or of ``required``; with neither, everything
+            that is not denied is allowed.
+        required: patterns that must be matched, see ``evaluation``.
+        denied: patterns that no value may match; checked first.
         wildcards: whether names such as ``*.example.com`` may be certified at all.
     """
 
@@ -69,9 +69,9 @@ class ValueRule:
 
 @dataclass(frozen=True, slots=True)
 class UsageRule:
-    """Which (extended) key usages may, must and must not be present.
+    """Allowed, required and denied (extended) key usages.
 
-    With only ``denied`` everything else is allowed; with nothing at all, nothing is.
+    With only ``denied``, everything else is allowed; an empty rule allows nothing.
     """
 
     allowed: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class UsageRule:
 
     @property
     def nothing(self) -> bool:
-        """Tell whether the section is configured but empty: no usage may be present."""
+        """Tell whether the section is present but empty: no usage is allowed."""
         return not (self.allowed or self.required or self.denied)
 
     def document(self) -> dict[str, Any]:
@@ -123,12 +123,12 @@ class BasicConstraintsRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rules:
-    """A rule document, compiled. ``None`` = not configured = anything goes.
+    """A compiled rule document. ``None`` = section absent = anything is allowed.
 
-    Each is a key of its own: whoever evaluates keeps what it has found under it.
+    Objects compare by identity, so that they are cheap keys of the evaluation caches.
 
-    ``basic_constraints`` alone is never ``None``: not configured means that CA certificates
-    are denied. ``document`` is the canonical JSON form, which is what gets stored.
+    ``basic_constraints`` is never ``None``: when the section is absent, CA certificates are
+    denied. ``document`` is the canonical JSON form, which is stored.
     """
 
     subject: Mapping[str, ValueRule] | None = None
@@ -148,7 +148,7 @@ def parse_rules(document: object) -> Rules:
     Raises:
         InvalidInput: lists everything that is wrong, each with its path below ``rules``.
     """
-    reader = Reader("policy")
+    reader = DocumentReader("policy")
     sections = reader.mapping(document, "rules", _SECTIONS)
     read: dict[str, Any] = {}
     for name in ("subject", "subject_alt_names"):
@@ -192,7 +192,7 @@ def _rules(read: dict[str, Any]) -> Rules:
     return Rules(**read, document=form)
 
 
-def _value_rules(reader: Reader, section: str, value: object) -> dict[str, ValueRule]:
+def _value_rules(reader: DocumentReader, section: str, value: object) -> dict[str, ValueRule]:
     """Return the rules of a list section by type; rules of the same type are merged."""
     path = f"rules.{section}"
     kinds = SUBJECT_ATTRIBUTES if section == "subject" else SAN_TYPES
@@ -208,7 +208,7 @@ def _value_rules(reader: Reader, section: str, value: object) -> dict[str, Value
 
 
 def _value_rule(
-    reader: Reader, path: str, item: object, kinds: tuple[str, ...]
+    reader: DocumentReader, path: str, item: object, kinds: tuple[str, ...]
 ) -> ValueRule | None:
     """Return one rule, ``None`` when it cannot be read."""
     can_be_wildcard = isinstance(item, dict) and item.get("type") == "dns_name"
@@ -237,7 +237,7 @@ def _value_rule(
     return ValueRule(kind, **lists, wildcards=wildcards == "allowed")
 
 
-def _patterns(reader: Reader, path: str, kind: str, value: object) -> tuple[Pattern, ...]:
+def _patterns(reader: DocumentReader, path: str, kind: str, value: object) -> tuple[Pattern, ...]:
     """Return the compiled patterns of one list, in order and without duplicates."""
     found: dict[str, Pattern] = {}
     items = reader.items(value, path)
@@ -271,15 +271,17 @@ def _merged(first: ValueRule, second: ValueRule) -> ValueRule:
     return ValueRule(first.kind, **lists, wildcards=first.wildcards or second.wildcards)
 
 
-def _refuse_contradiction(reader: Reader, path: str, rule: ValueRule) -> None:
-    """Refuse a pattern that is denied and allowed at once: one of the two is a mistake."""
+def _refuse_contradiction(reader: DocumentReader, path: str, rule: ValueRule) -> None:
+    """Reject a pattern that is both denied and allowed: one of the two is a mistake."""
     granted = {pattern.text for pattern in (*rule.allowed, *rule.required)}
     for pattern in rule.denied:
         if pattern.text in granted:
             reader.contradiction(path, pattern.text)
 
 
-def _usage_rule(reader: Reader, path: str, value: object, known: tuple[str, ...]) -> UsageRule:
+def _usage_rule(
+    reader: DocumentReader, path: str, value: object, known: tuple[str, ...]
+) -> UsageRule:
     rule = reader.mapping(value, path, MODES)
     lists = {
         mode: reader.choices(rule[mode], f"{path}.{mode}", known) for mode in MODES if mode in rule
@@ -309,7 +311,7 @@ def _usage_rule(reader: Reader, path: str, value: object, known: tuple[str, ...]
     return usages
 
 
-def _validity(reader: Reader, value: object) -> ValidityRule:
+def _validity(reader: DocumentReader, value: object) -> ValidityRule:
     path = "rules.validity"
     rule = reader.mapping(value, path, ("max", "min"))
     longest, shortest = (
@@ -331,7 +333,7 @@ def _validity(reader: Reader, value: object) -> ValidityRule:
     return ValidityRule(longest, shortest)
 
 
-def _basic_constraints(reader: Reader, value: object) -> BasicConstraintsRule:
+def _basic_constraints(reader: DocumentReader, value: object) -> BasicConstraintsRule:
     path = "rules.basic_constraints"
     rule = reader.mapping(value, path, ("is_ca", "max_path_length"))
     is_ca = None

@@ -1,9 +1,9 @@
-"""Puts our admin site in the place of Django's default one."""
+"""App configuration that replaces Django's default admin site with Sealwright's."""
 
 from django.contrib.admin.apps import AdminConfig
 
 
 class SealwrightAdminConfig(AdminConfig):
-    """Every ``admin.site`` in the project is then ``SealwrightAdminSite``."""
+    """Makes ``admin.site`` an instance of ``SealwrightAdminSite``."""
 
     default_site = "apps.site.site.SealwrightAdminSite"

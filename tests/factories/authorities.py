@@ -2,8 +2,8 @@
 
 from apps import principals
 from apps.authorities import services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind
-from apps.authorities.services import AuthoritySpec
 from pki.algorithms import KeyAlgorithm
 
 

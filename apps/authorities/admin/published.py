@@ -1,4 +1,4 @@
-"""How are an authority's certificates and CRLs read? Decoded; they never change."""
+"""Read-only admin pages of authority certificates and CRLs, decoded."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from django.http import HttpRequest
 from apps.authorities.health import crl_badge
 from apps.authorities.models import CRL, AuthorityCertificate
 from apps.site.display import admin_url, badge, link
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Section, details
 from pki import bundles
 from pki.describe import describe_certificate, describe_crl
 
 
 @admin.register(AuthorityCertificate)
-class AuthorityCertificateAdmin(WindowAdmin):
-    """Reached from the authority."""
+class AuthorityCertificateAdmin(ReadOnlyAdmin):
+    """Certificates of authorities; linked from the authority's page."""
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
@@ -26,18 +26,18 @@ class AuthorityCertificateAdmin(WindowAdmin):
     ordering = ("-id",)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Stay out of the menu."""
+        """Hide the list from the menu."""
         return False
 
     def sections(self, request: HttpRequest, obj: AuthorityCertificate) -> list[Section]:
-        """Show the certificate decoded."""
+        """Return the decoded certificate."""
         der = bytes(obj.der)
         return [
-            facts(
+            details(
                 "Belongs to",
                 [
-                    Fact("Authority", obj.authority, admin_url(obj.authority)),
-                    Fact("Current", "yes" if obj.is_current else "no"),
+                    Detail("Authority", obj.authority, admin_url(obj.authority)),
+                    Detail("Current", "yes" if obj.is_current else "no"),
                 ],
             ),
             Section(
@@ -49,8 +49,8 @@ class AuthorityCertificateAdmin(WindowAdmin):
 
 
 @admin.register(CRL)
-class CRLAdmin(WindowAdmin):
-    """Every list ever published."""
+class CRLAdmin(ReadOnlyAdmin):
+    """All published CRLs."""
 
     list_display = (
         "number_shown",
@@ -68,7 +68,7 @@ class CRLAdmin(WindowAdmin):
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CRL]:
-        """Leave the bytes out of lists, they may be megabytes; tell which list is the newest."""
+        """Leave out the DER, which may be megabytes, and annotate the number of the newest CRL."""
         same = CRL.objects.filter(authority_id=OuterRef("authority_id")).order_by("-number")
         newest = Subquery(same.values("number")[:1])
         return super().get_queryset(request).defer("der").annotate(newest_number=newest)
@@ -85,19 +85,19 @@ class CRLAdmin(WindowAdmin):
 
     @admin.display(description="Health")
     def health(self, crl: Any) -> str:
-        """Tell whether it is the newest, and how fresh."""
+        """Return ``superseded``, or the freshness of the newest CRL."""
         return badge("superseded") if crl.number != crl.newest_number else crl_badge(crl)
 
     def sections(self, request: HttpRequest, obj: CRL) -> list[Section]:
-        """Show the list decoded."""
+        """Return the decoded CRL."""
         return [
-            facts(
+            details(
                 "Published",
                 [
-                    Fact("Authority", obj.authority, admin_url(obj.authority)),
-                    Fact("Number", str(obj.number), mono=True),
-                    Fact("Size", f"{len(obj.der)} bytes"),
-                    Fact("SHA-256", obj.sha256, mono=True),
+                    Detail("Authority", obj.authority, admin_url(obj.authority)),
+                    Detail("Number", str(obj.number), mono=True),
+                    Detail("Size", f"{len(obj.der)} bytes"),
+                    Detail("SHA-256", obj.sha256, mono=True),
                 ],
             ),
             Section(

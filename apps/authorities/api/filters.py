@@ -1,10 +1,10 @@
-"""Which authorities does a list show? Query parameters that narrow it."""
+"""Query filters of the authority and CRL lists."""
 
 from django_filters import rest_framework as filters
 
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.web.filters import SearchFilter, StrictFilterSet
-from apps.web.schema import KEY_ALGORITHMS
+from apps.web.serializers import KEY_ALGORITHMS
 
 
 class AuthorityFilter(StrictFilterSet):

@@ -24,8 +24,8 @@ from apps.applications.models import ApiToken, Application
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import services as authority_services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind
-from apps.authorities.services import AuthoritySpec
 from apps.certificates import issuance, revocation
 from apps.certificates.issuance import Enrollment
 from apps.certificates.models import EnrollmentMethod
@@ -33,7 +33,7 @@ from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
 from apps.enrollment.acme.services import endpoints as acme
 from apps.jobs.models import Job
 from apps.principals import Principal, ProductRole, Scope
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.accounts import make_person

@@ -9,7 +9,7 @@ from apps.certificates import issuance
 from apps.certificates.issuance import Enrollment, Issued, Pending
 from apps.certificates.models import EnrollmentMethod
 from apps.principals import Principal
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 

@@ -22,8 +22,8 @@ from apps.certificates.models import (
 )
 from apps.errors import InvalidTransition, UpstreamUnavailable
 from apps.keys.software import SoftwareBackend
-from apps.profiles.defaults import RequestedContent
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr

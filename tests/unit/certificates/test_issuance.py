@@ -15,7 +15,7 @@ from apps.certificates import issuance, key_material
 from apps.certificates.issuance import Issued, Pending
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.errors import AccessDenied, BadCSR, InvalidTransition, NotFound, PolicyViolation
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints
