@@ -1,4 +1,4 @@
-"""What does this app contribute to the house? Jobs, sealed columns, front page panels."""
+"""Registrations of this app: jobs, sealed columns, front page panels."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from apps.certificates import panels, sweeps
 
 
 def register() -> None:
-    """Announce jobs, sealed columns and panels; called once from ``AppConfig.ready``."""
+    """Register them; called once from ``AppConfig.ready``."""
     registry.register_jobs(
         [
             registry.JobKind("certificates.reconcile", sweeps.reconcile),
