@@ -1,14 +1,15 @@
-"""How do rows get their identifiers? UUID version 7 (RFC 9562 section 5.7).
+"""Identifiers of rows (UUID version 7) and the stable labels of their models.
 
-The identifier is fixed before the row is written, so that ciphertext can be bound to it,
-and it rises with time, so that ``ORDER BY id`` is chronological: keyset paging needs no
-second column, and inserts stay at one end of the index.
+The identifier is fixed before the row is written, so that a ciphertext can be bound to it. It
+rises with time, so that ``ORDER BY id`` is chronological: keyset paging needs no second column,
+and inserts stay at one end of the index.
 """
 
 import os
 import threading
 import time
 import uuid
+from typing import Any
 
 _VERSION_7 = 0x7 << 76
 _VARIANT_RFC9562 = 0x2 << 62
@@ -21,7 +22,7 @@ def uuid7() -> uuid.UUID:
     """Return a new UUIDv7: 48 bits of Unix milliseconds, a 12-bit counter, 62 random bits.
 
     The counter makes identifiers of one process rise strictly, also within a millisecond
-    and when the clock steps back (section 6.2, method 1).
+    and when the clock steps back (RFC 9562 sections 5.7 and 6.2, method 1).
     """
     global _last  # noqa: PLW0603 - one sequence per process is the point
     with _lock:
@@ -31,3 +32,15 @@ def uuid7() -> uuid.UUID:
     unix_ms, counter = moment >> _COUNTER_BITS, moment & 0xFFF
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=(unix_ms << 80) | _VERSION_7 | (counter << 64) | _VARIANT_RFC9562 | random)
+
+
+def label_of(model: Any) -> str:
+    """Return the ``app_label.ModelName`` under which stored data refers to a model.
+
+    Encryption contexts and audit rows hold this text for ever. A model that has moved to another
+    app keeps its first label in the class attribute ``stored_label``.
+
+    Args:
+        model: a Django model class, or an instance of one.
+    """
+    return str(getattr(model, "stored_label", "") or model._meta.label)  # noqa: SLF001 - Django's documented Meta API

@@ -1,11 +1,11 @@
-"""Who contributes what? Upper layers register here, lower layers look up.
+"""Registries in which upper layers announce what lower layers call.
 
-Imports only point down (ARCHITECTURE: dependency direction); where a lower layer must reach
-an upper one, the upper one registers a callable in ``AppConfig.ready()``. The keys are
-fixed: a new kind of contribution is a change to this file.
+Imports only point down (docs/architecture.md); where a lower layer must reach an upper one, the
+upper one registers a callable in ``AppConfig.ready()``. The kinds of registrations are fixed: a
+new kind is a change to this file.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -81,6 +81,63 @@ class Callers:
     application_ids_in_sight: Callable[[Any], Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A configuration or command line to paste into an enrollment client.
+
+    Attributes:
+        client: the program it is for.
+        language: of the text, as Markdown names it.
+        text: the text, without a newline at the end.
+    """
+
+    client: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPanel:
+    """What pages show about one enrollment method of one application-profile pair.
+
+    Attributes:
+        url: the address that clients are configured with.
+        snippets: texts to paste into clients; they hold no secret.
+        settings: the row whose page changes the endpoint; ``None`` where there is no such row.
+    """
+
+    url: str
+    snippets: Sequence[Snippet] = ()
+    settings: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentMethod:
+    """A way to request certificates, such as the API or ACME; registered by its ``method.py``.
+
+    Attributes:
+        name: value of ``CertificateRequest.method``; also the ``Principal.kind`` of its accounts.
+        label: the name for people.
+        is_open: called with a ``Pairing``; whether that pair accepts requests by this method now.
+        has_accounts: whether requests come from accounts of the protocol (no user behind them),
+            which may request and revoke at their own pair and nothing else.
+        url_prefix: path on the TLS listener, such as ``acme/``; empty for an internal method.
+        urlconf: dotted path of the URL patterns below the prefix.
+        endpoint_model: model with the settings of the method for one pair; changes to it renew
+            the caches that depend on governance. ``None`` where the pair itself has them.
+        panel: called with a ``Pairing``; what pages show about it, ``None`` where it is not set up.
+    """
+
+    name: str
+    label: str
+    is_open: Callable[[Any], bool]
+    has_accounts: bool = False
+    url_prefix: str = ""
+    urlconf: str = ""
+    endpoint_model: Any = None
+    panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
+
+
 # Called with a ``CertificateRequest`` that is about to be signed after its approval; yields the
 # ``pki.findings.Violation`` of everything at the door it came through that holds no more.
 ReleaseCheck = Callable[[Any], Iterable[Any]]
@@ -88,6 +145,7 @@ ReleaseCheck = Callable[[Any], Iterable[Any]]
 # Models of which ``applications.epoch`` has to hear, beside those below it.
 governed_models: list[Any] = []
 
+enrollment_methods: dict[str, EnrollmentMethod] = {}
 job_kinds: dict[str, JobKind] = {}
 recurring: dict[str, Recurring] = {}
 sealed_fields: list[SealedField] = []
@@ -105,3 +163,30 @@ def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ())
         job_kinds[kind.name] = kind
     for schedule in schedules:
         recurring[schedule.kind] = schedule
+
+
+def register_enrollment_method(method: EnrollmentMethod) -> None:
+    """Add an enrollment method.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+    if method.name in enrollment_methods:
+        raise ValueError(f"enrollment method {method.name!r} is registered twice")
+    enrollment_methods[method.name] = method
+    if method.endpoint_model is not None:
+        governed_models.append(method.endpoint_model)
+
+
+def is_protocol_account(kind: str) -> bool:
+    """Tell whether principals of this kind are accounts of a registered enrollment method."""
+    method = enrollment_methods.get(kind)
+    return method is not None and method.has_accounts
+
+
+def machine_prefixes() -> tuple[str, ...]:
+    """Return the paths of all enrollment methods, such as ``/acme/``.
+
+    Requests below them come from programs: no sessions, cookies or CSRF tokens apply.
+    """
+    return tuple(f"/{m.url_prefix}" for m in enrollment_methods.values() if m.url_prefix)

@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from apps import ids, secret_files
 from apps.errors import SealwrightError
 
 logger = logging.getLogger(__name__)
@@ -154,8 +155,17 @@ def key_id_of(sealed: bytes) -> str:
 
 
 def field_context(instance: Any, field_name: str) -> str:
-    """Return the context of a model field: the row's primary key must be fixed already."""
-    return f"{instance._meta.label}.{field_name}:{instance.pk}"  # noqa: SLF001 - Django's documented Meta API
+    """Return the context of a field of one row, whose primary key must be fixed already."""
+    return context_of(type(instance), field_name, instance.pk)
+
+
+def context_of(model: Any, field_name: str, pk: object) -> str:
+    """Return the context ``app.Model.field:pk`` of a field of the row ``pk``.
+
+    The label is the model's first one, even after the model has moved to another app: an old
+    ciphertext opens under no other text.
+    """
+    return f"{ids.label_of(model)}.{field_name}:{pk}"
 
 
 def _wrapped(keyring: Keyring, data_key: bytes, context: str) -> bytes:
@@ -343,38 +353,9 @@ def _decoded(text: str) -> bytes:
 
 
 def _write(path: Path, keyring: Keyring, *, replace: bool) -> bool:
-    """Write the keyring so that a crash leaves the old file or the new one, never half of one.
-
-    Returns:
-        ``False`` when another process made the file first and ``replace`` is not set.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Write the keyring; ``False`` when another process made it first and ``replace`` is not set."""
     document = {
         "current": keyring.current,
         "keys": {name: base64.b64encode(key).decode() for name, key in keyring.keys.items()},
     }
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            draft.replace(path)
-        else:
-            os.link(draft, path)
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-    return True
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return secret_files.write(path, json.dumps(document).encode(), replace=replace)

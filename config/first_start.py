@@ -1,8 +1,9 @@
-"""What must exist before Django can start? The data directory and its secret key."""
+"""The data directory and Django's secret key, which must exist before Django can start."""
 
-import os
 import secrets
 from pathlib import Path
+
+from apps import secret_files
 
 _KEY_BYTES = 64
 
@@ -15,11 +16,6 @@ def secret_key(home: Path) -> str:
     """
     path = home / "keys" / "secret_key"
     home.mkdir(parents=True, exist_ok=True, mode=0o700)  # holds the database, too
-    path.parent.mkdir(exist_ok=True, mode=0o700)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(_KEY_BYTES))
+    if not path.exists():
+        secret_files.write(path, secrets.token_urlsafe(_KEY_BYTES).encode(), replace=False)
     return path.read_text().strip()

@@ -11,8 +11,7 @@ from apps.web import health
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
-    path("acme/", include("apps.enrollment.acme.urls")),
-    path("api/v1/", include("apps.enrollment.api.urls")),
+    path("", include("apps.enrollment.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
     path("api/v1/", include("apps.policies.api.urls")),
     path("api/v1/", include("apps.profiles.api.urls")),

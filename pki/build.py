@@ -1,35 +1,39 @@
-"""How do decided values become the to-be-signed bytes of a certificate, and those a certificate?
+"""To-be-signed bytes of certificates, and certificates assembled from them and a signature.
 
-No function here has a private key, so the frame of a TBSCertificate is written here. What
-certificates of one issuer and purpose share is encoded once, by the library; what each has of
-its own is written straight into DER.
+No function here has a private key: a certificate is prepared, linted and put on record first,
+then the real key signs exactly these bytes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
+from typing import Any, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat import asn1
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificateIssuerPrivateKeyTypes,
+    CertificatePublicKeyTypes,
+    PublicKeyTypes,
+)
 
-from pki import chain, der, der_values, extensions, keys
+from pki import extensions, keys, structures
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.extensions import encoded
+from pki.extensions import AnyExtension
 from pki.findings import UnusableCertificate, Violation
-from pki.name_writer import encoded_alt_names, encoded_subject
+from pki.names import x509_name
+from pki.structures import algorithm_identifier
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
 
 UNCONSTRAINED = NameConstraints()
 _CA_USAGE = frozenset({"key_cert_sign", "crl_sign"})
 _RESPONDER_USAGE = frozenset({"digital_signature"})
-_CACHED = 512
-_VERSION_3 = der.encode(der.CONTEXT_0, der_values.integer(2))
-_EXTENSIONS_TAG = 0xA3
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """A CA as certificates name it; what they repeat of it is encoded once.
+    """A CA, and what the certificates it issues repeat of it.
 
     Attributes:
         certificate: the CA's own certificate.
@@ -44,19 +48,19 @@ class Issuer:
     publication: Publication
 
     @cached_property
-    def subject_der(self) -> bytes:
-        """Return its subject, exactly as its certificate has it."""
-        return chain.subject_bytes(self.certificate)
+    def name(self) -> x509.Name:
+        """Return its subject. The library keeps the string types of an imported CA (X-04)."""
+        return self.certificate.subject
 
     @cached_property
-    def authority_extension(self) -> bytes:
-        """Return the authority key identifier that points to it, an Extension."""
-        return encoded(extensions.authority_key_identifier(self.certificate))
+    def authority_key_identifier(self) -> AnyExtension:
+        """Return the extension by which its certificates name its key."""
+        return extensions.authority_key_identifier(self.certificate)
 
     @cached_property
-    def publication_extensions(self) -> bytes:
-        """Return the Extensions with its addresses, one after the other."""
-        return encoded(*extensions.publication(self.publication))
+    def publication_extensions(self) -> tuple[AnyExtension, ...]:
+        """Return the extensions with its addresses."""
+        return extensions.publication(self.publication)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +104,22 @@ def leaf_tbs(leaf: Leaf, *, serial_number: int, issuer: Issuer) -> bytes:
 
     Raises:
         UnusableName: the subject cannot be encoded.
-        UnusableCertificate: there is neither a subject nor an alternative name.
-        UnusableKey: the public key cannot be read.
+        UnusableCertificate: there is neither a subject nor an alternative name, or a value that
+            X.509 cannot carry.
+        UnusableKey: the public key cannot be read, or the issuer's key cannot make signatures
+            of the wanted kind.
     """
     return _tbs(
         leaf,
         serial_number,
-        issuer.subject_der,
-        encoded_subject(leaf.subject),
-        extensions.encoded_key_identifier(keys.key_identifier(leaf.public_key_der)),
-        issuer.authority_extension,
-        _leaf_extensions(leaf),
-        issuer.publication_extensions,
+        issuer.name,
+        issuer.public_key,
+        [
+            extensions.subject_key_identifier(leaf.public_key_der),
+            issuer.authority_key_identifier,
+            *_leaf_extensions(leaf),
+            *issuer.publication_extensions,
+        ],
     )
 
 
@@ -120,28 +128,26 @@ def self_signed_leaf_tbs(leaf: Leaf, *, serial_number: int) -> bytes:
 
     Raises:
         UnusableCertificate: the subject is empty; it is the issuer here (RFC 5280 4.1.2.4).
+        Otherwise as ``leaf_tbs``.
     """
     if not leaf.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    subject = encoded_subject(leaf.subject)
-    ski = extensions.encoded_key_identifier(keys.key_identifier(leaf.public_key_der))
-    return _tbs(leaf, serial_number, subject, subject, ski, _leaf_extensions(leaf))
+    found = [extensions.subject_key_identifier(leaf.public_key_der), *_leaf_extensions(leaf)]
+    return _self_signed_tbs(leaf, serial_number, found)
 
 
 def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> bytes:
     """Return the TBSCertificate of a CA, DER; ``issuer`` is ``None`` for a self-signed root.
 
     Raises:
-        UnusableName: the subject cannot be encoded.
         UnusableCertificate: the subject is empty (X-07).
+        Otherwise as ``leaf_tbs``.
     """
     if not ca.subject:
         raise UnusableCertificate([_EMPTY_ISSUER])
-    subject = encoded_subject(ca.subject)
-    above = issuer.subject_der if issuer else subject
     found = [extensions.subject_key_identifier(ca.public_key_der)]
     if issuer:
-        found.append(extensions.authority_key_identifier(issuer.certificate))
+        found.append(issuer.authority_key_identifier)
     found.append(extensions.basic_constraints(ca.path_length))
     found.append(extensions.key_usage(_CA_USAGE))
     if ca.extended_key_usage:
@@ -149,28 +155,29 @@ def ca_tbs(ca: CaCertificate, *, serial_number: int, issuer: Issuer | None) -> b
     constraints = extensions.name_constraints(ca.name_constraints)
     if constraints:
         found.append(constraints)
-    if issuer:
-        found.extend(extensions.publication(issuer.publication))
-    return _tbs(ca, serial_number, above, subject, encoded(*found))
+    if issuer is None:
+        return _self_signed_tbs(ca, serial_number, found)
+    found.extend(issuer.publication_extensions)
+    return _tbs(ca, serial_number, issuer.name, issuer.public_key, found)
 
 
 def responder_tbs(responder: ResponderCertificate, *, serial_number: int, issuer: Issuer) -> bytes:
     """Return the TBSCertificate of a delegated OCSP responder, DER (RFC 6960 4.2.2.2).
 
-    It carries id-pkix-ocsp-nocheck, hence no addresses to check its own status.
+    It carries id-pkix-ocsp-nocheck, so it needs no addresses to check its own status.
     """
     return _tbs(
         responder,
         serial_number,
-        issuer.subject_der,
-        encoded_subject(responder.subject),
-        encoded(
+        issuer.name,
+        issuer.public_key,
+        [
             extensions.subject_key_identifier(responder.public_key_der),
-            extensions.authority_key_identifier(issuer.certificate),
+            issuer.authority_key_identifier,
             extensions.key_usage(_RESPONDER_USAGE),
             extensions.extended_key_usage(("ocsp_signing",)),
             extensions.ocsp_no_check(),
-        ),
+        ],
     )
 
 
@@ -183,20 +190,12 @@ def assemble(tbs_der: bytes, signature_algorithm: SignatureAlgorithm, signature:
     Raises:
         ValueError: the TBS names another algorithm than ``signature_algorithm``.
     """
-    identifier = der_values.algorithm_identifier(signature_algorithm)
-    if not tbs_der.startswith(identifier, chain.signature_offset(tbs_der)):
+    identifier = algorithm_identifier(signature_algorithm)
+    fields = structures.decode(structures.TBSCertificate, tbs_der)
+    if asn1.encode_der(fields.signature) != identifier:
         raise ValueError(f"the to-be-signed bytes are not for {signature_algorithm.value}")
-    return der.encode(
-        der.SEQUENCE, tbs_der, identifier, der.encode(der.BIT_STRING, b"\x00", signature)
-    )
+    return structures.signed(tbs_der, identifier, signature)
 
-
-def known_signature_identifiers() -> frozenset[bytes]:
-    """Return the AlgorithmIdentifiers (DER) of every signature that an issuer may make."""
-    return _KNOWN_IDENTIFIERS
-
-
-_KNOWN_IDENTIFIERS = frozenset(map(der_values.algorithm_identifier, SignatureAlgorithm))
 
 _EMPTY_ISSUER = Violation(
     code="certificate.empty_subject",
@@ -214,55 +213,69 @@ _NAMELESS = Violation(
 )
 
 
-def _leaf_extensions(leaf: Leaf) -> bytes:
-    """Return what says who the leaf is and what it may do, each only when there is something."""
+def _leaf_extensions(leaf: Leaf) -> list[AnyExtension]:
+    """Return the extensions with purposes and names, each only when there is something."""
     if not leaf.subject and not leaf.subject_alt_names:
         raise UnusableCertificate([_NAMELESS])
-    purposes = _purposes(leaf.is_ca, leaf.path_length, leaf.key_usage, leaf.extended_key_usage)
-    if not leaf.subject_alt_names:
-        return purposes
-    return purposes + encoded_alt_names(leaf.subject_alt_names, critical=not leaf.subject)
-
-
-@lru_cache(maxsize=_CACHED)
-def _purposes(
-    is_ca: bool, path_length: int | None, usages: frozenset[str], extended: tuple[str, ...]
-) -> bytes:
     found = []
-    if is_ca:
-        found.append(extensions.basic_constraints(path_length))
-    if usages:
-        found.append(extensions.key_usage(usages))
-    if extended:
-        found.append(extensions.extended_key_usage(extended))
-    return encoded(*found)
+    if leaf.is_ca:
+        found.append(extensions.basic_constraints(leaf.path_length))
+    if leaf.key_usage:
+        found.append(extensions.key_usage(leaf.key_usage))
+    if leaf.extended_key_usage:
+        found.append(extensions.extended_key_usage(leaf.extended_key_usage))
+    if leaf.subject_alt_names:
+        critical = not leaf.subject
+        found.append(extensions.subject_alternative_name(leaf.subject_alt_names, critical=critical))
+    return found
+
+
+def _self_signed_tbs(
+    content: Leaf | CaCertificate, serial_number: int, found: Sequence[AnyExtension]
+) -> bytes:
+    key = keys.load_public_key(content.public_key_der)
+    return _tbs(content, serial_number, x509_name(content.subject), key, found)
 
 
 def _tbs(
     content: Leaf | CaCertificate | ResponderCertificate,
     serial_number: int,
-    issuer: bytes,
-    subject: bytes,
-    *found: bytes,
+    issuer_name: x509.Name,
+    issuer_key: PublicKeyTypes,
+    found: Sequence[AnyExtension],
 ) -> bytes:
-    """Return a TBSCertificate (RFC 5280 section 4.1).
+    """Return the TBSCertificate that the library makes (RFC 5280 section 4.1).
 
-    Args:
-        content: where the other fields stand.
-        serial_number: of the certificate.
-        issuer: a Name, DER.
-        subject: a Name, DER.
-        found: its extensions, DER.
+    The library builds and signs in one step, but the intent has to be stored before the real
+    key signs. So it signs with a stand-in for the issuer's key, and only the bytes that it
+    would have signed are kept.
     """
-    validity = der_values.time(content.not_before) + der_values.time(content.not_after)
-    return der.encode(
-        der.SEQUENCE,
-        _VERSION_3,
-        der_values.integer(serial_number),
-        der_values.algorithm_identifier(content.signature_algorithm),
-        issuer,
-        der.encode(der.SEQUENCE, validity),
-        subject,
-        keys.own_encoding(content.public_key_der),
-        der.encode(_EXTENSIONS_TAG, der.encode(der.SEQUENCE, *found)),
-    )
+    stand_in = keys.delegated_private_key(issuer_key, _no_signature)
+    subject, key = x509_name(content.subject), keys.load_public_key(content.public_key_der)
+    try:
+        builder = (
+            x509.CertificateBuilder()
+            .issuer_name(issuer_name)
+            .subject_name(subject)
+            .public_key(cast("CertificatePublicKeyTypes", key))
+            .serial_number(serial_number)
+            .not_valid_before(content.not_before)
+            .not_valid_after(content.not_after)
+        )
+        for extension in found:
+            builder = builder.add_extension(extension.value, extension.critical)
+        signer = cast("CertificateIssuerPrivateKeyTypes", stand_in)
+        # The builder takes SHA-2 only, by a closed union that our table of hashes is wider than.
+        certificate = builder.sign(signer, cast("Any", content.signature_algorithm.hash))
+    except (TypeError, ValueError) as error:
+        raise UnusableCertificate([_unencodable(error)]) from error
+    return certificate.tbs_certificate_bytes
+
+
+def _no_signature(_: bytes) -> bytes:
+    return b""
+
+
+def _unencodable(error: Exception) -> Violation:
+    reason = f"X.509 cannot carry these values: {error}"
+    return Violation("certificate.unencodable", "certificate", "", reason)

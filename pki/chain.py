@@ -1,7 +1,7 @@
-"""Does one certificate really stem from another, and do they form a path that holds?
+"""Certification paths: order, signatures and validity (RFC 5280 section 6.1).
 
-RFC 5280 section 6.1 for what we use ourselves: what our CAs issued, CA certificates that
-someone installs, client certificates. Revocation is the caller's to ask.
+For certificates that our CAs issued, CA certificates that somebody installs, and client
+certificates. The caller checks revocation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,20 +11,18 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from pki import der, keys
+from pki import structures
 from pki.addresses import visible
-from pki.algorithms import SignatureAlgorithm
 from pki.constraints import (
     is_self_issued,
     name_constraints_violations,
     path_length_of,
     path_length_violations,
 )
-from pki.der_values import algorithm_identifier
 from pki.findings import UnusableCertificate, Violation
 from pki.names import read_subject, san_pair
 
@@ -33,10 +31,8 @@ __all__ = [
     "name_constraints_violations",
     "order_chain",
     "path_length_violations",
-    "signature_offset",
     "subject_bytes",
     "verify_issued",
-    "verify_made",
     "verify_path",
 ]
 
@@ -52,42 +48,21 @@ _PROCESSED_CRITICAL = frozenset(
     }
 )
 _CACHED = 512
-_ISSUER, _SUBJECT = 2, 4  # positions after the version
-_LONG_FORM = 0x80  # of a length, X.690 section 8.1.3.5
 
 
 @lru_cache(maxsize=_CACHED)
 def subject_bytes(certificate: x509.Certificate) -> bytes:
-    """Return the subject exactly as encoded."""
-    return _names(certificate.tbs_certificate_bytes)[1]
+    """Return the subject exactly as encoded.
+
+    Relying parties compare names byte by byte (X-20, C-08), so the unusual string types of an
+    imported CA must survive.
+    """
+    return asn1.encode_der(structures.tbs_certificate(certificate).subject)
 
 
 def issuer_bytes(certificate: x509.Certificate) -> bytes:
     """Return the issuer exactly as encoded."""
-    return _names(certificate.tbs_certificate_bytes)[0]
-
-
-def signature_offset(tbs_der: bytes) -> int:
-    """Return where the field ``signature`` of a TBSCertificate begins; the issuer follows it.
-
-    Raises:
-        ValueError: the serial number is longer than any of ours.
-    """
-    length = tbs_der[1]
-    offset = 2 if length < _LONG_FORM else length - _LONG_FORM + 2
-    if tbs_der[offset] == der.CONTEXT_0:  # the version; absent in v1
-        offset += 2 + tbs_der[offset + 1]
-    size = tbs_der[offset + 1]
-    if size >= _LONG_FORM:
-        raise ValueError("the serial number has more than 127 octets")
-    return offset + 2 + size
-
-
-def _names(tbs_der: bytes) -> tuple[bytes, bytes]:
-    fields = der.split(tbs_der)
-    if fields[0][0] == der.CONTEXT_0:
-        del fields[0]
-    return fields[_ISSUER], fields[_SUBJECT]
+    return asn1.encode_der(structures.tbs_certificate(certificate).issuer)
 
 
 def verify_issued(certificate: x509.Certificate, issuer_certificate: x509.Certificate) -> None:
@@ -99,39 +74,6 @@ def verify_issued(certificate: x509.Certificate, issuer_certificate: x509.Certif
     violation = _issue_violation(certificate, issuer_certificate)
     if violation is not None:
         raise UnusableCertificate([violation])
-
-
-def verify_made(
-    certificate: x509.Certificate,
-    issuer_certificate: x509.Certificate,
-    *,
-    issuer_name: bytes,
-    issuer_key: PublicKeyTypes,
-    tbs_der: bytes,
-    signature_algorithm: SignatureAlgorithm,
-) -> None:
-    """Check the same of a certificate just made, without encoding again what is at hand.
-
-    Args:
-        certificate: made of ``tbs_der``, which names ``signature_algorithm``.
-        issuer_certificate: of the authority that signed.
-        issuer_name: ``subject_bytes`` of that certificate.
-        issuer_key: its public key, which the library would load anew each time.
-        tbs_der: the bytes that were signed.
-        signature_algorithm: what they were signed with.
-
-    Raises:
-        UnusableCertificate: name or signature is not the issuer's.
-    """
-    name_offset = signature_offset(tbs_der) + len(algorithm_identifier(signature_algorithm))
-    if not tbs_der.startswith(issuer_name, name_offset):
-        raise UnusableCertificate([_wrong_name(certificate, issuer_certificate)])
-    try:
-        verifies = keys.verify(issuer_key, certificate.signature, tbs_der, signature_algorithm)
-    except _NO_SIGNATURE:
-        verifies = False
-    if not verifies:
-        raise UnusableCertificate([_WRONG_SIGNATURE])
 
 
 def _issue_violation(certificate: x509.Certificate, issuer: x509.Certificate) -> Violation | None:

@@ -1,12 +1,13 @@
-"""Which extensions does a certificate get, and with which criticality?"""
+"""Certificate extensions with the criticality that RFC 5280 section 4.2 gives them."""
 
 import ipaddress
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPublicKeyTypes
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from pki import der, der_values, keys
+from pki import keys
 from pki.names import general_names
 from pki.template import KEY_USAGES, NameConstraints, Publication, TypeValue
 
@@ -27,33 +28,9 @@ def wrap(value: x509.ExtensionType, *, critical: bool = False) -> AnyExtension:
     return x509.Extension(value.oid, critical, value)
 
 
-def encoded(*extensions: AnyExtension) -> bytes:
-    """Return extensions one after the other, DER (RFC 5280 section 4.2)."""
-    return b"".join(
-        der_values.extension(
-            der_values.object_identifier(extension.oid.dotted_string),
-            extension.value.public_bytes(),
-            critical=extension.critical,
-        )
-        for extension in extensions
-    )
-
-
-_KEY_IDENTIFIER_SIZE = 20
-_SKI_BEFORE_DIGEST = der_values.extension(
-    der_values.object_identifier(ExtensionOID.SUBJECT_KEY_IDENTIFIER.dotted_string),
-    der.encode(der_values.OCTET_STRING, bytes(_KEY_IDENTIFIER_SIZE)),
-)[:-_KEY_IDENTIFIER_SIZE]
-
-
 def subject_key_identifier(spki_der: bytes) -> AnyExtension:
     """Return the SKI of a key, always computed, never taken from a request (X-11)."""
     return wrap(x509.SubjectKeyIdentifier(keys.key_identifier(spki_der)))
-
-
-def encoded_key_identifier(key_identifier: bytes) -> bytes:
-    """Return the Extension with a SKI of 20 octets, DER."""
-    return _SKI_BEFORE_DIGEST + key_identifier
 
 
 def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
@@ -64,10 +41,10 @@ def authority_key_identifier(issuer: x509.Certificate) -> AnyExtension:
     """
     try:
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-        digest = identifier.value.digest
     except x509.ExtensionNotFound:
-        digest = keys.key_identifier(keys.public_key_to_der(issuer.public_key()))
-    return wrap(x509.AuthorityKeyIdentifier(digest, None, None))
+        key = cast("CertificateIssuerPublicKeyTypes", issuer.public_key())
+        return wrap(x509.AuthorityKeyIdentifier.from_issuer_public_key(key))
+    return wrap(x509.AuthorityKeyIdentifier(identifier.value.digest, None, None))
 
 
 def key_usage(usages: frozenset[str]) -> AnyExtension:

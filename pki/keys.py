@@ -1,14 +1,19 @@
-"""How are keys made, read, written, used and judged?"""
+"""Keys: generation, PKCS#8 and SubjectPublicKeyInfo, signatures, and checks before certification."""
 
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes, PublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import (
+    CertificatePublicKeyTypes,
+    PrivateKeyTypes,
+    PublicKeyTypes,
+)
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -17,25 +22,14 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from pki import der
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
 from pki.findings import UnusableKey, Violation
+from pki.parsing import ParserFailed, parsed
 
 Sign = Callable[[bytes], bytes]
 
-# Issuing reads a public key three times: in the request, to encode it, in the lint.
+# Issuing needs a public key to encode it and again in the lint; loading a P-256 key takes 22 us.
 _CACHED = 256
-
-# A point on P-256, P-384 or P-521, the curve by name, uncompressed: what we write ourselves.
-# The lengths of everything stand in here, so that whatever loads is the key and nothing more.
-_UNCOMPRESSED = tuple(
-    bytes.fromhex(beginning)
-    for beginning in (
-        "3059301306072a8648ce3d020106082a8648ce3d03010703420004",
-        "3076301006072a8648ce3d020106052b8104002203620004",
-        "30819b301006072a8648ce3d020106052b8104002303818600 04",
-    )
-)
 
 PUBLIC_EXPONENT = 65537
 MAX_EXPONENT = 2**64
@@ -88,8 +82,12 @@ def private_key_from_pkcs8(data: bytes, *, trusted: bool) -> PrivateKeyTypes:
         UnusableKey: not a private key, an inconsistent one, or of an algorithm not ours.
     """
     try:
-        key = serialization.load_der_private_key(data, None, unsafe_skip_rsa_key_validation=trusted)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        key = parsed(
+            lambda: serialization.load_der_private_key(
+                data, None, unsafe_skip_rsa_key_validation=trusted
+            )
+        )
+    except ParserFailed as error:
         raise UnusableKey([_unreadable("private_key")]) from error
     if key_algorithm_of(key.public_key()) is None:
         raise UnusableKey(_unsupported(key.public_key(), "private_key"))
@@ -109,25 +107,9 @@ def load_public_key(data: bytes) -> PublicKeyTypes:
         UnusableKey: the DER is no public key that the library knows.
     """
     try:
-        return serialization.load_der_public_key(data)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        return parsed(lambda: serialization.load_der_public_key(data))
+    except ParserFailed as error:
         raise UnusableKey([_unreadable("public_key")]) from error
-
-
-def is_plain_point(spki_der: bytes) -> bool:
-    """Tell whether one SubjectPublicKeyInfo is written as we do it for a NIST curve, but the point."""
-    return spki_der.startswith(_UNCOMPRESSED)
-
-
-@lru_cache(maxsize=_CACHED)
-def own_encoding(data: bytes) -> bytes:
-    """Return a SubjectPublicKeyInfo as we write it: another form of the same key becomes ours.
-
-    Raises:
-        UnusableKey: the DER is no public key that the library knows.
-    """
-    key = load_public_key(data)
-    return data if is_plain_point(data) else public_key_to_der(key)
 
 
 def spki_sha256(spki_der: bytes) -> str:
@@ -137,9 +119,13 @@ def spki_sha256(spki_der: bytes) -> str:
 
 @lru_cache(maxsize=_CACHED)
 def key_identifier(spki_der: bytes) -> bytes:
-    """Return the SHA-1 of the BIT STRING's value, 20 octets (RFC 5280 section 4.2.1.2 (1))."""
-    bits = der.content(der.split(spki_der)[-1])
-    return hashlib.sha1(bits[1:], usedforsecurity=False).digest()
+    """Return the SHA-1 of the BIT STRING's value, 20 octets (RFC 5280 section 4.2.1.2 (1)).
+
+    Raises:
+        UnusableKey: the DER is no public key that the library knows.
+    """
+    key = cast("CertificatePublicKeyTypes", load_public_key(spki_der))
+    return x509.SubjectKeyIdentifier.from_public_key(key).digest
 
 
 def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> bytes:

@@ -22,6 +22,7 @@ from pki.addresses import (
     visible,
 )
 from pki.findings import UnusableName, Violation
+from pki.structures import name_attributes
 from pki.template import TypeValue
 
 # The library warns while it reads an over-long name. Lengths are judged here, with all else.
@@ -75,7 +76,22 @@ _SHORT_NAMES = {
     "email_address": "emailAddress",
 }
 
-_READABLE_STRINGS = {"UTF8String", "PrintableString", "IA5String"}
+# Identifier octets of the string types (X.680 section 8.4).
+_READABLE_STRINGS = {b"\x0c", b"\x13", b"\x16"}  # UTF8String, PrintableString, IA5String
+_OTHER_STRINGS = {
+    b"\x03": "BIT STRING",
+    b"\x04": "OCTET STRING",
+    b"\x12": "NumericString",
+    b"\x14": "T61String",
+    b"\x17": "UTCTime",
+    b"\x18": "GeneralizedTime",
+    b"\x1a": "VisibleString",
+    b"\x1c": "UniversalString",
+    b"\x1e": "BMPString",
+}
+
+MAX_ALT_NAMES = 250
+"""Far above what policies allow; bounds the work that one request can cause."""
 
 _CACHED = 512
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -274,13 +290,17 @@ def read_subject(
     """Return the pairs that can be read, and what is wrong with the others."""
     pairs: list[TypeValue] = []
     found: list[Violation] = []
+    # The library does not tell the string type of a value, so it comes from the encoding. A
+    # parsed name has its attributes in the order in which they are encoded.
+    tags = [encoded.value.tag_bytes for encoded in name_attributes(name.public_bytes())]
+    tag = iter(tags)
     for position, rdn in enumerate(name.rdns):
         attributes = list(rdn)
         if len(attributes) > 1:
             found.append(_multi_valued(rdn, f"{field}[{position}]"))
         for attribute in attributes:
             kind = _ATTRIBUTES.get(attribute.oid)
-            violation = _foreign_encoding(attribute, kind, f"{field}[{position}]")
+            violation = _foreign_encoding(attribute, kind, next(tag), f"{field}[{position}]")
             if violation is not None:
                 found.append(violation)
             elif kind is not None:
@@ -299,7 +319,7 @@ def _multi_valued(rdn: x509.RelativeDistinguishedName, field: str) -> Violation:
 
 
 def _foreign_encoding(
-    attribute: x509.NameAttribute[str | bytes], kind: str | None, field: str
+    attribute: x509.NameAttribute[str | bytes], kind: str | None, tag: bytes, field: str
 ) -> Violation | None:
     if kind is None:
         return Violation(
@@ -309,14 +329,13 @@ def _foreign_encoding(
             reason="This subject attribute is not supported.",
             hint=", ".join(_OIDS),
         )
-    encoding = attribute._type.name  # noqa: SLF001 - the library keeps the string type to itself
-    if encoding in _READABLE_STRINGS:
+    if tag in _READABLE_STRINGS:
         return None
     return Violation(
         code="name.string_type",
         field=f"{field}.{kind}",
         value=visible(str(attribute.value)),
-        reason=f"The value is a {encoding}.",
+        reason=f"The value is a {_OTHER_STRINGS.get(tag, 'value of another type')}.",
         hint="UTF8String or PrintableString.",
     )
 

@@ -22,6 +22,7 @@ from apps.audit.events import Event
 from apps.audit.record import record_sampled
 from apps.errors import AccessDenied, NotFound
 from apps.principals import Principal, Scope
+from apps.registry import is_protocol_account
 from apps.statements.lookups import KEY, NUMBER, Lookup
 
 SCOPE_OF: dict[Permission, Scope] = {
@@ -43,7 +44,6 @@ SCOPE_OF: dict[Permission, Scope] = {
 }
 # Accounts of enrollment protocols: no user stands behind them, and what they may do ends with
 # the pair of application and profile at which they registered.
-PROTOCOLS = frozenset({"acme"})
 _PROTOCOL_RIGHTS = frozenset({Permission.REQUEST_CERTIFICATES, Permission.REVOKE_CERTIFICATES})
 _ALL = frozenset(Permission)
 _BY_NAME = {right.value: right for right in Permission}
@@ -100,7 +100,7 @@ def require(
     """
     application_id = application.id if application is not None else None
     allowed = _allowed_by_role(principal, application_id)
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         if not allowed or pairing_id not in {None, principal.pairing_id}:
             raise NotFound
     elif Permission.VIEW not in allowed:
@@ -185,7 +185,7 @@ def _allowed_by_role(principal: Principal, application_id: UUID | None) -> froze
     """Return the rights of the role alone, before the token's scopes."""
     if principal.is_system:
         return _ALL
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         return _rights_of_protocol_account(principal, application_id)
     fallback = GOVERNANCE_FALLBACK if principal.governs else _NONE
     if application_id is None or principal.application_id not in {None, application_id}:
@@ -234,7 +234,7 @@ def _require_scope(principal: Principal, permission: Permission) -> None:
 
 
 def _governs(principal: Principal, permission: Permission) -> bool:
-    if principal.kind in PROTOCOLS:
+    if is_protocol_account(principal.kind):
         return False
     return principal.is_system or (principal.governs and permission in GOVERNANCE_FALLBACK)
 

@@ -34,7 +34,8 @@ from apps.applications.models import (
     GovernanceChange,
     Pairing,
 )
-from apps.authorities.models import Authority, AuthorityCertificate, Key
+from apps.authorities.models import Authority, AuthorityCertificate
+from apps.keys.models import Key
 from apps.policies.models import Policy, PolicyVersion
 from apps.profiles.models import Profile
 from apps.statements.lookups import Lookup

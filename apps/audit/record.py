@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connection, models, transaction
 
-from apps import clock
+from apps import clock, ids
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
@@ -75,7 +75,7 @@ def record(
         "event": str(event),
         "actor": actor,
         "actor_label": actor_label,
-        "subject_type": subject._meta.label_lower if subject is not None else "",  # noqa: SLF001 - Django's documented Meta API
+        "subject_type": ids.label_of(subject).lower() if subject is not None else "",
         "subject_id": str(subject.pk) if subject is not None else "",
         "subject_label": subject_label,
         "application_id": application_id,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db.models import Model, QuerySet
 
+from apps import ids
 from apps.audit.models import AuditEvent
 
 
@@ -20,5 +21,5 @@ def events_of(application_ids: Collection[UUID]) -> QuerySet[AuditEvent]:
 
 def story_of(subject: Model) -> QuerySet[AuditEvent]:
     """Return what happened to one object, newest first."""
-    kind = subject._meta.label_lower  # noqa: SLF001 - Django's documented Meta API
+    kind = ids.label_of(subject).lower()
     return all_events().filter(subject_type=kind, subject_id=str(subject.pk))

@@ -19,10 +19,10 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.authorities import ledger, publication, selectors, signing
-from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.authorities.signing import IssuerHandle
 from apps.errors import InvalidInput, InvalidTransition, SealwrightError, UpstreamUnavailable
+from apps.keys.backends import backend_of
 from apps.principals import Principal
 from pki import build, chain, lint, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
@@ -75,8 +75,8 @@ def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | Non
         )
     except PkiError as error:
         raise InvalidInput(error.violations) from error
-    above = issuer.above if issuer else None
-    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, above=above)
+    issuer_certificate = issuer.issuer.certificate if issuer else None
+    findings = lint.lint_tbs(tbs_der, content.signature_algorithm, issuer=issuer_certificate)
     if findings:
         raise InvalidInput(findings)
     return Plan(content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer)

@@ -13,9 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.authorities import subtrees
-from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import Authority, AuthorityKind
 from apps.errors import InvalidInput, InvalidTransition
+from apps.keys.backends import backend_of
 from pki import bundles, csr, der_guard, keys
 from pki import chain as pki_chain
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm

@@ -10,32 +10,8 @@ from django.db import models
 from django.db.models import Q
 
 from apps import clock, ids
-from pki.algorithms import KeyAlgorithm
+from apps.keys.models import Key
 from pki.reasons import RevocationReason
-
-KEY_ALGORITHM_CHOICES = [(a.value, a.label) for a in KeyAlgorithm]
-
-
-class Key(models.Model):
-    """A private key behind a key backend; the row never holds it in the clear."""
-
-    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
-    backend = models.CharField(max_length=30, default="software", editable=False)
-    algorithm = models.CharField(max_length=20, choices=KEY_ALGORITHM_CHOICES, editable=False)
-    public_key_der = models.BinaryField(help_text="SubjectPublicKeyInfo, DER")
-    spki_sha256 = models.CharField(max_length=64, unique=True, editable=False)
-    sealed_private_key = models.BinaryField(
-        blank=True, default=b"", help_text="PKCS#8 DER under envelope encryption; software only"
-    )
-    reference = models.CharField(
-        max_length=200, blank=True, help_text="label inside the backend; hardware only"
-    )
-    created_at = models.DateTimeField(default=clock.now, editable=False)
-    destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
-
-    def __str__(self) -> str:
-        """Name algorithm and the start of the key's digest."""
-        return f"{self.algorithm} {self.spki_sha256[:16]}"
 
 
 class AuthorityKind(models.TextChoices):

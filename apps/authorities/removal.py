@@ -1,6 +1,5 @@
 """When may an authority go, and what becomes of its key?"""
 
-import logging
 from datetime import datetime
 from itertools import islice
 
@@ -11,21 +10,19 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.authorities import ledger, publication, selectors
-from apps.authorities.keys.backends import backend_of
 from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
     IssuedSerial,
-    Key,
     OcspResponder,
     RevokedSerial,
 )
-from apps.errors import InUse, SealwrightError
+from apps.errors import InUse
+from apps.keys import services as keys
 from apps.principals import Principal
 from pki.reasons import RevocationReason
 
-logger = logging.getLogger(__name__)
 _NAMED = 20
 
 
@@ -53,28 +50,7 @@ def remove(principal: Principal, authority: Authority) -> None:
         except ProtectedError as error:
             objects = islice(error.protected_objects, _NAMED)
             raise InUse(refusal, [f"{o._meta.verbose_name} {o}" for o in objects]) from error  # noqa: SLF001 - Django's documented Meta API
-    retire_orphans(principal)
-
-
-def retire_orphans(principal: Principal) -> int:
-    """Destroy every key that no row of any kind refers to any more; return how many.
-
-    A key is committed together with what uses it, so one without a user will never have one.
-    """
-    unused = {f"{relation.name}__isnull": True for relation in Key._meta.related_objects}  # noqa: SLF001 - Django's documented Meta API
-    retired = 0
-    for key in Key.objects.filter(destroyed_at__isnull=True, **unused):
-        try:
-            backend_of(key.backend).destroy(key)
-        except SealwrightError as error:
-            logger.warning("key %s not destroyed yet: %s", key.pk, error)
-            continue
-        key.destroyed_at = clock.now()
-        with transaction.atomic():
-            key.save(update_fields=["sealed_private_key", "destroyed_at"])
-            record(Event.KEY_DESTROYED, principal=principal, subject=key)
-        retired += 1
-    return retired
+    keys.destroy_unused_keys(principal)
 
 
 def _users(authority: Authority, now: datetime) -> list[str]:

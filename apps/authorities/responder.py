@@ -22,13 +22,14 @@ from django.db.models import OuterRef, Subquery
 from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import ledger, removal, selectors, signing
-from apps.authorities.keys.backends import backend_of
-from apps.authorities.keys.rows import fresh_key
+from apps.authorities import ledger, selectors, signing
 from apps.authorities.ledger import UNKNOWN, Status
-from apps.authorities.models import Authority, AuthorityCertificate, Key, OcspResponder
+from apps.authorities.models import Authority, AuthorityCertificate, OcspResponder
 from apps.authorities.signing import IssuerHandle
 from apps.errors import InvalidTransition, NotFound, SealwrightError
+from apps.keys.backends import backend_of
+from apps.keys.models import Key
+from apps.keys.services import destroy_unused_keys, generate_key
 from pki import build, keys, lint, ocsp, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.build import ResponderCertificate
@@ -154,7 +155,7 @@ def renew_job() -> str:
         except SealwrightError as error:
             logger.warning("OCSP responder of %s not renewed: %s", authority.name, error)
     OcspResponder.objects.filter(not_after__lt=now - timedelta(days=1)).delete()
-    return f"renewed {renewed}, keys destroyed {removal.retire_orphans(principal)}"
+    return f"renewed {renewed}, keys destroyed {destroy_unused_keys(principal)}"
 
 
 # --- answering --------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ def _key_algorithm_for(authority: KeyAlgorithm) -> KeyAlgorithm:
 
 def _made(handle: IssuerHandle) -> OcspResponder:
     """Make key and certificate: intent first, then the signature, then the rows."""
-    key = fresh_key(_key_algorithm_for(handle.key_algorithm))
+    key = generate_key(_key_algorithm_for(handle.key_algorithm))
     content = _content(handle, key)
     serial_number = serials.new_serial()
     tbs_der = build.responder_tbs(content, serial_number=serial_number, issuer=handle.issuer)
@@ -349,6 +350,6 @@ def _content(handle: IssuerHandle, key: Key) -> ResponderCertificate:
 
 
 def _lint(handle: IssuerHandle, tbs_der: bytes, algorithm: SignatureAlgorithm) -> None:
-    findings = lint.lint_tbs(tbs_der, algorithm, above=handle.above)
+    findings = lint.lint_tbs(tbs_der, algorithm, issuer=handle.issuer.certificate)
     if findings:
         raise PkiError(findings)

@@ -20,11 +20,12 @@ from apps.authorities import (
     signing,
     specification,
 )
-from apps.authorities.keys.rows import fresh_key
-from apps.authorities.models import Authority, AuthorityKind, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.authorities.signing import IssuerHandle
 from apps.authorities.specification import AuthoritySpec
 from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
+from apps.keys.models import Key
+from apps.keys.services import generate_key
 from apps.principals import Principal
 from pki.findings import Violation
 
@@ -63,7 +64,7 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     taken = f"There is an authority named {spec.name}."
     if Authority.objects.filter(name=spec.name).exists():
         raise AlreadyExists(taken)
-    key = fresh_key(spec.key_algorithm)
+    key = generate_key(spec.key_algorithm)
     authority = _row(spec, key)
     planned = None
     if spec.kind == AuthorityKind.ROOT or parent is not None:

@@ -15,15 +15,15 @@ from cryptography import x509
 from django.conf import settings
 
 from apps.authorities import selectors
-from apps.authorities.keys.backends import backend_of
-from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.keys.backends import backend_of
+from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
 from pki import build, chain, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
 from pki.findings import PkiError
-from pki.specimen import Above, above_of
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,6 @@ class IssuerHandle:
         authority_certificate_id: the certificate it signs under.
         name: of the authority.
         issuer: what goes into the certificates it issues.
-        above: what the lint of those certificates asks about it.
         key: row of its key; ``key_id`` is its primary key.
         key_algorithm: algorithm of that key.
         certificate_der: its certificate.
@@ -57,7 +56,6 @@ class IssuerHandle:
     authority_certificate_id: UUID
     name: str
     issuer: Issuer
-    above: Above
     key: Key
     key_algorithm: KeyAlgorithm
     certificate_der: bytes
@@ -156,23 +154,11 @@ def sign_tbs(
     signature = backend_of(handle.key.backend).sign(handle.key, tbs_der, signature_algorithm)
     der = build.assemble(tbs_der, signature_algorithm, signature)
     try:
-        chain.verify_made(
-            x509.load_der_x509_certificate(der),
-            handle.issuer.certificate,
-            issuer_name=handle.issuer.subject_der,
-            issuer_key=handle.issuer.public_key,
-            tbs_der=tbs_der,
-            signature_algorithm=signature_algorithm,
-        )
+        chain.verify_issued(x509.load_der_x509_certificate(der), handle.issuer.certificate)
     except PkiError as error:
         logger.error("key %s of authority %s signs wrongly: %s", handle.key_id, handle.name, error)  # noqa: TRY400 - the message says it all
         raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error
     return der
-
-
-def signs_in_process(handle: IssuerHandle) -> bool:
-    """Tell whether a signature that this process does not hand out will never have been."""
-    return backend_of(handle.key.backend).in_process
 
 
 def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
@@ -213,7 +199,6 @@ def _read(certificate_id: UUID) -> IssuerHandle:
         authority_certificate_id=row.pk,
         name=authority.name,
         issuer=Issuer(certificates[0], public_key, algorithm, publication_of(authority)),
-        above=above_of(certificates[0]),
         key=key,
         key_algorithm=algorithm,
         certificate_der=own,

@@ -8,7 +8,6 @@ from apps.authorities import (  # noqa: F401 - checks register themselves
     panels,
     publication,
     responder,
-    sealed_rows,
 )
 
 
@@ -25,6 +24,4 @@ def register() -> None:
             registry.Recurring(responder.RENEW_JOB, timedelta(hours=1)),
         ],
     )
-    registry.sealed_fields.append(registry.SealedField("authorities.Key", "sealed_private_key"))
-    registry.readiness_checks["keyring"] = registry.ReadinessCheck("keyring", sealed_rows.readiness)
     registry.dashboard_panels.extend(panels.PANELS)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from apps import registry
 from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission
@@ -56,14 +57,16 @@ def authorise(enrollment: Enrollment) -> None:
         enrollment.pairing.application,
         pairing_id=enrollment.pairing.id,
     )
-    require_method_enabled(enrollment.pairing, enrollment.method)
+    require_open_method(enrollment.pairing, enrollment.method)
 
 
-def require_method_enabled(pairing: Pairing, method: EnrollmentMethod) -> None:
-    """Refuse requests by API where the API is closed; ACME asks its own endpoint.
+def require_open_method(pairing: Pairing, method: EnrollmentMethod) -> None:
+    """Refuse a request by an enrollment method that is not open for the pairing.
 
     Raises:
-        AccessDenied: it is closed.
+        AccessDenied: the method is closed for the pairing, or not registered.
     """
-    if method == EnrollmentMethod.API and not pairing.api_enabled:
-        raise AccessDenied("The API door of this application-profile pair is closed.")
+    registered = registry.enrollment_methods.get(method)
+    if registered is None or not registered.is_open(pairing):
+        label = EnrollmentMethod(method).label
+        raise AccessDenied(f"Enrollment by {label} is closed for this application and profile.")

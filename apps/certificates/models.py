@@ -7,7 +7,8 @@ from django.db.models import Q
 
 from apps import clock, ids
 from apps.applications.models import Application
-from apps.authorities.models import KEY_ALGORITHM_CHOICES, Authority, AuthorityCertificate
+from apps.authorities.models import Authority, AuthorityCertificate
+from apps.keys.models import KEY_ALGORITHM_CHOICES
 from apps.policies.models import PolicyVersion
 from apps.profiles.models import EXTERNAL_ISSUER, IssuerType, Profile
 from pki.reasons import RevocationReason

@@ -253,9 +253,7 @@ def _lock_replaced(drafts: Sequence[Draft]) -> None:
         Certificate.objects.select_for_update().get(pk=certificate_id)
         if is_renewed_or_renewing(certificate_id):
             draft.request = None
-            draft.outcome = AlreadyExists(
-                "This certificate has been renewed, or is being renewed."
-            )
+            draft.outcome = AlreadyExists("This certificate has been renewed, or is being renewed.")
 
 
 def _is_refused(draft: Draft) -> bool:
@@ -278,9 +276,7 @@ def _write_new(drafts: Sequence[Draft]) -> None:
 def _write_released(draft: Draft) -> None:
     """Commit the intent of an approved request; of several callers one does."""
     assert draft.intent is not None
-    change = states.transition(
-        draft.row, RequestState.SIGNING, **rows.intent_columns(draft.intent)
-    )
+    change = states.transition(draft.row, RequestState.SIGNING, **rows.intent_columns(draft.intent))
     with writes.together(only_if=change) as batch:
         _reserve(draft)
     if batch.done:

@@ -8,7 +8,7 @@ from apps.applications import access
 from apps.applications import selectors as application_selectors
 from apps.applications.roles import Permission
 from apps.certificates import issuance, key_material
-from apps.certificates.enrollment import Enrollment, require_method_enabled
+from apps.certificates.enrollment import Enrollment, require_open_method
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.outcomes import Issued, Pending
 from apps.certificates.pipeline import is_renewed_or_renewing
@@ -60,7 +60,7 @@ def renew(
         request_id: as in ``Enrollment``.
 
     Raises:
-        AccessDenied: the API of the pairing is closed.
+        AccessDenied: the method is closed for the pair.
         AlreadyExists: it has been renewed, or is being renewed right now.
         InvalidTransition: revoked, without an application, or its key is not kept here.
         PolicyViolation: today's policy refuses the content.
@@ -76,7 +76,7 @@ def renew(
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
-    require_method_enabled(pairing, method)
+    require_open_method(pairing, method)
     request = certificate.request
     if request is None:
         raise InvalidTransition("The certificate was not issued here; request a new one.")

@@ -91,9 +91,7 @@ def intent_columns(intent: Intent) -> dict[str, Any]:
     }
 
 
-def certificate_row(
-    request: CertificateRequest, signer: Signer, finished: Finished
-) -> Certificate:
+def certificate_row(request: CertificateRequest, signer: Signer, finished: Finished) -> Certificate:
     """Return the row of a finished certificate, not written yet."""
     leaf = finished.leaf
     # The first of several common names, as browsers of old took it.

@@ -1,13 +1,14 @@
-"""Registrations of this app: jobs, sealed columns, front page panels."""
+"""Registrations of the certificates app: jobs, sealed columns, panels, server-driven renewal."""
 
 from datetime import timedelta
 
 from apps import registry
 from apps.certificates import panels, sweeps
+from apps.certificates.models import EnrollmentMethod
 
 
 def register() -> None:
-    """Register them; called once from ``AppConfig.ready``."""
+    """Announce jobs, sealed columns and panels; called once from ``AppConfig.ready``."""
     registry.register_jobs(
         [
             registry.JobKind("certificates.reconcile", sweeps.reconcile),
@@ -17,6 +18,14 @@ def register() -> None:
             registry.Recurring("certificates.reconcile", timedelta(minutes=1)),
             registry.Recurring("certificates.mark_expired", timedelta(minutes=5)),
         ],
+    )
+    # Requests that the server makes for itself: no client reaches it, so no pair can close it.
+    registry.register_enrollment_method(
+        registry.EnrollmentMethod(
+            name=EnrollmentMethod.RENEWAL,
+            label=EnrollmentMethod.RENEWAL.label,
+            is_open=lambda _pairing: True,
+        )
     )
     registry.sealed_fields.extend(
         [

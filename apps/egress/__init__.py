@@ -1,17 +1,19 @@
-"""How does anything leave this machine? The one guarded way out.
+"""Guard of outbound connections against server-side request forgery.
 
-Every outbound connection goes: parse strictly, resolve once, judge every address (embedded
-IPv4 unwrapped), connect to the judged address itself, compare the peer. One bad address
-refuses them all, so neither DNS rebinding nor a mixed answer gets a packet through.
-Refusals tell a class and nothing more: the guard must not become a port scanner's oracle.
+Every connection of the product goes through here, in these steps: parse the destination strictly,
+resolve its name once, check every address (also an IPv4 address inside an IPv6 one), connect to
+the checked address itself, compare the peer. One forbidden address refuses the whole name, so
+neither DNS rebinding nor a mixed answer gets a packet through. Refusals name a class of addresses
+and nothing more, so that the guard cannot be used as a port scanner.
 
-Only this package imports ``socket``, ``ssl`` for clients, ``http.client`` or ``dns``.
+No other package imports ``socket``, ``ssl`` for clients, ``http.client`` or ``dns``.
 """
 
-from apps.egress.addresses import Address, Network, judge
+from apps.egress.addresses import Address, Network, check
+from apps.egress.errors import EgressError, EgressFailed, EgressRefused, Hop
 from apps.egress.http import Answer, http_get, http_request
 from apps.egress.names import Records, query, resolve
-from apps.egress.purposes import Deadline, EgressError, EgressFailed, EgressRefused, Hop, Purpose
+from apps.egress.rules import Deadline, EgressRules
 from apps.egress.sockets import TlsPeer, connect, tls_peer
 
 __all__ = [
@@ -21,15 +23,15 @@ __all__ = [
     "EgressError",
     "EgressFailed",
     "EgressRefused",
+    "EgressRules",
     "Hop",
     "Network",
-    "Purpose",
     "Records",
     "TlsPeer",
+    "check",
     "connect",
     "http_get",
     "http_request",
-    "judge",
     "query",
     "resolve",
     "tls_peer",

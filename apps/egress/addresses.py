@@ -1,7 +1,7 @@
-"""May this address be connected to? Pure.
+"""Check of IP addresses against ranges that must not be connected to.
 
-Python's ``is_private``, ``is_global`` and friends are not trusted: of 36 hostile addresses
-they call 18 global (``64:ff9b::a9fe:a9fe``, ``224.0.0.1``, ``fec0::1`` ...). The lists are ours.
+The ranges are listed here because Python's ``is_private`` and ``is_global`` do not suffice: of 36
+hostile addresses they call 18 global (``64:ff9b::a9fe:a9fe``, ``224.0.0.1``, ``fec0::1`` ...).
 """
 
 from ipaddress import (
@@ -14,7 +14,7 @@ from ipaddress import (
 )
 from typing import TypeAlias
 
-from apps.egress.purposes import Purpose
+from apps.egress.rules import EgressRules
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -24,7 +24,7 @@ def _networks(*texts: str) -> tuple[Network, ...]:
     return tuple(ip_network(text) for text in texts)
 
 
-# No purpose and no administrator opens these: metadata services, link-local, multicast.
+# Closed to all rules and to every setting: metadata services, link-local, multicast.
 _NEVER = _networks(
     "0.0.0.0/8",
     "169.254.0.0/16",
@@ -42,9 +42,9 @@ _NEVER = _networks(
 )
 _LOOPBACK = _networks("127.0.0.0/8", "::1/128")
 _PRIVATE = _networks("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
-# Neither private nor reachable: documentation, benchmarking, protocol assignments, and
-# translation prefixes of local use, whose far end nobody can tell (RFC 8215).
-_NOWHERE = _networks(
+# Special-purpose ranges (RFC 6890): documentation, benchmarking, protocol assignments, and the
+# local-use translation prefix (RFC 8215), whose far end cannot be known.
+_SPECIAL = _networks(
     "192.0.0.0/24",
     "192.0.2.0/24",
     "192.88.99.0/24",
@@ -79,13 +79,13 @@ _LOOPBACK_6 = IPv6Address("::1")
 _32_BITS = 0xFFFF_FFFF
 
 
-def judge(address: Address, purpose: Purpose) -> str:
+def check(address: Address, rules: EgressRules) -> str:
     """Return why ``address`` must not be connected to; empty when it may be.
 
-    An address that carries an IPv4 address, however it does, must pass as both.
+    An IPv6 address that carries an IPv4 address must pass as both.
     """
     for candidate in (plain(address), *_embedded_in(address)):
-        reason = _judge_one(candidate, purpose)
+        reason = _check_one(candidate, rules)
         if reason:
             return reason
     return ""
@@ -98,7 +98,7 @@ def plain(address: Address) -> Address:
 
 
 def literal(host: str) -> Address | None:
-    """Return the address that ``host`` spells out; ``None`` for names, zones and odd spellings.
+    """Return the address that ``host`` is; ``None`` for names, zones and other notations.
 
     Accepts exactly dotted decimal and RFC 4291 text, the latter also in brackets.
     """
@@ -111,18 +111,18 @@ def literal(host: str) -> Address | None:
         return None
 
 
-def _judge_one(address: Address, purpose: Purpose) -> str:
+def _check_one(address: Address, rules: EgressRules) -> str:
     if _within(address, _NEVER):
         return "link-local, metadata, multicast or reserved range"
-    if _within(address, purpose.allowed_networks):
+    if _within(address, rules.allowed_networks):
         return ""
     if _within(address, _LOOPBACK):
         return "loopback"
-    if _within(address, _NOWHERE):
+    if _within(address, _SPECIAL):
         return "special-purpose range"
     if _within(address, _PRIVATE):
-        return "" if purpose.allow_private else "private range"
-    return "" if purpose.allow_public else "public range"
+        return "" if rules.allow_private else "private range"
+    return "" if rules.allow_public else "public range"
 
 
 def _within(address: Address, networks: tuple[Network, ...]) -> bool:

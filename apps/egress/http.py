@@ -1,4 +1,4 @@
-"""How is a URL fetched under one deadline, with each redirect judged anew?"""
+"""Guarded HTTP client: one deadline for everything, every redirect checked like the first URL."""
 
 import http.client
 import io
@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urljoin, urlsplit
 
 from apps.egress.addresses import literal
+from apps.egress.errors import EgressError, EgressFailed, EgressRefused, Hop
 from apps.egress.names import canonical_host
-from apps.egress.purposes import Deadline, EgressError, EgressFailed, EgressRefused, Hop, Purpose
+from apps.egress.rules import Deadline, EgressRules
 from apps.egress.sockets import connect, peer_of, secured
 
-# 303 turns one resource into another; no caller wants that.
+# 303 (RFC 9110 section 15.4.4) leads to another resource than the one asked for.
 _REDIRECTS = frozenset({301, 302, 307, 308})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MAX_URL = 2000
@@ -35,9 +36,9 @@ class Answer:
     Attributes:
         status: as the last hop sent it.
         headers: names in lower case.
-        body: at most ``Purpose.max_bytes`` bytes.
-        hops: the way there, the last of them this answer.
-        cut: the body went on.
+        body: at most ``EgressRules.max_bytes`` bytes.
+        hops: every request that was sent; the last one brought this answer.
+        cut: the body was longer.
     """
 
     status: int
@@ -49,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL taken apart; ``path`` includes the query, and ``host`` is canonical."""
+    """A parsed URL; ``path`` includes the query, and ``host`` is canonical."""
 
     scheme: str
     host: str
@@ -58,7 +59,7 @@ class Target:
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """Return what credentials belong to."""
+        """Return the origin (RFC 6454): credentials are not sent to another one."""
         return self.scheme, self.host, self.port
 
     @property
@@ -69,7 +70,7 @@ class Target:
 
     @property
     def url(self) -> str:
-        """Return the URL in one spelling, so that loops are seen."""
+        """Return the URL in its canonical form, so that redirect loops are found."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
@@ -81,44 +82,46 @@ class _Request:
     body: bytes
 
 
-def http_get(purpose: Purpose, url: str, *, headers: Iterable[tuple[str, str]] = ()) -> Answer:
-    """Fetch ``url``, following as many redirects as the purpose allows.
+def http_get(rules: EgressRules, url: str, *, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+    """Fetch ``url``, following as many redirects as the rules allow.
 
     Raises:
         EgressRefused: URL, address or port of any hop is not allowed.
-        EgressFailed: what went wrong; ``too_large`` when the body exceeds the bound.
+        EgressFailed: see its ``kind``; ``too_large`` when the body exceeds the limit.
         Both carry ``hops``.
     """
-    return http_request(purpose, "GET", url, headers=headers)
+    return http_request(rules, "GET", url, headers=headers)
 
 
 def http_request(
-    purpose: Purpose,
+    rules: EgressRules,
     method: str,
     url: str,
     *,
     headers: Iterable[tuple[str, str]] = (),
     body: bytes = b"",
 ) -> Answer:
-    """Send one request; only GET and HEAD follow redirects, and leave headers behind on the way.
+    """Send one request; only GET and HEAD follow redirects.
+
+    The caller's headers are not sent to another origin than the first.
 
     Raises:
         EgressRefused, EgressFailed: as ``http_get``.
-        ValueError: method or headers that must not go on a wire, a programming error.
+        ValueError: method or headers that must not be sent, a programming error.
     """
     sent = _checked(method, headers)
-    deadline = Deadline(purpose.total_s)
+    deadline = Deadline(rules.total_s)
     hops: list[Hop] = []
     try:
-        request = _Request(method, parse_url(purpose, url), sent, body)
+        request = _Request(method, parse_url(rules, url), sent, body)
         seen = {request.target.url}
         while True:
-            answer = _fetch(purpose, request, deadline, hops)
-            following = _redirected(purpose, request, answer)
+            answer = _fetch(rules, request, deadline, hops)
+            following = _redirected(rules, request, answer)
             if following is None:
                 return replace(answer, hops=tuple(hops))
-            if len(hops) > purpose.max_redirects:
-                raise EgressFailed("protocol", f"More than {purpose.max_redirects} redirects.")
+            if len(hops) > rules.max_redirects:
+                raise EgressFailed("protocol", f"More than {rules.max_redirects} redirects.")
             if following.target.url in seen:
                 raise EgressFailed("protocol", "The redirects form a loop.")
             seen.add(following.target.url)
@@ -128,11 +131,12 @@ def http_request(
         raise
 
 
-def parse_url(purpose: Purpose, url: str) -> Target:
-    """Take a URL apart strictly.
+def parse_url(rules: EgressRules, url: str) -> Target:
+    """Parse a URL strictly.
 
     Raises:
-        EgressRefused: too long, odd characters, user information, another scheme, no host.
+        EgressRefused: too long, control characters or spaces, user information, a scheme that the
+            rules do not allow, or no host.
     """
     if len(url) > _MAX_URL or _FORBIDDEN_IN_URL.search(url):
         raise EgressRefused("The URL is not usable.")
@@ -142,7 +146,7 @@ def parse_url(purpose: Purpose, url: str) -> Target:
         host = parts.hostname or ""
     except ValueError as error:
         raise EgressRefused("The URL is not usable.") from error
-    if parts.scheme not in purpose.schemes or not host or "@" in parts.netloc:
+    if parts.scheme not in rules.schemes or not host or "@" in parts.netloc:
         raise EgressRefused("The URL is not allowed.")
     if port is None:
         port = _DEFAULT_PORTS[parts.scheme]
@@ -161,39 +165,39 @@ def _checked(method: str, headers: Iterable[tuple[str, str]]) -> Headers:
     return sent
 
 
-def _redirected(purpose: Purpose, request: _Request, answer: Answer) -> _Request | None:
+def _redirected(rules: EgressRules, request: _Request, answer: Answer) -> _Request | None:
     """Return the request that a redirect asks for; ``None`` when there is nothing to follow.
 
     Raises:
-        EgressRefused: it leads where the purpose does not go.
+        EgressRefused: its target is not allowed.
     """
     location = answer.headers.get("location", "")
-    if answer.status not in _REDIRECTS or not location or purpose.max_redirects == 0:
+    if answer.status not in _REDIRECTS or not location or rules.max_redirects == 0:
         return None
     if request.method not in ("GET", "HEAD"):
         return None
     if _FORBIDDEN_IN_URL.search(location):
         raise EgressRefused("The redirect is not usable.")
     try:
-        target = parse_url(purpose, urljoin(request.target.url, location))
+        target = parse_url(rules, urljoin(request.target.url, location))
     except ValueError as error:
         raise EgressRefused("The redirect is not usable.") from error
-    if (request.target.scheme, target.scheme) == ("https", "http") and not purpose.allow_downgrade:
+    if (request.target.scheme, target.scheme) == ("https", "http") and not rules.allow_downgrade:
         raise EgressRefused("A redirect from https to http is not followed.")
     same = target.origin == request.target.origin
     return replace(request, target=target, headers=request.headers if same else ())
 
 
-def _fetch(purpose: Purpose, request: _Request, deadline: Deadline, hops: list[Hop]) -> Answer:
-    """Do one hop and write it down, whatever becomes of it."""
+def _fetch(rules: EgressRules, request: _Request, deadline: Deadline, hops: list[Hop]) -> Answer:
+    """Send one request and add its hop to ``hops``, also when it fails."""
     target, address = request.target, ""
     try:
-        connection = connect(purpose, target.host, target.port, deadline=deadline)
+        connection = connect(rules, target.host, target.port, deadline=deadline)
         address = peer_of(connection)
         if target.scheme == "https":
-            connection = secured(purpose, connection, server_name=target.host, deadline=deadline)
+            connection = secured(rules, connection, server_name=target.host, deadline=deadline)
         with closing(connection):
-            answer = _exchange(purpose, connection, request, deadline)
+            answer = _exchange(rules, connection, request, deadline)
     except EgressError as error:
         hops.append(Hop(target.url, address, error.detail))
         raise
@@ -202,13 +206,13 @@ def _fetch(purpose: Purpose, request: _Request, deadline: Deadline, hops: list[H
 
 
 class _TimedReader(io.RawIOBase):
-    """Reads a socket under one deadline and up to one bound, however slowly its peer drips."""
+    """Reads a socket under one deadline and up to one size, however slowly its peer sends."""
 
-    def __init__(self, connection: socket.socket, purpose: Purpose, deadline: Deadline) -> None:
+    def __init__(self, connection: socket.socket, rules: EgressRules, deadline: Deadline) -> None:
         super().__init__()
         self._connection = connection
         self._deadline = deadline
-        self._wait_s = purpose.read_timeout_s
+        self._wait_s = rules.read_timeout_s
         self.room = _MAX_HEADER_BYTES
 
     def readable(self) -> bool:
@@ -230,7 +234,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _Source:
-    """What ``http.client.HTTPResponse`` needs of a socket."""
+    """The one method of a socket that ``http.client.HTTPResponse`` calls."""
 
     def __init__(self, reader: _TimedReader) -> None:
         self._reader = reader
@@ -240,14 +244,14 @@ class _Source:
 
 
 def _exchange(
-    purpose: Purpose, connection: socket.socket, request: _Request, deadline: Deadline
+    rules: EgressRules, connection: socket.socket, request: _Request, deadline: Deadline
 ) -> Answer:
-    """Send the request, read the answer.
+    """Send the request and read the answer.
 
     Raises:
         EgressFailed: ``timeout``, ``protocol``, ``refused`` or ``too_large``.
     """
-    reader = _TimedReader(connection, purpose, deadline)
+    reader = _TimedReader(connection, rules, deadline)
     try:
         connection.settimeout(deadline.left_s())
         connection.sendall(_head(request) + request.body)
@@ -257,23 +261,24 @@ def _exchange(
         )
         with closing(response):
             response.begin()
-            # Chunks cost their frames: allow for small ones, not for endless ones.
-            reader.room = _MAX_HEADER_BYTES + 8 * purpose.max_bytes
-            body = response.read(purpose.max_bytes + 1)
-            cut_short = len(body) <= purpose.max_bytes and bool(response.length)
+            # Each chunk adds a frame of its own (RFC 9112 section 7.1): a body of small chunks may
+            # take eight times its size, an endless series of empty ones ends here.
+            reader.room = _MAX_HEADER_BYTES + 8 * rules.max_bytes
+            body = response.read(rules.max_bytes + 1)
+            cut_short = len(body) <= rules.max_bytes and bool(response.length)
     except TimeoutError as error:
         raise EgressFailed("timeout", "The server took too long to answer.") from error
     except http.client.HTTPException as error:
         raise EgressFailed("protocol", "The server did not speak HTTP.") from error
     except (OSError, ValueError) as error:
         raise EgressFailed("refused", "The server closed the connection.") from error
-    cut = len(body) > purpose.max_bytes
-    if cut and not purpose.truncate:
-        raise EgressFailed("too_large", f"The answer is larger than {purpose.max_bytes} bytes.")
+    cut = len(body) > rules.max_bytes
+    if cut and not rules.truncate:
+        raise EgressFailed("too_large", f"The answer is larger than {rules.max_bytes} bytes.")
     if cut_short and request.method != "HEAD":
         raise EgressFailed("protocol", "The answer ended early.")
     headers = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, headers, body[: purpose.max_bytes], cut=cut)
+    return Answer(response.status, headers, body[: rules.max_bytes], cut=cut)
 
 
 def _head(request: _Request) -> bytes:

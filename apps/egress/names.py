@@ -1,7 +1,7 @@
-"""Which addresses and records does a name have? Asked once, bounded, and judged.
+"""DNS look-ups whose answers are limited in number and checked against the rules.
 
-Answers are hostile input: parsed by dnspython, counted, and never followed further than
-``_MAX_ALIASES`` aliases. Truncated answers are asked for again over TCP.
+Answers are hostile input: dnspython parses them, addresses are counted, and at most
+``MAX_ALIASES`` aliases are followed. Truncated answers are asked for again over TCP.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ import dns.nameserver
 import dns.resolver
 import idna
 
-from apps.egress.addresses import Address, judge, literal, plain
-from apps.egress.purposes import Deadline, EgressFailed, EgressRefused, Purpose
+from apps.egress.addresses import Address, check, literal, plain
+from apps.egress.errors import EgressFailed, EgressRefused
+from apps.egress.rules import Deadline, EgressRules
 
-_MAX_ADDRESSES = 16
-_MAX_ALIASES = 8
+MAX_ADDRESSES = 16
+MAX_ALIASES = 8
 _MAX_LABEL, _MAX_NAME = 63, 253
 _LOOK_UP_S = 10.0
 _EDNS_BYTES = 1232
@@ -32,17 +33,17 @@ _NEVER_NAMES = frozenset(
     }
 )
 _LABEL = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
-_HOSTS_FILE = Path("/etc/hosts")
+HOSTS_FILE = Path("/etc/hosts")
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The answer to one question.
+    """Records of one name and type.
 
     Attributes:
-        name: where the records were found, after aliases, without the last dot.
+        name: the name that has the records, after aliases, without the last dot.
         values: dnspython rdata objects; empty when the name has none of this type.
-        ttl_s: how long they may be kept; 0 when there are none.
+        ttl_s: how long they may be cached; 0 when there are none.
         exists: whether the name exists at all.
     """
 
@@ -52,11 +53,11 @@ class Records:
     exists: bool = True
 
 
-def resolve(purpose: Purpose, host: str, *, deadline: Deadline | None = None) -> list[Address]:
-    """Return the addresses of a host, every one of them judged.
+def resolve(rules: EgressRules, host: str, *, deadline: Deadline | None = None) -> list[Address]:
+    """Return the addresses of a host after each was checked; at most ``MAX_ADDRESSES``.
 
     Args:
-        purpose: decides what is allowed and which name servers are asked.
+        rules: which addresses are allowed and which name servers are asked.
         host: a DNS name or an address literal.
         deadline: bounds the look-up.
 
@@ -64,34 +65,36 @@ def resolve(purpose: Purpose, host: str, *, deadline: Deadline | None = None) ->
         EgressRefused: the name is unusable, or any of its addresses is not allowed.
         EgressFailed: ``dns`` or ``timeout``; there is no address.
     """
-    deadline = deadline or Deadline(purpose.total_s)
+    deadline = deadline or Deadline(rules.total_s)
     spelled = literal(host)
-    found = [spelled] if spelled else _look_up(purpose, canonical_host(host), deadline)
+    found = [spelled] if spelled else _look_up(rules, canonical_host(host), deadline)
     addresses = list(dict.fromkeys(plain(address) for address in found))
     for address in (*found, *addresses):
-        reason = judge(address, purpose)
+        reason = check(address, rules)
         if reason:
             raise EgressRefused(f"The address of {host!r:.120} is not allowed: {reason}.")
-    return addresses[:_MAX_ADDRESSES]
+    return addresses[:MAX_ADDRESSES]
 
 
-def query(purpose: Purpose, name: str, record: str, *, deadline: Deadline | None = None) -> Records:
+def query(
+    rules: EgressRules, name: str, record: str, *, deadline: Deadline | None = None
+) -> Records:
     """Return the records of one type that a name has, following aliases.
 
     Args:
-        purpose: decides which name servers are asked.
+        rules: which name servers are asked.
         name: a DNS name in A-label form.
         record: the type, such as ``TXT`` or ``CAA``.
         deadline: bounds the look-up.
 
     Raises:
-        EgressFailed: ``dns``: no usable answer, which is not the same as no records;
-            ``timeout``.
+        EgressFailed: ``timeout``; ``dns`` when there is no usable answer, which is not the same
+            as an answer without records.
     """
-    deadline = deadline or Deadline(purpose.total_s)
-    resolver = _resolver(purpose)
+    deadline = deadline or Deadline(rules.total_s)
+    resolver = _resolver(rules)
     asked = name
-    for _ in range(_MAX_ALIASES):
+    for _ in range(MAX_ALIASES):
         try:
             answer = resolver.resolve(
                 f"{asked.rstrip('.')}.",
@@ -108,7 +111,7 @@ def query(purpose: Purpose, name: str, record: str, *, deadline: Deadline | None
         final = answer.canonical_name.to_text(omit_final_dot=True)
         if answer.rrset is not None:
             return Records(final, tuple(answer.rrset), answer.rrset.ttl)
-        # A server that is no resolver hands out the alias alone.
+        # An authoritative server answers with the alias alone and does not follow it.
         if final.lower() == asked.lower():
             return Records(final, ())
         asked = final
@@ -119,7 +122,8 @@ def canonical_host(host: str) -> str:
     """Return the lower-case A-label form of a host name, without the last dot.
 
     Raises:
-        EgressRefused: not a host name, a number in disguise, or a metadata service's name.
+        EgressRefused: not a host name, a number that system resolvers read as an address, or
+            the name of a cloud metadata service.
     """
     try:
         name = host if host.isascii() else idna.encode(host, uts46=True).decode()
@@ -145,16 +149,16 @@ def _usable_label(label: str) -> bool:
     )
 
 
-def _look_up(purpose: Purpose, name: str, deadline: Deadline) -> list[Address]:
-    """Ask for both families; one may fail as long as the other has an address."""
-    if not purpose.resolvers and (listed := _from_hosts_file(name)):
+def _look_up(rules: EgressRules, name: str, deadline: Deadline) -> list[Address]:
+    """Look up IPv4 and IPv6 addresses; one may fail as long as the other has an address."""
+    if not rules.resolvers and (listed := _from_hosts_file(name)):
         return listed
     found: list[Address] = []
     failure: EgressFailed | None = None
     exists = True
     for record in ("A", "AAAA"):
         try:
-            records = query(purpose, name, record, deadline=deadline)
+            records = query(rules, name, record, deadline=deadline)
         except EgressFailed as error:
             failure = error
             continue
@@ -168,9 +172,9 @@ def _look_up(purpose: Purpose, name: str, deadline: Deadline) -> list[Address]:
 
 
 def _from_hosts_file(name: str) -> list[Address]:
-    """Return what the machine's own table says, as every other program here would see it."""
+    """Return the addresses in ``/etc/hosts``, which every other program of the machine uses."""
     try:
-        lines = _HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = HOSTS_FILE.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     found = []
@@ -181,16 +185,16 @@ def _from_hosts_file(name: str) -> list[Address]:
     return found
 
 
-def _resolver(purpose: Purpose) -> dns.resolver.Resolver:
-    """Return a resolver that asks the purpose's name servers, or the system's.
+def _resolver(rules: EgressRules) -> dns.resolver.Resolver:
+    """Return a resolver that asks the name servers of the rules, or the system's.
 
     Raises:
-        EgressFailed: ``dns``; the system has none, or the purpose's are not addresses.
+        EgressFailed: ``dns``; the system has none, or those of the rules are not addresses.
     """
     try:
-        resolver = dns.resolver.Resolver(configure=not purpose.resolvers)
-        if purpose.resolvers:
-            resolver.nameservers = [_server(text) for text in purpose.resolvers]
+        resolver = dns.resolver.Resolver(configure=not rules.resolvers)
+        if rules.resolvers:
+            resolver.nameservers = [_server(text) for text in rules.resolvers]
     except (dns.exception.DNSException, ValueError) as error:
         raise EgressFailed("dns", "There is no usable name server.") from error
     resolver.use_edns(0, 0, _EDNS_BYTES)
@@ -198,7 +202,7 @@ def _resolver(purpose: Purpose) -> dns.resolver.Resolver:
 
 
 def _server(text: str) -> dns.nameserver.Nameserver:
-    """Return the server of ``192.0.2.1``, ``192.0.2.1:5353`` or ``[2001:db8::1]:5353``.
+    """Return the name server that is written as ``192.0.2.1``, ``192.0.2.1:5353`` or ``[2001:db8::1]:5353``.
 
     Raises:
         ValueError: not an address, or an unusable port.

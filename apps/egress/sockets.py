@@ -1,4 +1,4 @@
-"""How is a judged address connected to, and what does its TLS side show?"""
+"""TCP and TLS connections to checked addresses."""
 
 import socket
 import ssl
@@ -6,20 +6,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from apps.egress import own
+from apps.egress import own_services
 from apps.egress.addresses import Address
+from apps.egress.errors import EgressFailed, EgressRefused
 from apps.egress.names import resolve
-from apps.egress.purposes import Deadline, EgressFailed, EgressRefused, Purpose
+from apps.egress.rules import Deadline, EgressRules
 
 
 @dataclass(frozen=True, slots=True)
 class TlsPeer:
-    """What a TLS server showed in a handshake.
+    """What a TLS server presented in a handshake.
 
     Attributes:
         address: which of the name's addresses answered.
         certificate_der: the end-entity certificate, unverified; empty when none was sent.
-        alpn: the protocol that was agreed on; empty for none.
+        alpn: the protocol that was negotiated (RFC 7301); empty for none.
         version: such as ``TLSv1.3``.
     """
 
@@ -30,24 +31,24 @@ class TlsPeer:
 
 
 def connect(
-    purpose: Purpose, host: str, port: int, *, deadline: Deadline | None = None
+    rules: EgressRules, host: str, port: int, *, deadline: Deadline | None = None
 ) -> socket.socket:
-    """Return a connected TCP socket whose peer is an address that was judged.
+    """Return a TCP socket that is connected to a checked address of ``host``.
 
     Raises:
         EgressRefused: host, address or port is not allowed.
         EgressFailed: ``dns``, ``refused`` or ``timeout``.
     """
-    deadline = deadline or Deadline(purpose.total_s)
-    if not 0 < port < 1 << 16 or (purpose.ports is not None and port not in purpose.ports):
+    deadline = deadline or Deadline(rules.total_s)
+    if not 0 < port < 1 << 16 or (rules.ports is not None and port not in rules.ports):
         raise EgressRefused(f"Port {port} is not allowed.")
-    addresses = resolve(purpose, host, deadline=deadline)
-    if any(own.is_ours(address, port) for address in addresses):
+    addresses = resolve(rules, host, deadline=deadline)
+    if any(own_services.is_own(address, port) for address in addresses):
         raise EgressRefused(f"The address of {host!r:.120} is not allowed: our own.")
     last = EgressFailed("dns", f"{host!r:.120} has no address.")
     for address in addresses:
         try:
-            return _dial(address, port, deadline.left_s(purpose.connect_timeout_s))
+            return _dial(address, port, deadline.left_s(rules.connect_timeout_s))
         except TimeoutError:
             last = EgressFailed("timeout", f"{address} port {port} did not answer in time.")
         except OSError:
@@ -56,25 +57,25 @@ def connect(
 
 
 def tls_peer(
-    purpose: Purpose, host: str, port: int, *, server_name: str, alpn: tuple[str, ...] = ()
+    rules: EgressRules, host: str, port: int, *, server_name: str, alpn: tuple[str, ...] = ()
 ) -> TlsPeer:
-    """Shake hands over TLS 1.2 or later and return what the server showed; send nothing else.
+    """Do a handshake over TLS 1.2 or later and return what the server presented; send no data.
 
     Args:
-        purpose: ``verify_tls`` off lets any certificate be seen.
+        rules: with ``verify_tls`` off, any certificate is accepted.
         host: DNS name or address to connect to.
         port: TCP port.
-        server_name: sent as SNI.
+        server_name: sent as SNI (RFC 6066 section 3).
         alpn: protocols offered.
 
     Raises:
         EgressRefused, EgressFailed: as ``connect``; ``tls`` when the handshake fails.
     """
-    deadline = Deadline(purpose.total_s)
-    plain_socket = connect(purpose, host, port, deadline=deadline)
+    deadline = Deadline(rules.total_s)
+    plain_socket = connect(rules, host, port, deadline=deadline)
     address = peer_of(plain_socket)
     with closing(
-        secured(purpose, plain_socket, server_name=server_name, deadline=deadline, alpn=alpn)
+        secured(rules, plain_socket, server_name=server_name, deadline=deadline, alpn=alpn)
     ) as connection:
         return TlsPeer(
             address=address,
@@ -85,21 +86,21 @@ def tls_peer(
 
 
 def secured(
-    purpose: Purpose,
+    rules: EgressRules,
     plain_socket: socket.socket,
     *,
     server_name: str,
     deadline: Deadline,
     alpn: tuple[str, ...] = (),
 ) -> ssl.SSLSocket:
-    """Return the TLS side of a connection; the plain socket is closed or taken over.
+    """Return TLS over a connection; the TLS socket owns the plain one, which is closed on failure.
 
     Raises:
         EgressFailed: ``tls`` or ``timeout``.
     """
     try:
-        context = _context(purpose, alpn)
-        plain_socket.settimeout(deadline.left_s(purpose.connect_timeout_s))
+        context = _context(rules, alpn)
+        plain_socket.settimeout(deadline.left_s(rules.connect_timeout_s))
         return context.wrap_socket(plain_socket, server_hostname=server_name)
     except TimeoutError as error:
         raise EgressFailed("timeout", "The TLS handshake took too long.") from error
@@ -113,19 +114,22 @@ def secured(
 
 
 def peer_of(connection: socket.socket) -> str:
-    """Return the address at the other end, as text."""
+    """Return the peer's address as text, without its zone."""
     return str(connection.getpeername()[0]).partition("%")[0]
 
 
-def _context(purpose: Purpose, alpn: tuple[str, ...]) -> ssl.SSLContext:
-    """Return TLS 1.2 or later; reading the system's roots costs 20 ms, so only where needed."""
+def _context(rules: EgressRules, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    """Return a context for TLS 1.2 or later.
+
+    The system's roots are loaded only where they are used: reading them takes 20 ms.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if not purpose.verify_tls:
+    if not rules.verify_tls:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif purpose.ca_pem:
-        context.load_verify_locations(cadata=purpose.ca_pem)
+    elif rules.ca_pem:
+        context.load_verify_locations(cadata=rules.ca_pem)
     else:
         context.load_default_certs()
     if alpn:
@@ -134,7 +138,7 @@ def _context(purpose: Purpose, alpn: tuple[str, ...]) -> ssl.SSLContext:
 
 
 def _dial(address: Address, port: int, timeout_s: float) -> socket.socket:
-    """Connect to exactly this address: no resolver, no proxy, nothing in between."""
+    """Connect to exactly this address, without resolver or proxy."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004 - IP version
     connection = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -146,5 +150,5 @@ def _dial(address: Address, port: int, timeout_s: float) -> socket.socket:
         raise
     if not same:
         connection.close()
-        raise EgressRefused("The peer is not the address that was judged.")
+        raise EgressRefused("The peer is not the address that was checked.")
     return connection

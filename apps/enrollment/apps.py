@@ -1,16 +1,18 @@
-"""Registers the enrollment doors."""
+"""Django app of the enrollment methods."""
 
 from django.apps import AppConfig
 
 
 class EnrollmentConfig(AppConfig):
-    """API, ACME, EST and SCEP: each a translation to the one issuance pipeline."""
+    """API, ACME, EST and SCEP: each translates its protocol to ``certificates.issuance``."""
 
     name = "apps.enrollment"
     verbose_name = "Enrollment"
 
     def ready(self) -> None:
-        """Announce jobs."""
-        from apps.enrollment import wiring
+        """Register the methods; what clients ask most comes first in the URLs."""
+        from apps.enrollment.acme import method as acme
+        from apps.enrollment.api import method as api
 
-        wiring.register()
+        acme.register()
+        api.register()

@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.text import capfirst
 
+from apps import ids
 from apps.errors import InUse, NotFound, SealwrightError
 from apps.principals import Principal
 from apps.site.display import admin_url
@@ -67,7 +68,7 @@ class GovernedAdmin(ProductGate):
 
     def trail_of(self, obj: Any) -> dict[str, str]:
         """Return the filters under which the audit log tells the object's story."""
-        return {"subject_type": self.opts.label_lower, "subject_id": str(obj.pk)}
+        return {"subject_type": ids.label_of(self.model).lower(), "subject_id": str(obj.pk)}
 
     def downloads(self, obj: Any) -> list[Download]:
         """Return the files offered for ``obj``."""

@@ -12,7 +12,6 @@ from typing import Any
 from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 
-from apps import json_text
 from apps.statements.postgresql import parameters
 from apps.statements.postgresql.parameters import WireForm
 
@@ -198,7 +197,7 @@ def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] |
     if vendor != "postgresql":
         return prepared
     if isinstance(item, JSONField):
-        encode = json_text.writer((item.encoder or json.JSONEncoder)())
+        encode = (item.encoder or json.JSONEncoder)().encode
 
         def text(value: Any) -> Any:
             return None if value is None else encode(value)

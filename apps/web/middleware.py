@@ -1,16 +1,14 @@
-"""What happens to every request before a view sees it? It gets an identifier and is bounded."""
+"""Middleware for every request: identifier, bounds on URL and body, and trailing slashes."""
 
-import io
 from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.core.handlers.wsgi import LimitedStream
 from django.http import HttpRequest, HttpResponse
 from django.http.request import HttpHeaders
+from django.middleware import common
 
 from apps.web import trace
-from apps.web.headers import put
 from apps.web.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
 
 TRACE_HEADER = "X-Request-Id"
@@ -29,7 +27,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
         token = trace.begin(request.META.get(_TRACE_KEY, ""))
         try:
             response = get_response(request)
-            put(response.headers, TRACE_HEADER, trace.current())
+            response.headers[TRACE_HEADER] = trace.current()
         finally:
             trace.end(token)
         return response
@@ -37,23 +35,31 @@ def trace_requests(get_response: _Handler) -> _Handler:
     return middleware
 
 
-def bound_bodies(get_response: _Handler) -> _Handler:
+def bound_requests(get_response: _Handler) -> _Handler:
     """Refuse bodies beyond ``MAX_BODY_BYTES`` (413), and URLs that no database can hold (400).
 
-    Django never reads past the declared Content-Length; a chunked body declares nothing and
-    is therefore counted while it is read, and never kept beyond the bound.
+    Django never reads past the declared Content-Length. A chunked body declares none: the front
+    server reads it to its end and passes it on with its length, so that one that arrives here
+    unmeasured did not come through the front server and is refused (411, RFC 9110 section 15.5.12).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        refusal = refusal_of(request)
+        refusal = _url_refusal(request) or _body_refusal(request)
         return refusal if refusal is not None else get_response(request)
 
     return middleware
 
 
-def refusal_of(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a request that is out of bounds, ``None`` to any other."""
-    return _url_refusal(request) or _body_refusal(request)
+class CommonMiddleware(common.CommonMiddleware):
+    """Django's, which redirects to the URL with a trailing slash for safe methods only.
+
+    Clients turn a POST into a GET when they follow a 301 (RFC 9110 section 15.4.2), so that it
+    would look as if the request had succeeded. ``problems.handler404`` names the right URL.
+    """
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        """Tell whether the answer is a redirect."""
+        return request.method in {"GET", "HEAD"} and super().should_redirect_with_slash(request)
 
 
 def _url_refusal(request: HttpRequest) -> HttpResponse | None:
@@ -65,32 +71,13 @@ def _url_refusal(request: HttpRequest) -> HttpResponse | None:
 
 
 def _body_refusal(request: HttpRequest) -> HttpResponse | None:
-    limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
     if request.META.get("HTTP_TRANSFER_ENCODING"):
-        return _chunked_refusal(request, limit)
+        return problem(LENGTH_REQUIRED, "Send the body with a Content-Length.")
+    limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
     try:
         declared = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
         return problem(MALFORMED, "The Content-Length is not a number.")
-    return _too_large(limit) if declared > limit else None
-
-
-def _chunked_refusal(request: HttpRequest, limit: int) -> HttpResponse | None:
-    """Read a body of unknown length up to the bound, and put it where Django looks for it."""
-    if not request.META.get("wsgi.input_terminated"):
-        return problem(LENGTH_REQUIRED, "Send the body with a Content-Length.")
-    body = io.BytesIO()
-    while chunk := request.META["wsgi.input"].read(min(65536, limit + 1 - body.tell())):
-        body.write(chunk)
-        if body.tell() > limit:
-            return _too_large(limit)
-    size = body.tell()
-    body.seek(0)
-    request.META["CONTENT_LENGTH"] = str(size)
-    # Where Django's WSGIRequest reads from.
-    vars(request)["_stream"] = LimitedStream(body, size)
-    return None
-
-
-def _too_large(limit: int) -> HttpResponse:
-    return problem(TOO_LARGE, f"The body is larger than {limit} bytes.")
+    return (
+        problem(TOO_LARGE, f"The body is larger than {limit} bytes.") if declared > limit else None
+    )

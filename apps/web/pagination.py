@@ -9,10 +9,10 @@ from django.core.signing import BadSignature, Signer
 from django.db.models import Field, Model, Q, QuerySet
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
 
 from apps.errors import Malformed
-from apps.web.views import JsonAnswer
 from pki.findings import Violation
 
 DEFAULT_LIMIT = 50
@@ -77,7 +77,7 @@ class NewestFirst(BasePagination):
     def get_paginated_response(self, data: Any) -> Any:
         """Wrap a page: ``{"results": [...], "next": URL or null}``."""
         following = replace_query_param(self._url, "cursor", self._next) if self._next else None
-        return JsonAnswer({"results": data, "next": following})
+        return Response({"results": data, "next": following})
 
 
 def page_of(
@@ -87,7 +87,7 @@ def page_of(
     *,
     sorts: Mapping[str, str] | None = None,
     key: str = "pk",
-) -> JsonAnswer:
+) -> Response:
     """Answer one page of ``rows``, each as ``present`` writes it; see ``NewestFirst``."""
     paginator = NewestFirst(sorts, key)
     page = paginator.paginate_queryset(rows, request)

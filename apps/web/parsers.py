@@ -46,7 +46,9 @@ def parse_object(data: bytes) -> dict[str, Any]:
     except RecursionError as exc:
         raise _too_deep() from exc
     except ValueError as exc:  # includes JSONDecodeError and integers of absurd length
-        position = f" at line {exc.lineno}" if isinstance(exc, json.JSONDecodeError) else ""
+        position = ""
+        if isinstance(exc, json.JSONDecodeError):
+            position = f" at line {exc.lineno}, column {exc.colno}"
         raise _refusal("syntax", f"The body is not JSON{position}.") from exc
     if not isinstance(document, dict):
         raise _refusal("no_object", "The body must be a JSON object.")

@@ -15,6 +15,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.urls import Resolver404, resolve
 from django.views import defaults
 from rest_framework import exceptions as drf
 
@@ -279,7 +280,18 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer paths that do not exist exactly as objects that do not exist."""
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
-    return problem(NOT_FOUND, _UNIFORM[NOT_FOUND])
+    return problem(NOT_FOUND, _without_slash(request) or _UNIFORM[NOT_FOUND])
+
+
+def _without_slash(request: HttpRequest) -> str:
+    """Return a sentence with the right URL where only its trailing slash is missing."""
+    if request.resolver_match is not None or request.path_info.endswith("/"):
+        return ""
+    try:
+        resolve(f"{request.path_info}/")
+    except Resolver404:
+        return ""
+    return f"The URL lacks its trailing slash: send the request to {request.path}/."
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

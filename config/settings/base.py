@@ -53,12 +53,14 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.audit",
     "apps.jobs",
+    "apps.keys",
     "apps.authorities",
     "apps.policies",
     "apps.profiles",
     "apps.applications",
     "apps.certificates",
     "apps.enrollment",
+    "apps.operations",
     "apps.site.apps.SealwrightAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -78,19 +80,19 @@ AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
-    # Machines are answered here; what follows is for people with browsers (ADR 0008).
-    "apps.web.doors.machine_doors",
     "django.middleware.security.SecurityMiddleware",
-    "apps.web.middleware.trace_requests",
-    "apps.web.middleware.bound_bodies",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.web.machine_paths.MachineMiddleware",
+    "apps.web.middleware.trace_requests",
+    "apps.web.middleware.bound_requests",
+    "apps.web.middleware.CommonMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # For people with browsers only; requests on machine paths pass them by.
+    "apps.web.machine_paths.BrowserCSPMiddleware",
+    "apps.web.machine_paths.BrowserSessionMiddleware",
+    "apps.web.machine_paths.BrowserCsrfMiddleware",
+    "apps.web.machine_paths.BrowserAuthenticationMiddleware",
+    "apps.web.machine_paths.BrowserMessageMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
@@ -173,6 +175,7 @@ SECURE_HSTS_SECONDS = env.integer(
 SECURE_HSTS_INCLUDE_SUBDOMAINS = False
 SECURE_SSL_REDIRECT = False
 SILENCED_SYSTEM_CHECKS = [
+    "security.W003",  # the CSRF middleware is there, in a subclass that skips machine paths
     "security.W005",  # subdomains of our host name may be other people's servers
     "security.W008",  # nothing to redirect: the plain listener serves other paths on purpose
     "security.W021",  # preload lists are for public sites
@@ -198,8 +201,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.applications.tokens.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["apps.web.throttle.CallerThrottle"],
-    "DEFAULT_RENDERER_CLASSES": ["apps.web.rendering.CompactJSONRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.web.rendering.PlainNegotiation",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.web.parsers.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.web.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "apps.web.openapi.ProblemAwareSchema",

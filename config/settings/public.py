@@ -9,8 +9,8 @@ WSGI_APPLICATION = "config.wsgi_public.application"
 ALLOWED_HOSTS = ["*"]
 # No sessions, no cookies, no authentication: nothing here is anybody's.
 MIDDLEWARE = [
-    "apps.web.middleware.trace_requests",
-    "apps.web.middleware.bound_bodies",
     "django.middleware.security.SecurityMiddleware",
-    "django.middleware.common.CommonMiddleware",
+    "apps.web.middleware.trace_requests",
+    "apps.web.middleware.bound_requests",
+    "apps.web.middleware.CommonMiddleware",
 ]

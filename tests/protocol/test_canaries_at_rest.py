@@ -21,12 +21,12 @@ from apps.applications.models import ApiToken
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import views
-from apps.authorities.models import Key
 from apps.certificates.models import Certificate
 from apps.enrollment.acme.models import EabKey
 from apps.enrollment.acme.services import endpoints as acme
 from apps.enrollment.api.models import IdempotentCall
 from apps.jobs.models import Job
+from apps.keys.models import Key
 from apps.principals import ProductRole, Scope
 from apps.web import health
 from pki import keys

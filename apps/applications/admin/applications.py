@@ -6,11 +6,13 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
+from apps import registry
 from apps.applications import services
 from apps.applications.admin import forms
-from apps.applications.models import Application
+from apps.applications.models import Application, Pairing
 from apps.applications.roles import Role
 from apps.principals import Principal
+from apps.site.display import admin_url, badge
 from apps.site.model_admin import GovernedAdmin
 from apps.site.pages import ObjectAction, Section
 
@@ -155,7 +157,7 @@ class ApplicationAdmin(GovernedAdmin):
     def sections(self, request: HttpRequest, obj: Application) -> list[Section]:
         """Show members and attached profiles, each with its controls."""
         members = obj.memberships.select_related("user__machine_identity", "group").order_by("id")
-        pairings = obj.pairings.select_related("profile").order_by("profile__name")
+        pairings = obj.pairings.select_related("application", "profile").order_by("profile__name")
         return [
             Section(
                 "Members",
@@ -171,4 +173,24 @@ class ApplicationAdmin(GovernedAdmin):
                 "applications/pairings.html",
                 {"pairings": list(pairings), "form": forms.AttachForm(obj=obj)},
             ),
+            Section(
+                "Enrollment",
+                "applications/enrollment.html",
+                {"endpoints": [row for pairing in pairings for row in _endpoints(pairing)]},
+            ),
         ]
+
+
+def _endpoints(pairing: Pairing) -> list[_Data]:
+    """Return what each registered enrollment method shows about a pair."""
+    return [
+        {
+            "pairing": pairing,
+            "label": method.label,
+            "state": badge("open", "good") if method.is_open(pairing) else badge("closed"),
+            "panel": panel,
+            "settings": admin_url(panel.settings) if panel.settings is not None else "",
+        }
+        for method in registry.enrollment_methods.values()
+        if (panel := method.panel(pairing)) is not None
+    ]

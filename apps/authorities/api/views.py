@@ -4,6 +4,8 @@ from dataclasses import replace
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.authorities import publication, selectors, services
 from apps.authorities.api import present, wire
@@ -25,7 +27,6 @@ from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -36,12 +37,12 @@ def _found(reference: str) -> Authority:
     return found
 
 
-def _answer(authority: Authority, status: int = 200) -> JsonAnswer:
+def _answer(authority: Authority, status: int = 200) -> Response:
     """Answer the authority as it is now."""
-    return JsonAnswer(present.authority_detail(_found(str(authority.pk))), status=status)
+    return Response(present.authority_detail(_found(str(authority.pk))), status=status)
 
 
-class AuthoritiesView(ApiView):
+class AuthoritiesView(APIView):
     """All authorities."""
 
     @extend_schema(
@@ -49,7 +50,7 @@ class AuthoritiesView(ApiView):
         parameters=[*paging(*_SORTS), *AuthorityFilter.parameters()],
         responses=AuthorityPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List the authorities."""
         reader_of(request)
         rows = AuthorityFilter.apply(request, selectors.authorities())
@@ -60,7 +61,7 @@ class AuthoritiesView(ApiView):
         request=NewAuthoritySchema,
         responses={201: AuthoritySchema} | problems(404, 409, 422, 503),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create a root, or an intermediate.
 
         An intermediate with a parent is signed at once; without one it waits for the
@@ -76,11 +77,11 @@ class AuthoritiesView(ApiView):
         return response
 
 
-class AuthorityView(ApiView):
+class AuthorityView(APIView):
     """One authority."""
 
     @extend_schema(operation_id="authorities_read", responses=AuthoritySchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Read an authority with its certificates, chain and the state of its CRL."""
         reader_of(request)
         return _answer(_found(reference))
@@ -90,21 +91,21 @@ class AuthorityView(ApiView):
         request=AuthorityChangesSchema,
         responses={200: AuthoritySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str) -> Response:
         """Change how an authority publishes; what is left out stays."""
         authority, principal = _found(reference), governor_of(request)
         changes = wire.read_changes(request.data)
         return _answer(services.update_authority(principal, authority, **changes))
 
     @extend_schema(operation_id="authorities_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str) -> Response:
         """Delete an authority that nothing depends on, and destroy its key."""
         authority, principal = _found(reference), governor_of(request)
         services.delete_authority(principal, authority)
-        return JsonAnswer(status=204)
+        return Response(status=204)
 
 
-class DisableAuthorityView(ApiView):
+class DisableAuthorityView(APIView):
     """Stop."""
 
     @extend_schema(
@@ -112,14 +113,14 @@ class DisableAuthorityView(ApiView):
         request=None,
         responses={200: AuthoritySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Stop issuing; CRLs and OCSP answers go on."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
         return _answer(services.disable_authority(principal, authority))
 
 
-class EnableAuthorityView(ApiView):
+class EnableAuthorityView(APIView):
     """Go on."""
 
     @extend_schema(
@@ -127,14 +128,14 @@ class EnableAuthorityView(ApiView):
         request=None,
         responses={200: AuthoritySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Let a disabled authority issue again."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
         return _answer(services.enable_authority(principal, authority))
 
 
-class RenewAuthorityView(ApiView):
+class RenewAuthorityView(APIView):
     """Renewal."""
 
     @extend_schema(
@@ -142,14 +143,14 @@ class RenewAuthorityView(ApiView):
         request=LifetimeSchema,
         responses={200: AuthoritySchema} | problems(409, 422, 503),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Give the authority a new certificate for the same key and name."""
         authority, principal = _found(reference), governor_of(request)
         lifetime_days = wire.read_lifetime(request.data)
         return _answer(services.renew_authority(principal, authority, lifetime_days))
 
 
-class InstallCertificateView(ApiView):
+class InstallCertificateView(APIView):
     """Certification from outside."""
 
     @extend_schema(
@@ -157,7 +158,7 @@ class InstallCertificateView(ApiView):
         request=InstallationSchema,
         responses={200: AuthoritySchema} | problems(409, 422),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Install what a CA outside this product issued for the authority's CSR."""
         authority, principal = _found(reference), governor_of(request)
         certificate, chain = wire.read_certificate(request.data)
@@ -167,17 +168,17 @@ class InstallCertificateView(ApiView):
         return _answer(installed)
 
 
-class AuthorityCsrView(ApiView):
+class AuthorityCsrView(APIView):
     """The request for a CA outside."""
 
     @extend_schema(operation_id="authorities_csr", responses={200: CsrSchema} | problems(409, 503))
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Make a CSR for an intermediate whose issuer is outside this product."""
         authority, principal = _found(reference), governor_of(request)
-        return JsonAnswer({"csr": services.authority_csr(principal, authority).decode()})
+        return Response({"csr": services.authority_csr(principal, authority).decode()})
 
 
-class CrlsView(ApiView):
+class CrlsView(APIView):
     """The CRLs of an authority."""
 
     @extend_schema(
@@ -185,14 +186,14 @@ class CrlsView(ApiView):
         parameters=[*paging(), *CrlFilter.parameters()],
         responses=CrlPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the CRLs published so far."""
         reader_of(request)
         rows = CrlFilter.apply(request, selectors.crls_of(_found(reference)))
         return page_of(request, rows, present.crl)
 
 
-class PublishCrlView(ApiView):
+class PublishCrlView(APIView):
     """A CRL, now."""
 
     @extend_schema(
@@ -200,8 +201,8 @@ class PublishCrlView(ApiView):
         request=None,
         responses={200: CrlSchema} | problems(409, 503),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Publish a new CRL at once, instead of when it is due."""
         authority, principal = _found(reference), governor_of(request)
         refuse_fields(request.data)
-        return JsonAnswer(present.crl(publication.publish_crl(authority.pk, principal)))
+        return Response(present.crl(publication.publish_crl(authority.pk, principal)))

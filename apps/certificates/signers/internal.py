@@ -48,7 +48,9 @@ class InternalSigner(Signer):
         """
         serial_number = serials.new_serial()
         tbs_der = build.leaf_tbs(leaf, serial_number=serial_number, issuer=self._issuer.issuer)
-        findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, above=self._issuer.above)
+        findings = lint.lint_tbs(
+            tbs_der, leaf.signature_algorithm, issuer=self._issuer.issuer.certificate
+        )
         if findings:
             raise PolicyViolation(findings)
         return Intent(leaf, serials.serial_hex(serial_number), tbs_der)

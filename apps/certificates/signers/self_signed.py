@@ -27,7 +27,7 @@ class SelfSigner(Signer):
         """Choose a serial number, encode the TBSCertificate and lint it."""
         serial_number = serials.new_serial()
         tbs_der = build.self_signed_leaf_tbs(leaf, serial_number=serial_number)
-        findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, above=None)
+        findings = lint.lint_tbs(tbs_der, leaf.signature_algorithm, issuer=None)
         if findings:
             raise PolicyViolation(findings)
         return Intent(leaf, serials.serial_hex(serial_number), tbs_der)

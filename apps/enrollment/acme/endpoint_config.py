@@ -18,7 +18,7 @@ from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.states import ChallengeType
 from apps.enrollment.acme.validation import persistent_records as persist
 from apps.errors import NotFound
-from apps.statements.lookups import TEXT, Lookup
+from apps.statements.lookups import KEY, TEXT, Lookup
 
 _NO_DOOR = "There is no ACME endpoint here."
 
@@ -98,6 +98,12 @@ _DOOR_QUERY = Lookup(
     application=TEXT,
     profile=TEXT,
 )
+_OPEN_QUERY = Lookup(
+    lambda pairing: (
+        AcmeEndpoint.objects.filter(pairing_id=pairing, enabled=True).order_by().values_list("pk")
+    ),
+    pairing=KEY,
+)
 _kept: Kept[tuple[str, str], Door] = Kept(1024)
 
 
@@ -108,6 +114,11 @@ def door_named(application: str, profile: str) -> Door:
         NotFound: no such pair, no ACME there, or the door is closed.
     """
     return door_in(application, profile, epochs.of(epochs.EPOCH.all()))
+
+
+def is_open(pairing: Pairing) -> bool:
+    """Tell whether ACME is set up and enabled for a pair."""
+    return _OPEN_QUERY.first(pairing.pk) is not None
 
 
 def pairing_of(door: Door) -> Pairing:

@@ -1,14 +1,15 @@
-"""What does a person paste into a client to use an endpoint? One source for every place.
+"""Command lines and configurations for ACME clients.
 
-The admin page of an endpoint, ``docs/acme.md`` and what quickstart prints all show these
-texts. They register with the EAB key and obtain a first certificate over http-01; renewal is
-what each client does by itself afterwards.
+The admin pages, ``docs/acme.md`` and the quickstart command all show these texts. They register
+with the EAB key and obtain a first certificate by http-01; each client renews by itself.
 """
 
 import base64
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from apps.registry import Snippet
 
 _CONTINUED = " \\\n  "
 
@@ -35,21 +36,6 @@ class Setting:
     name: str = "www.example.com"
     email: str = "pki@example.com"
     ca_pem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Snippet:
-    """A text to copy.
-
-    Attributes:
-        client: what it is for.
-        language: of the text, as Markdown names it.
-        text: the text, without a newline at the end.
-    """
-
-    client: str
-    language: str
-    text: str
 
 
 def snippets(setting: Setting) -> tuple[Snippet, ...]:

@@ -5,13 +5,15 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import pairings
 from apps.applications.tokens import principal_of
-from apps.certificates import bulk, issuance
-from apps.certificates.bulk import Outcome
-from apps.certificates.issuance import Enrollment
+from apps.certificates import issuance
+from apps.certificates.enrollment import Enrollment, authorise
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
+from apps.certificates.outcomes import Outcome
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.idempotency import Attempt, once
 from apps.enrollment.api.rights import require_requesting
@@ -19,10 +21,9 @@ from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
 from apps.errors import Malformed, SealwrightError
 from apps.web import throttle
 from apps.web.openapi import problems
-from apps.web.views import ApiView, JsonAnswer
 
 
-class BulkView(ApiView):
+class BulkView(APIView):
     """Ask for many certificates."""
 
     @extend_schema(
@@ -30,7 +31,7 @@ class BulkView(ApiView):
         request=ManyRequestsSchema,
         responses={200: ManyOutcomesSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Request up to a hundred certificates from CSRs, at one application and profile.
 
         Each stands for itself: the result of each has the status that it would have had alone
@@ -38,10 +39,10 @@ class BulkView(ApiView):
         as so many calls against the rate limit.
         """
 
-        def work(attempt: Attempt) -> JsonAnswer:
+        def work(attempt: Attempt) -> Response:
             body = wire.read_bulk(request.data)
             throttle.charge(request.user, len(body.requests) - 1)
-            return JsonAnswer(present.bulk(_outcomes(request, body, attempt)))
+            return Response(present.bulk(_outcomes(request, body, attempt)))
 
         def may_ask() -> None:
             require_requesting(request, wire.read_bulk(request.data).application)
@@ -74,13 +75,11 @@ def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[O
             request_id=request_id,
         )
     if enrollments:
-        made = bulk.submit_many(list(enrollments.values()))
+        made = issuance.submit_many(list(enrollments.values()))
         outcomes |= zip(enrollments, made, strict=True)
     else:
         # Whoever may not ask learns nothing else, whatever was sent.
-        issuance.authorise(
-            Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API)
-        )
+        authorise(Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API))
     return [outcomes[number] for number in range(len(body.requests))]
 
 

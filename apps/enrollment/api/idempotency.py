@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.http.request import HttpHeaders
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from apps import clock, sealing
 from apps.applications.tokens import principal_of
@@ -30,7 +31,6 @@ from apps.errors import (
     UpstreamUnavailable,
 )
 from apps.web.problems import INTERNAL, kind_of
-from apps.web.views import JsonAnswer
 from pki.findings import Violation
 
 HEADER = "Idempotency-Key"
@@ -57,8 +57,8 @@ class Attempt:
 
 
 def once(
-    request: Request, work: Callable[[Attempt], JsonAnswer], *, may_ask: Callable[[], None]
-) -> JsonAnswer:
+    request: Request, work: Callable[[Attempt], Response], *, may_ask: Callable[[], None]
+) -> Response:
     """Run ``work`` at most once per Idempotency-Key, or just run it when there is none.
 
     Only answers below 400 are kept; after a refusal the key is free for another try. After a
@@ -151,7 +151,7 @@ def _abandon(call: IdempotentCall) -> None:
     IdempotentCall.objects.filter(pk=call.pk, status=None).update(started_at=since)
 
 
-def _keep(call: IdempotentCall, response: JsonAnswer) -> None:
+def _keep(call: IdempotentCall, response: Response) -> None:
     headers = {
         name: response.headers[name] for name in ("Location", "Retry-After") if name in response
     }
@@ -161,11 +161,11 @@ def _keep(call: IdempotentCall, response: JsonAnswer) -> None:
     call.save(update_fields=["status", "sealed_answer"])
 
 
-def _replayed(call: IdempotentCall) -> JsonAnswer:
+def _replayed(call: IdempotentCall) -> Response:
     answer: dict[str, Any] = json.loads(
         sealing.unseal(bytes(call.sealed_answer), context=_context(call))
     )
-    return JsonAnswer(
+    return Response(
         answer["body"],
         status=call.status,
         headers=answer["headers"] | {REPLAYED: "true", "Cache-Control": "no-store"},

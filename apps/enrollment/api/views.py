@@ -6,14 +6,16 @@ from uuid import UUID
 from django.http import HttpResponse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import access, pairings
 from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
-from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued, Pending
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
 from apps.enrollment.api.idempotency import Attempt, once
@@ -35,7 +37,6 @@ from apps.principals import Principal
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"not_after": "not_after"}
 
@@ -67,15 +68,15 @@ def _enrollment(
     )
 
 
-def _answer(result: Issued | Pending) -> JsonAnswer:
+def _answer(result: Issued | Pending) -> Response:
     """Answer 201 with the certificate, or 202 with the request that waits."""
     if isinstance(result, Pending):
-        return JsonAnswer(
+        return Response(
             present.outcome(result),
             status=202,
             headers={"Retry-After": str(result.retry_after_s), "Location": _location(result)},
         )
-    return JsonAnswer(
+    return Response(
         present.outcome(result),
         status=201,
         headers={"Location": _location(result), "Cache-Control": "no-store"},
@@ -86,7 +87,7 @@ def _location(result: Issued | Pending) -> str:
     return f"/api/v1/certificate-requests/{result.request.id}/"
 
 
-class CertificateRequestsView(ApiView):
+class CertificateRequestsView(APIView):
     """Ask for certificates and list what was asked."""
 
     @extend_schema(
@@ -105,13 +106,13 @@ class CertificateRequestsView(ApiView):
         request=RequestBodySchema,
         responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Request a certificate from a CSR, or with a key made by the server.
 
         201 carries the certificate; 202 means that somebody must approve first.
         """
 
-        def work(attempt: Attempt) -> JsonAnswer:
+        def work(attempt: Attempt) -> Response:
             found = _made_before(attempt)
             if found is not None:
                 return _answer(found)
@@ -124,7 +125,7 @@ class CertificateRequestsView(ApiView):
         return once(request, work, may_ask=may_ask)
 
 
-class EvaluateView(ApiView):
+class EvaluateView(APIView):
     """Try a request without issuing."""
 
     @extend_schema(
@@ -132,29 +133,29 @@ class EvaluateView(ApiView):
         request=RequestBodySchema,
         responses={200: DecisionSchema} | problems(404, 409),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Show every rule with its verdict and the certificate that would be issued."""
         enrollment = _enrollment(request, wire.read_request(request.data))
-        return JsonAnswer(present.decision(issuance.evaluate(enrollment)))
+        return Response(present.decision(issuance.evaluate(enrollment)))
 
 
-class CertificateRequestView(ApiView):
+class CertificateRequestView(APIView):
     """One request."""
 
     @extend_schema(
         operation_id="certificate_requests_read",
         responses={200: RequestDetailSchema},
     )
-    def get(self, request: Request, request_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, request_id: UUID) -> Response:
         """Read a request; once it is issued the certificate is part of the answer."""
         found = selectors.request_visible_to(principal_of(request), request_id)
         certificate = Certificate.objects.select_related(
             "application", "profile", "policy_version__policy"
         ).filter(request=found)
-        return JsonAnswer(present.request_detail(found, certificate.first()))
+        return Response(present.request_detail(found, certificate.first()))
 
 
-class RequestActionView(ApiView):
+class RequestActionView(APIView):
     """Approve, deny or cancel a pending request."""
 
     def _found(self, request: Request, request_id: UUID) -> tuple[Principal, Any]:
@@ -170,13 +171,11 @@ class ApproveView(RequestActionView):
         request=None,
         responses={201: OutcomeSchema} | problems(409, 422),
     )
-    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, request_id: UUID) -> Response:
         """Release the request and sign it; nobody approves a request of their own."""
         principal, found = self._found(request, request_id)
         refuse_fields(request.data)
-        result = approvals.approve(principal, found)
-        # The key belongs to whoever asked, not to whoever approved.
-        return _answer(Issued(result.request, result.certificate))
+        return _answer(approvals.approve(principal, found))
 
 
 class DenyView(RequestActionView):
@@ -187,11 +186,11 @@ class DenyView(RequestActionView):
         request=CommentSchema,
         responses={200: RequestDetailSchema} | problems(409),
     )
-    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, request_id: UUID) -> Response:
         """End the request as rejected, with a comment for its requester."""
         principal, found = self._found(request, request_id)
         approvals.deny(principal, found, wire.read_comment(request.data))
-        return JsonAnswer(
+        return Response(
             present.request_detail(selectors.request_visible_to(principal, request_id), None)
         )
 
@@ -204,17 +203,17 @@ class CancelView(RequestActionView):
         request=None,
         responses={200: RequestDetailSchema} | problems(409),
     )
-    def post(self, request: Request, request_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, request_id: UUID) -> Response:
         """Withdraw a request that is still pending."""
         principal, found = self._found(request, request_id)
         refuse_fields(request.data)
         approvals.cancel(principal, found)
-        return JsonAnswer(
+        return Response(
             present.request_detail(selectors.request_visible_to(principal, request_id), None)
         )
 
 
-class CertificatesView(ApiView):
+class CertificatesView(APIView):
     """The inventory."""
 
     @extend_schema(
@@ -233,20 +232,20 @@ class CertificatesView(ApiView):
         )
 
 
-class CertificateView(ApiView):
+class CertificateView(APIView):
     """One certificate."""
 
     @extend_schema(
         operation_id="certificates_read",
         responses={200: CertificateDetailSchema},
     )
-    def get(self, request: Request, certificate_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, certificate_id: UUID) -> Response:
         """Read a certificate with its PEM and chain."""
         found = selectors.certificate_visible_to(principal_of(request), certificate_id)
-        return JsonAnswer(present.certificate_detail(found))
+        return Response(present.certificate_detail(found))
 
 
-class DownloadView(ApiView):
+class DownloadView(APIView):
     """A certificate as a file."""
 
     @extend_schema(
@@ -265,7 +264,7 @@ class DownloadView(ApiView):
         return _file(export.export_public(principal, found, form))
 
 
-class ExportView(ApiView):
+class ExportView(APIView):
     """A certificate with its private key as a file."""
 
     @extend_schema(
@@ -283,7 +282,7 @@ class ExportView(ApiView):
         )
 
 
-class RevokeView(ApiView):
+class RevokeView(APIView):
     """Revocation."""
 
     @extend_schema(
@@ -291,18 +290,18 @@ class RevokeView(ApiView):
         request=RevocationSchema,
         responses={200: CertificateDetailSchema} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, certificate_id: UUID) -> Response:
         """Revoke: OCSP says so at once, the CRL within a minute."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
 
-        def work(_attempt: Attempt) -> JsonAnswer:
+        def work(_attempt: Attempt) -> Response:
             reason, invalidity_date = wire.read_revocation(request.data)
             revocation.revoke(
                 principal, found, revocation.parse_reason(reason), invalidity_date=invalidity_date
             )
             fresh = selectors.certificate_visible_to(principal, certificate_id)
-            return JsonAnswer(present.certificate_detail(fresh))
+            return Response(present.certificate_detail(fresh))
 
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
@@ -310,7 +309,7 @@ class RevokeView(ApiView):
         return once(request, work, may_ask=may_ask)
 
 
-class ReleaseView(ApiView):
+class ReleaseView(APIView):
     """End of a hold."""
 
     @extend_schema(
@@ -318,17 +317,17 @@ class ReleaseView(ApiView):
         request=None,
         responses={200: CertificateDetailSchema} | problems(409),
     )
-    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, certificate_id: UUID) -> Response:
         """Take a certificate off hold."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
         refuse_fields(request.data)
         revocation.release(principal, found)
         fresh = selectors.certificate_visible_to(principal, certificate_id)
-        return JsonAnswer(present.certificate_detail(fresh))
+        return Response(present.certificate_detail(fresh))
 
 
-class RenewView(ApiView):
+class RenewView(APIView):
     """Renewal."""
 
     @extend_schema(
@@ -336,12 +335,12 @@ class RenewView(ApiView):
         request=RenewalSchema,
         responses={201: OutcomeSchema, 202: OutcomeSchema} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, certificate_id: UUID) -> Response:
         """Issue a successor with the same names under today's policy."""
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
 
-        def work(attempt: Attempt) -> JsonAnswer:
+        def work(attempt: Attempt) -> Response:
             source, csr = wire.read_renewal(request.data)
             result = _made_before(attempt) or renewal.renew(
                 principal,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.certificates.bulk import MAX_ENROLLMENTS
+from apps.certificates.issuance import MAX_ENROLLMENTS
 from apps.errors import Malformed
 from apps.policies.durations import parse_duration
 from apps.profiles.defaults import RequestedContent
 from apps.web.naming import read_subject, read_typed_name
 from apps.web.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.encoded_names import MAX_ALT_NAMES
+from pki.names import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, TypeValue
 
 _MAX_CSR_TEXT = 65_536

@@ -4,6 +4,8 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.errors import AccessDenied, NotFound
 from apps.jobs import services
@@ -16,7 +18,6 @@ from apps.web.callers import governor_of, principal_of, reader_of, require_sight
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
-from apps.web.views import ApiView, JsonAnswer
 
 
 def _found(principal: Principal, job_id: UUID) -> Job:
@@ -27,7 +28,7 @@ def _found(principal: Principal, job_id: UUID) -> Job:
     return found
 
 
-class JobsView(ApiView):
+class JobsView(APIView):
     """All jobs."""
 
     @extend_schema(
@@ -35,7 +36,7 @@ class JobsView(ApiView):
         parameters=[*paging("kind"), *JobFilter.parameters()],
         responses=JobPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List background jobs; product administrators only."""
         if not reader_of(request).governs:
             raise AccessDenied("Only product administrators may do this.")
@@ -43,36 +44,36 @@ class JobsView(ApiView):
         return page_of(request, rows, present.job, sorts={"kind": "kind"})
 
 
-class JobView(ApiView):
+class JobView(APIView):
     """One job."""
 
     @extend_schema(operation_id="jobs_read", responses=JobSchema)
-    def get(self, request: Request, job_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, job_id: UUID) -> Response:
         """Read a job."""
-        return JsonAnswer(present.job(_found(reader_of(request), job_id)))
+        return Response(present.job(_found(reader_of(request), job_id)))
 
 
-class RetryJobView(ApiView):
+class RetryJobView(APIView):
     """Another try."""
 
     @extend_schema(
         operation_id="jobs_retry", request=None, responses={200: JobSchema} | problems(409)
     )
-    def post(self, request: Request, job_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, job_id: UUID) -> Response:
         """Start an ended or waiting job afresh."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
         refuse_fields(request.data)
-        return JsonAnswer(present.job(services.retry(principal, job)))
+        return Response(present.job(services.retry(principal, job)))
 
 
-class CancelJobView(ApiView):
+class CancelJobView(APIView):
     """The end of a job."""
 
     @extend_schema(
         operation_id="jobs_cancel", request=None, responses={200: JobSchema} | problems(409)
     )
-    def post(self, request: Request, job_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, job_id: UUID) -> Response:
         """Take an open job off the list."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
         refuse_fields(request.data)
-        return JsonAnswer(present.job(services.cancel(principal, job)))
+        return Response(present.job(services.cancel(principal, job)))

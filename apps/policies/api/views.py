@@ -2,6 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.errors import NotFound
 from apps.policies import selectors, services
@@ -23,7 +25,6 @@ from apps.web.callers import application_ids_in_sight, governor_of, principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -35,7 +36,7 @@ def _found(principal: Principal, reference: str) -> Policy:
     return found
 
 
-class PoliciesView(ApiView):
+class PoliciesView(APIView):
     """The policies in sight."""
 
     @extend_schema(
@@ -43,7 +44,7 @@ class PoliciesView(ApiView):
         parameters=[*paging(*_SORTS), *PolicyFilter.parameters()],
         responses=PolicyPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List the policies behind your applications' profiles; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = PolicyFilter.apply(request, selectors.policies_used_by(in_sight))
@@ -54,45 +55,45 @@ class PoliciesView(ApiView):
         request=NewPolicySchema,
         responses={201: PolicySchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create a policy."""
         principal = governor_of(request)
         policy = services.create_policy(principal, **wire.read_new(request.data))
-        return JsonAnswer(
+        return Response(
             present.policy_detail(policy),
             status=201,
             headers={"Location": f"/api/v1/policies/{policy.name}/"},
         )
 
 
-class PolicyView(ApiView):
+class PolicyView(APIView):
     """One policy."""
 
     @extend_schema(operation_id="policies_read", responses=PolicySchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Read a policy with the rules in force."""
-        return JsonAnswer(present.policy_detail(_found(reader_of(request), reference)))
+        return Response(present.policy_detail(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="policies_update",
         request=PolicyChangesSchema,
         responses={200: PolicySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str) -> Response:
         """Change a policy; other rules become a new version, in force at once."""
         policy, principal = _found(principal_of(request), reference), governor_of(request)
         changed = services.update_policy(principal, policy, **wire.read_changes(request.data))
-        return JsonAnswer(present.policy_detail(changed))
+        return Response(present.policy_detail(changed))
 
     @extend_schema(operation_id="policies_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str) -> Response:
         """Delete a policy that nothing uses or has used."""
         policy, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_policy(principal, policy)
-        return JsonAnswer(status=204)
+        return Response(status=204)
 
 
-class PolicyVersionsView(ApiView):
+class PolicyVersionsView(APIView):
     """The history of a policy."""
 
     @extend_schema(
@@ -100,34 +101,34 @@ class PolicyVersionsView(ApiView):
         parameters=[*paging(), *PolicyVersionFilter.parameters()],
         responses=PolicyVersionPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the versions of a policy."""
         policy = _found(reader_of(request), reference)
         rows = PolicyVersionFilter.apply(request, policy.versions.all())
         return page_of(request, rows, present.version)
 
 
-class PolicyVersionView(ApiView):
+class PolicyVersionView(APIView):
     """One version."""
 
     @extend_schema(operation_id="policies_versions_read", responses=PolicyVersionSchema)
-    def get(self, request: Request, reference: str, number: int) -> JsonAnswer:
+    def get(self, request: Request, reference: str, number: int) -> Response:
         """Read the rules as they stood in one version."""
         policy = _found(reader_of(request), reference)
         # Numbers beyond what the column can hold are no versions either.
         found = policy.versions.filter(number=number).first() if number < 2**31 else None
         if found is None:
             raise NotFound
-        return JsonAnswer(present.version(found))
+        return Response(present.version(found))
 
 
-class PolicyPresetsView(ApiView):
+class PolicyPresetsView(APIView):
     """Starting points."""
 
     @extend_schema(operation_id="policy_presets_list", responses=PolicyPresetPageSchema)
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List the presets, each with rules for a policy and defaults for its profile."""
         reader_of(request)
-        return JsonAnswer(
+        return Response(
             {"results": [present.preset(preset) for preset in PRESETS.values()], "next": None}
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.authorities import selectors as authority_selectors
 from apps.policies import selectors as policy_selectors
@@ -22,7 +24,6 @@ from apps.web.callers import application_ids_in_sight, governor_of, principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -48,7 +49,7 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-class ProfilesView(ApiView):
+class ProfilesView(APIView):
     """The profiles in sight."""
 
     @extend_schema(
@@ -56,7 +57,7 @@ class ProfilesView(ApiView):
         parameters=[*paging(*_SORTS), *ProfileFilter.parameters()],
         responses=ProfilePageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List the profiles attached to your applications; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = ProfileFilter.apply(request, selectors.profiles_attached_to(in_sight))
@@ -67,40 +68,40 @@ class ProfilesView(ApiView):
         request=NewProfileSchema,
         responses={201: ProfileSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create a profile; its defaults are checked against its policy."""
         principal = governor_of(request)
         given = _resolved(wire.read_new(request.data))
         profile = services.create_profile(principal, **given)
-        return JsonAnswer(
+        return Response(
             present.profile(profile),
             status=201,
             headers={"Location": f"/api/v1/profiles/{profile.name}/"},
         )
 
 
-class ProfileView(ApiView):
+class ProfileView(APIView):
     """One profile."""
 
     @extend_schema(operation_id="profiles_read", responses=ProfileSchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Read a profile."""
-        return JsonAnswer(present.profile(_found(reader_of(request), reference)))
+        return Response(present.profile(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="profiles_update",
         request=ProfileChangesSchema,
         responses={200: ProfileSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str) -> Response:
         """Change a profile; certificates issued so far stay as they are."""
         profile, principal = _found(principal_of(request), reference), governor_of(request)
         given = _resolved(wire.read_changes(request.data))
-        return JsonAnswer(present.profile(services.update_profile(principal, profile, **given)))
+        return Response(present.profile(services.update_profile(principal, profile, **given)))
 
     @extend_schema(operation_id="profiles_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str) -> Response:
         """Delete a profile that nothing uses or has used."""
         profile, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_profile(principal, profile)
-        return JsonAnswer(status=204)
+        return Response(status=204)

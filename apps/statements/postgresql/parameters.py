@@ -26,8 +26,6 @@ from django.db.models import (
 )
 from psycopg.adapt import PyFormat, Transformer
 
-from apps import json_text
-
 TEXT, BINARY = 0, 1
 
 _PLACEHOLDER = re.compile("%s|%%")
@@ -162,7 +160,7 @@ _OF_FIELDS: dict[type, WireForm] = {
 def wire_form(field: "Field[Any, Any]") -> WireForm | None:
     """Return how a column's values travel; ``None`` for other kinds of columns."""
     if isinstance(field, JSONField):
-        encode = json_text.writer((field.encoder or JSONEncoder)())
+        encode = (field.encoder or JSONEncoder)().encode
         return WireForm(lambda value: encode(value).encode())
     target: Any = field
     while target.remote_field is not None:

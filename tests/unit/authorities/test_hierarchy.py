@@ -6,8 +6,7 @@ from django.db import transaction
 
 from apps.audit.models import AuditEvent
 from apps.authorities import selectors, services
-from apps.authorities.keys.software import SoftwareBackend
-from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial, Key
+from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial
 from apps.authorities.services import AuthoritySpec
 from apps.errors import (
     AccessDenied,
@@ -16,6 +15,8 @@ from apps.errors import (
     InvalidTransition,
     UpstreamUnavailable,
 )
+from apps.keys.models import Key
+from apps.keys.software import SoftwareBackend
 from pki import chain, lint
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints

@@ -8,9 +8,10 @@ import pytest
 from apps import clock
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger, publication, responder, services
-from apps.authorities.models import CRL, Authority, IssuedSerial, Key
+from apps.authorities.models import CRL, Authority, IssuedSerial
 from apps.errors import InUse, NotFound
 from apps.jobs.models import Job
+from apps.keys.models import Key
 from pki.reasons import RevocationReason
 from tests.factories.authorities import make_issuing, make_root
 from tests.factories.profiles import make_profile

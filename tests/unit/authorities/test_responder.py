@@ -11,8 +11,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from apps import clock
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger, responder, selectors, services
-from apps.authorities.models import IssuedSerial, Key, OcspResponder, RevokedSerial
+from apps.authorities.models import IssuedSerial, OcspResponder, RevokedSerial
 from apps.errors import NotFound
+from apps.keys.models import Key
 from pki import chain
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm, key_algorithm_of
 from pki.reasons import RevocationReason as Reason
@@ -238,15 +239,15 @@ def test_an_expired_authority_makes_no_responder(frozen_clock):
 
 
 def test_the_second_of_two_responders_made_at_once_is_revoked_and_forgotten(issuing, monkeypatch):
-    real, interfered = responder.fresh_key, []
+    real, interfered = responder.generate_key, []
 
-    def fresh_key(algorithm):
+    def generate_key(algorithm):
         if not interfered:
             interfered.append(True)
             interfered.append(responder.ensure_responder(issuing.pk))
         return real(algorithm)
 
-    monkeypatch.setattr(responder, "fresh_key", fresh_key)
+    monkeypatch.setattr(responder, "generate_key", generate_key)
     assert responder.ensure_responder(issuing.pk) == interfered[1]
     assert OcspResponder.objects.count() == 1
     assert RevokedSerial.objects.get().reason == "superseded"

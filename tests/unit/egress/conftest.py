@@ -1,4 +1,4 @@
-"""What do the egress tests share? A name server, a web server, and a witness of every packet."""
+"""Fixtures of the egress tests: a name server, a web server and a record of TCP connections."""
 
 import socket
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.egress import Purpose
+from apps.egress import EgressRules
 from tests.factories import servers
 
 LOOPBACK_OPEN = (ip_network("127.0.0.0/8"),)
@@ -18,7 +18,7 @@ _watching: list[list[tuple[str, int]]] = []
 
 
 def _note(event: str, args: tuple[Any, ...]) -> None:
-    """Hear of every TCP connect of this process, from the interpreter itself."""
+    """Record each TCP connect of this process, reported by the interpreter's audit hook."""
     if event == "socket.connect" and _watching and args[0].type == socket.SOCK_STREAM:
         _watching[-1].append((args[1][0], args[1][1]))
 
@@ -28,7 +28,7 @@ sys.addaudithook(_note)
 
 @pytest.fixture
 def witness() -> Iterator[list[tuple[str, int]]]:
-    """Where TCP connections went; what leaves loopback also fails the test (conftest.py)."""
+    """Destinations of TCP connections; tests/conftest.py fails those that leave loopback."""
     _watching.append([])
     yield _watching[-1]
     _watching.pop()
@@ -47,9 +47,9 @@ def web() -> Iterator[servers.WebServer]:
 
 
 @pytest.fixture
-def purpose(names: servers.NameServer) -> Purpose:
-    """A purpose that may use loopback, with our own name server."""
-    return Purpose(
+def rules(names: servers.NameServer) -> EgressRules:
+    """Rules that open loopback, with the test's own name server."""
+    return EgressRules(
         name="test",
         allowed_networks=LOOPBACK_OPEN,
         schemes=frozenset({"http", "https"}),

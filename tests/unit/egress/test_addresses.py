@@ -1,8 +1,10 @@
+"""Tests of the ranges that may be connected to."""
+
 from ipaddress import ip_address, ip_network
 
 import pytest
 
-from apps.egress import Purpose, judge
+from apps.egress import EgressRules, check
 from apps.egress.addresses import literal
 
 # SECURITY PV-40: addresses that must never be reached, however they are written.
@@ -88,9 +90,9 @@ PUBLIC = [
 ]
 PRIVATE = ["10.0.0.1", "172.16.5.4", "192.168.1.1", "100.64.0.1", "fc00::1", "fd12:3456::1"]
 
-STRICT = Purpose(name="strict")
-INTERNAL = Purpose(name="internal", allow_private=True)
-OPENED = Purpose(
+STRICT = EgressRules(name="strict")
+INTERNAL = EgressRules(name="internal", allow_private=True)
+OPENED = EgressRules(
     name="opened",
     allow_private=True,
     allowed_networks=(ip_network("0.0.0.0/0"), ip_network("::/0")),
@@ -99,33 +101,33 @@ OPENED = Purpose(
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_pv40_hostile_address_is_refused_by_default(text):
-    assert judge(ip_address(text), STRICT)
+    assert check(ip_address(text), STRICT)
 
 
 @pytest.mark.parametrize("text", NEVER)
 def test_eg3_metadata_and_link_local_stay_closed_whatever_is_opened(text):
-    assert judge(ip_address(text), OPENED)
+    assert check(ip_address(text), OPENED)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
 def test_pv31_public_addresses_are_not_over_blocked(text):
-    assert judge(ip_address(text), STRICT) == ""
+    assert check(ip_address(text), STRICT) == ""
 
 
 @pytest.mark.parametrize("text", PRIVATE)
-def test_pv31_private_addresses_open_for_internal_purposes_and_only_there(text):
-    assert judge(ip_address(text), INTERNAL) == ""
-    assert judge(ip_address(text), STRICT) == "private range"
+def test_pv31_private_addresses_open_for_internal_rules_and_only_there(text):
+    assert check(ip_address(text), INTERNAL) == ""
+    assert check(ip_address(text), STRICT) == "private range"
 
 
 @pytest.mark.parametrize("text", PUBLIC)
-def test_public_addresses_close_when_a_purpose_is_internal_only(text):
-    assert judge(ip_address(text), Purpose(name="inside", allow_public=False)) == "public range"
+def test_public_addresses_close_when_rules_are_internal_only(text):
+    assert check(ip_address(text), EgressRules(name="inside", allow_public=False)) == "public range"
 
 
-def test_private_purpose_does_not_open_loopback():
-    assert judge(ip_address("127.0.0.1"), INTERNAL) == "loopback"
-    assert judge(ip_address("::1"), INTERNAL) == "loopback"
+def test_private_rules_do_not_open_loopback():
+    assert check(ip_address("127.0.0.1"), INTERNAL) == "loopback"
+    assert check(ip_address("::1"), INTERNAL) == "loopback"
 
 
 @pytest.mark.parametrize(
@@ -141,14 +143,14 @@ def test_private_purpose_does_not_open_loopback():
     ],
 )
 def test_allowed_network_opens_exactly_itself(network, address):
-    purpose = Purpose(name="allow", allowed_networks=(ip_network(network),))
-    assert judge(ip_address(address), purpose) == ""
-    assert judge(ip_address("10.9.9.9"), purpose)
+    rules = EgressRules(name="allow", allowed_networks=(ip_network(network),))
+    assert check(ip_address(address), rules) == ""
+    assert check(ip_address("10.9.9.9"), rules)
 
 
 def test_opening_ipv6_does_not_open_the_ipv4_inside():
-    purpose = Purpose(name="allow", allowed_networks=(ip_network("2002::/16"),))
-    assert judge(ip_address("2002:0a00:0001::1"), purpose) == "private range"
+    rules = EgressRules(name="allow", allowed_networks=(ip_network("2002::/16"),))
+    assert check(ip_address("2002:0a00:0001::1"), rules) == "private range"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Does anything but an ``EgressError`` come of what a hostile server sends?"""
+"""Tests that hostile answers end in an ``EgressError`` and in nothing else."""
 
 import random
 from contextlib import suppress
@@ -36,8 +36,8 @@ def mutated(dice: random.Random, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=["plain", "chunked", "redirect"])
-def test_mutated_http_answers_raise_nothing_else(web, purpose, template):
-    quick = replace(purpose, read_timeout_s=0.2, total_s=0.5, ports=frozenset({web.port}))
+def test_mutated_http_answers_raise_nothing_else(web, rules, template):
+    quick = replace(rules, read_timeout_s=0.2, total_s=0.5, ports=frozenset({web.port}))
     for seed in SEEDS:
         web.pages["/"] = mutated(random.Random(seed), template)
         with suppress(EgressError):
@@ -45,8 +45,8 @@ def test_mutated_http_answers_raise_nothing_else(web, purpose, template):
 
 
 @pytest.mark.parametrize("kind", ["A", "TXT", "CAA"])
-def test_pv35_mutated_dns_answers_raise_nothing_else(names, purpose, kind):
-    quick = replace(purpose, total_s=0.1)
+def test_pv35_mutated_dns_answers_raise_nothing_else(names, rules, kind):
+    quick = replace(rules, total_s=0.1)
     names.records["a.test", kind] = {
         "A": ["127.0.0.1", "127.0.0.2"],
         "TXT": ['"abc" "def"', '"ghi"'],
@@ -60,9 +60,9 @@ def test_pv35_mutated_dns_answers_raise_nothing_else(names, purpose, kind):
             query(quick, "a.test", kind)
 
 
-def test_mutated_tls_answers_raise_nothing_else(purpose):
+def test_mutated_tls_answers_raise_nothing_else(rules):
     hello = bytes.fromhex("160303002a020000260303") + bytes(32) + bytes.fromhex("00c02f0000")
-    quick = replace(purpose, verify_tls=False, connect_timeout_s=0.2, total_s=0.5)
+    quick = replace(rules, verify_tls=False, connect_timeout_s=0.2, total_s=0.5)
     for seed in SEEDS:
         greeting = mutated(random.Random(seed), hello)
         with servers.greeting_server(greeting) as port, pytest.raises(EgressError):

@@ -1,8 +1,10 @@
+"""Tests of guarded look-ups: hostile names, aliases, rebinding."""
+
 from ipaddress import ip_address
 
 import pytest
 
-from apps.egress import EgressFailed, EgressRefused, Purpose, connect, query, resolve
+from apps.egress import EgressFailed, EgressRefused, EgressRules, connect, query, resolve
 from apps.egress import names as egress_names
 from apps.egress.names import canonical_host
 
@@ -10,28 +12,28 @@ from .conftest import LOOPBACK_OPEN
 from .test_addresses import HOSTILE
 
 
-def test_both_families_are_resolved(names, purpose):
+def test_both_families_are_resolved(names, rules):
     names.host("a.test", "127.0.0.1", "2606:4700::1")
-    assert [str(a) for a in resolve(purpose, "A.Test.")] == ["127.0.0.1", "2606:4700::1"]
+    assert [str(a) for a in resolve(rules, "A.Test.")] == ["127.0.0.1", "2606:4700::1"]
 
 
-def test_mapped_address_becomes_the_ipv4_it_is(names, purpose):
+def test_mapped_address_becomes_the_ipv4_it_is(names, rules):
     names.host("a.test", "::ffff:127.0.0.1")
-    assert resolve(purpose, "a.test") == [ip_address("127.0.0.1")]
+    assert resolve(rules, "a.test") == [ip_address("127.0.0.1")]
 
 
 @pytest.mark.parametrize("bad", HOSTILE)
 def test_eg7_one_bad_address_among_good_ones_refuses_all(names, witness, bad):
     names.host("a.test", "8.8.8.8", bad, "2606:4700::1")
     with pytest.raises(EgressRefused):
-        connect(Purpose(name="strict", resolvers=(names.address,)), "a.test", 443)
+        connect(EgressRules(name="strict", resolvers=(names.address,)), "a.test", 443)
     assert witness == []
 
 
 @pytest.mark.parametrize("bad", HOSTILE)
 def test_hostile_literals_are_refused_without_a_packet(witness, bad):
     with pytest.raises(EgressRefused):
-        connect(Purpose(name="strict"), bad, 443)
+        connect(EgressRules(name="strict"), bad, 443)
     assert witness == []
 
 
@@ -45,7 +47,7 @@ def test_eg7_rebinding_name_never_gets_a_packet_to_the_bad_address(names, web, w
 
     names.records["a.test", "A"] = alternating
     names.records["a.test", "AAAA"] = []
-    good_only = Purpose(
+    good_only = EgressRules(
         name="pinned",
         allowed_networks=(LOOPBACK_OPEN[0].__class__("127.0.0.1/32"),),
         resolvers=(names.address,),
@@ -59,61 +61,63 @@ def test_eg7_rebinding_name_never_gets_a_packet_to_the_bad_address(names, web, w
             outcomes["refused"] += 1
     assert outcomes == {"connected": 500, "refused": 500}
     assert set(witness) == {("127.0.0.1", web.port)}
-    assert len(names.asked) == 2000  # one question a family a try: judged is what is dialed
+    assert (
+        len(names.asked) == 2000
+    )  # one question a family a try: what is checked is what is dialed
 
 
-def test_address_is_looked_up_once_a_connection(names, web, purpose):
+def test_address_is_looked_up_once_a_connection(names, web, rules):
     names.host("a.test", "127.0.0.1")
-    connect(purpose, "a.test", web.port).close()
+    connect(rules, "a.test", web.port).close()
     assert [kind for _, kind, _ in names.asked] == ["A", "AAAA"]
 
 
-def test_alias_chains_are_followed_and_judged_at_their_end(names, purpose):
+def test_alias_chains_are_followed_and_checked_at_their_end(names, rules):
     names.records["a.test", "CNAME"] = ["b.test."]
     names.records["b.test", "CNAME"] = ["c.test."]
     names.host("c.test", "127.0.0.1")
-    assert resolve(purpose, "a.test") == [ip_address("127.0.0.1")]
+    assert resolve(rules, "a.test") == [ip_address("127.0.0.1")]
     names.host("c.test", "169.254.169.254")
     with pytest.raises(EgressRefused, match="metadata"):
-        resolve(purpose, "a.test")
+        resolve(rules, "a.test")
 
 
-def test_alias_loops_end(names, purpose):
+def test_alias_loops_end(names, rules):
     names.records["a.test", "CNAME"] = ["b.test."]
     names.records["b.test", "CNAME"] = ["a.test."]
     with pytest.raises(EgressFailed) as caught:
-        query(purpose, "a.test", "TXT")
+        query(rules, "a.test", "TXT")
     assert caught.value.kind == "dns"
     assert len(names.asked) <= 10
 
 
-def test_absent_name_is_told_from_absent_records(names, purpose):
+def test_absent_name_is_told_from_absent_records(names, rules):
     names.host("a.test", "127.0.0.1")
-    assert not query(purpose, "nowhere.test", "TXT").exists
-    records = query(purpose, "a.test", "TXT")
+    assert not query(rules, "nowhere.test", "TXT").exists
+    records = query(rules, "a.test", "TXT")
     assert records.exists
     assert records.values == ()
 
 
 @pytest.mark.parametrize("rcode", ["SERVFAIL", "REFUSED"])
-def test_failing_name_server_is_an_error_and_not_an_absence(names, purpose, rcode):
+def test_failing_name_server_is_an_error_and_not_an_absence(names, rules, rcode):
     names.records["a.test", "CAA"] = rcode
     with pytest.raises(EgressFailed) as caught:
-        query(purpose, "a.test", "CAA")
+        query(rules, "a.test", "CAA")
     assert caught.value.kind in {"dns", "timeout"}
 
 
 def test_silent_name_server_is_waited_for_no_longer_than_allowed(names):
     names.silent = True
-    purpose = Purpose(name="short", resolvers=(names.address,), total_s=0.3)
+    rules = EgressRules(name="short", resolvers=(names.address,), total_s=0.3)
     with pytest.raises(EgressFailed) as caught:
-        resolve(purpose, "a.test")
+        resolve(rules, "a.test")
     assert caught.value.kind == "timeout"
 
 
-def test_long_answers_come_over_tcp(names, purpose):
+def test_long_answers_come_over_tcp(names, rules):
     names.records["a.test", "TXT"] = [f'"{number:03}{"x" * 200}"' for number in range(40)]
-    assert len(query(purpose, "a.test", "TXT").values) == 40
+    assert len(query(rules, "a.test", "TXT").values) == 40
     assert [transport for _, _, transport in names.asked] == ["udp", "tcp"]
 
 
@@ -122,19 +126,19 @@ def test_long_answers_come_over_tcp(names, purpose):
 )
 def test_name_servers_are_addresses(text):
     with pytest.raises(EgressFailed, match="name server"):
-        resolve(Purpose(name="odd", resolvers=(text,)), "a.test")
+        resolve(EgressRules(name="odd", resolvers=(text,)), "a.test")
 
 
-def test_hosts_file_counts_only_for_the_system_resolver(names, purpose, tmp_path, monkeypatch):
+def test_hosts_file_counts_only_for_the_system_resolver(names, rules, tmp_path, monkeypatch):
     table = tmp_path / "hosts"
     table.write_text("# comment\n127.0.0.7  Inside.test inside # x\nnonsense inside.test\n")
-    monkeypatch.setattr(egress_names, "_HOSTS_FILE", table)
-    system = Purpose(name="system", allowed_networks=LOOPBACK_OPEN)
+    monkeypatch.setattr(egress_names, "HOSTS_FILE", table)
+    system = EgressRules(name="system", allowed_networks=LOOPBACK_OPEN)
     assert resolve(system, "inside.test") == [ip_address("127.0.0.7")]
     with pytest.raises(EgressFailed):
-        resolve(purpose, "inside.test")
+        resolve(rules, "inside.test")
     with pytest.raises(EgressRefused, match="loopback"):
-        resolve(Purpose(name="strict"), "inside.test")
+        resolve(EgressRules(name="strict"), "inside.test")
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Test that no module outside apps/egress opens a connection."""
+
 import ast
 from pathlib import Path
 
@@ -23,7 +25,7 @@ NETWORK = (
 # Files that open no connection of their own accord, each with the reason why it may import.
 EXCEPTIONS = {
     "config/bounded.py": "limits sockets that gunicorn accepted; opens none",
-    "apps/enrollment/management/commands/serve.py": "asks our own listener whether it is up",
+    "apps/operations/management/commands/serve.py": "asks our own listener whether it is up",
 }
 CODE = ("apps", "pki", "config")
 

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from pki import build, chain, der, keys, serials
+from pki import build, der, keys, serials, structures
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
-from pki.der_values import algorithm_identifier
+from pki.structures import algorithm_identifier
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -96,8 +97,7 @@ def signed(tbs: bytes, by: Authority | PrivateKeyTypes) -> x509.Certificate:
 
 def signature_identifier(tbs: bytes) -> bytes:
     """Return the DER of ``TBSCertificate.signature``."""
-    element = der.element_at(tbs, chain.signature_offset(tbs))
-    return tbs[element.start : element.end]
+    return asn1.encode_der(structures.decode(structures.TBSCertificate, tbs).signature)
 
 
 def algorithm_in(tbs: bytes) -> SignatureAlgorithm:

@@ -87,11 +87,11 @@ def test_x03_the_outer_algorithm_is_copied_and_must_be_the_right_one():
 
 @pytest.mark.parametrize("algorithm", list(SignatureAlgorithm))
 def test_x03_rsa_carries_null_parameters_and_nothing_else_does(algorithm):
+    above = next(a for a in EVERY if algorithm in signature_algorithms_of(a))
     tbs = build.leaf_tbs(
-        leaf_of(signature_algorithm=algorithm), serial_number=7, issuer=authority().issuer
+        leaf_of(signature_algorithm=algorithm), serial_number=7, issuer=authority(above).issuer
     )
     identifier = signature_identifier(tbs)
-    assert identifier in build.known_signature_identifiers()
     assert identifier.endswith(b"\x05\x00") == algorithm.value.startswith("rsa-")
 
 

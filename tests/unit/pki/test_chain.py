@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from pki import chain, constraints, der, extensions
-from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+from pki import chain, constraints, extensions
+from pki.algorithms import KeyAlgorithm
 from pki.findings import UnusableCertificate
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of, pairs
@@ -336,71 +336,16 @@ def test_x15_paths_are_held_against_the_constraints_of_every_ca():
 
 
 @pytest.mark.parametrize("algorithm", list(KeyAlgorithm))
-def test_x20_what_was_just_made_is_verified_as_what_is_read_later(algorithm):
+def test_x20_an_altered_signature_and_a_namesake_of_every_algorithm_are_refused(algorithm):
     above, other = authority(algorithm), authority(algorithm, name="Namesake")
-    renamed = authority(KeyAlgorithm.EC_P256, name="Root")
-    signature = default_signature_algorithm(algorithm)
     certificate = issue(above)
-    broken = altered(certificate)
-    for made, issuer in (
-        (certificate, above),
-        (broken, above),
-        (certificate, other),
-        (certificate, renamed),
-    ):
-        assert refusal(
-            chain.verify_made,
-            made,
-            issuer.certificate,
-            issuer_name=chain.subject_bytes(issuer.certificate),
-            issuer_key=issuer.certificate.public_key(),
-            tbs_der=made.tbs_certificate_bytes,
-            signature_algorithm=signature,
-        ) == refusal(chain.verify_issued, made, issuer.certificate)
-    assert refusal(chain.verify_issued, certificate, above.certificate) == ()
-    assert refusal(chain.verify_issued, broken, above.certificate) != ()
+    chain.verify_issued(certificate, above.certificate)
+    for made, issuer in ((altered(certificate), above), (certificate, other)):
+        with pytest.raises(UnusableCertificate):
+            chain.verify_issued(made, issuer.certificate)
 
 
 def altered(certificate):
     """Return the certificate with another signature of the same shape."""
-    tbs, identifier, signature = der.split(certificate.public_bytes(Encoding.DER))
-    changed = bytes([*signature[:-1], signature[-1] ^ 1])
-    return x509.load_der_x509_certificate(der.encode(der.SEQUENCE, tbs, identifier, changed))
-
-
-def refusal(verify, *arguments, **options):
-    try:
-        verify(*arguments, **options)
-    except UnusableCertificate as error:
-        return error.violations
-    return ()
-
-
-def test_x20_bytes_that_name_another_algorithm_than_they_were_signed_with_do_not_pass():
-    above = authority()
-    certificate = issue(above)
-    assert refusal(
-        chain.verify_made,
-        certificate,
-        above.certificate,
-        issuer_name=chain.subject_bytes(above.certificate),
-        issuer_key=above.certificate.public_key(),
-        tbs_der=certificate.tbs_certificate_bytes,
-        signature_algorithm=default_signature_algorithm(KeyAlgorithm.EC_P384),
-    )
-
-
-def test_the_signature_algorithm_is_found_behind_any_serial_number_of_ours():
-    fields = der.split(issue(authority()).tbs_certificate_bytes)
-    for size in (1, 20, 127):
-        for version in (fields[:1], []):
-            serial = der.encode(der.INTEGER, b"\1" * size)
-            tbs = der.encode(der.SEQUENCE, *version, serial, *fields[2:])
-            offset = chain.signature_offset(tbs)
-            assert tbs.startswith(fields[2] + fields[3], offset)
-    short = der.encode(der.SEQUENCE, *fields[:4])
-    assert short.startswith(fields[2], chain.signature_offset(short))
-    with pytest.raises(ValueError, match="serial"):
-        chain.signature_offset(
-            der.encode(der.SEQUENCE, der.encode(der.INTEGER, b"\1" * 128), *fields[2:])
-        )
+    data = certificate.public_bytes(Encoding.DER)
+    return x509.load_der_x509_certificate(bytes([*data[:-1], data[-1] ^ 1]))

@@ -6,9 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from pki import der, keys
+from pki import keys
 from pki.algorithms import (
     KeyAlgorithm,
     SignatureAlgorithm,
@@ -76,30 +75,12 @@ def test_keys_of_one_class_are_told_apart_and_others_are_none():
         assert key_algorithm_of(key.public_key()) is None
 
 
-@pytest.mark.parametrize("algorithm", EVERY)
-def test_our_own_encoding_of_a_key_is_that_of_the_library(algorithm):
-    key = key_of(algorithm).public_key()
-    encoded = keys.public_key_to_der(key)
-    assert keys.own_encoding(encoded) == encoded
-    assert keys.own_encoding(encoded).startswith(keys._UNCOMPRESSED) == algorithm.startswith("ec-")
-
-
-@pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1()])
-def test_a_compressed_point_is_written_uncompressed(curve):
-    key = ec.generate_private_key(curve).public_key()
-    point = key.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-    encoded = keys.public_key_to_der(key)
-    algorithm, _ = der.split(encoded)
-    compressed = der.encode(der.SEQUENCE, algorithm, der.encode(der.BIT_STRING, b"\x00", point))
-    assert keys.own_encoding(compressed) == encoded
-
-
 @pytest.mark.parametrize("cut", [0, 1, 20])
 def test_what_only_begins_like_a_key_is_none(cut):
     encoded = keys.public_key_to_der(key_of(KeyAlgorithm.EC_P256).public_key())
     for data in (encoded[: -cut or 0], encoded + bytes(cut + 1), encoded[:-1] + b"\x00\x00"):
         with pytest.raises(UnusableKey):
-            keys.own_encoding(data)
+            keys.load_public_key(data)
 
 
 def test_a_password_protects_pem_and_der():

@@ -1,7 +1,6 @@
 """Every rule refuses the certificate that breaks it."""
 
 from datetime import timedelta
-from unittest import mock
 
 import pytest
 from cryptography import x509
@@ -10,10 +9,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import build, der, encoded_names, extensions, keys, lint, names, specimen
+from pki import build, der, extensions, keys, lint
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.der_values import algorithm_identifier
 from pki.names import x509_name
+from pki.structures import algorithm_identifier
 from pki.template import NameConstraints
 from tests.unit.pki.samples import NOW, authority, issue, key_of, leaf_of, signature_identifier
 
@@ -76,14 +75,8 @@ class Draft:
 
 
 def judged(certificate, issuer):
-    """Return the rules broken; what is remembered from certificate to certificate changes nothing."""
+    """Return the rules broken."""
     found = lint.lint_certificate(certificate, issuer=issuer)
-    assert lint.lint_certificate(certificate, issuer=issuer) == found
-    with (
-        mock.patch.object(specimen, "_plain_extensions", return_value=None),
-        mock.patch.object(encoded_names, "_PLAIN_STRINGS", {}),
-    ):
-        assert lint.lint_certificate(certificate, issuer=issuer) == found
     return [v.code.removeprefix(CODE) for v in found]
 
 
@@ -351,23 +344,11 @@ def test_all_findings_are_reported_at_once():
     assert draft.findings() == ["x11", "x10", "m04"]
 
 
-# --- what is remembered -----------------------------------------------------------------------
-
-
-def test_a_sound_certificate_is_judged_from_its_bytes_once_a_sibling_was():
-    first, second = Draft(), Draft(key=key_of(number=3))
-    assert first.findings() == []
-    second.subject = x509_name([("common_name", "other.example.com")])
-    with mock.patch.object(
-        specimen, "_extension", side_effect=AssertionError("the library was asked")
-    ):
-        data = build.assemble(second.tbs(), SignatureAlgorithm.ECDSA_SHA256, b"\0" * 64)
-        certificate = x509.load_der_x509_certificate(data)
-        assert lint.lint_certificate(certificate, issuer=second.above.certificate) == ()
+# --- one certificate after another ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bits", ["key_agreement", "key_encipherment"])
-def test_m04_a_key_usage_found_sound_for_one_key_is_not_so_for_another(bits):
+def test_m04_a_key_usage_sound_for_one_key_is_not_so_for_another(bits):
     good, bad = {
         "key_agreement": (KeyAlgorithm.EC_P256, KeyAlgorithm.ED25519),
         "key_encipherment": (KeyAlgorithm.RSA_2048, KeyAlgorithm.ED25519),
@@ -434,33 +415,8 @@ def test_a_self_signed_certificate_is_judged_by_its_own_key():
         assert draft.findings(self_signed=True) == found
 
 
-TEXTS = st.one_of(
-    st.sampled_from(["www.example.com", "*.example.com", "A.example", "a@example.com", "x:y", ""]),
-    st.text(st.characters(max_codepoint=0x7F), max_size=12),
-)
-GENERAL_NAMES = st.one_of(
-    st.builds(x509.DNSName, TEXTS),
-    st.builds(x509.RFC822Name._init_without_validation, TEXTS),
-    st.builds(x509.UniformResourceIdentifier, TEXTS),
-    st.builds(x509.IPAddress, st.ip_addresses()),
-    st.just(x509.DirectoryName(x509_name([("common_name", "x")]))),
-    st.just(x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
-)
-
-
-@given(st.lists(GENERAL_NAMES, max_size=4), st.booleans())
-def test_alternative_names_read_from_bytes_are_those_that_the_library_reads(found, critical):
-    extension = extensions.wrap(x509.SubjectAlternativeName(found), critical=critical)
-    read = encoded_names.read_encoded_alt_names(extensions.encoded(extension))
-    ours = (x509.DNSName, x509.RFC822Name, x509.UniformResourceIdentifier, x509.IPAddress)
-    assert (read is not None) == all(isinstance(name, ours) for name in found)
-    if read is not None:
-        assert read.names == tuple(names.san_pair(name) for name in found)
-        assert read.critical == critical
-
-
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 255)), min_size=1, max_size=2))
-def test_x16_a_san_of_any_bytes_is_judged_the_same_from_bytes_and_by_the_library(changes):
+def test_x16_a_san_of_any_bytes_is_judged(changes):
     pairs = (("dns_name", "www.example.com"), ("ip_address", "192.0.2.7"), ("email", "a@b.example"))
     value = bytearray(
         extensions.subject_alternative_name(pairs, critical=False).value.public_bytes()
@@ -468,7 +424,8 @@ def test_x16_a_san_of_any_bytes_is_judged_the_same_from_bytes_and_by_the_library
     for position, octet in changes:
         value[position % len(value)] = octet
     oid = x509.SubjectAlternativeName.oid
-    with_extension("san", extensions.wrap(x509.UnrecognizedExtension(oid, bytes(value))))
+    found = with_extension("san", extensions.wrap(x509.UnrecognizedExtension(oid, bytes(value))))
+    assert set(found) <= {"x16", "unreadable"}
 
 
 def test_x16_a_kind_of_name_that_the_library_does_not_know_is_unreadable():
@@ -483,8 +440,8 @@ def test_x16_a_kind_of_name_that_the_library_does_not_know_is_unreadable():
 
 
 def findings_before(draft, algorithm=SignatureAlgorithm.ECDSA_SHA256):
-    above = specimen.above_of(draft.above.certificate)
-    return [v.code.removeprefix(CODE) for v in lint.lint_tbs(draft.tbs(), algorithm, above=above)]
+    found = lint.lint_tbs(draft.tbs(), algorithm, issuer=draft.above.certificate)
+    return [v.code.removeprefix(CODE) for v in found]
 
 
 def test_to_be_signed_bytes_are_judged_as_the_certificate_that_they_become():
@@ -494,7 +451,7 @@ def test_to_be_signed_bytes_are_judged_as_the_certificate_that_they_become():
     for draft, found in ((sound, []), (faulty, ["x02", "x11", "m04"])):
         assert findings_before(draft) == draft.findings() == found
     tbs = build.self_signed_leaf_tbs(leaf_of(), serial_number=1)
-    assert lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, above=None) == ()
+    assert lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, issuer=None) == ()
 
 
 def test_x03_bytes_for_another_algorithm_than_the_one_to_sign_with_are_found():
@@ -504,14 +461,4 @@ def test_x03_bytes_for_another_algorithm_than_the_one_to_sign_with_are_found():
 @pytest.mark.parametrize("tbs", [b"", b"\x30\x00", b"\x04\x03abc"])
 def test_bytes_that_are_no_certificate_are_not_judged_at_all(tbs):
     with pytest.raises(ValueError):
-        lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, above=None)
-
-
-def test_only_what_was_found_sound_is_remembered_and_not_without_end(monkeypatch):
-    monkeypatch.setattr(lint, "_SOUND", set())
-    monkeypatch.setattr(lint, "_CACHED", 2)
-    assert with_extension("ku", usage("key_encipherment")) == ["m04"]
-    assert not lint._SOUND
-    for name in ("digital_signature", "content_commitment", "key_agreement"):
-        assert with_extension("ku", usage(name)) == []
-        assert 0 < len(lint._SOUND) <= 2
+        lint.lint_tbs(tbs, SignatureAlgorithm.ECDSA_SHA256, issuer=None)

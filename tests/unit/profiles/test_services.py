@@ -4,9 +4,10 @@ import pytest
 
 from apps.applications.models import Application, Pairing
 from apps.audit.models import AuditEvent
-from apps.authorities.models import Authority, AuthorityKind, AuthorityState, Key
+from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.certificates.models import CertificateRequest, EnrollmentMethod, RequestState
 from apps.errors import AccessDenied, AlreadyExists, InUse, InvalidInput, NotFound
+from apps.keys.models import Key
 from apps.policies.services import create_policy, delete_policy
 from apps.principals import Principal, ProductRole
 from apps.profiles import selectors, services

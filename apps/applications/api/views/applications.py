@@ -2,6 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
 from apps.applications.api import present, wire
@@ -19,7 +21,6 @@ from apps.principals import Principal
 from apps.web.callers import governor_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -31,7 +32,7 @@ def _detail(principal: Principal, application: Application) -> dict[str, object]
     return present.application_detail(application, rights, pairings)
 
 
-class ApplicationsView(ApiView):
+class ApplicationsView(APIView):
     """The applications that the caller may see."""
 
     @extend_schema(
@@ -39,7 +40,7 @@ class ApplicationsView(ApiView):
         parameters=[*paging(*_SORTS), *ApplicationFilter.parameters()],
         responses=ApplicationPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List your applications."""
         rows = selectors.applications_visible_to(principal_of(request))
         rows = ApplicationFilter.apply(request, rows)
@@ -50,32 +51,32 @@ class ApplicationsView(ApiView):
         request=NewApplicationSchema,
         responses={201: ApplicationSchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create an application without members or profiles."""
         principal = governor_of(request)
         application = services.create_application(principal, **wire.read_named(request.data))
-        return JsonAnswer(
+        return Response(
             _detail(principal, application),
             status=201,
             headers={"Location": f"/api/v1/applications/{application.name}/"},
         )
 
 
-class ApplicationView(ApiView):
+class ApplicationView(APIView):
     """One application."""
 
     @extend_schema(operation_id="applications_read", responses=ApplicationSchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Show an application by identifier or name, with your permissions and its profiles."""
         principal = principal_of(request)
-        return JsonAnswer(_detail(principal, selectors.application_for(principal, reference)))
+        return Response(_detail(principal, selectors.application_for(principal, reference)))
 
     @extend_schema(
         operation_id="applications_update",
         request=DescriptionSchema,
         responses={200: ApplicationSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str) -> Response:
         """Change the description."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
@@ -83,12 +84,12 @@ class ApplicationView(ApiView):
         description = wire.read_description(request.data)
         if description is not None:
             services.update_application(principal, application, description=description)
-        return JsonAnswer(_detail(principal, application))
+        return Response(_detail(principal, application))
 
     @extend_schema(operation_id="applications_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str) -> Response:
         """Delete an application that never had a certificate or a request."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         services.delete_application(principal, application)
-        return JsonAnswer(status=204)
+        return Response(status=204)

@@ -2,6 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import selectors
 from apps.applications.api import present
@@ -11,12 +13,11 @@ from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.views import ApiView, JsonAnswer
 
 _MAX_ID = 2**63 - 1
 
 
-class AuditEventsView(ApiView):
+class AuditEventsView(APIView):
     """The audit log of the caller's applications; all of it for those who govern."""
 
     @extend_schema(
@@ -24,7 +25,7 @@ class AuditEventsView(ApiView):
         parameters=[*paging(), *AuditEventFilter.parameters()],
         responses={200: AuditEventPageSchema} | problems(404),
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List events."""
         principal = principal_of(request)
         reference = request.query_params.get("application")
@@ -35,14 +36,14 @@ class AuditEventsView(ApiView):
         return page_of(request, AuditEventFilter.apply(request, rows), present.event)
 
 
-class AuditEventView(ApiView):
+class AuditEventView(APIView):
     """One event."""
 
     @extend_schema(operation_id="audit_events_read", responses=AuditEventSchema)
-    def get(self, request: Request, event_id: int) -> JsonAnswer:
+    def get(self, request: Request, event_id: int) -> Response:
         """Read an event."""
         rows = selectors.events_visible_to(principal_of(request))
         found = rows.filter(pk=event_id).first() if event_id <= _MAX_ID else None
         if found is None:
             raise NotFound
-        return JsonAnswer(present.event(found))
+        return Response(present.event(found))

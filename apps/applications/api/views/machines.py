@@ -2,6 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import selectors, services
 from apps.applications.api import present, wire
@@ -19,7 +21,6 @@ from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 
@@ -29,7 +30,7 @@ def _found(principal: Principal, reference: str) -> MachineIdentity:
     return found
 
 
-class MachineIdentitiesView(ApiView):
+class MachineIdentitiesView(APIView):
     """The machine identities in sight."""
 
     @extend_schema(
@@ -37,7 +38,7 @@ class MachineIdentitiesView(ApiView):
         parameters=[*paging(*_SORTS), *MachineIdentityFilter.parameters()],
         responses=MachineIdentityPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List machine identities: all for those who govern, itself for a machine."""
         rows = selectors.machines_visible_to(reader_of(request))
         rows = MachineIdentityFilter.apply(request, rows)
@@ -48,69 +49,69 @@ class MachineIdentitiesView(ApiView):
         request=NewMachineIdentitySchema,
         responses={201: MachineIdentitySchema} | problems(409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create a machine identity; it can do nothing until it is a member and has a token."""
         principal = governor_of(request)
         machine = services.create_machine_identity(principal, **wire.read_named(request.data))
-        return JsonAnswer(
+        return Response(
             present.machine(machine),
             status=201,
             headers={"Location": f"/api/v1/machine-identities/{machine.name}/"},
         )
 
 
-class MachineIdentityView(ApiView):
+class MachineIdentityView(APIView):
     """One machine identity."""
 
     @extend_schema(operation_id="machine_identities_read", responses=MachineIdentitySchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """Read a machine identity."""
-        return JsonAnswer(present.machine(_found(reader_of(request), reference)))
+        return Response(present.machine(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="machine_identities_update",
         request=DescriptionSchema,
         responses={200: MachineIdentitySchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str) -> Response:
         """Change the description."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         description = wire.read_description(request.data)
         if description is not None:
             services.update_machine_identity(principal, machine, description=description)
-        return JsonAnswer(present.machine(machine))
+        return Response(present.machine(machine))
 
     @extend_schema(operation_id="machine_identities_delete", responses={204: None})
-    def delete(self, request: Request, reference: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str) -> Response:
         """Remove a machine identity with its tokens and memberships."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         services.delete_machine_identity(principal, machine)
-        return JsonAnswer(status=204)
+        return Response(status=204)
 
 
-class DisableMachineIdentityView(ApiView):
+class DisableMachineIdentityView(APIView):
     """Stop."""
 
     @extend_schema(
         operation_id="machine_identities_disable", request=None, responses=MachineIdentitySchema
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Refuse the machine's tokens from the next request on."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         refuse_fields(request.data)
         services.disable_machine_identity(principal, machine)
-        return JsonAnswer(present.machine(machine))
+        return Response(present.machine(machine))
 
 
-class EnableMachineIdentityView(ApiView):
+class EnableMachineIdentityView(APIView):
     """Go on."""
 
     @extend_schema(
         operation_id="machine_identities_enable", request=None, responses=MachineIdentitySchema
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Accept the machine's tokens again."""
         machine, principal = _found(principal_of(request), reference), governor_of(request)
         refuse_fields(request.data)
         services.enable_machine_identity(principal, machine)
-        return JsonAnswer(present.machine(machine))
+        return Response(present.machine(machine))

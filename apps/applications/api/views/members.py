@@ -6,6 +6,8 @@ from uuid import UUID
 from django.contrib.auth.models import Group
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.accounts.models import AccountKind, User
 from apps.applications import access, selectors, services
@@ -27,7 +29,6 @@ from apps.principals import Principal
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 
 def _managed(principal: Principal, reference: str) -> Application:
@@ -64,7 +65,7 @@ def _resolved(wanted: wire.NewMember) -> dict[str, Any]:
     return {wanted.kind: found}
 
 
-class MembersView(ApiView):
+class MembersView(APIView):
     """The members of an application."""
 
     @extend_schema(
@@ -72,7 +73,7 @@ class MembersView(ApiView):
         parameters=[*paging(), *MemberFilter.parameters()],
         responses=MemberPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the members of an application."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
@@ -84,20 +85,20 @@ class MembersView(ApiView):
         request=NewMemberSchema,
         responses={201: MemberSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Give a person, a group or a machine identity a role."""
         principal = principal_of(request)
         application = _managed(principal, reference)
         wanted = wire.read_member(request.data)
         member = services.add_member(principal, application, role=wanted.role, **_resolved(wanted))
-        return JsonAnswer(
+        return Response(
             present.member(member),
             status=201,
             headers={"Location": f"/api/v1/applications/{application.name}/members/{member.pk}/"},
         )
 
 
-class BulkMembersView(ApiView):
+class BulkMembersView(APIView):
     """Many members at once."""
 
     @extend_schema(
@@ -105,42 +106,42 @@ class BulkMembersView(ApiView):
         request=BulkMembersSchema,
         responses={200: BulkResultSchema},
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Add people and machine identities by name; one that fails does not stop the others."""
         principal = principal_of(request)
         application = _managed(principal, reference)
         role, names = wire.read_bulk(request.data)
-        return JsonAnswer(
+        return Response(
             present.bulk(services.bulk_add(principal, application, names=names, role=role))
         )
 
 
-class MemberView(ApiView):
+class MemberView(APIView):
     """One member."""
 
     @extend_schema(operation_id="applications_members_read", responses=MemberSchema)
-    def get(self, request: Request, reference: str, member_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, reference: str, member_id: UUID) -> Response:
         """Read a member's role."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         access.require(principal, Permission.VIEW_MEMBERS, application)
-        return JsonAnswer(present.member(_member_of(application, member_id)))
+        return Response(present.member(_member_of(application, member_id)))
 
     @extend_schema(
         operation_id="applications_members_update",
         request=RoleChangeSchema,
         responses=MemberSchema,
     )
-    def patch(self, request: Request, reference: str, member_id: UUID) -> JsonAnswer:
+    def patch(self, request: Request, reference: str, member_id: UUID) -> Response:
         """Give a member another role; nobody changes their own."""
         principal = principal_of(request)
         member = _member_of(_managed(principal, reference), member_id)
         role = wire.read_role(request.data)
-        return JsonAnswer(present.member(services.change_role(principal, member, role)))
+        return Response(present.member(services.change_role(principal, member, role)))
 
     @extend_schema(operation_id="applications_members_remove", responses={204: None})
-    def delete(self, request: Request, reference: str, member_id: UUID) -> JsonAnswer:
+    def delete(self, request: Request, reference: str, member_id: UUID) -> Response:
         """Take a member's role away."""
         principal = principal_of(request)
         services.remove_member(principal, _member_of(_managed(principal, reference), member_id))
-        return JsonAnswer(status=204)
+        return Response(status=204)

@@ -2,6 +2,8 @@
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
 from apps.applications.api import present, wire
@@ -21,7 +23,6 @@ from apps.profiles import selectors as profile_selectors
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import named, one
-from apps.web.views import ApiView, JsonAnswer
 
 
 def _pairing_of(application: Application, reference: str) -> Pairing:
@@ -39,7 +40,7 @@ def _found(principal: Principal, application: str, profile: str) -> Pairing:
     return _pairing_of(row, profile)
 
 
-class AttachedProfilesView(ApiView):
+class AttachedProfilesView(APIView):
     """The profiles of an application."""
 
     @extend_schema(
@@ -47,7 +48,7 @@ class AttachedProfilesView(ApiView):
         parameters=[*paging(), *PairingFilter.parameters()],
         responses=PairingPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the profiles that the application may use."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
@@ -59,7 +60,7 @@ class AttachedProfilesView(ApiView):
         request=NewPairingSchema,
         responses={201: PairingSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Let the application use a profile: an act of product administrators."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
@@ -67,7 +68,7 @@ class AttachedProfilesView(ApiView):
         wanted, switches = wire.read_pairing(request.data)
         profile = one(profile_selectors.profiles(), wanted)
         pairing = services.attach_profile(principal, application, profile, **switches)
-        return JsonAnswer(
+        return Response(
             present.pairing(pairing),
             status=201,
             headers={
@@ -76,32 +77,32 @@ class AttachedProfilesView(ApiView):
         )
 
 
-class AttachedProfileView(ApiView):
+class AttachedProfileView(APIView):
     """One attached profile."""
 
     @extend_schema(operation_id="applications_profiles_read", responses=PairingSchema)
-    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str, profile: str) -> Response:
         """Read under which conditions the application uses a profile."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         access.require(principal, Permission.VIEW_ENROLLMENT, application)
-        return JsonAnswer(present.pairing(_pairing_of(application, profile)))
+        return Response(present.pairing(_pairing_of(application, profile)))
 
     @extend_schema(
         operation_id="applications_profiles_update",
         request=SwitchesSchema,
         responses=PairingSchema,
     )
-    def patch(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str, profile: str) -> Response:
         """Open or close the API door, or ask for approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
         switches = wire.read_switches(request.data)
-        return JsonAnswer(present.pairing(services.update_pairing(principal, pairing, **switches)))
+        return Response(present.pairing(services.update_pairing(principal, pairing, **switches)))
 
     @extend_schema(operation_id="applications_profiles_detach", responses={204: None})
-    def delete(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def delete(self, request: Request, reference: str, profile: str) -> Response:
         """Stop the application from using a profile; certificates stay valid."""
         principal = principal_of(request)
         services.detach_profile(principal, _found(principal, reference, profile))
-        return JsonAnswer(status=204)
+        return Response(status=204)

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import selectors, services
 from apps.applications.api import present, wire
@@ -23,7 +25,6 @@ from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
 from apps.web.references import one
-from apps.web.views import ApiView, JsonAnswer
 
 _SORTS = {"name": "name"}
 # The primary key is the digest, which stays inside; the public identifier rises with time, too.
@@ -44,7 +45,7 @@ def _owner(request: Request, principal: Principal, wanted: wire.NewToken) -> Any
     return one(selectors.machines_visible_to(principal), wanted.machine_identity)
 
 
-class TokensView(ApiView):
+class TokensView(APIView):
     """The tokens in sight."""
 
     @extend_schema(
@@ -52,7 +53,7 @@ class TokensView(ApiView):
         parameters=[*paging(*_SORTS), *TokenFilter.parameters()],
         responses=TokenPageSchema,
     )
-    def get(self, request: Request) -> JsonAnswer:
+    def get(self, request: Request) -> Response:
         """List your tokens, without their texts; all tokens, if you govern."""
         rows = TokenFilter.apply(request, selectors.tokens_visible_to(reader_of(request)))
         return page_of(request, rows, present.token, sorts=_SORTS, key=_KEY)
@@ -62,7 +63,7 @@ class TokensView(ApiView):
         request=NewTokenSchema,
         responses={201: CreatedTokenSchema} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> JsonAnswer:
+    def post(self, request: Request) -> Response:
         """Create a token for yourself or, if you govern, for a machine identity.
 
         Its text is in this answer and nowhere else.
@@ -77,7 +78,7 @@ class TokensView(ApiView):
         token, text = services.create_token(
             principal, _owner(request, principal, wanted), application=application, **wanted.options
         )
-        return JsonAnswer(
+        return Response(
             present.token(token) | {"token": text},
             status=201,
             headers={
@@ -87,23 +88,23 @@ class TokensView(ApiView):
         )
 
 
-class TokenView(ApiView):
+class TokenView(APIView):
     """One token."""
 
     @extend_schema(operation_id="tokens_read", responses=TokenSchema)
-    def get(self, request: Request, token_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, token_id: UUID) -> Response:
         """Read what may be shown of a token."""
-        return JsonAnswer(present.token(_found(reader_of(request), token_id)))
+        return Response(present.token(_found(reader_of(request), token_id)))
 
 
-class RevokeTokenView(ApiView):
+class RevokeTokenView(APIView):
     """The end of a token."""
 
     @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSchema)
-    def post(self, request: Request, token_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, token_id: UUID) -> Response:
         """End a token now; harmless to repeat."""
         principal = principal_of(request)
         token = _found(principal, token_id)
         refuse_fields(request.data)
         services.revoke_token(principal, token)
-        return JsonAnswer(present.token(token))
+        return Response(present.token(token))

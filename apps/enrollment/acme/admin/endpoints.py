@@ -7,7 +7,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from apps.enrollment import quickstart
+from apps.enrollment import trust_anchor
 from apps.enrollment.acme import selectors, snippets
 from apps.enrollment.acme.admin import display as shown
 from apps.enrollment.acme.admin import forms
@@ -15,6 +15,7 @@ from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
+from apps.registry import Snippet
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import GovernedAdmin
 from apps.site.pages import Fact, ObjectAction, Section, facts
@@ -22,13 +23,13 @@ from apps.site.pages import Fact, ObjectAction, Section, facts
 _Data = dict[str, Any]
 
 
-def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[snippets.Snippet, ...]:
+def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[Snippet, ...]:
     """Return what to paste into clients of an endpoint, filled in as far as ``known``."""
     return snippets.snippets(
         snippets.Setting(
             directory_url=selectors.directory_url(endpoint),
             eab=endpoint.require_eab,
-            ca_pem=quickstart.root_pem(),
+            ca_pem=trust_anchor.root_pem(),
             **known,
         )
     )

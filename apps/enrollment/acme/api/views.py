@@ -4,6 +4,8 @@ from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from apps.applications import selectors as applications
 from apps.applications.models import Application, Pairing
@@ -19,7 +21,6 @@ from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.reader import refuse_fields
 from apps.web.references import named
-from apps.web.views import ApiView, JsonAnswer
 
 _SECRET = {"Cache-Control": "no-store"}
 
@@ -64,7 +65,7 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
     return base + "".join(f"{part}/" for part in more)
 
 
-class AcmeEndpointsView(ApiView):
+class AcmeEndpointsView(APIView):
     """The ACME endpoints of an application."""
 
     @extend_schema(
@@ -72,7 +73,7 @@ class AcmeEndpointsView(ApiView):
         parameters=paging(),
         responses=schema.AcmeEndpointPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the profiles that clients can use by ACME."""
         principal = principal_of(request)
         rows = selectors.endpoints_of(principal, _application(principal, reference))
@@ -83,37 +84,37 @@ class AcmeEndpointsView(ApiView):
         request=schema.NewAcmeEndpointSchema,
         responses={201: schema.AcmeEndpointSchema} | problems(409, 422),
     )
-    def post(self, request: Request, reference: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str) -> Response:
         """Open the ACME door of an attached profile."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         profile, settings = wire.read_endpoint(request.data)
         made = services.enable_acme(principal, _pairing(application, profile), **settings)
-        return JsonAnswer(present.endpoint(made), status=201, headers={"Location": _address(made)})
+        return Response(present.endpoint(made), status=201, headers={"Location": _address(made)})
 
 
-class AcmeEndpointView(ApiView):
+class AcmeEndpointView(APIView):
     """One endpoint."""
 
     @extend_schema(operation_id="acme_endpoints_read", responses=schema.AcmeEndpointSchema)
-    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str, profile: str) -> Response:
         """Read directory URL and settings."""
-        return JsonAnswer(present.endpoint(_seen(principal_of(request), reference, profile)))
+        return Response(present.endpoint(_seen(principal_of(request), reference, profile)))
 
     @extend_schema(
         operation_id="acme_endpoints_update",
         request=schema.AcmeSettingsSchema,
         responses={200: schema.AcmeEndpointSchema} | problems(422),
     )
-    def patch(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def patch(self, request: Request, reference: str, profile: str) -> Response:
         """Change settings; ``{"enabled": false}`` closes the door at once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
         settings = wire.read_settings(request.data)
-        return JsonAnswer(present.endpoint(services.update_acme(principal, endpoint, **settings)))
+        return Response(present.endpoint(services.update_acme(principal, endpoint, **settings)))
 
 
-class EabKeysView(ApiView):
+class EabKeysView(APIView):
     """The EAB keys of an endpoint."""
 
     @extend_schema(
@@ -121,7 +122,7 @@ class EabKeysView(ApiView):
         parameters=paging(),
         responses=schema.EabKeyPageSchema,
     )
-    def get(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str, profile: str) -> Response:
         """List the keys, without their secrets."""
         principal = principal_of(request)
         endpoint = _seen(principal, reference, profile)
@@ -132,26 +133,26 @@ class EabKeysView(ApiView):
         request=schema.NewEabKeySchema,
         responses={201: schema.EabKeySchema} | problems(422),
     )
-    def post(self, request: Request, reference: str, profile: str) -> JsonAnswer:
+    def post(self, request: Request, reference: str, profile: str) -> Response:
         """Make a key; ``reveal/`` shows its secret, once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
         key = services.create_eab_key(principal, endpoint, **wire.read_eab_key(request.data))
         address = _address(endpoint, "eab-keys", str(key.pk))
-        return JsonAnswer(present.eab_key(key), status=201, headers={"Location": address})
+        return Response(present.eab_key(key), status=201, headers={"Location": address})
 
 
-class EabKeyView(ApiView):
+class EabKeyView(APIView):
     """One EAB key."""
 
     @extend_schema(operation_id="acme_eab_keys_read", responses=schema.EabKeySchema)
-    def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Read what may be shown of a key."""
         endpoint = _seen(principal_of(request), reference, profile)
-        return JsonAnswer(present.eab_key(selectors.eab_key_for(endpoint, key_id)))
+        return Response(present.eab_key(selectors.eab_key_for(endpoint, key_id)))
 
 
-class RevealEabKeyView(ApiView):
+class RevealEabKeyView(APIView):
     """A secret, once."""
 
     @extend_schema(
@@ -159,16 +160,16 @@ class RevealEabKeyView(ApiView):
         request=None,
         responses={200: schema.EabSecretSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Show the secret of a key; a second time is refused."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         refuse_fields(request.data)
         secret = services.reveal_eab_key(principal, key)
-        return JsonAnswer({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
+        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
-class RotateEabKeyView(ApiView):
+class RotateEabKeyView(APIView):
     """Another secret."""
 
     @extend_schema(
@@ -176,16 +177,16 @@ class RotateEabKeyView(ApiView):
         request=None,
         responses={200: schema.EabSecretSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Replace the secret of a key and show the new one; its accounts stay."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         refuse_fields(request.data)
         secret = services.rotate_eab_key(principal, key)
-        return JsonAnswer({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
+        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
-class RevokeEabKeyView(ApiView):
+class RevokeEabKeyView(APIView):
     """The end of a key."""
 
     @extend_schema(
@@ -193,14 +194,12 @@ class RevokeEabKeyView(ApiView):
         request=schema.EabRevocationSchema,
         responses={200: schema.EabKeySchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Let nobody register with a key any more; on request its accounts end, too."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         accounts = wire.read_eab_revocation(request.data)
-        return JsonAnswer(
-            present.eab_key(services.revoke_eab_key(principal, key, accounts=accounts))
-        )
+        return Response(present.eab_key(services.revoke_eab_key(principal, key, accounts=accounts)))
 
 
 def _account(principal: Principal, application: Application, account_id: UUID) -> AcmeAccount:
@@ -210,7 +209,7 @@ def _account(principal: Principal, application: Application, account_id: UUID) -
     return found
 
 
-class AcmeAccountsView(ApiView):
+class AcmeAccountsView(APIView):
     """The clients of an application."""
 
     @extend_schema(
@@ -218,25 +217,25 @@ class AcmeAccountsView(ApiView):
         parameters=[*paging(), *AcmeAccountFilter.parameters()],
         responses=schema.AcmeAccountPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List ACME accounts."""
         principal = principal_of(request)
         rows = selectors.accounts_of(principal, _application(principal, reference))
         return page_of(request, AcmeAccountFilter.apply(request, rows), present.account)
 
 
-class AcmeAccountView(ApiView):
+class AcmeAccountView(APIView):
     """One client."""
 
     @extend_schema(operation_id="acme_accounts_read", responses=schema.AcmeAccountSchema)
-    def get(self, request: Request, reference: str, account_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, reference: str, account_id: UUID) -> Response:
         """Read an ACME account."""
         principal = principal_of(request)
         application = _application(principal, reference)
-        return JsonAnswer(present.account(_account(principal, application, account_id)))
+        return Response(present.account(_account(principal, application, account_id)))
 
 
-class RevokeAcmeAccountView(ApiView):
+class RevokeAcmeAccountView(APIView):
     """The end of a client."""
 
     @extend_schema(
@@ -244,7 +243,7 @@ class RevokeAcmeAccountView(ApiView):
         request=None,
         responses={200: schema.AcmeAccountSchema} | problems(409),
     )
-    def post(self, request: Request, reference: str, account_id: UUID) -> JsonAnswer:
+    def post(self, request: Request, reference: str, account_id: UUID) -> Response:
         """End an account for good; its certificates stay valid."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
@@ -254,10 +253,10 @@ class RevokeAcmeAccountView(ApiView):
             raise NotFound
         refuse_fields(request.data)
         services.revoke_account(principal, found)
-        return JsonAnswer(present.account(rows.get(pk=account_id)))
+        return Response(present.account(rows.get(pk=account_id)))
 
 
-class AcmeOrdersView(ApiView):
+class AcmeOrdersView(APIView):
     """The orders of an application."""
 
     @extend_schema(
@@ -265,33 +264,33 @@ class AcmeOrdersView(ApiView):
         parameters=[*paging(), *AcmeOrderFilter.parameters()],
         responses=schema.AcmeOrderPageSchema,
     )
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List ACME orders."""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
         return page_of(request, AcmeOrderFilter.apply(request, rows), present.order)
 
 
-class AcmeOrderView(ApiView):
+class AcmeOrderView(APIView):
     """One order."""
 
     @extend_schema(operation_id="acme_orders_read", responses=schema.AcmeOrderSchema)
-    def get(self, request: Request, reference: str, order_id: UUID) -> JsonAnswer:
+    def get(self, request: Request, reference: str, order_id: UUID) -> Response:
         """Read an order with each challenge and what each attempt saw: why is it not valid?"""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
         found = selectors.with_challenges(rows).filter(pk=order_id).first()
         if found is None:
             raise NotFound
-        return JsonAnswer(present.order_detail(found))
+        return Response(present.order_detail(found))
 
 
-class FailingClientsView(ApiView):
+class FailingClientsView(APIView):
     """Clients in trouble."""
 
     @extend_schema(operation_id="acme_failing_list", responses=schema.FailingClientPageSchema)
-    def get(self, request: Request, reference: str) -> JsonAnswer:
+    def get(self, request: Request, reference: str) -> Response:
         """List the clients whose validations failed within a week, the latest first."""
         principal = principal_of(request)
         found = selectors.failing_clients_of(principal, _application(principal, reference))
-        return JsonAnswer({"results": [present.failing(item) for item in found], "next": None})
+        return Response({"results": [present.failing(item) for item in found], "next": None})

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from apps.egress import Deadline, Network, Purpose
+from apps.egress import Deadline, EgressRules, Network
 from apps.enrollment.acme.models import AcmeChallenge, AcmeEndpoint
 from apps.enrollment.acme.states import AccountStatus, AuthorizationStatus, ChallengeStatus
 from apps.enrollment.acme.validation import persistent_records as persist
@@ -87,12 +87,12 @@ class Target:
         """Return the digest as TXT records carry it: base64url without padding."""
         return urlsafe_b64encode(self.digest).rstrip(b"=")
 
-    def web_purpose(self, deadline: Deadline) -> Purpose:
+    def web_purpose(self, deadline: Deadline) -> EgressRules:
         """Return what http-01 may do: ten redirects, no certificate checks (A-21).
 
         The first hop goes to the endpoint's port; further ones there or to the usual ones.
         """
-        return Purpose(
+        return EgressRules(
             name="acme.http-01",
             ports=_WEB_PORTS | {self.http_port, self.tls_port},
             schemes=frozenset({"http", "https"}),
@@ -103,15 +103,15 @@ class Target:
             **self._bounds(deadline),
         )
 
-    def tls_purpose(self, deadline: Deadline) -> Purpose:
+    def tls_purpose(self, deadline: Deadline) -> EgressRules:
         """Return what tls-alpn-01 may do: one handshake."""
-        return Purpose(
+        return EgressRules(
             name="acme.tls-alpn-01", ports=frozenset({self.tls_port}), **self._bounds(deadline)
         )
 
-    def dns_purpose(self, deadline: Deadline) -> Purpose:
+    def dns_purpose(self, deadline: Deadline) -> EgressRules:
         """Return what dns-01 and CAA may do: ask name servers, connect nowhere."""
-        return Purpose(name="acme.dns", ports=frozenset(), **self._bounds(deadline))
+        return EgressRules(name="acme.dns", ports=frozenset(), **self._bounds(deadline))
 
     def _bounds(self, deadline: Deadline) -> _Bounds:
         left_s = deadline.left_s(TOTAL_S)

@@ -1,0 +1,35 @@
+"""Brings a machine from whatever state to serving, in one process: what ``make run`` runs."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django_q.tasks import async_task
+
+from apps.jobs import schedules
+from apps.operations.start_checks import require_keyring
+
+
+class Command(BaseCommand):
+    """``manage.py up``: migrate and quickstart as needed, then ``serve``."""
+
+    help = "Migrate if needed, quickstart, then serve until Ctrl-C."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        require_keyring()
+        if _migrations_wait():
+            self.stdout.write("Bringing the database up to date ...")
+            call_command("migrate", interactive=False, verbosity=0)
+        else:
+            schedules.upsert(connection.alias)  # data may change without a migration
+        call_command("quickstart", stdout=self.stdout, skip_checks=True)
+        # Work that fell due while nothing ran need not wait for the first minute to pass.
+        async_task("apps.jobs.tasks.sweep", task_name="sweep at start")
+        call_command("serve", stdout=self.stdout, skip_checks=True)
+
+
+def _migrations_wait() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))

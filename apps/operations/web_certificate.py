@@ -1,0 +1,215 @@
+"""The web server's own TLS certificate, issued and renewed by its own authority.
+
+It goes through the one issuance pipeline under an application ``sealwright``, so it stands in the
+inventory, its intent is on record before it is signed, and its serial number can be revoked.
+The private key is made here and never reaches the database.
+"""
+
+import ipaddress
+import logging
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from django.conf import settings
+
+from apps import clock, principals, secret_files
+from apps.applications import selectors as application_selectors
+from apps.applications import services as application_services
+from apps.applications.models import Application, Pairing
+from apps.authorities.models import Authority, AuthorityCertificate
+from apps.certificates import issuance
+from apps.certificates.enrollment import Enrollment
+from apps.certificates.export import chain_ders
+from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
+from apps.certificates.outcomes import Issued
+from apps.errors import InvalidTransition
+from apps.policies import services as policy_services
+from apps.policies.models import Policy
+from apps.principals import Principal
+from apps.profiles import services as profile_services
+from apps.profiles.models import IssuerType, Profile
+from pki import bundles, csr, keys
+from pki.algorithms import KeyAlgorithm, default_signature_algorithm
+
+logger = logging.getLogger(__name__)
+APPLICATION = "sealwright"
+PROFILE = "sealwright-web"
+LIFETIME = timedelta(days=90)
+RENEW_BEFORE = LIFETIME / 3
+_ALGORITHM = KeyAlgorithm.EC_P256
+# Apart from the policies that teams edit: narrowing those must not stop our own renewal.
+_RULES = {
+    "subject": [{"type": "common_name", "allowed": ["*"]}],
+    "subject_alt_names": [
+        {"type": "dns_name", "allowed": ["**"]},
+        {"type": "ip_address", "allowed": ["*"]},
+    ],
+    "key_usages": {"allowed": ["digital_signature"]},
+    "extended_key_usages": {"required": ["server_auth"]},
+    "validity": {"max": f"{LIFETIME.days}d"},
+}
+_DEFAULTS = {
+    "ttl": f"{LIFETIME.days}d",
+    "key_usages": ["digital_signature"],
+    "extended_key_usages": ["server_auth"],
+}
+
+
+def server_file() -> Path:
+    """Return where the listener reads private key, certificate and chain (one PEM file)."""
+    return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "server.pem"
+
+
+def client_authorities_file() -> Path:
+    """Return where the listener reads whose client certificates it accepts."""
+    return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "client-authorities.pem"
+
+
+def prepare(principal: Principal, authority: Authority) -> None:
+    """Make sure that application, policy and profile of the web server exist."""
+    application = Application.objects.filter(name=APPLICATION).first()
+    if application is None:
+        application = application_services.create_application(
+            principal, name=APPLICATION, description="Sealwright's own servers"
+        )
+    policy = Policy.objects.filter(name=PROFILE).first()
+    if policy is None:
+        policy = policy_services.create_policy(
+            principal,
+            name=PROFILE,
+            description="Sealwright's own web server",
+            rules=_RULES,
+        )
+    profile = Profile.objects.filter(name=PROFILE).first()
+    if profile is None:
+        profile = profile_services.create_profile(
+            principal,
+            name=PROFILE,
+            description="Sealwright's own web server",
+            issuer_type=IssuerType.AUTHORITY,
+            authority=authority,
+            policy=policy,
+            defaults=_DEFAULTS,
+        )
+    if not Pairing.objects.filter(application=application, profile=profile).exists():
+        application_services.attach_profile(principal, application, profile, api_enabled=False)
+
+
+def ensure(principal: Principal) -> str:
+    """Issue the server's certificate unless a good one is there.
+
+    Returns:
+        What was done, for the log; empty when nothing was to do.
+    """
+    path = server_file()
+    shown = _shown_at(path)
+    if shown is None and path.exists():
+        return ""  # not a certificate we can read: whoever put it there looks after it
+    known = _in_inventory(shown) if shown is not None else None
+    if shown is not None and known is None:
+        return ""  # somebody else's certificate, put there on purpose
+    if shown is not None and known is not None and not _due(shown, known):
+        return ""
+    certificate = _issue(principal, path, replaces=known)
+    return f"certificate {certificate.serial_number} until {certificate.not_after:%Y-%m-%d}"
+
+
+def renew() -> str:
+    """Renew the certificate of this host's web server when it is due (a recurring job).
+
+    Hosts that run no web server have no file, and nothing happens there.
+    """
+    write_client_authorities()
+    if not server_file().exists():
+        return "no web server on this host"
+    return ensure(principals.system("web")) or "not due"
+
+
+def write_client_authorities() -> None:
+    """Write the bundle of our authorities; the listener notices when it changes."""
+    rows = AuthorityCertificate.objects.filter(is_current=True).order_by("id")
+    content = bundles.to_pem([bytes(row.der) for row in rows]).encode()
+    secret_files.write_if_changed(client_authorities_file(), content, mode=secret_files.PUBLIC)
+
+
+def names() -> list[tuple[str, str]]:
+    """Return the subject alternative names: this machine by name and address, and ``PUBLIC_URL``."""
+    found = [("dns_name", "localhost"), ("ip_address", "127.0.0.1"), ("ip_address", "::1")]
+    try:
+        public = ("ip_address", str(ipaddress.ip_address(_host())))
+    except ValueError:
+        public = ("dns_name", _host())
+    return [*found, public] if public not in found else found
+
+
+def _host() -> str:
+    return urlsplit(settings.SEALWRIGHT["PUBLIC_URL"]).hostname or "localhost"
+
+
+def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) -> Certificate:
+    """Make a key, take a CSR through the pipeline, put both into place."""
+    pairing = application_selectors.pairing_for(principal, APPLICATION, PROFILE)
+    key = keys.generate_private_key(_ALGORITHM)
+    wanted = names()
+    outcome = issuance.submit(
+        Enrollment(
+            principal=principal,
+            pairing=pairing,
+            method=EnrollmentMethod.RENEWAL,
+            csr=csr.build_csr(
+                subject=(("common_name", _host()),),
+                subject_alt_names=tuple(wanted),
+                private_key=key,
+                algorithm=default_signature_algorithm(_ALGORITHM),
+            ),
+            replaces=replaces if _can_be_replaced(replaces) else None,
+        )
+    )
+    if not isinstance(outcome, Issued):
+        raise InvalidTransition(
+            f"The profile {PROFILE} asks for approval; the web server's certificate waits for it."
+        )
+    certificate = outcome.certificate
+    # The root stays out: clients either have it or must not take it from us (RFC 8446 4.4.2).
+    chain = [der for der in chain_ders(certificate) if not _self_issued(der)]
+    public = bundles.to_pem([bytes(certificate.der), *chain])
+    secret_files.write(path, keys.private_key_to_pem(key) + public.encode())
+    logger.info("web server certificate %s written", certificate.serial_number)
+    return certificate
+
+
+def _due(shown: x509.Certificate, known: Certificate) -> bool:
+    """Tell whether the certificate ends soon, is revoked, or no longer has the right names."""
+    if shown.not_valid_after_utc - clock.now() < RENEW_BEFORE:
+        return True
+    if known.state != CertificateState.ACTIVE:
+        return True
+    return {tuple(pair) for pair in known.subject_alt_names} != set(names())
+
+
+def _can_be_replaced(certificate: Certificate | None) -> bool:
+    return (
+        certificate is not None
+        and certificate.state == CertificateState.ACTIVE
+        and not Certificate.objects.filter(replaces=certificate).exists()
+    )
+
+
+def _shown_at(path: Path) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except (OSError, ValueError):
+        return None
+
+
+def _in_inventory(certificate: x509.Certificate) -> Certificate | None:
+    fingerprint = certificate.fingerprint(SHA256()).hex()
+    return Certificate.objects.filter(fingerprint_sha256=fingerprint).first()
+
+
+def _self_issued(der: bytes) -> bool:
+    certificate = x509.load_der_x509_certificate(der)
+    return certificate.issuer == certificate.subject

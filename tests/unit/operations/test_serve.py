@@ -1,0 +1,57 @@
+"""What ``manage.py serve`` refuses before it starts anything, and what it would start."""
+
+import socket
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.operations.management.commands import serve
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def home(settings, tmp_path: Path) -> Path:
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"HOME": tmp_path, "BIND": "127.0.0.1"}
+    return tmp_path
+
+
+def test_missing_certificate_is_explained(home):
+    with pytest.raises(CommandError, match=r"manage\.py quickstart"):
+        call_command("serve")
+
+
+def test_port_in_use_is_explained(home, settings):
+    (home / "tls").mkdir()
+    (home / "tls" / "server.pem").touch()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings.SEALWRIGHT = settings.SEALWRIGHT | {"HTTPS_PORT": taken.getsockname()[1]}
+        with pytest.raises(CommandError, match="SEALWRIGHT_HTTPS_PORT"):
+            call_command("serve")
+
+
+def test_parts_can_be_listed_for_another_supervisor():
+    out = StringIO()
+    call_command("serve", "--print", stdout=out)
+    assert [line.split(":")[0] for line in out.getvalue().splitlines()] == [
+        "https",
+        "public",
+        "jobs",
+    ]
+
+
+def test_listeners_that_do_not_answer_are_not_ready(settings):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        settings.SEALWRIGHT = settings.SEALWRIGHT | {"HTTPS_PORT": free.getsockname()[1]}
+        assert not serve.listeners_answer()
+
+
+@pytest.mark.parametrize(
+    ("bind", "reachable"),
+    [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("[::1]", "::1"), ("192.0.2.1", "192.0.2.1")],
+)
+def test_probe_goes_to_an_address_that_can_be_reached(bind, reachable):
+    assert serve._reachable(bind) == reachable
