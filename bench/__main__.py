@@ -1,4 +1,4 @@
-"""``python -m bench``: see ``bench/README.md``."""
+"""Entry point of ``python -m bench``; see ``bench/README.md``."""
 
 import sys
 

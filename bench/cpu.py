@@ -1,4 +1,4 @@
-"""How much CPU have these processes used, with everything they started? Read from /proc.
+"""CPU time and memory of process trees, read from /proc.
 
 User and system time of whole trees: the workers of a web server, the backends of PostgreSQL
 (its postmaster is their parent), and children that have ended and were waited for. The kernel

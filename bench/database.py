@@ -1,4 +1,4 @@
-"""Where do a run's servers keep their data? A throw-away PostgreSQL with fsync, or SQLite files.
+"""Databases of a benchmark run: a temporary PostgreSQL with fsync, or SQLite files.
 
 A measured PostgreSQL is as durable as Debian's default: fsync, synchronous commit and full
 page writes are on, nothing is tuned.
@@ -24,13 +24,13 @@ _STOP_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A running PostgreSQL, or the absence of one: then every contender has a SQLite file.
+    """A running PostgreSQL, or none: then every participant has a SQLite file.
 
     Attributes:
         kind: ``postgresql`` or ``sqlite``.
         url: of the PostgreSQL; empty for SQLite.
         pids: roots of the processes whose CPU belongs to the database.
-        version: for the record.
+        version: for the report.
     """
 
     kind: str
@@ -53,7 +53,7 @@ def running(kind: str) -> Iterator[Database]:
     if kind == "sqlite":
         yield Database("sqlite", "", (), f"SQLite {sqlite3.sqlite_version}")
         return
-    # The script stops the server when its command ends, and "cat" ends when we do.
+    # The script stops the server when its command ends; "cat" ends when this process does.
     command = ["scripts/with-postgres", "sh", "-c", 'echo "$SEALWRIGHT_DATABASE_URL"; exec cat']
     process = subprocess.Popen(
         command,
@@ -83,7 +83,7 @@ def running(kind: str) -> Iterator[Database]:
 
 
 def count(url: str, table: str, where: str = "") -> int:
-    """Return how many rows a table has; ``where`` is a constant of the caller's."""
+    """Return how many rows a table has; ``where`` must be a constant."""
     query = f"SELECT count(*) FROM {table} {where}"
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as connection:

@@ -1,4 +1,4 @@
-"""How are the programs of a run started and stopped? As children, by pid, on loopback ports."""
+"""Start and stop of server processes, on free loopback ports."""
 
 import os
 import signal

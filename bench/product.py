@@ -1,7 +1,7 @@
-"""How does Sealwright itself take part? This checkout, set up afresh, served as in production.
+"""Sealwright as a participant: this checkout, newly installed and served as in production.
 
 ``manage.py migrate`` and ``quickstart`` on a data directory of its own, then the TLS listener
-by the very command line that ``manage.py serve`` runs: gunicorn, two workers of four threads.
+by the command line that ``manage.py serve`` runs: gunicorn, two workers of four threads.
 The workload enqueues no jobs, so no job worker runs; rate limits are off.
 """
 
@@ -16,8 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bench import processes
-from bench.contender import Contender, Pipe
 from bench.database import Database
+from bench.participant import Participant, Pipe
 
 _ROOT = Path(__file__).resolve().parents[1]
 ACME = "acme"
@@ -51,7 +51,7 @@ def start(
         database: where its database is made.
         folder: for its data directory.
         plain: without TLS, for comparison with servers that have none.
-        acme: with an ACME door that counts every challenge as proven.
+        acme: with an ACME endpoint that accepts every challenge without validation.
     """
     home = folder / "sealwright"
     url = database.create("bench_sealwright", folder)
@@ -74,7 +74,9 @@ def start(
     directory = ""
     if acme:
         directory = processes.run(
-            [sys.executable, "-m", "bench.stubs.acme_door"], folder=_ROOT, environment=environment
+            [sys.executable, "-m", "bench.stubs.acme_endpoint"],
+            folder=_ROOT,
+            environment=environment,
         ).strip()
     log = folder / "sealwright.log"
     config = "bench.stubs.gunicorn_proven" if acme else "config.gunicorn_https"
@@ -100,7 +102,7 @@ def start(
 
 
 class Product:
-    """A running Sealwright, from which workloads make contenders."""
+    """A running Sealwright, from which workloads make participants."""
 
     def __init__(
         self,
@@ -113,9 +115,9 @@ class Product:
         self._process, self._options, self._url = process, options, url
         self._database, self._authorities = database, authorities
 
-    def contender(self, name: str, dialect: str, ops: int) -> Contender:
-        """Return a contender that asks this server in one of the drivers' dialects."""
-        return Contender(
+    def participant(self, name: str, dialect: str, ops: int) -> Participant:
+        """Return a participant that asks this server in one of the drivers' dialects."""
+        return Participant(
             name=name,
             pipe=self._pipe(dialect),
             ops=ops,

@@ -1,7 +1,7 @@
-"""How much does Sealwright cost, beside what it could cost and what others cost?
+"""Benchmark of Sealwright's cost against lower bounds and other servers.
 
-Everything is measured in one call: contenders take turns, round by round, and only samples of
-the same round are divided by each other (PERFORMANCE rules; see ``bench/README.md``).
+Participants take turns, round by round, and only samples of the same round are divided by each
+other; see ``bench/README.md``.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import database, product
-from bench.contender import Contender, ending
 from bench.database import Database
-from bench.limits.contenders import limit
+from bench.limits.participants import limit
+from bench.participant import Participant, ending
 from bench.peers import PEERS, PeerUnavailableError
 from bench.stats import Sample, Spread, ratios
 
@@ -34,8 +34,8 @@ class Workload:
     Attributes:
         dialect: how drivers ask Sealwright.
         ops: certificates in one of its samples.
-        limits: yardsticks and the certificates in a sample of each.
-        peers: who else can do this.
+        limits: lower bounds, and the certificates in a sample of each.
+        peers: other servers that can do this.
     """
 
     dialect: str
@@ -64,13 +64,13 @@ def main() -> int:
     ):
         folder = Path(scratch)
         folder.chmod(0o755)
-        contenders, skipped, server = _contenders(options, workload, base, folder)
+        participants, skipped, server = _participants(options, workload, base, folder)
         try:
-            with ending(contenders):
-                rounds = _rounds(contenders, options, began, skipped)
+            with ending(participants):
+                rounds = _rounds(participants, options, began, skipped)
         finally:
             server.stop()
-    report = _report(options, base, contenders, rounds, skipped)
+    report = _report(options, base, participants, rounds, skipped)
     _show(report)
     if options.json:
         Path(options.json).write_text(json.dumps(report, indent=2) + "\n")
@@ -89,13 +89,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _contenders(
+def _participants(
     options: argparse.Namespace, workload: Workload, base: Database, folder: Path
-) -> tuple[list[Contender], dict[str, str], product.Product]:
-    """Start everybody; peers that cannot take part are named with the reason."""
+) -> tuple[list[Participant], dict[str, str], product.Product]:
+    """Start all participants; peers that cannot take part are returned with the reason."""
     acme = workload.dialect == product.ACME
     server = product.start(base, folder, plain=options.plain, acme=acme)
-    found = [server.contender("sealwright", workload.dialect, workload.ops)]
+    found = [server.participant("sealwright", workload.dialect, workload.ops)]
     found += [limit(mode, base, folder, ops) for mode, ops in workload.limits.items()]
     skipped = {}
     for name in options.peer:
@@ -110,47 +110,47 @@ def _contenders(
 
 
 def _rounds(
-    contenders: list[Contender],
+    participants: list[Participant],
     options: argparse.Namespace,
     began: float,
     skipped: dict[str, str],
 ) -> list[dict[str, Sample]]:
-    """Take samples in turn; a peer that fails goes, with the reason, and leaves what it has done."""
-    for contender in contenders:
-        contender.warm(min(_WARM_UP, contender.ops) if contender.app_pids else 20)
+    """Take samples in turn; a peer that fails is dropped, and its earlier samples stay."""
+    for participant in participants:
+        participant.warm(min(_WARM_UP, participant.ops) if participant.app_pids else 20)
     rounds: list[dict[str, Sample]] = []
     for number in range(options.pairs):
         if rounds and time.monotonic() - began > options.seconds:
             break
-        # Every other round backwards, so that nobody always comes first.
-        order = contenders if number % 2 == 0 else contenders[::-1]
+        # Every second round backwards, so that no participant always comes first.
+        order = participants if number % 2 == 0 else participants[::-1]
         samples = {}
-        for contender in [one for one in order if one.name not in skipped]:
+        for participant in [one for one in order if one.name not in skipped]:
             try:
-                samples[contender.name] = _sample(contender)
+                samples[participant.name] = _sample(participant)
             except Exception as error:
-                if contender.name not in options.peer:
+                if participant.name not in options.peer:
                     raise
-                skipped[contender.name] = f"failed in round {number + 1} and left: {error}"
+                skipped[participant.name] = f"failed in round {number + 1}: {error}"
         rounds.append(samples)
         shown = ", ".join(f"{n} {s.cpu_ms:.2f}" for n, s in sorted(samples.items()))
         print(f"round {number + 1}: CPU ms/op {shown}", file=sys.stderr, flush=True)
     return rounds
 
 
-def _sample(contender: Contender) -> Sample:
-    """Take a sample; an error says whose it was."""
+def _sample(participant: Participant) -> Sample:
+    """Take a sample; an error names the participant."""
     try:
-        return contender.sample()
+        return participant.sample()
     except Exception as error:
-        error.add_note(f"contender: {contender.name}")
+        error.add_note(f"participant: {participant.name}")
         raise
 
 
 def _report(
     options: argparse.Namespace,
     base: Database,
-    contenders: list[Contender],
+    participants: list[Participant],
     rounds: list[dict[str, Sample]],
     skipped: dict[str, str],
 ) -> dict[str, Any]:
@@ -161,12 +161,12 @@ def _report(
         "database": base.version,
         "machine": _machine(),
         "command": " ".join(["python -m bench", *sys.argv[1:]]),
-        "about": {contender.name: contender.about for contender in contenders},
+        "about": {participant.name: participant.about for participant in participants},
         "skipped": skipped,
-        "contenders": {
-            contender.name: _figures(samples)
-            for contender in contenders
-            if (samples := [r[contender.name] for r in rounds if contender.name in r])
+        "participants": {
+            participant.name: _figures(samples)
+            for participant in participants
+            if (samples := [r[participant.name] for r in rounds if participant.name in r])
         },
         "rounds": [{name: s.as_dict() for name, s in samples.items()} for samples in rounds],
         "ratios": [],
@@ -178,17 +178,17 @@ def _report(
     wanted += [
         (peer, "sealwright", f"times better than {peer}", goal)
         for peer, goal in targets.get("times_better", {}).items()
-        if peer in report["contenders"]
+        if peer in report["participants"]
     ]
     wanted += [
         (p, "sealwright", f"times better than {p}", {})
         for p in ("cfssl",)
-        if p in report["contenders"]
+        if p in report["participants"]
     ]
     wanted += [
         ("sealwright", peer, f"times {peer}", goal)
         for peer, goal in targets.get("at_most", {}).items()
-        if peer in report["contenders"]
+        if peer in report["participants"]
     ]
     for above, below, label, goal in wanted:
         spread, discarded = ratios(rounds, above, below)
@@ -216,7 +216,7 @@ def vars_of(spread: Spread) -> dict[str, float]:
 
 
 def _figures(samples: list[Sample]) -> dict[str, str]:
-    """Return what a table shows of one contender, each ``median [min-max]``."""
+    """Return what a table shows of one participant, each ``median [min-max]``."""
     return {
         "CPU ms/op": Spread.of([s.cpu_ms for s in samples]).show(),
         "app": Spread.of([s.app_cpu_s * 1000 / s.ops for s in samples]).show(),
@@ -253,9 +253,9 @@ def _show(report: dict[str, Any]) -> None:
         f"{machine['cpus']} x {machine['cpu']}, Python {machine['python']}, {report['database']}, "
         f"load {machine['load'][0]}; {len(report['rounds'])} rounds, median [min-max]\n"
     )
-    columns = list(next(iter(report["contenders"].values())))
-    print(f"| contender | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    for name, figures in report["contenders"].items():
+    columns = list(next(iter(report["participants"].values())))
+    print(f"| participant | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
+    for name, figures in report["participants"].items():
         print(f"| {name} | {' | '.join(figures.values())} |")
     print()
     for ratio in report["ratios"]:
@@ -267,5 +267,5 @@ def _show(report: dict[str, Any]) -> None:
         verdict = "" if not goal else f"; {goal}: {'holds' if ratio['holds'] else 'FAILS'}"
         print(f"{ratio['label']}: {shown} ({ratio['discarded']} rounds discarded){verdict}")
     for name, reason in report["skipped"].items():
-        kept = "only earlier rounds count" if name in report["contenders"] else "no baseline"
+        kept = "only earlier rounds count" if name in report["participants"] else "no baseline"
         print(f"{name}: {kept}: {reason}")

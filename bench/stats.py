@@ -1,34 +1,34 @@
-"""What do samples of one run say? Medians with their spread, and ratios pair by pair."""
+"""Samples of a run: medians with their spread, and ratios within each round."""
 
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MAX_RULER_SHIFT = 0.15
+MAX_CALIBRATION_SHIFT = 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """One contender doing ``ops`` operations once.
+    """One participant doing ``ops`` operations once.
 
     Attributes:
-        contender: whose.
+        participant: name of the participant.
         ops: operations done, all of them verified.
-        app_cpu_s: CPU of its process tree, less what it burns idle.
+        app_cpu_s: CPU of its process tree, less what it uses when idle.
         db_cpu_s: CPU of the database's process tree, less idle; 0 without a server.
         wall_s: from the first request to the last answer.
-        ruler_s: the mean of the rulers before and after.
+        calibration_s: mean of the calibration times before and after.
         p50_ms, p95_ms: latency of one request; several operations where requests are batches.
-        driver_share: CPU of the load generator as a share of one core; 0 when it is the work.
+        driver_share: CPU of the load generator as a share of one core; 0 for lower bounds.
     """
 
-    contender: str
+    participant: str
     ops: int
     app_cpu_s: float
     db_cpu_s: float
     wall_s: float
-    ruler_s: float
+    calibration_s: float
     p50_ms: float
     p95_ms: float
     driver_share: float = 0.0
@@ -45,7 +45,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, least and greatest of some numbers."""
+    """Median, minimum and maximum of some numbers."""
 
     median: float
     least: float
@@ -63,18 +63,18 @@ class Spread:
 
 def steady(samples: Sequence[Sample]) -> bool:
     """Tell whether the machine kept its speed while these were taken."""
-    rulers = [sample.ruler_s for sample in samples]
-    return max(rulers) / min(rulers) - 1 <= MAX_RULER_SHIFT
+    calibrations = [sample.calibration_s for sample in samples]
+    return max(calibrations) / min(calibrations) - 1 <= MAX_CALIBRATION_SHIFT
 
 
 def ratios(
     rounds: Sequence[dict[str, Sample]], above: str, below: str
 ) -> tuple[Spread | None, int]:
-    """Return CPU per operation of one contender divided by another's, round by round.
+    """Return CPU per operation of one participant divided by another's, round by round.
 
     Returns:
         The spread (``None`` when every round was discarded), and how many were discarded
-        because the ruler moved more than 15 % between the two.
+        because the calibration moved more than 15 % between the two.
     """
     found, discarded = [], 0
     for samples in rounds:

@@ -1,7 +1,7 @@
-"""Did everybody do the same work, all of it? Checked inside each run, for each sample.
+"""Checks that every participant did all of the same work, for each sample.
 
-A contender that answers quickly without issuing, or issues without keeping, is not fast. What
-fails here ends the run with an error instead of a number.
+A participant that answers without issuing, or issues without storing, would seem fast. A failed
+check ends the run with an error instead of a figure.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 
 class UnequalWorkError(Exception):
-    """What came back, or what is stored, is not the work that was asked for."""
+    """The answers or the stored rows are not the work that was requested."""
 
 
 def certificates(report: dict[str, Any], authorities: Sequence[bytes], ops: int) -> None:

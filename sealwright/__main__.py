@@ -1,4 +1,4 @@
-"""Runs the command line as ``python -m sealwright``."""
+"""Entry point of ``python -m sealwright``."""
 
 from sealwright.cli import main
 

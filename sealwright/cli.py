@@ -1,4 +1,4 @@
-"""What can be done from a shell? Every command of ``sealwright``.
+"""Commands of the ``sealwright`` command line.
 
 Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 refused by policy or unusable request,
 4 not allowed, 5 not found, 6 conflict, 7 server not reached or unavailable, 8 still pending.

@@ -1,4 +1,4 @@
-"""How does a program talk to Sealwright? One method per API call, plain dictionaries back.
+"""Python client of the API: one method for each call; results are plain dictionaries.
 
 client = Client("https://pki.example:8443", token, ca_file="root.pem")
 issued = client.request("demo", "tls-server", csr=csr_pem)

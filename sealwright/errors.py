@@ -1,4 +1,4 @@
-"""What can go wrong between a client and the server?"""
+"""Exceptions of the client."""
 
 from dataclasses import dataclass, field
 from typing import Any

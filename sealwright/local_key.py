@@ -1,4 +1,4 @@
-"""How does a key come about that never leaves this machine? Made here, certified by CSR."""
+"""Private keys and CSRs made on the client's machine."""
 
 import ipaddress
 import os

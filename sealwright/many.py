@@ -1,4 +1,4 @@
-"""Where do the certificates of many CSRs go? Each beside its CSR, and over nothing that exists."""
+"""Files of the certificates issued for many CSRs, each next to its CSR."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where does the command line remember server and token? In one file that only its owner reads."""
+"""Stored login of the command line, in a file that only its owner can read."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What does every test start from? No network, a clock that obeys, keys made once."""
+"""Fixtures of every test: no network, a clock that can be stopped, people and applications."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import time_machine
 from django.conf import settings
@@ -13,17 +14,27 @@ from pytest_socket import socket_allow_hosts
 
 from apps import principals
 from apps.principals import Principal, ProductRole
+from tests.programs import require_program
 
 if TYPE_CHECKING:
     from tests.factories.applications import Team
 
 _LOOPBACK = ["127.0.0.0/8", "::1"]
 
+# A commit passes or fails whenever it is tested; new inputs are searched by `make fuzz`, which
+# names the other profile.
+hypothesis.settings.register_profile("fixed", derandomize=True, database=None, deadline=None)
+hypothesis.settings.register_profile("fuzz", derandomize=False, print_blob=True, deadline=None)
+hypothesis.settings.load_profile("fixed")
+
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let no test talk to anything but this machine (and unix sockets)."""
     socket_allow_hosts(_LOOPBACK, allow_unix_socket=True)
+    for marker in item.iter_markers("program"):
+        for name in marker.args:
+            require_program(name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

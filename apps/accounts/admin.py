@@ -1,4 +1,4 @@
-"""How do administrators look after people and groups?"""
+"""Admin pages of people, groups and counted sign-in failures."""
 
 from typing import Any, ClassVar
 
@@ -8,13 +8,13 @@ from django.contrib.auth.models import Group
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
-from apps.accounts import groups, services
-from apps.accounts.models import AccountKind, User
+from apps.accounts import groups, lockout, services
+from apps.accounts.models import AccountKind, LoginCounter, User
 from apps.principals import Principal, ProductRole
 from apps.site.display import admin_url, badge, tone_of
 from apps.site.forms import ServiceForm
-from apps.site.model_admin import GovernedAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, ObjectForm, Section, facts
+from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, ObjectForm, Section, details
 
 _ROLES = [(role.value, role.value.title()) for role in ProductRole]
 _ROLE_HELP = (
@@ -80,6 +80,20 @@ def _enable(_request: HttpRequest, principal: Principal, user: User, _data: dict
     return f"{user} can sign in again."
 
 
+def _clear_failures(
+    _request: HttpRequest, principal: Principal, user: User, _data: dict[str, Any]
+) -> str:
+    lockout.clear(principal, lockout.counters_of_user(user), subject=user)
+    return f"{user} can try to sign in without a wait."
+
+
+def _clear_counter(
+    _request: HttpRequest, principal: Principal, counter: LoginCounter, _data: dict[str, Any]
+) -> str:
+    lockout.clear(principal, LoginCounter.objects.filter(pk=counter.pk), subject=counter.user)
+    return f"The counter of {counter} was cleared."
+
+
 @admin.register(User)
 class UserAdmin(GovernedAdmin):
     """People. Machine identities have pages of their own."""
@@ -110,6 +124,15 @@ class UserAdmin(GovernedAdmin):
             intro="The person can sign in again, with the memberships that are in place.",
             available=lambda user: not user.is_active,
         ),
+        ObjectAction(
+            name="clear-failures",
+            label="Clear failed sign-ins…",
+            form=Confirmation,
+            run=_clear_failures,
+            intro="After failed attempts this account has to wait before the next one. The "
+            "counted failures are forgotten; those of an address are cleared on its own page.",
+            available=lambda user: lockout.counters_of_user(user).filter(failures__gt=0).exists(),
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -139,15 +162,15 @@ class UserAdmin(GovernedAdmin):
     def sections(self, request: HttpRequest, obj: User) -> list[Section]:
         """Show account and memberships."""
         account = [
-            Fact("User name", obj.username),
-            Fact("E-mail", obj.email),
-            Fact("Product role", obj.get_product_role_display()),
-            Fact("Can sign in", "yes" if obj.is_active else "no"),
-            Fact("Last login", obj.last_login),
-            Fact("Created", obj.date_joined),
-            Fact("Groups", [group.name for group in obj.groups.order_by("name")] or ""),
+            Detail("User name", obj.username),
+            Detail("E-mail", obj.email),
+            Detail("Product role", obj.get_product_role_display()),
+            Detail("Can sign in", "yes" if obj.is_active else "no"),
+            Detail("Last login", obj.last_login),
+            Detail("Created", obj.date_joined),
+            Detail("Groups", [group.name for group in obj.groups.order_by("name")] or ""),
         ]
-        return [facts("Account", account)]
+        return [details("Account", account)]
 
 
 class NewGroupForm(ServiceForm):
@@ -212,5 +235,52 @@ class GroupAdmin(GovernedAdmin):
 
     def sections(self, request: HttpRequest, obj: Group) -> list[Section]:
         """Show who is in it, with links."""
-        people = [Fact(user.username, user.email, admin_url(user)) for user in obj.user_set.all()]
-        return [facts("People", people)] if people else []
+        people = [Detail(user.username, user.email, admin_url(user)) for user in obj.user_set.all()]
+        return [details("People", people)] if people else []
+
+
+@admin.register(LoginCounter)
+class LoginCounterAdmin(ReadOnlyAdmin):
+    """Counted sign-in failures, with the waits that follow from them."""
+
+    list_display = ("who", "network", "failures", "counted_at", "blocked_until")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "network")
+    ordering = ("-counted_at",)
+    empty_text = "No failed sign-in is counted."
+    object_actions: ClassVar = (
+        ObjectAction(
+            name="clear",
+            label="Clear…",
+            form=Confirmation,
+            run=_clear_counter,
+            intro="The counted failures are forgotten: the next attempt is looked at immediately.",
+            available=lambda counter: counter.failures > 0,
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LoginCounter]:
+        """Return counters with failures; the others only remember a success."""
+        return super().get_queryset(request).filter(failures__gt=0)
+
+    @admin.display(description="Account", ordering="user__username")
+    def who(self, counter: LoginCounter) -> str:
+        """Return the account; names without one are not kept."""
+        if not counter.account:
+            return "any account"
+        return counter.user.get_username() if counter.user is not None else "unknown account"
+
+    def trail_of(self, obj: LoginCounter) -> dict[str, str]:
+        """Return nothing: events of sign-ins are filed under the account."""
+        return {}
+
+    def sections(self, request: HttpRequest, obj: LoginCounter) -> list[Section]:
+        """Show what is counted, and until when attempts have to wait."""
+        counted = [
+            Detail("Account", self.who(obj), admin_url(obj.user) if obj.user is not None else ""),
+            Detail("Address", obj.network or "any address", mono=True),
+            Detail("Failures", obj.failures),
+            Detail("Last failure", obj.counted_at),
+            Detail("Waits until", obj.blocked_until or "no wait"),
+        ]
+        return [details("Counted failures", counted)]

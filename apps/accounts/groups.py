@@ -1,4 +1,4 @@
-"""How do people form groups, so that a whole team can become a member of an application?"""
+"""Services for groups of people, which can be members of applications as a whole."""
 
 from collections.abc import Collection
 

@@ -1,4 +1,4 @@
-"""Who can sign in? People and machine identities, with their product-wide role."""
+"""User accounts of people and machine identities, and counters of failed sign-ins."""
 
 from typing import ClassVar
 
@@ -6,6 +6,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 
+from apps import clock
 from apps.principals import ProductRole
 
 
@@ -39,3 +40,51 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox ships 
                 condition=Q(kind="person") | Q(is_staff=False, is_superuser=False),
             ),
         ]
+
+
+class LoginCounter(models.Model):
+    """Failed sign-ins of one account, of one address, or of one account from one address.
+
+    ``account`` is a keyed digest of the user name as typed: people type passwords there by
+    mistake. ``network`` is an IPv4 address or an IPv6 /64. An empty column means "any", so the
+    three kinds of counter share one unique constraint. The rules are in ``accounts.lockout``.
+    """
+
+    account = models.CharField(max_length=64, blank=True, editable=False)
+    network = models.CharField(max_length=45, blank=True, editable=False)
+    user = models.ForeignKey(
+        User,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.CASCADE,
+        help_text="the account, where one with this name exists",
+    )
+    failures = models.PositiveSmallIntegerField(default=0, editable=False)
+    counted_at = models.DateTimeField(default=clock.now, editable=False)
+    blocked_until = models.DateTimeField(null=True, blank=True, editable=False)
+    signed_in_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="last success of this account from this address",
+    )
+
+    class Meta:
+        """One row for each key; the index serves the hourly sweep and the eviction."""
+
+        verbose_name = "sign-in counter"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "network"], name="login_counter_once"),
+            models.CheckConstraint(
+                name="login_counter_has_key", condition=~Q(account="") | ~Q(network="")
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["counted_at"], name="login_counter_age")]
+
+    def __str__(self) -> str:
+        """Return account and address as far as the counter has them."""
+        if not self.account:
+            return f"any account from {self.network}"
+        name = self.user.get_username() if self.user is not None else "unknown account"
+        return f"{name} from {self.network or 'any address'}"

@@ -1,4 +1,4 @@
-"""How do people get accounts, product roles and passwords?
+"""Services for the accounts of people: creation, passwords, product roles, disabling.
 
 Machine identities are made in ``apps.applications.services``.
 """

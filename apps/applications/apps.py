@@ -1,4 +1,4 @@
-"""Registers applications."""
+"""App configuration of applications, machine identities and tokens."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which workloads exist, who works on them, and which profiles may they use?"""
+"""Models of applications, members, machine identities, tokens and attached profiles."""
 
 from typing import Any, ClassVar
 

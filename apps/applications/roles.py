@@ -1,4 +1,4 @@
-"""What may each role do inside an application? The one table from role to permission."""
+"""Roles inside an application, and the permissions of each."""
 
 from enum import StrEnum
 

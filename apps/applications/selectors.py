@@ -1,4 +1,4 @@
-"""Which applications, members, profiles, tokens and events may this principal see?"""
+"""Querysets of applications, members, profiles, tokens and events that a principal may see."""
 
 from uuid import UUID
 

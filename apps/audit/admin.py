@@ -1,4 +1,4 @@
-"""How is the audit log read? Page by page, by event, actor, application, object and date."""
+"""Admin pages of the audit log, filtered by event, actor, application, object and date."""
 
 from typing import Any
 from uuid import UUID
@@ -14,8 +14,8 @@ from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.site import documents
 from apps.site.display import admin_url, mono
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Section, details
 
 
 class EventFilter(admin.SimpleListFilter):
@@ -62,7 +62,7 @@ class ApplicationFilter(admin.SimpleListFilter):
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(WindowAdmin):
+class AuditEventAdmin(ReadOnlyAdmin):
     """A window on an append-only log."""
 
     list_display = ("when", "event_name", "subject", "actor_name", "ip")
@@ -106,23 +106,23 @@ class AuditEventAdmin(WindowAdmin):
 
     def sections(self, request: HttpRequest, obj: AuditEvent) -> list[Section]:
         """Show every column."""
-        shown = facts(
+        shown = details(
             "Event",
             [
-                Fact("Event", obj.event, mono=True),
-                Fact("When", obj.created_at),
-                Fact("Actor", f"{obj.actor_label} ({obj.actor})"),
-                Fact("Object", obj.subject_label, _subject_url(obj)),
-                Fact("Object type", obj.subject_type),
-                Fact("Object identifier", obj.subject_id, mono=True),
-                Fact("Application", obj.application_id, mono=True),
-                Fact("Address", obj.ip, mono=True),
-                Fact("Request identifier", obj.trace_id, mono=True),
+                Detail("Event", obj.event, mono=True),
+                Detail("When", obj.created_at),
+                Detail("Actor", f"{obj.actor_label} ({obj.actor})"),
+                Detail("Object", obj.subject_label, _subject_url(obj)),
+                Detail("Object type", obj.subject_type),
+                Detail("Object identifier", obj.subject_id, mono=True),
+                Detail("Application", obj.application_id, mono=True),
+                Detail("Address", obj.ip, mono=True),
+                Detail("Request identifier", obj.trace_id, mono=True),
             ],
         )
         text = documents.pretty(obj.data)
-        details = Section("Details", "admin/includes/text.html", {"text": text})
-        return [shown, details] if obj.data else [shown]
+        data = Section("Details", "admin/includes/text.html", {"text": text})
+        return [shown, data] if obj.data else [shown]
 
 
 def _subject_url(event: AuditEvent) -> str:

@@ -1,4 +1,4 @@
-"""Registers the audit log."""
+"""App configuration of the audit log."""
 
 from django.apps import AppConfig
 

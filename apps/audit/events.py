@@ -1,4 +1,4 @@
-"""Which acts are recorded? The vocabulary: ``subject.verb``, past tense, never renamed."""
+"""Names of audit events: ``subject.verb`` in the past tense; a name never changes."""
 
 from enum import StrEnum
 
@@ -48,7 +48,14 @@ class Event(StrEnum):
     GROUP_CREATED = "group.created"
     GROUP_UPDATED = "group.updated"
     LOGIN_SUCCEEDED = "login.succeeded"
+    # A wrong name or password.
     LOGIN_FAILED = "login.failed"
+    # A failure that made the next attempts wait.
+    LOGIN_LOCKED = "login.locked"
+    # An attempt during such a wait: the password was not looked at.
+    LOGIN_REFUSED = "login.refused"
+    # An administrator cleared counted failures.
+    LOGIN_UNLOCKED = "login.unlocked"
     ACCESS_DENIED = "access.denied"
 
     REQUEST_REJECTED = "request.rejected"

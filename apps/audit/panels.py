@@ -1,4 +1,4 @@
-"""What happened last? The newest audit events for the front page."""
+"""Dashboard panel with the newest audit events."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which events are there? Querysets only; who may read them is decided by the layers above."""
+"""Querysets of audit events; upper layers decide who may read them."""
 
 from collections.abc import Collection
 from uuid import UUID

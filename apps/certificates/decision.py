@@ -18,8 +18,10 @@ from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
-from apps.profiles.defaults import Defaults, RequestedContent, parse_defaults, shape
+from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import Defaults, RequestedContent
+from apps.profiles.shaping import shape
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from pki.csr import ParsedCSR, parse_csr

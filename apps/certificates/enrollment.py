@@ -11,7 +11,7 @@ from apps.applications.roles import Permission
 from apps.certificates.models import Certificate, EnrollmentMethod
 from apps.errors import AccessDenied
 from apps.principals import Principal
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki.csr import ParsedCSR
 
 WithCertificate = Callable[[Certificate], None]

@@ -21,8 +21,9 @@ from apps.errors import (
 )
 from apps.policies import fixed_rules
 from apps.principals import Principal
-from apps.profiles.defaults import DEFAULT_TTL, RequestedContent, parse_defaults
+from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import DEFAULT_TTL, RequestedContent
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCSR, Violation

@@ -10,8 +10,8 @@ from apps.jobs.models import OPEN_STATES, Job, JobState
 from apps.principals import Principal
 from apps.site import documents
 from apps.site.display import mono, state_badge
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, Section, details
 
 
 def _retry(_request: HttpRequest, principal: Principal, job: Job, _data: dict[str, Any]) -> str:
@@ -25,7 +25,7 @@ def _cancel(_request: HttpRequest, principal: Principal, job: Job, _data: dict[s
 
 
 @admin.register(Job)
-class JobAdmin(WindowAdmin):
+class JobAdmin(ReadOnlyAdmin):
     """Rows are written by the runner; people only retry or cancel."""
 
     list_display = (
@@ -80,20 +80,20 @@ class JobAdmin(WindowAdmin):
         """Show every column."""
         arguments = documents.pretty(obj.arguments)
         return [
-            facts(
+            details(
                 "Job",
                 [
-                    Fact("Kind", obj.kind, mono=True),
-                    Fact("State", obj.get_state_display()),
-                    Fact("Attempts", str(obj.attempts)),
-                    Fact("Next attempt", obj.next_attempt_at if obj.state in OPEN_STATES else ""),
-                    Fact("Leased until", obj.lease_until),
-                    Fact("Progress", obj.progress),
-                    Fact("Result", obj.result),
-                    Fact("Last error", obj.last_error),
-                    Fact("Idempotency key", obj.idempotency_key, mono=True),
-                    Fact("Created", obj.created_at),
-                    Fact("Finished", obj.finished_at),
+                    Detail("Kind", obj.kind, mono=True),
+                    Detail("State", obj.get_state_display()),
+                    Detail("Attempts", str(obj.attempts)),
+                    Detail("Next attempt", obj.next_attempt_at if obj.state in OPEN_STATES else ""),
+                    Detail("Leased until", obj.lease_until),
+                    Detail("Progress", obj.progress),
+                    Detail("Result", obj.result),
+                    Detail("Last error", obj.last_error),
+                    Detail("Idempotency key", obj.idempotency_key, mono=True),
+                    Detail("Created", obj.created_at),
+                    Detail("Finished", obj.finished_at),
                 ],
             ),
             Section("Arguments", "admin/includes/text.html", {"text": arguments}),

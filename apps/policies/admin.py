@@ -1,4 +1,4 @@
-"""How do administrators write policies? As a rule document, started from a preset."""
+"""Admin pages of policies, edited as a rule document that can start from a preset."""
 
 from typing import Any, ClassVar
 
@@ -15,8 +15,8 @@ from apps.principals import Principal
 from apps.site import documents
 from apps.site.display import NOTHING, admin_url, badge, link
 from apps.site.forms import DocumentField, ServiceForm
-from apps.site.model_admin import GovernedAdmin, WindowAdmin
-from apps.site.pages import Fact, ObjectForm, Section, facts
+from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
+from apps.site.pages import Detail, ObjectForm, Section, details
 
 _Data = dict[str, Any]
 _RULES_HELP = (
@@ -153,7 +153,7 @@ class PolicyAdmin(GovernedAdmin):
 
 
 @admin.register(PolicyVersion)
-class PolicyVersionAdmin(WindowAdmin):
+class PolicyVersionAdmin(ReadOnlyAdmin):
     """Versions are reached from their policy; they never change."""
 
     list_display = ("__str__", "created_at", "created_by")
@@ -172,13 +172,13 @@ class PolicyVersionAdmin(WindowAdmin):
             (version for version in others if str(version.number) == wanted),
             next((version for version in others if version.number < obj.number), None),
         )
-        head = facts(
+        head = details(
             "Version",
             [
-                Fact("Policy", obj.policy, admin_url(obj.policy)),
-                Fact("Number", str(obj.number)),
-                Fact("Written", obj.created_at),
-                Fact("By", obj.created_by),
+                Detail("Policy", obj.policy, admin_url(obj.policy)),
+                Detail("Number", str(obj.number)),
+                Detail("Written", obj.created_at),
+                Detail("By", obj.created_by),
             ],
         )
         rules = Section("Rules", "admin/includes/text.html", {"text": documents.pretty(obj.rules)})

@@ -1,4 +1,4 @@
-"""Registers policies."""
+"""App configuration of policies."""
 
 from django.apps import AppConfig
 

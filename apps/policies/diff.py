@@ -1,4 +1,4 @@
-"""What changed between two versions of a rule document? Documents in, marked lines out."""
+"""Line-by-line difference between two versions of a rule document."""
 
 import difflib
 from dataclasses import dataclass

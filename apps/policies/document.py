@@ -1,4 +1,4 @@
-"""Is this JSON what we asked for? A reader that notes every fault instead of stopping at the first.
+"""DocumentReader for JSON documents that collects all faults instead of stopping at the first.
 
 Rule documents and profile defaults are typed by people; both are read with this.
 """
@@ -14,7 +14,7 @@ _SHOWN = 200
 _MAX_ITEMS = 1000
 
 
-class Reader:
+class DocumentReader:
     """Reads values of a JSON document and collects what is wrong with them.
 
     Args:

@@ -1,4 +1,4 @@
-"""How long is ``90d``? Durations as policies, profiles and requests write them."""
+"""Durations such as ``90d``, as policies, profiles and requests write them."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Does this content follow these rules? The one evaluator, run on what will be signed.
+"""Evaluation of the content to be signed against the rules of a policy.
 
 Pure, and closed on failure: a value that cannot be compared with an allowed pattern is not
 allowed, one that cannot be compared with a denied pattern is denied. Order within a section:

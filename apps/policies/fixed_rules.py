@@ -1,4 +1,4 @@
-"""Which rules can no policy lift? What RFC 5280 and common sense ask of every certificate.
+"""Rules for every certificate that no policy can lift, mostly from RFC 5280.
 
 A policy may be empty (everything goes); these still hold. They are reported in the same form
 as the rules of a policy, with codes that begin with ``rule.``.

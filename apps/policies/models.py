@@ -1,4 +1,4 @@
-"""Which rules must a certificate follow? Policies and their immutable versions."""
+"""Models of policies and their immutable versions."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Does a name fall under a pattern? Label-aware, anchored, without regular expressions of users.
+"""Patterns for names, compared label by label and without regular expressions from users.
 
 Every pattern answers two questions, because a doubt must never help the requester:
 

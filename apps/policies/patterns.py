@@ -1,4 +1,4 @@
-"""Which kind of pattern fits which subject attribute or name type? One table."""
+"""Table of the pattern class for each subject attribute and name type."""
 
 import re
 import unicodedata

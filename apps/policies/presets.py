@@ -1,4 +1,4 @@
-"""Which policies do most teams need? Eight starting points, usable as they are.
+"""Eight preset policies with profile defaults, usable as they are.
 
 Each preset is a rule document and the profile defaults that go with it, so that a request
 that says nothing but a name and a key is answered with a sensible certificate.

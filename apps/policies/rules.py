@@ -1,4 +1,4 @@
-"""What does a rule document say? Strict reading into compiled, immutable rules.
+"""Parser of rule documents into compiled, immutable rules.
 
 A section that is absent restricts nothing, an empty one allows nothing, one with rules is a
 whitelist. Unknown keys are errors anywhere: a misspelt restriction must not vanish.
@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from apps.errors import InvalidInput
-from apps.policies.document import Reader
+from apps.policies.document import DocumentReader
 from apps.policies.durations import format_duration
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
@@ -148,7 +148,7 @@ def parse_rules(document: object) -> Rules:
     Raises:
         InvalidInput: lists everything that is wrong, each with its path below ``rules``.
     """
-    reader = Reader("policy")
+    reader = DocumentReader("policy")
     sections = reader.mapping(document, "rules", _SECTIONS)
     read: dict[str, Any] = {}
     for name in ("subject", "subject_alt_names"):
@@ -192,7 +192,7 @@ def _rules(read: dict[str, Any]) -> Rules:
     return Rules(**read, document=form)
 
 
-def _value_rules(reader: Reader, section: str, value: object) -> dict[str, ValueRule]:
+def _value_rules(reader: DocumentReader, section: str, value: object) -> dict[str, ValueRule]:
     """Return the rules of a list section by type; rules of the same type are merged."""
     path = f"rules.{section}"
     kinds = SUBJECT_ATTRIBUTES if section == "subject" else SAN_TYPES
@@ -208,7 +208,7 @@ def _value_rules(reader: Reader, section: str, value: object) -> dict[str, Value
 
 
 def _value_rule(
-    reader: Reader, path: str, item: object, kinds: tuple[str, ...]
+    reader: DocumentReader, path: str, item: object, kinds: tuple[str, ...]
 ) -> ValueRule | None:
     """Return one rule, ``None`` when it cannot be read."""
     can_be_wildcard = isinstance(item, dict) and item.get("type") == "dns_name"
@@ -237,7 +237,7 @@ def _value_rule(
     return ValueRule(kind, **lists, wildcards=wildcards == "allowed")
 
 
-def _patterns(reader: Reader, path: str, kind: str, value: object) -> tuple[Pattern, ...]:
+def _patterns(reader: DocumentReader, path: str, kind: str, value: object) -> tuple[Pattern, ...]:
     """Return the compiled patterns of one list, in order and without duplicates."""
     found: dict[str, Pattern] = {}
     items = reader.items(value, path)
@@ -271,7 +271,7 @@ def _merged(first: ValueRule, second: ValueRule) -> ValueRule:
     return ValueRule(first.kind, **lists, wildcards=first.wildcards or second.wildcards)
 
 
-def _refuse_contradiction(reader: Reader, path: str, rule: ValueRule) -> None:
+def _refuse_contradiction(reader: DocumentReader, path: str, rule: ValueRule) -> None:
     """Refuse a pattern that is denied and allowed at once: one of the two is a mistake."""
     granted = {pattern.text for pattern in (*rule.allowed, *rule.required)}
     for pattern in rule.denied:
@@ -279,7 +279,9 @@ def _refuse_contradiction(reader: Reader, path: str, rule: ValueRule) -> None:
             reader.contradiction(path, pattern.text)
 
 
-def _usage_rule(reader: Reader, path: str, value: object, known: tuple[str, ...]) -> UsageRule:
+def _usage_rule(
+    reader: DocumentReader, path: str, value: object, known: tuple[str, ...]
+) -> UsageRule:
     rule = reader.mapping(value, path, MODES)
     lists = {
         mode: reader.choices(rule[mode], f"{path}.{mode}", known) for mode in MODES if mode in rule
@@ -309,7 +311,7 @@ def _usage_rule(reader: Reader, path: str, value: object, known: tuple[str, ...]
     return usages
 
 
-def _validity(reader: Reader, value: object) -> ValidityRule:
+def _validity(reader: DocumentReader, value: object) -> ValidityRule:
     path = "rules.validity"
     rule = reader.mapping(value, path, ("max", "min"))
     longest, shortest = (
@@ -331,7 +333,7 @@ def _validity(reader: Reader, value: object) -> ValidityRule:
     return ValidityRule(longest, shortest)
 
 
-def _basic_constraints(reader: Reader, value: object) -> BasicConstraintsRule:
+def _basic_constraints(reader: DocumentReader, value: object) -> BasicConstraintsRule:
     path = "rules.basic_constraints"
     rule = reader.mapping(value, path, ("is_ca", "max_path_length"))
     is_ca = None

@@ -1,4 +1,4 @@
-"""Which policies exist, and what do their versions say? Reads only."""
+"""Look-up of policies and of the compiled rules of their versions."""
 
 from collections.abc import Collection
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""How are policies written? Product administrators only, each change a new version."""
+"""Services that create, change and delete policies; a change makes a new version."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Is this usable as a name in URLs? The one rule for names of policies and profiles."""
+"""Validation of the names and descriptions of policies and profiles."""
 
 import re
 

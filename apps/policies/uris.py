@@ -1,4 +1,4 @@
-"""Does a URI fall under a pattern? A strict reader for comparing, not for fetching.
+"""Patterns for URIs, with a strict parser for comparing them.
 
 ``urllib.parse.urlsplit`` is lenient (it drops tabs and newlines, keeps user names); what is
 compared with a rule must be read in one way only.

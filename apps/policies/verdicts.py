@@ -1,4 +1,4 @@
-"""How did one rule turn out? What evaluation returns, rule by rule."""
+"""Result of one rule, as evaluation returns it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

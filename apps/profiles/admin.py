@@ -1,4 +1,4 @@
-"""How do administrators put profiles together? From active authorities and existing policies."""
+"""Admin pages of profiles."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""Registers profiles."""
+"""App configuration of profiles."""
 
 from django.apps import AppConfig
 

@@ -1,6 +1,6 @@
-"""What fills the gaps of a request? A profile's defaults: read, and held against its policy.
+"""Parser of a profile's defaults, and their check against the profile's policy.
 
-The form is described in docs/profiles.md; ``shape`` merges defaults with CSR and requested.
+The document format is described in docs/profiles.md.
 """
 
 from collections.abc import Sequence
@@ -9,33 +9,15 @@ from typing import Any
 
 from apps.errors import InvalidInput
 from apps.policies import evaluation
-from apps.policies.document import Reader
+from apps.policies.document import DocumentReader
 from apps.policies.durations import format_duration
 from apps.policies.rules import RESERVED_USAGES, Rules, ValueRule
 from apps.policies.verdicts import Verdict
-from apps.profiles.requested_content import (
-    DEFAULT_TTL,
-    Defaults,
-    IssuerLimits,
-    RequestedContent,
-    Shaped,
-)
-from apps.profiles.shaping import shape
+from apps.profiles.requested_content import DEFAULT_TTL, Defaults
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import Violation
 from pki.names import subject_violations
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SUBJECT_ATTRIBUTES, TypeValue
-
-__all__ = [
-    "DEFAULT_TTL",
-    "Defaults",
-    "IssuerLimits",
-    "RequestedContent",
-    "Shaped",
-    "parse_defaults",
-    "shape",
-    "violations_against",
-]
 
 _MAX_PATH_LENGTH = 32
 _KEYS = (
@@ -55,7 +37,7 @@ def parse_defaults(document: object) -> Defaults:
     Raises:
         InvalidInput: lists everything that is wrong, each with its path below ``defaults``.
     """
-    reader = Reader("profile")
+    reader = DocumentReader("profile")
     given = reader.mapping(document, "defaults", _KEYS)
     read: dict[str, Any] = {}
     if "ttl" in given:
@@ -126,7 +108,7 @@ def _below_defaults(violation: Violation) -> Violation:
     return replace(violation, field=f"defaults.{name}")
 
 
-def _subject(reader: Reader, value: object) -> tuple[TypeValue, ...]:
+def _subject(reader: DocumentReader, value: object) -> tuple[TypeValue, ...]:
     """Return ``{"organization": "Example", "organizational_unit": ["a", "b"]}`` as pairs."""
     pairs: list[TypeValue] = []
     for attribute, given in reader.mapping(value, "defaults.subject", SUBJECT_ATTRIBUTES).items():
@@ -140,7 +122,7 @@ def _subject(reader: Reader, value: object) -> tuple[TypeValue, ...]:
     return tuple(pairs)
 
 
-def _basic_constraints(reader: Reader, value: object) -> dict[str, Any]:
+def _basic_constraints(reader: DocumentReader, value: object) -> dict[str, Any]:
     path = "defaults.basic_constraints"
     given = reader.mapping(value, path, ("is_ca", "path_length"))
     is_ca, path_length = given.get("is_ca", False), given.get("path_length")

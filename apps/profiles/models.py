@@ -1,4 +1,4 @@
-"""Profiles: issuer, policy and defaults of a kind of certificate."""
+"""Model of profiles: issuer, policy and defaults of a kind of certificate."""
 
 from typing import ClassVar
 

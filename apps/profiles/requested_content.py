@@ -1,4 +1,4 @@
-"""What is wanted, what is filled in, what comes out? The values of the shaping step."""
+"""Values of the shaping step: requested content, defaults, issuer limits, result."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta

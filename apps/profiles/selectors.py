@@ -1,4 +1,4 @@
-"""Which profiles exist? Reads only."""
+"""Look-up of profiles."""
 
 from collections.abc import Collection
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""How are profiles written? Product administrators only, defaults checked against the policy."""
+"""Services that create, change and delete profiles; defaults are checked against the policy."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +14,9 @@ from apps.policies import selectors as policy_selectors
 from apps.policies.models import Policy
 from apps.policies.slugs import description_violations, naming_violations
 from apps.principals import Principal
-from apps.profiles.defaults import Defaults, parse_defaults, violations_against
+from apps.profiles.defaults import parse_defaults, violations_against
 from apps.profiles.models import IssuerType, Profile
+from apps.profiles.requested_content import Defaults
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 from pki.findings import Violation
 

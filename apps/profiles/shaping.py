@@ -1,8 +1,8 @@
-"""Which content results from a CSR, requested content and defaults? The third step of the pipeline.
+"""Merge of CSR, requested content and defaults into the content to be signed.
 
 The requester's word comes first, then the CSR's, then the profile's defaults. Nothing here
 raises: what cannot be done is reported, and the content stays complete so that policy can
-report its own findings beside it.
+report its own violations beside it.
 """
 
 from collections.abc import Iterable
@@ -56,8 +56,8 @@ _BROAD_TO_NARROW = (
 
 
 @dataclass(slots=True)
-class _Findings:
-    """What was noticed on the way."""
+class _Report:
+    """Violations and notes collected while content is merged."""
 
     violations: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -87,66 +87,62 @@ def shape(
         issuer: what the signer can do.
         now: aware UTC, whole seconds; the same input gives the same content.
     """
-    findings = _Findings()
+    report = _Report()
     if not requested.fill_in:
         defaults = Defaults()
     if requested.csr_key_only:
         csr = None
     if csr is not None:
-        _refuse_contradictions(requested, csr, findings)
+        _refuse_contradictions(requested, csr, report)
     is_ca, path_length = _basic_constraints(requested, csr, defaults)
-    subject = _subject(requested, csr, defaults, findings)
+    subject = _subject(requested, csr, defaults, report)
     asked = csr.extended_key_usage if csr is not None else None
     extended = _first(requested.extended_key_usages, asked, defaults.extended_key_usages) or ()
-    names = _names(requested, csr, findings)
+    names = _names(requested, csr, report)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
-        names = _host_of(subject, findings)
-    not_before, not_after = _validity(requested, defaults, issuer, now, findings)
+        names = _host_of(subject, report)
+    not_before, not_after = _validity(requested, defaults, issuer, now, report)
     leaf = Leaf(
         subject=subject,
         subject_alt_names=names,
         public_key_der=public_key_der,
         key_algorithm=key_algorithm,
-        signature_algorithm=_signature_algorithm(requested, defaults, issuer, findings),
-        key_usage=_key_usage(requested, csr, defaults, key_algorithm, findings),
+        signature_algorithm=_signature_algorithm(requested, defaults, issuer, report),
+        key_usage=_key_usage(requested, csr, defaults, key_algorithm, report),
         extended_key_usage=tuple(extended),
         not_before=not_before,
         not_after=not_after,
         is_ca=is_ca,
         path_length=path_length,
     )
-    return Shaped(leaf, tuple(findings.violations), tuple(findings.notes))
+    return Shaped(leaf, tuple(report.violations), tuple(report.notes))
 
 
-def _refuse_contradictions(
-    requested: RequestedContent, csr: ParsedCSR, findings: _Findings
-) -> None:
+def _refuse_contradictions(requested: RequestedContent, csr: ParsedCSR, report: _Report) -> None:
     """Note each point on which requested content and CSR say different things: neither is guessed at."""
     if requested.subject is not None:
         asked = _asked_subject(requested, csr)
-        _contradiction("subject", frozenset(requested.subject), asked, findings)
+        _contradiction("subject", frozenset(requested.subject), asked, report)
     if requested.subject_alt_names is not None:
         names = _canonical_set(requested.subject_alt_names)
         asked = _unordered(csr.subject_alt_names or None)
-        _contradiction("subject_alt_names", names, asked, findings)
-    _contradiction("key.algorithm", requested.key_algorithm, csr.key_algorithm, findings)
+        _contradiction("subject_alt_names", names, asked, report)
+    _contradiction("key.algorithm", requested.key_algorithm, csr.key_algorithm, report)
     if requested.key_usages is not None:
         usages = frozenset(requested.key_usages)
-        _contradiction("key_usages", usages, csr.key_usage, findings)
+        _contradiction("key_usages", usages, csr.key_usage, report)
     if requested.extended_key_usages is not None:
         usages = frozenset(requested.extended_key_usages)
         asked = _unordered(csr.extended_key_usage)
-        _contradiction("extended_key_usages", usages, asked, findings)
-    _contradiction("basic_constraints.is_ca", requested.is_ca, csr.is_ca, findings)
-    _contradiction(
-        "basic_constraints.path_length", requested.path_length, csr.path_length, findings
-    )
+        _contradiction("extended_key_usages", usages, asked, report)
+    _contradiction("basic_constraints.is_ca", requested.is_ca, csr.is_ca, report)
+    _contradiction("basic_constraints.path_length", requested.path_length, csr.path_length, report)
 
 
-def _contradiction(path: str, requested: object, asked: object, findings: _Findings) -> None:
+def _contradiction(path: str, requested: object, asked: object, report: _Report) -> None:
     """Note it when both say something, and not the same."""
     if requested is not None and asked is not None and requested != asked:
-        findings.wrong(
+        report.wrong(
             "contradicts_csr",
             path,
             _readable(requested),
@@ -175,13 +171,13 @@ def _basic_constraints(
 
 
 def _subject(
-    requested: RequestedContent, csr: ParsedCSR | None, defaults: Defaults, findings: _Findings
+    requested: RequestedContent, csr: ParsedCSR | None, defaults: Defaults, report: _Report
 ) -> tuple[TypeValue, ...]:
     """Return the requester's attributes, completed by the defaults for those left out."""
     asked: tuple[TypeValue, ...] = csr.subject if csr is not None else ()
     if requested.subject and not (asked and requested.fill_in):
         asked = requested.subject
-        findings.violations += subject_violations(asked)
+        report.violations += subject_violations(asked)
     if not defaults.subject:
         return asked
     present = {kind for kind, _ in asked}
@@ -192,7 +188,7 @@ def _subject(
 
 
 def _names(
-    requested: RequestedContent, csr: ParsedCSR | None, findings: _Findings
+    requested: RequestedContent, csr: ParsedCSR | None, report: _Report
 ) -> tuple[TypeValue, ...]:
     """Return the alternative names, canonical and each once; unusable ones are reported."""
     if csr is not None and csr.subject_alt_names:
@@ -204,7 +200,7 @@ def _names(
                 None
             )
         except UnusableName as error:
-            findings.violations += error.violations
+            report.violations += error.violations
     return tuple(found)
 
 
@@ -215,7 +211,7 @@ def _named_badly(csr: ParsedCSR | None) -> bool:
     )
 
 
-def _host_of(subject: Iterable[TypeValue], findings: _Findings) -> tuple[TypeValue, ...]:
+def _host_of(subject: Iterable[TypeValue], report: _Report) -> tuple[TypeValue, ...]:
     """Return the common name as alternative name where it is a host: clients read only those."""
     for attribute, value in subject:
         if attribute != "common_name":
@@ -225,7 +221,7 @@ def _host_of(subject: Iterable[TypeValue], findings: _Findings) -> tuple[TypeVal
                 name = (kind, canonical_san(kind, value))
             except UnusableName:
                 continue
-            findings.notes.append(f"The common name {value} became a subject alternative name.")
+            report.notes.append(f"The common name {value} became a subject alternative name.")
             return (name,)
     return ()
 
@@ -235,7 +231,7 @@ def _key_usage(
     csr: ParsedCSR | None,
     defaults: Defaults,
     algorithm: KeyAlgorithm,
-    findings: _Findings,
+    report: _Report,
 ) -> frozenset[str]:
     """Return the key usages; from CSR and defaults only those that the key can serve.
 
@@ -248,7 +244,7 @@ def _key_usage(
     usages = asked if asked is not None else frozenset(defaults.key_usages or ())
     served, note = _served(usages, algorithm)
     if note:
-        findings.notes.append(note)
+        report.notes.append(note)
     return served
 
 
@@ -263,14 +259,14 @@ def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[
 
 
 def _signature_algorithm(
-    requested: RequestedContent, defaults: Defaults, issuer: IssuerLimits, findings: _Findings
+    requested: RequestedContent, defaults: Defaults, issuer: IssuerLimits, report: _Report
 ) -> SignatureAlgorithm:
     chosen = _first(requested.signature_algorithm, defaults.signature_algorithm)
     if chosen is None:
         return issuer.default_signature_algorithm
     if chosen in issuer.signature_algorithms:
         return chosen
-    findings.wrong(
+    report.wrong(
         "signature_algorithm_not_of_issuer",
         "signature_algorithm",
         chosen.value,
@@ -285,15 +281,15 @@ def _validity(
     defaults: Defaults,
     issuer: IssuerLimits,
     now: datetime,
-    findings: _Findings,
+    report: _Report,
 ) -> tuple[datetime, datetime]:
     """Return both ends, inclusive; cut to the issuer's own end (X-06)."""
-    ttl = _ttl(requested, defaults, findings)
+    ttl = _ttl(requested, defaults, report)
     # A part of a short lifetime, all of the usual five minutes of a long one.
     backdate = min(DEFAULT_BACKDATE, timedelta(seconds=ttl // _ONE_SECOND // _BACKDATE_PART))
     end = issuer.not_after
     if end is not None and end <= now:
-        findings.wrong(
+        report.wrong(
             "issuer_expired",
             "not_after",
             end.isoformat(),
@@ -304,19 +300,19 @@ def _validity(
     if requested.not_before is None and requested.not_after is None:
         not_before, not_after = validity_window(now, ttl, issuer_not_after=None, backdate=backdate)
     else:
-        not_before, not_after = _dates(requested, ttl, now, backdate, findings)
+        not_before, not_after = _dates(requested, ttl, now, backdate, report)
     if end is not None and not_after > end:
-        findings.notes.append(f"The end was cut to that of the authority, {end.isoformat()}.")
+        report.notes.append(f"The end was cut to that of the authority, {end.isoformat()}.")
         not_after = end
     return not_before, not_after
 
 
-def _ttl(requested: RequestedContent, defaults: Defaults, findings: _Findings) -> timedelta:
+def _ttl(requested: RequestedContent, defaults: Defaults, report: _Report) -> timedelta:
     ttl = requested.ttl if requested.ttl is not None else defaults.ttl or DEFAULT_TTL
     if requested.ttl is not None and (
         requested.not_before is not None or requested.not_after is not None
     ):
-        findings.wrong(
+        report.wrong(
             "ttl_and_dates",
             "ttl",
             format_duration(ttl),
@@ -324,7 +320,7 @@ def _ttl(requested: RequestedContent, defaults: Defaults, findings: _Findings) -
             "Send either ttl, or not_before and not_after.",
         )
     if not _MIN_TTL <= ttl <= MAX_TTL:
-        findings.wrong(
+        report.wrong(
             "ttl_out_of_range",
             "ttl",
             format_duration(ttl),
@@ -340,12 +336,12 @@ def _dates(
     ttl: timedelta,
     now: datetime,
     backdate: timedelta,
-    findings: _Findings,
+    report: _Report,
 ) -> tuple[datetime, datetime]:
     """Return the dates asked for; what is left out follows from the default lifetime."""
     not_before = (requested.not_before or now - backdate).replace(microsecond=0)
     if not now - MAX_BACKDATE <= not_before <= now + MAX_AHEAD:
-        findings.wrong(
+        report.wrong(
             "not_before_out_of_range",
             "not_before",
             not_before.isoformat(),
@@ -355,7 +351,7 @@ def _dates(
         not_before = now - backdate
     not_after = (requested.not_after or not_before + ttl - _ONE_SECOND).replace(microsecond=0)
     if not now < not_after <= NO_EXPIRY:
-        findings.wrong(
+        report.wrong(
             "not_after_out_of_range",
             "not_after",
             not_after.isoformat(),

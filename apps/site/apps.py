@@ -1,4 +1,4 @@
-"""Puts our admin site in the place of Django's default one."""
+"""App configuration that replaces Django's default admin site with Sealwright's."""
 
 from django.contrib.admin.apps import AdminConfig
 

@@ -1,4 +1,4 @@
-"""How are values drawn in lists? The only module that builds HTML by hand, and always escaped."""
+"""HTML for badges, links and other values in admin lists; all values are escaped."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""How is a JSON document laid out for people to read, edit and compare?"""
+"""Text layout of JSON documents for reading, editing and comparing."""
 
 import json
 from typing import Any

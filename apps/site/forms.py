@@ -1,4 +1,4 @@
-"""How does a form speak to a service, and how does it show what the service refused?"""
+"""Form base class that passes values to services and shows their refusals as errors."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""How does an admin page change anything? By asking a service, never by saving a row.
+"""ModelAdmin base classes that change objects only through services.
 
 Django's own add, change and delete views write rows inside a transaction of their own. Here
 that would pass by authorisation and audit, and would sign inside a transaction; so these
@@ -24,12 +24,12 @@ from apps.errors import InUse, NotFound, SealwrightError
 from apps.principals import Principal
 from apps.site.display import admin_url
 from apps.site.forms import ServiceForm
-from apps.site.gate import ProductGate
 from apps.site.pages import Download, ObjectAction, ObjectForm, Section
+from apps.site.permissions import ProductRoleAdmin
 from apps.site.principal import principal_of_user
 
 
-class GovernedAdmin(ProductGate):
+class GovernedAdmin(ProductRoleAdmin):
     """Base of every admin class: product administrators only, changes only through services.
 
     A subclass names ``add_form`` with ``create``, ``edit_form`` with ``update``, and sets
@@ -288,7 +288,7 @@ class GovernedAdmin(ProductGate):
         return super().changelist_view(request, context | (extra_context or {}))
 
 
-class WindowAdmin(GovernedAdmin):
+class ReadOnlyAdmin(GovernedAdmin):
     """Issued and recorded objects: everything to see, nothing to type."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

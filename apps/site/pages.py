@@ -1,4 +1,4 @@
-"""What stands on an object's page? Sections to read and acts to choose."""
+"""Building blocks of an object's admin page: sections, actions, downloads, forms."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,9 +22,9 @@ class Section:
     """One block of an object's page.
 
     Attributes:
-        title: its heading.
-        template: how it is drawn; sees ``context`` and the page's own.
-        context: what the template needs.
+        title: heading of the block.
+        template: template that renders it; gets ``context`` as ``section``.
+        context: values for the template.
     """
 
     title: str
@@ -33,14 +33,14 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """One line of a list of facts: a label and what stands behind it.
+class Detail:
+    """One line of a list of details: a label and its value.
 
     Attributes:
-        label: what is told.
-        value: the text; lists and tuples are drawn one a line.
-        href: where a click leads; empty for plain text.
-        mono: drawn in a fixed-width face (identifiers, digests).
+        label: name of the value.
+        value: the text; lists and tuples are shown with one entry on each line.
+        href: URL that the value links to; empty for plain text.
+        mono: shown in a fixed-width font (identifiers, digests).
     """
 
     label: str
@@ -50,7 +50,7 @@ class Fact:
 
     @property
     def text(self) -> Any:
-        """Return the value as it is drawn; times to the second, in UTC."""
+        """Return the value as it is shown; times to the second, in UTC."""
         if isinstance(self.value, datetime):
             return f"{self.value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
         return self.value
@@ -61,24 +61,24 @@ class Fact:
         return self.value if isinstance(self.value, list | tuple) else ()
 
 
-def facts(title: str, lines: Sequence[Fact]) -> Section:
+def details(title: str, lines: Sequence[Detail]) -> Section:
     """Return a section of labels and values."""
-    return Section(title, "admin/includes/facts.html", {"facts": list(lines)})
+    return Section(title, "admin/includes/details.html", {"details": list(lines)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectAction:
-    """An act on one object, asked for on a page of its own.
+    """An action on one object, with a form on a page of its own.
 
     Attributes:
         name: last part of the URL.
         label: text of the button.
-        form: what has to be filled in or confirmed; built with ``(data, obj=obj)``.
-        run: calls the service; returns the message to show, or a whole response.
-        intro: one or two sentences: what will happen.
-        danger: drawn in red, because it cannot be undone or hurts relying parties.
-        available: whether the act makes sense for the object as it is.
-        listed: whether it has a button at the top of the page (others are reached from sections).
+        form: form to fill in or to confirm; constructed with ``(data, obj=obj)``.
+        run: calls the service; returns the message to show, or a complete response.
+        intro: one or two sentences that say what will happen.
+        danger: shown in red, because it cannot be undone or affects relying parties.
+        available: tells whether the action is possible for the object in its present state.
+        listed: whether the page has a button for it at the top; others are linked from sections.
     """
 
     name: str
@@ -100,7 +100,7 @@ class Download:
 
 
 class ObjectForm(ServiceForm):
-    """A form about one object: knows it, so that it can offer only what is possible."""
+    """Form about one object, which it reads to offer only possible choices."""
 
     def __init__(self, *args: Any, obj: Any = None, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -112,4 +112,4 @@ class ObjectForm(ServiceForm):
 
 
 class Confirmation(ObjectForm):
-    """Nothing to fill in: the button is the answer."""
+    """Form without fields, for actions that only need to be confirmed."""

@@ -1,4 +1,4 @@
-"""How are long lists counted? Only as far as somebody might page."""
+"""Paginator that stops counting after 10,000 rows."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who acts in this browser session? A person, as the services want to hear it."""
+"""Principal of a browser session."""
 
 from typing import Any
 

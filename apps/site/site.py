@@ -1,4 +1,4 @@
-"""Which admin site do all apps register with? Ours: branded, strict, governed by product roles."""
+"""Admin site of Sealwright, open to product administrators only."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 
 from apps import registry
 from apps.principals import ProductRole
+from apps.site.login import LoginForm
 
 # Groups are people: the heading of Django's own app says nothing to a security team.
 _SHOWN_UNDER = {"auth": "accounts"}
@@ -23,6 +24,7 @@ class SealwrightAdminSite(AdminSite):
     site_title = "Sealwright"
     index_title = "Certificates at a glance"
     index_template = "admin/dashboard.html"
+    login_form = LoginForm
     enable_nav_sidebar = True
     site_url = None
 

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from apps.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from apps.web.problems import CONTENT_TYPE
-from apps.web.schema import ProblemSchema
+from apps.web.serializers import ProblemSerializer
 
 _PROBLEMS: dict[int, str] = {
     400: "The request cannot be read; every unusable part is listed.",
@@ -86,4 +86,4 @@ class ProblemAwareSchema(AutoSchema):
 
 
 def _problem(status: int) -> OpenApiResponse:
-    return OpenApiResponse(ProblemSchema, description=_PROBLEMS[status])
+    return OpenApiResponse(ProblemSerializer, description=_PROBLEMS[status])

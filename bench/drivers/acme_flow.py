@@ -1,9 +1,9 @@
-"""How do four ACME clients get certificates? A process of its own, steered over its pipes.
+"""Load generator with four ACME clients, a process controlled over its pipes.
 
 ``python -m bench.drivers.acme_flow OPTIONS_JSON`` speaks as ``bench.drivers.issue`` does. One
-operation is a whole life: newAccount with a fresh P-256 key, newOrder for one name,
+operation is everything from registration to download: newAccount with a fresh P-256 key, newOrder for one name,
 authorization, challenge, poll, finalize with a P-256 CSR, poll, download (RFC 8555). Polls
-begin after 20 ms and double. Knows nothing of a server but its directory URL.
+begin after 20 ms and double. It knows only the directory URL of a server.
 """
 
 import base64
@@ -80,7 +80,7 @@ class Connection:
         raise AssertionError("the second attempt returns or raises")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._http is not None:
             self._http.close()
             self._http = None
@@ -107,7 +107,7 @@ class Account:
         self._kid = ""
 
     def obtain(self, request: Request) -> str:
-        """Go all the way; return the certificate, PEM."""
+        """Run the whole flow; return the certificate, PEM."""
         registration = {"termsOfServiceAgreed": True, "contact": ["mailto:bench@example.com"]}
         made = self._post(self._directory["newAccount"], registration, 201)
         self._kid = made.headers["location"]
@@ -158,7 +158,7 @@ class Account:
 
 
 class Load:
-    """Four clients with their kept connections."""
+    """Four clients with persistent connections."""
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._url = options["directory"]
@@ -212,7 +212,7 @@ class Load:
         }
 
     def close(self) -> None:
-        """Hang up before the server tires of idle connections."""
+        """Close connections before the server closes them as idle."""
         for connection in self._connections:
             connection.close()
 
@@ -222,7 +222,7 @@ def _der(pem: str) -> bytes:
 
 
 def main() -> None:
-    """Serve the runner until it closes the pipe."""
+    """Obey the runner until it closes the pipe."""
     load = Load(json.loads(sys.argv[1]))
     for line in sys.stdin:
         requests = material.make(json.loads(line)["ops"])

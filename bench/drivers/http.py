@@ -1,4 +1,4 @@
-"""How is a server asked? One kept connection, one request at a time, standard library only."""
+"""HTTP client of the load generators: one persistent connection, standard library only."""
 
 import http.client
 import ssl
@@ -14,7 +14,7 @@ class Client:
 
     Attributes:
         url: scheme, host and port; always a loopback address here.
-        ca_file: what a TLS server's chain must end in.
+        ca_file: trust anchor for the TLS server's chain.
         headers: sent with each request.
     """
 
@@ -32,7 +32,7 @@ class Client:
         return self._ask("GET", path, None)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

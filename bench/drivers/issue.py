@@ -1,8 +1,8 @@
-"""How do four clients ask for certificates? A process of its own, steered over its pipes.
+"""Load generator with four clients of an issuing API, a process controlled over its pipes.
 
 ``python -m bench.drivers.issue DIALECT OPTIONS_JSON`` reads lines: ``{"ops": 400}`` makes the
 requests and prints ``ready``; the line ``go`` sends them and prints one JSON line with times
-and the certificates in hexadecimal. Knows nothing of the product but its HTTP interface.
+and the certificates in hexadecimal. It uses only the HTTP interface of a product.
 """
 
 import base64
@@ -99,7 +99,7 @@ def _require(holds: bool, status: int, answer: bytes) -> None:
 
 
 class Load:
-    """Four clients with their kept connections."""
+    """Four clients with persistent connections."""
 
     def __init__(self, dialect: str, options: dict[str, Any]) -> None:
         self._ask, self._per_call = DIALECTS[dialect]
@@ -151,7 +151,7 @@ class Load:
         }
 
     def close(self) -> None:
-        """Hang up before the server tires of idle connections."""
+        """Close connections before the server closes them as idle."""
         for client in self._clients:
             client.close()
 
@@ -161,7 +161,7 @@ def _der(pem: str) -> bytes:
 
 
 def main() -> None:
-    """Serve the runner until it closes the pipe."""
+    """Obey the runner until it closes the pipe."""
     dialect, options = sys.argv[1], json.loads(sys.argv[2])
     if "basic" in options:
         token = base64.b64encode(options["basic"].encode()).decode()

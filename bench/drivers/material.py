@@ -1,4 +1,4 @@
-"""What do clients send? Certificate requests with fresh keys, made before the clock starts."""
+"""Certificate requests with fresh keys, generated before the clock starts."""
 
 import uuid
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""What does issuing cost at the least, in this Python? The yardstick that we are held against.
+"""Lower bound of the cost of issuing in this Python, as a process that only does that.
 
-``python -m bench.limits.issue MODE OPTIONS_JSON``, steered over pipes as the drivers are:
+``python -m bench.limits.issue MODE OPTIONS_JSON``, controlled over pipes like the drivers:
 parse the CSR, check its proof of possession, build and sign a P-256 certificate with the
-extensions that ours have. MODE says what happens to it:
+extensions of a Sealwright certificate. MODE says how it is stored:
 
-* ``crypto``: nothing;
+* ``crypto``: not at all;
 * ``insert``: one INSERT and one commit each;
 * ``batch``: the INSERTs of a hundred and one commit.
 
@@ -44,7 +44,7 @@ Store = Callable[[Sequence[Row]], None]
 
 
 class Authority:
-    """A P-256 CA with everything prepared that certificates share."""
+    """A P-256 CA with everything prepared that is the same in all certificates."""
 
     def __init__(self) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -112,7 +112,7 @@ def _wrap(value: x509.ExtensionType, *, critical: bool = False) -> Any:
 
 
 def row_of(certificate: x509.Certificate, der: bytes, name: str) -> Row:
-    """Return the least that an inventory keeps of a certificate."""
+    """Return the minimum that an inventory stores of a certificate."""
     return (
         f"{certificate.serial_number:x}",
         hashlib.sha256(der).hexdigest(),
@@ -124,7 +124,7 @@ def row_of(certificate: x509.Certificate, der: bytes, name: str) -> Row:
 
 
 def store_for(mode: str, url: str) -> Store:
-    """Return what keeps rows durably: one call, one commit."""
+    """Return a function that stores rows durably: one call, one commit."""
     if mode == "crypto":
         return lambda _rows: None
     if url.startswith("sqlite"):
@@ -166,7 +166,7 @@ def _sqlite(path: str) -> Store:
 def run(
     authority: Authority, store: Store, requests: Sequence[Request], size: int
 ) -> dict[str, Any]:
-    """Issue for every request and keep the certificates, ``size`` of them at once."""
+    """Issue for every request and store the certificates in batches of ``size``."""
     pems = [request.pem.encode() for request in requests]
     issued: list[bytes] = []
     latencies: list[float] = []
@@ -192,7 +192,7 @@ def run(
 
 
 def main() -> None:
-    """Serve the runner until it closes the pipe."""
+    """Obey the runner until it closes the pipe."""
     mode, options = sys.argv[1], json.loads(sys.argv[2])
     authority, store = Authority(), store_for(mode, options["url"])
     der = authority.certificate.public_bytes(Encoding.DER)

@@ -1,4 +1,4 @@
-"""Who else can do the work? Peers by name; each is installed when it is first asked for."""
+"""Table of the peers that a benchmark can compare with."""
 
 from bench.peers import acme
 from bench.peers.base import PeerUnavailableError

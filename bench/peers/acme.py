@@ -1,8 +1,8 @@
-"""How do other ACME servers take part? Pebble, acme2certifier and django-ca, validation off.
+"""Benchmark peers that are ACME servers: Pebble, acme2certifier, django-ca; without validation.
 
-Run, never read into our code. The two Python servers sign with a P-256 key and speak plain
-HTTP; pebble signs with RSA-2048, speaks TLS and keeps nothing. One process each, as their own
-documents start them.
+They are only run; nothing is imported from them. The two Python servers sign with a P-256 key and
+speak plain HTTP; pebble signs with RSA-2048, speaks TLS and stores nothing. Each is one process,
+started as its own documentation says.
 """
 
 import json
@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from bench import processes
-from bench.contender import Contender, Pipe
 from bench.database import Database
+from bench.participant import Participant, Pipe
 from bench.peers.base import PeerUnavailableError
 from bench.peers.environments import environment
 
@@ -31,7 +31,7 @@ _OPS, _SLOW_OPS = 240, 30
 _DAYS = timedelta(days=400)
 
 
-def pebble(_database: Database, folder: Path) -> Contender:
+def pebble(_database: Database, folder: Path) -> Participant:
     """Return Let's Encrypt's small test server, Debian's package."""
     program = shutil.which("pebble")
     if program is None:
@@ -71,7 +71,7 @@ def pebble(_database: Database, folder: Path) -> Contender:
             found = x509.load_pem_x509_certificate(answer.read())
         authorities.append(found.public_bytes(Encoding.DER))
     options = {"directory": f"https://localhost:{port}/dir", "ca_file": str(certificate)}
-    return Contender(
+    return Participant(
         name="pebble",
         pipe=Pipe("bench.drivers.acme_flow", json.dumps(options)),
         ops=_OPS,
@@ -82,7 +82,7 @@ def pebble(_database: Database, folder: Path) -> Contender:
     )
 
 
-def acme2certifier(_database: Database, folder: Path) -> Contender:
+def acme2certifier(_database: Database, folder: Path) -> Participant:
     """Return acme2certifier with its OpenSSL CA handler and SQLite."""
     bin_ = environment("acme2certifier", "acme2certifier==0.46.3", "gunicorn>=23,<28")
     home = folder / "acme2certifier"
@@ -116,7 +116,7 @@ def acme2certifier(_database: Database, folder: Path) -> Contender:
     processes.wait_until(lambda: processes.accepts(port), process, log)
     der = x509.load_pem_x509_certificate(certificate.read_bytes()).public_bytes(Encoding.DER)
     options = {"directory": f"http://127.0.0.1:{port}/directory"}
-    return Contender(
+    return Participant(
         name="acme2certifier",
         pipe=Pipe("bench.drivers.acme_flow", json.dumps(options)),
         ops=_SLOW_OPS,
@@ -171,7 +171,7 @@ tasks.validate_http_01 = lambda challenge: True  # the only part that goes out t
 """
 
 
-def django_ca(database: Database, folder: Path) -> Contender:
+def django_ca(database: Database, folder: Path) -> Participant:
     """Return django-ca on PostgreSQL, without a task queue: everything within the request."""
     if database.kind != "postgresql":
         raise PeerUnavailableError("measured on PostgreSQL only")
@@ -215,7 +215,7 @@ def django_ca(database: Database, folder: Path) -> Contender:
     )  # fmt: skip
     processes.wait_until(lambda: processes.accepts(port), process, log)
     options = {"directory": f"http://localhost:{port}/django_ca/acme/directory/"}
-    return Contender(
+    return Participant(
         name="django-ca-acme",
         pipe=Pipe("bench.drivers.acme_flow", json.dumps(options)),
         ops=_SLOW_OPS,

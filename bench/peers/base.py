@@ -1,4 +1,4 @@
-"""What do peers have in common?"""
+"""Error for a peer that cannot take part."""
 
 
 class PeerUnavailableError(Exception):

@@ -1,4 +1,4 @@
-"""Where do Python peers live? Each in an environment of its own, under ``.cache/bench``."""
+"""Virtual environments of Python peers, one for each, under ``.cache/bench``."""
 
 import subprocess
 import sys

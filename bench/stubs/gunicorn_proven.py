@@ -1,9 +1,9 @@
-"""The TLS listener as it is, except that every ACME challenge counts as proven.
+"""gunicorn configuration of the product with ACME validation replaced by immediate success.
 
-Peers can switch their validators off; ours cannot, so the benchmark replaces the one function
-that goes out to look. All else stays: states, locks, jobs, attempts and audit events. No job worker
-runs, so that validations that find both places of a process taken (about one in a hundred
-with four clients) may not be left to it: there are more places.
+Peers have a switch for this; Sealwright has none, so the benchmark replaces the one function
+that makes the outgoing request. States, locks, jobs, attempts and audit events stay. No job worker
+runs, so no validation may be left to one: the number of parallel inline validations, two for each
+process, is raised (about one in a hundred did not get one of them with four clients).
 """
 
 import threading

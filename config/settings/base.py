@@ -32,6 +32,12 @@ SEALWRIGHT: dict[str, Any] = {
     # Both per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # Sign-in: attempts without a wait for one account from one address, for one address, and for
+    # one account from everywhere. Each further one doubles the wait, up to the longest.
+    "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
+    "LOGIN_ADDRESS_FREE_TRIES": env.integer("LOGIN_ADDRESS_FREE_TRIES", 20, low=1, high=10_000),
+    "LOGIN_ACCOUNT_FREE_TRIES": env.integer("LOGIN_ACCOUNT_FREE_TRIES", 50, low=1, high=10_000),
+    "LOGIN_MAX_WAIT_S": env.integer("LOGIN_MAX_WAIT_S", 900, low=1, high=86_400),
     # How long a request may wait for the client's proof before the worker takes over; 0 = never.
     "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
@@ -139,7 +145,7 @@ CACHES = {
 
 # --- People ----------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
+    "apps.accounts.backends.LockoutBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
 ANONYMOUS_USER_NAME = None
@@ -244,9 +250,9 @@ SPECTACULAR_SETTINGS = {
         "CertificateState": "apps.certificates.models.CertificateState",
         "RequestState": "apps.certificates.models.RequestState",
         "JobState": "apps.jobs.models.JobState",
-        "KeyAlgorithm": "apps.web.schema.KEY_ALGORITHMS",
+        "KeyAlgorithm": "apps.web.serializers.KEY_ALGORITHMS",
         "MemberKind": "apps.applications.api.wire.MEMBER_KINDS",
-        "RevocationReason": "apps.web.schema.REVOCATION_REASONS",
+        "RevocationReason": "apps.web.serializers.REVOCATION_REASONS",
         "SubjectAltNameType": "pki.template.SAN_TYPES",
         "SubjectAttribute": "pki.template.SUBJECT_ATTRIBUTES",
     },

@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_pl
 
 from tests.interop import server as servers
 from tests.interop.server import ROOT, Server
+from tests.programs import require_program
 
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 _WATCH_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
   console.error(`CSP violation: ${event.violatedDirective} blocked ${event.blockedURI}`);
@@ -39,12 +39,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Start Chromium once."""
-    if not _CHROMIUM:
-        pytest.skip("Chromium is not installed; scripts/install-test-tools installs it")
+    program = require_program("chromium")
     with sync_playwright() as driver:
         # Root cannot have Chromium's sandbox; the pages are our own.
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = driver.chromium.launch(executable_path=_CHROMIUM, args=arguments)
+        browser = driver.chromium.launch(executable_path=program, args=arguments)
         yield browser
         browser.close()
 

@@ -12,9 +12,9 @@ from pkilint import loader, pkix
 from pkilint.pkix import certificate, crl, extension, name, ocsp
 from pkilint.validation import ValidationFindingSeverity
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.programs import require_program
+
 _TIMEOUT_S = 60
-_OPENSSL_35 = ROOT / ".cache" / "openssl35" / "openssl"
 
 
 def run(*argv: object, check: bool = True, **options: Any) -> str:
@@ -94,9 +94,7 @@ class OpenSSL:
 @lru_cache(maxsize=1)
 def openssl_35() -> OpenSSL:
     """Return the OpenSSL that verifies ML-DSA; skip the test where there is none."""
-    if not _OPENSSL_35.exists():
-        pytest.skip("OpenSSL 3.5 is not here: run scripts/openssl35")
-    return OpenSSL(str(_OPENSSL_35))
+    return OpenSSL(require_program("openssl 3.5"))
 
 
 def lint_certificate(der: bytes) -> list[str]:

@@ -1,7 +1,5 @@
 """Do other people's tools open what we export? keytool, openssl pkcs12, openssl pkcs7."""
 
-import shutil
-
 import pytest
 
 from tests.interop.judges import run
@@ -40,7 +38,7 @@ def download(server: Server, certificate_id: str, form: str) -> bytes:
     return answer.body
 
 
-@pytest.mark.skipif(shutil.which("keytool") is None, reason="no Java here")
+@pytest.mark.program("keytool")
 def test_keytool_reads_key_and_chain_from_pkcs12(running_server, made_here, tmp_path):
     store = tmp_path / "store.p12"
     store.write_bytes(

@@ -1,7 +1,6 @@
 """Do the commands in the documents work as they stand?"""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,7 +15,7 @@ def shell_blocks(document: Path) -> str:
     )
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+@pytest.mark.program("curl")
 def test_quickstart_page_leads_from_a_key_to_a_revoked_certificate(running_server, tmp_path):
     (tmp_path / "var").symlink_to(running_server.home)
     script = shell_blocks(ROOT / "docs" / "quickstart.md")

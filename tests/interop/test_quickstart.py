@@ -1,7 +1,6 @@
 """Does `make run` give what the README says? Files, printed line, listeners, start and stop."""
 
 import json
-import shutil
 import signal
 import stat
 import subprocess
@@ -54,7 +53,7 @@ def test_quickstart_repeated_changes_nothing(running_server):
     assert (running_server.home / "quickstart.json").read_bytes() == before
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+@pytest.mark.program("curl")
 def test_printed_curl_line_obtains_a_certificate_that_verifies(running_server, openssl, tmp_path):
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", curl_line(running_server.console.read_text())],
@@ -76,7 +75,7 @@ def test_printed_curl_line_obtains_a_certificate_that_verifies(running_server, o
     assert "OK" in openssl.verify(leaf, root=running_server.root_pem, chain=chain, crls=[crl])
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
+@pytest.mark.program("curl")
 def test_curl_trusts_the_tls_listener_by_the_root_alone(running_server):
     said = run(
         "curl", "-sS", "--cacert", running_server.root_pem, f"{running_server.facts['https_url']}/livez"

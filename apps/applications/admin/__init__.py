@@ -1,4 +1,4 @@
-"""How do administrators govern applications, machine identities and tokens?"""
+"""Admin pages of applications, machine identities and tokens."""
 
 from apps.applications.admin.applications import ApplicationAdmin
 from apps.applications.admin.machines import ApiTokenAdmin, MachineIdentityAdmin

@@ -1,4 +1,4 @@
-"""How are applications governed? Members and attached profiles on the application's own page."""
+"""Admin pages of applications, with their members and attached profiles."""
 
 from typing import Any, ClassVar
 

@@ -1,4 +1,4 @@
-"""What do the admin's forms about applications ask for? Only what is possible."""
+"""Forms of the admin pages of applications and machine identities."""
 
 from typing import Any
 

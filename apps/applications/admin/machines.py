@@ -1,4 +1,4 @@
-"""How are machine identities and their tokens governed? A token's text is shown exactly once."""
+"""Admin pages of machine identities and API tokens; a token's text is shown once."""
 
 from typing import Any, ClassVar
 from uuid import UUID
@@ -14,8 +14,8 @@ from apps.applications.admin import forms
 from apps.applications.models import ApiToken, MachineIdentity
 from apps.principals import Principal
 from apps.site.display import admin_url, badge, link
-from apps.site.model_admin import GovernedAdmin, WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, Section, details
 
 _Data = dict[str, Any]
 
@@ -165,7 +165,7 @@ def _revoke(_: HttpRequest, principal: Principal, token: ApiToken, _data: _Data)
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(WindowAdmin):
+class ApiTokenAdmin(ReadOnlyAdmin):
     """Tokens are created on the page of their owner; here they are seen and revoked."""
 
     list_display = ("token", "owner", "state", "application", "expiry", "last_used_at")
@@ -220,20 +220,20 @@ class ApiTokenAdmin(WindowAdmin):
         """Show what may be shown of a token."""
         owner = getattr(obj.user, "machine_identity", None) or obj.user
         return [
-            facts(
+            details(
                 "Token",
                 [
-                    Fact("Name", obj.name),
-                    Fact("Owner", owner, admin_url(owner)),
-                    Fact("State", token_badge(obj)),
-                    Fact("Starts with", f"{obj.token_key}…", mono=True),
-                    Fact("Scopes", list(obj.scopes)),
-                    Fact("Application", obj.application or "all of its owner's"),
-                    Fact("Source networks", obj.allowed_networks or "any", mono=True),
-                    Fact("Created", f"{_day(obj.created)} by {obj.created_by}"),
-                    Fact("Expires", _day(obj.expiry)),
-                    Fact("Last used", _day(obj.last_used_at)),
-                    Fact("Revoked", _day(obj.revoked_at) if obj.revoked_at else ""),
+                    Detail("Name", obj.name),
+                    Detail("Owner", owner, admin_url(owner)),
+                    Detail("State", token_badge(obj)),
+                    Detail("Starts with", f"{obj.token_key}…", mono=True),
+                    Detail("Scopes", list(obj.scopes)),
+                    Detail("Application", obj.application or "all of its owner's"),
+                    Detail("Source networks", obj.allowed_networks or "any", mono=True),
+                    Detail("Created", f"{_day(obj.created)} by {obj.created_by}"),
+                    Detail("Expires", _day(obj.expiry)),
+                    Detail("Last used", _day(obj.last_used_at)),
+                    Detail("Revoked", _day(obj.revoked_at) if obj.revoked_at else ""),
                 ],
             )
         ]

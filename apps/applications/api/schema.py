@@ -10,7 +10,7 @@ from apps.applications.api.wire import MAX_BULK, MAX_NETWORKS, MEMBER_KINDS
 from apps.applications.roles import Permission, Role
 from apps.audit.events import Event
 from apps.principals import Scope
-from apps.web.schema import page_schema
+from apps.web.serializers import page_serializer
 
 _ROLES = [(role.value, role.value) for role in Role]
 _SCOPES = [(scope.value, scope.value) for scope in Scope]
@@ -209,9 +209,9 @@ class AuditEventSchema(serializers.Serializer[Any]):
     data = serializers.DictField(help_text="details of the act; never secrets")
 
 
-ApplicationPageSchema = page_schema(ApplicationRowSchema)
-PairingPageSchema = page_schema(PairingSchema)
-MemberPageSchema = page_schema(MemberSchema)
-MachineIdentityPageSchema = page_schema(MachineIdentitySchema)
-TokenPageSchema = page_schema(TokenSchema)
-AuditEventPageSchema = page_schema(AuditEventSchema)
+ApplicationPageSchema = page_serializer(ApplicationRowSchema)
+PairingPageSchema = page_serializer(PairingSchema)
+MemberPageSchema = page_serializer(MemberSchema)
+MachineIdentityPageSchema = page_serializer(MachineIdentitySchema)
+TokenPageSchema = page_serializer(TokenSchema)
+AuditEventPageSchema = page_serializer(AuditEventSchema)

@@ -1,4 +1,4 @@
-"""What can be done with applications, their members, profiles, machine identities and tokens?
+"""Services of applications, members, attached profiles, machine identities and tokens.
 
 Each function checks the principal's right first, and writes its audit event in the same
 transaction as the act.
@@ -8,6 +8,11 @@ from apps.applications.services.applications import (
     create_application,
     delete_application,
     update_application,
+)
+from apps.applications.services.attached_profiles import (
+    attach_profile,
+    detach_profile,
+    update_pairing,
 )
 from apps.applications.services.machines import (
     create_machine_identity,
@@ -24,7 +29,6 @@ from apps.applications.services.members import (
     rebuild_rights,
     remove_member,
 )
-from apps.applications.services.pairings import attach_profile, detach_profile, update_pairing
 from apps.applications.services.tokens import create_token, revoke_token
 
 __all__ = [

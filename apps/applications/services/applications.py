@@ -1,4 +1,4 @@
-"""How are applications made, described and removed?"""
+"""Services that create, describe and delete applications."""
 
 from typing import Any
 

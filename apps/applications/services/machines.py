@@ -1,4 +1,4 @@
-"""How do workloads get an identity of their own? Users without a password that only hold tokens."""
+"""Services for machine identities: users without a password that authenticate by tokens."""
 
 from django.db import IntegrityError, transaction
 

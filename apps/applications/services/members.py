@@ -1,4 +1,4 @@
-"""Who works on an application? Memberships, and the object permissions derived from them.
+"""Services for memberships, and the object permissions that follow from them.
 
 ``Membership`` is the source of truth; django-guardian's rows follow in the same transaction.
 Nobody can give themselves a role, neither directly nor through a group.

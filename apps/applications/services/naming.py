@@ -1,4 +1,4 @@
-"""Which names may applications and machine identities take? One spelling only, made for URLs."""
+"""Validation of the names of applications and machine identities, which appear in URLs."""
 
 import re
 from uuid import UUID

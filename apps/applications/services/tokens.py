@@ -1,4 +1,4 @@
-"""How do tokens come into being and end? Shown once, kept as a digest, never wider than their maker."""
+"""Services that create and revoke API tokens; only a digest of the token is stored."""
 
 import ipaddress
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ from apps.principals import Principal
 from apps.site.display import NOTHING, admin_url, badge, expiry_badge, link, state_badge
 from apps.site.forms import ServiceForm
 from apps.site.model_admin import GovernedAdmin
-from apps.site.pages import Download, Fact, Section, facts
+from apps.site.pages import Detail, Download, Section, details
 from apps.site.principal import principal_of_user
 from pki import bundles, names
 from pki.describe import describe_certificate
@@ -145,7 +145,7 @@ class AuthorityAdmin(GovernedAdmin):
     def sections(self, request: HttpRequest, obj: Authority) -> list[Section]:
         """Show what it is, its certificates over time, its CRLs, and the current one decoded."""
         current = selectors.current_certificate(obj.pk)
-        shown = [facts("Authority", _facts(obj, current)), _certificates(obj), _crls(obj)]
+        shown = [details("Authority", _details(obj, current)), _certificates(obj), _crls(obj)]
         if current is None:
             return shown
         der = bytes(current.der)
@@ -157,26 +157,26 @@ def _wants_intermediate(request: HttpRequest) -> bool:
     return request.GET.get("kind") == AuthorityKind.INTERMEDIATE
 
 
-def _facts(authority: Authority, current: Any) -> list[Fact]:
+def _details(authority: Authority, current: Any) -> list[Detail]:
     urls = signing.publication_of(authority)
     constraints = authority.name_constraints or {}
     path = authority.path_length
     return [
-        Fact("Kind", authority.get_kind_display()),
-        Fact("State", state_badge(authority)),
-        Fact("Subject", names.rfc4514([(kind, value) for kind, value in authority.subject])),
-        Fact("Key", authority.key.get_algorithm_display()),
-        Fact("Key backend", authority.key.backend),
-        Fact("SPKI SHA-256", authority.key.spki_sha256, mono=True),
-        Fact("Parent", authority.parent, admin_url(authority.parent) if authority.parent else ""),
-        Fact("Path length", "no limit" if path is None else str(path)),
-        Fact("Permitted names", [": ".join(pair) for pair in constraints.get("permitted", [])]),
-        Fact("Excluded names", [": ".join(pair) for pair in constraints.get("excluded", [])]),
-        Fact("Expires", current.not_after if current else "no certificate yet"),
-        Fact("CRL URLs", list(urls.crl_urls), mono=True),
-        Fact("OCSP", list(urls.ocsp_urls), mono=True),
-        Fact("CA certificate", list(urls.ca_issuers_urls), mono=True),
-        Fact("Created", authority.created_at),
+        Detail("Kind", authority.get_kind_display()),
+        Detail("State", state_badge(authority)),
+        Detail("Subject", names.rfc4514([(kind, value) for kind, value in authority.subject])),
+        Detail("Key", authority.key.get_algorithm_display()),
+        Detail("Key backend", authority.key.backend),
+        Detail("SPKI SHA-256", authority.key.spki_sha256, mono=True),
+        Detail("Parent", authority.parent, admin_url(authority.parent) if authority.parent else ""),
+        Detail("Path length", "no limit" if path is None else str(path)),
+        Detail("Permitted names", [": ".join(pair) for pair in constraints.get("permitted", [])]),
+        Detail("Excluded names", [": ".join(pair) for pair in constraints.get("excluded", [])]),
+        Detail("Expires", current.not_after if current else "no certificate yet"),
+        Detail("CRL URLs", list(urls.crl_urls), mono=True),
+        Detail("OCSP", list(urls.ocsp_urls), mono=True),
+        Detail("CA certificate", list(urls.ca_issuers_urls), mono=True),
+        Detail("Created", authority.created_at),
     ]
 
 

@@ -9,14 +9,14 @@ from django.http import HttpRequest
 from apps.authorities.health import crl_badge
 from apps.authorities.models import CRL, AuthorityCertificate
 from apps.site.display import admin_url, badge, link
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Section, details
 from pki import bundles
 from pki.describe import describe_certificate, describe_crl
 
 
 @admin.register(AuthorityCertificate)
-class AuthorityCertificateAdmin(WindowAdmin):
+class AuthorityCertificateAdmin(ReadOnlyAdmin):
     """Reached from the authority."""
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
@@ -33,11 +33,11 @@ class AuthorityCertificateAdmin(WindowAdmin):
         """Show the certificate decoded."""
         der = bytes(obj.der)
         return [
-            facts(
+            details(
                 "Belongs to",
                 [
-                    Fact("Authority", obj.authority, admin_url(obj.authority)),
-                    Fact("Current", "yes" if obj.is_current else "no"),
+                    Detail("Authority", obj.authority, admin_url(obj.authority)),
+                    Detail("Current", "yes" if obj.is_current else "no"),
                 ],
             ),
             Section(
@@ -49,7 +49,7 @@ class AuthorityCertificateAdmin(WindowAdmin):
 
 
 @admin.register(CRL)
-class CRLAdmin(WindowAdmin):
+class CRLAdmin(ReadOnlyAdmin):
     """Every list ever published."""
 
     list_display = (
@@ -91,13 +91,13 @@ class CRLAdmin(WindowAdmin):
     def sections(self, request: HttpRequest, obj: CRL) -> list[Section]:
         """Show the list decoded."""
         return [
-            facts(
+            details(
                 "Published",
                 [
-                    Fact("Authority", obj.authority, admin_url(obj.authority)),
-                    Fact("Number", str(obj.number), mono=True),
-                    Fact("Size", f"{len(obj.der)} bytes"),
-                    Fact("SHA-256", obj.sha256, mono=True),
+                    Detail("Authority", obj.authority, admin_url(obj.authority)),
+                    Detail("Number", str(obj.number), mono=True),
+                    Detail("Size", f"{len(obj.der)} bytes"),
+                    Detail("SHA-256", obj.sha256, mono=True),
                 ],
             ),
             Section(

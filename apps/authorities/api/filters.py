@@ -4,7 +4,7 @@ from django_filters import rest_framework as filters
 
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.web.filters import SearchFilter, StrictFilterSet
-from apps.web.schema import KEY_ALGORITHMS
+from apps.web.serializers import KEY_ALGORITHMS
 
 
 class AuthorityFilter(StrictFilterSet):

@@ -1,32 +1,30 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
-from dataclasses import replace
-
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.authorities import publication, selectors, services
-from apps.authorities.api import present, wire
 from apps.authorities.api.filters import AuthorityFilter, CrlFilter
-from apps.authorities.api.schema import (
-    AuthorityChangesSchema,
-    AuthorityPageSchema,
-    AuthoritySchema,
-    CrlPageSchema,
-    CrlSchema,
-    CsrSchema,
-    InstallationSchema,
-    LifetimeSchema,
-    NewAuthoritySchema,
+from apps.authorities.api.serializers import (
+    AuthorityChangesSerializer,
+    AuthorityPageSerializer,
+    AuthorityRowSerializer,
+    AuthoritySerializer,
+    CrlPageSerializer,
+    CrlSerializer,
+    CsrSerializer,
+    InstallationSerializer,
+    LifetimeSerializer,
+    NewAuthoritySerializer,
 )
 from apps.authorities.models import Authority
 from apps.web.callers import governor_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.reader import refuse_fields
 from apps.web.references import one
+from apps.web.serializers import NoBody
 
 _SORTS = {"name": "name"}
 
@@ -39,7 +37,7 @@ def _found(reference: str) -> Authority:
 
 def _answer(authority: Authority, status: int = 200) -> Response:
     """Answer the authority as it is now."""
-    return Response(present.authority_detail(_found(str(authority.pk))), status=status)
+    return Response(AuthoritySerializer.of(_found(str(authority.pk))), status=status)
 
 
 class AuthoritiesView(APIView):
@@ -48,18 +46,18 @@ class AuthoritiesView(APIView):
     @extend_schema(
         operation_id="authorities_list",
         parameters=[*paging(*_SORTS), *AuthorityFilter.parameters()],
-        responses=AuthorityPageSchema,
+        responses=AuthorityPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List the authorities."""
         reader_of(request)
         rows = AuthorityFilter.apply(request, selectors.authorities())
-        return page_of(request, rows, present.authority_row, sorts=_SORTS)
+        return page_of(request, rows, AuthorityRowSerializer.of, sorts=_SORTS)
 
     @extend_schema(
         operation_id="authorities_create",
-        request=NewAuthoritySchema,
-        responses={201: AuthoritySchema} | problems(404, 409, 422, 503),
+        request=NewAuthoritySerializer,
+        responses={201: AuthoritySerializer} | problems(404, 409, 422, 503),
     )
     def post(self, request: Request) -> Response:
         """Create a root, or an intermediate.
@@ -68,9 +66,7 @@ class AuthoritiesView(APIView):
         certificate of a CA outside this product (csr, then install-certificate).
         """
         principal = governor_of(request)
-        body = wire.read_new(request.data)
-        parent = _found(body.parent) if body.parent is not None else None
-        spec = replace(body.spec, parent=parent)
+        spec = NewAuthoritySerializer.read(request.data, _found)
         authority = services.create_authority(principal, spec)
         response = _answer(authority, 201)
         response["Location"] = f"/api/v1/authorities/{authority.name}/"
@@ -80,7 +76,7 @@ class AuthoritiesView(APIView):
 class AuthorityView(APIView):
     """One authority."""
 
-    @extend_schema(operation_id="authorities_read", responses=AuthoritySchema)
+    @extend_schema(operation_id="authorities_read", responses=AuthoritySerializer)
     def get(self, request: Request, reference: str) -> Response:
         """Read an authority with its certificates, chain and the state of its CRL."""
         reader_of(request)
@@ -88,13 +84,13 @@ class AuthorityView(APIView):
 
     @extend_schema(
         operation_id="authorities_update",
-        request=AuthorityChangesSchema,
-        responses={200: AuthoritySchema} | problems(422),
+        request=AuthorityChangesSerializer,
+        responses={200: AuthoritySerializer} | problems(422),
     )
     def patch(self, request: Request, reference: str) -> Response:
         """Change how an authority publishes; what is left out stays."""
         authority, principal = _found(reference), governor_of(request)
-        changes = wire.read_changes(request.data)
+        changes = AuthorityChangesSerializer.parse(request.data)
         return _answer(services.update_authority(principal, authority, **changes))
 
     @extend_schema(operation_id="authorities_delete", responses={204: None} | problems(409))
@@ -111,12 +107,12 @@ class DisableAuthorityView(APIView):
     @extend_schema(
         operation_id="authorities_disable",
         request=None,
-        responses={200: AuthoritySchema} | problems(409),
+        responses={200: AuthoritySerializer} | problems(409),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Stop issuing; CRLs and OCSP answers go on."""
         authority, principal = _found(reference), governor_of(request)
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         return _answer(services.disable_authority(principal, authority))
 
 
@@ -126,12 +122,12 @@ class EnableAuthorityView(APIView):
     @extend_schema(
         operation_id="authorities_enable",
         request=None,
-        responses={200: AuthoritySchema} | problems(409),
+        responses={200: AuthoritySerializer} | problems(409),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Let a disabled authority issue again."""
         authority, principal = _found(reference), governor_of(request)
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         return _answer(services.enable_authority(principal, authority))
 
 
@@ -140,13 +136,13 @@ class RenewAuthorityView(APIView):
 
     @extend_schema(
         operation_id="authorities_renew",
-        request=LifetimeSchema,
-        responses={200: AuthoritySchema} | problems(409, 422, 503),
+        request=LifetimeSerializer,
+        responses={200: AuthoritySerializer} | problems(409, 422, 503),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Give the authority a new certificate for the same key and name."""
         authority, principal = _found(reference), governor_of(request)
-        lifetime_days = wire.read_lifetime(request.data)
+        lifetime_days = LifetimeSerializer.parse(request.data)["lifetime_days"]
         return _answer(services.renew_authority(principal, authority, lifetime_days))
 
 
@@ -155,15 +151,15 @@ class InstallCertificateView(APIView):
 
     @extend_schema(
         operation_id="authorities_install_certificate",
-        request=InstallationSchema,
-        responses={200: AuthoritySchema} | problems(409, 422),
+        request=InstallationSerializer,
+        responses={200: AuthoritySerializer} | problems(409, 422),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Install what a CA outside this product issued for the authority's CSR."""
         authority, principal = _found(reference), governor_of(request)
-        certificate, chain = wire.read_certificate(request.data)
+        sent = InstallationSerializer.parse(request.data)
         installed = services.install_certificate(
-            principal, authority, certificate=certificate, chain=chain
+            principal, authority, certificate=sent["certificate"], chain=sent.get("chain", b"")
         )
         return _answer(installed)
 
@@ -171,7 +167,9 @@ class InstallCertificateView(APIView):
 class AuthorityCsrView(APIView):
     """The request for a CA outside."""
 
-    @extend_schema(operation_id="authorities_csr", responses={200: CsrSchema} | problems(409, 503))
+    @extend_schema(
+        operation_id="authorities_csr", responses={200: CsrSerializer} | problems(409, 503)
+    )
     def get(self, request: Request, reference: str) -> Response:
         """Make a CSR for an intermediate whose issuer is outside this product."""
         authority, principal = _found(reference), governor_of(request)
@@ -184,13 +182,13 @@ class CrlsView(APIView):
     @extend_schema(
         operation_id="authorities_crls_list",
         parameters=[*paging(), *CrlFilter.parameters()],
-        responses=CrlPageSchema,
+        responses=CrlPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List the CRLs published so far."""
         reader_of(request)
         rows = CrlFilter.apply(request, selectors.crls_of(_found(reference)))
-        return page_of(request, rows, present.crl)
+        return page_of(request, rows, CrlSerializer.of)
 
 
 class PublishCrlView(APIView):
@@ -199,10 +197,10 @@ class PublishCrlView(APIView):
     @extend_schema(
         operation_id="authorities_publish_crl",
         request=None,
-        responses={200: CrlSchema} | problems(409, 503),
+        responses={200: CrlSerializer} | problems(409, 503),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Publish a new CRL at once, instead of when it is due."""
         authority, principal = _found(reference), governor_of(request)
-        refuse_fields(request.data)
-        return Response(present.crl(publication.publish_crl(authority.pk, principal)))
+        NoBody.parse(request.data)
+        return Response(CrlSerializer.of(publication.publish_crl(authority.pk, principal)))

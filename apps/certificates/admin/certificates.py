@@ -15,8 +15,8 @@ from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import SealwrightError
 from apps.site.display import NOTHING, admin_url, expiry_badge, link, state_badge
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Download, Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Download, Section, details
 from apps.site.principal import principal_of_user
 from pki import bundles
 from pki.describe import describe_certificate
@@ -51,7 +51,7 @@ class ExpiryFilter(admin.SimpleListFilter):
 
 
 @admin.register(Certificate)
-class CertificateAdmin(WindowAdmin):
+class CertificateAdmin(ReadOnlyAdmin):
     """A window, not a door: shows everything, changes things only through services."""
 
     list_display = (
@@ -165,21 +165,21 @@ class CertificateAdmin(WindowAdmin):
         der = bytes(obj.der)
         decoded = {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])}
         return [
-            facts("In Sealwright", _facts(obj)),
+            details("In Sealwright", _details(obj)),
             _chain(obj),
             Section("Decoded", "admin/includes/decoded.html", decoded),
         ]
 
 
-def _facts(certificate: Certificate) -> list[Fact]:
-    def to(label: str, other: Any) -> Fact:
-        return Fact(label, other, admin_url(other) if other is not None else "")
+def _details(certificate: Certificate) -> list[Detail]:
+    def to(label: str, other: Any) -> Detail:
+        return Detail(label, other, admin_url(other) if other is not None else "")
 
     successor = Certificate.objects.filter(replaces=certificate).first()
     version = certificate.policy_version
     lines = [
-        Fact("State", state_badge(certificate)),
-        Fact("Expires in", _time_left(certificate)),
+        Detail("State", state_badge(certificate)),
+        Detail("Expires in", _time_left(certificate)),
         to("Application", certificate.application),
         to("Profile", certificate.profile),
         to("Policy version", version),
@@ -187,13 +187,13 @@ def _facts(certificate: Certificate) -> list[Fact]:
         to("Request", certificate.request),
         to("Replaces", certificate.replaces),
         to("Replaced by", successor),
-        Fact("Came from", certificate.get_source_display()),
-        Fact("Names", [f"{kind}: {value}" for kind, value in certificate.subject_alt_names]),
-        Fact("Private key", "kept here, sealed" if _keeps_key(certificate) else "not kept here"),
+        Detail("Came from", certificate.get_source_display()),
+        Detail("Names", [f"{kind}: {value}" for kind, value in certificate.subject_alt_names]),
+        Detail("Private key", "kept here, sealed" if _keeps_key(certificate) else "not kept here"),
     ]
     if certificate.revoked_at is not None:
-        lines.append(Fact("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
-        lines.append(Fact("Reason", certificate.revocation_reason))
+        lines.append(Detail("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
+        lines.append(Detail("Reason", certificate.revocation_reason))
     return lines
 
 

@@ -12,8 +12,8 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.certificates.outcomes import Pending
 from apps.principals import Principal
 from apps.site.display import admin_url, state_badge
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, ObjectForm, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, ObjectForm, Section, details
 from pki import names
 from pki.describe import describe_csr
 
@@ -50,7 +50,7 @@ def _pending(request: CertificateRequest) -> bool:
 
 
 @admin.register(CertificateRequest)
-class CertificateRequestAdmin(WindowAdmin):
+class CertificateRequestAdmin(ReadOnlyAdmin):
     """Every attempt to obtain a certificate, refused ones included."""
 
     list_display = (
@@ -126,31 +126,35 @@ class CertificateRequestAdmin(WindowAdmin):
         """Show its course, what stands against it, the content decided upon, and the CSR."""
         certificate = Certificate.objects.filter(request=obj).first()
         shown = [
-            facts(
+            details(
                 "Request",
                 [
-                    Fact("Identifier", obj.pk, mono=True),
-                    Fact("State", state_badge(obj)),
-                    Fact("Application", obj.application, admin_url(obj.application)),
-                    Fact(
+                    Detail("Identifier", obj.pk, mono=True),
+                    Detail("State", state_badge(obj)),
+                    Detail("Application", obj.application, admin_url(obj.application)),
+                    Detail(
                         "Profile",
                         f"{obj.profile} (revision {obj.profile_revision})",
                         admin_url(obj.profile),
                     ),
-                    Fact("Policy version", obj.policy_version, admin_url(obj.policy_version)),
-                    Fact("Requested by", f"{obj.requester_label} ({obj.requested_by})"),
-                    Fact("Door", obj.get_method_display()),
-                    Fact("Certificate", certificate, admin_url(certificate) if certificate else ""),
-                    Fact("Replaces", obj.replaces, admin_url(obj.replaces) if obj.replaces else ""),
-                    Fact("Remark", obj.failure),
-                    Fact("Created", obj.created_at),
-                    Fact("Changed", obj.updated_at),
+                    Detail("Policy version", obj.policy_version, admin_url(obj.policy_version)),
+                    Detail("Requested by", f"{obj.requester_label} ({obj.requested_by})"),
+                    Detail("Door", obj.get_method_display()),
+                    Detail(
+                        "Certificate", certificate, admin_url(certificate) if certificate else ""
+                    ),
+                    Detail(
+                        "Replaces", obj.replaces, admin_url(obj.replaces) if obj.replaces else ""
+                    ),
+                    Detail("Remark", obj.failure),
+                    Detail("Created", obj.created_at),
+                    Detail("Changed", obj.updated_at),
                 ],
             ),
             Section("Violations", "admin/includes/violations.html", {"violations": obj.violations}),
         ]
         if obj.leaf:
-            shown.append(facts("Content", _content(obj.leaf)))
+            shown.append(details("Content", _content(obj.leaf)))
         csr = bytes(obj.csr_der)
         if csr:
             shown.append(
@@ -159,17 +163,17 @@ class CertificateRequestAdmin(WindowAdmin):
         return shown
 
 
-def _content(leaf: _Data) -> list[Fact]:
+def _content(leaf: _Data) -> list[Detail]:
     limit = leaf["path_length"]
     return [
-        Fact("Subject", names.rfc4514([(kind, value) for kind, value in leaf["subject"]])),
-        Fact("Names", [f"{kind}: {value}" for kind, value in leaf["subject_alt_names"]]),
-        Fact("Key algorithm", leaf["key_algorithm"]),
-        Fact("Signature algorithm", leaf["signature_algorithm"]),
-        Fact("Key usage", leaf["key_usage"]),
-        Fact("Extended key usage", leaf["extended_key_usage"]),
-        Fact("Certificate authority", "yes" if leaf["is_ca"] else "no"),
-        Fact("Path length", "" if limit is None else str(limit)),
-        Fact("Not before", leaf["not_before"]),
-        Fact("Not after", leaf["not_after"]),
+        Detail("Subject", names.rfc4514([(kind, value) for kind, value in leaf["subject"]])),
+        Detail("Names", [f"{kind}: {value}" for kind, value in leaf["subject_alt_names"]]),
+        Detail("Key algorithm", leaf["key_algorithm"]),
+        Detail("Signature algorithm", leaf["signature_algorithm"]),
+        Detail("Key usage", leaf["key_usage"]),
+        Detail("Extended key usage", leaf["extended_key_usage"]),
+        Detail("Certificate authority", "yes" if leaf["is_ca"] else "no"),
+        Detail("Path length", "" if limit is None else str(limit)),
+        Detail("Not before", leaf["not_before"]),
+        Detail("Not after", leaf["not_after"]),
     ]

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
 
-from apps.profiles.defaults import IssuerLimits
+from apps.profiles.requested_content import IssuerLimits
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.findings import Violation
 from pki.template import Leaf

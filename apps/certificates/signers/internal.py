@@ -9,7 +9,7 @@ from apps.authorities import signing as authority_signing
 from apps.authorities.signing import IssuerHandle
 from apps.certificates.signers.base import Intent, Signed, Signer, SigningJob, limits_of
 from apps.errors import PolicyViolation
-from apps.profiles.defaults import IssuerLimits
+from apps.profiles.requested_content import IssuerLimits
 from pki import build, chain, constraints, lint, serials
 from pki.algorithms import KeyAlgorithm
 from pki.findings import Violation

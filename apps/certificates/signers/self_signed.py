@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from apps.certificates.signers.base import Intent, Signed, Signer, SigningJob, limits_of
 from apps.errors import PolicyViolation
-from apps.profiles.defaults import IssuerLimits
+from apps.profiles.requested_content import IssuerLimits
 from pki import build, keys, lint, names, serials
 from pki.algorithms import KeyAlgorithm
 from pki.findings import Violation

@@ -15,15 +15,15 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.web.naming import NamesField, SubjectField
-from apps.web.schema import (
+from apps.web.serializers import (
     KEY_ALGORITHMS,
     REVOCATION_REASONS,
     SIGNATURE_ALGORITHMS,
-    AttributeSchema,
-    NameSchema,
-    ProblemSchema,
-    ViolationSchema,
-    page_schema,
+    AttributeSerializer,
+    NameSerializer,
+    ProblemSerializer,
+    ViolationSerializer,
+    page_serializer,
 )
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES
 
@@ -102,7 +102,7 @@ class CertificateRowSchema(serializers.Serializer):
     subject = serializers.CharField(help_text="RFC 4514")
     issuer = serializers.CharField(help_text="RFC 4514")
     common_name = serializers.CharField()
-    subject_alt_names = NameSchema(many=True)
+    subject_alt_names = NameSerializer(many=True)
     key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
     signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS)
     not_before = serializers.DateTimeField()
@@ -122,15 +122,15 @@ class CertificateDetailSchema(CertificateRowSchema):
     chain_pem = serializers.CharField(help_text="issuers, nearest first, without the root")
 
 
-CertificatePageSchema = page_schema(CertificateRowSchema)
+CertificatePageSchema = page_serializer(CertificateRowSchema)
 
 
 class ContentSchema(serializers.Serializer):
     """The decoded content of a certificate."""
 
     subject = serializers.CharField()
-    subject_attributes = AttributeSchema(many=True)
-    subject_alt_names = NameSchema(many=True)
+    subject_attributes = AttributeSerializer(many=True)
+    subject_alt_names = NameSerializer(many=True)
     key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
     spki_sha256 = serializers.CharField()
     signature_algorithm = serializers.ChoiceField(SIGNATURE_ALGORITHMS)
@@ -152,7 +152,7 @@ class RequestRowSchema(serializers.Serializer):
     policy_version = serializers.CharField()
     requested_by = serializers.CharField()
     requester = serializers.CharField()
-    violations = ViolationSchema(many=True)
+    violations = ViolationSerializer(many=True)
     failure = serializers.CharField(allow_null=True)
     created_at = serializers.DateTimeField()
 
@@ -165,7 +165,7 @@ class RequestDetailSchema(RequestRowSchema):
     certificate = CertificateDetailSchema(allow_null=True)
 
 
-RequestPageSchema = page_schema(RequestRowSchema)
+RequestPageSchema = page_serializer(RequestRowSchema)
 
 
 class OutcomeSchema(RequestRowSchema):
@@ -183,7 +183,7 @@ class RequestResultSchema(serializers.Serializer):
 
     status = serializers.IntegerField(help_text="201, 202, or that of the problem")
     request = OutcomeSchema(allow_null=True)
-    problem = ProblemSchema(allow_null=True)
+    problem = ProblemSerializer(allow_null=True)
 
 
 class ManyOutcomesSchema(serializers.Serializer):
@@ -201,7 +201,7 @@ class VerdictSchema(serializers.Serializer):
     rule = serializers.CharField()
     field = serializers.CharField()
     passed = serializers.BooleanField()
-    violation = ViolationSchema(allow_null=True)
+    violation = ViolationSerializer(allow_null=True)
 
 
 class DecisionSchema(serializers.Serializer):
@@ -211,7 +211,7 @@ class DecisionSchema(serializers.Serializer):
     policy_version = serializers.CharField()
     certificate = ContentSchema(allow_null=True)
     rules = VerdictSchema(many=True)
-    violations = ViolationSchema(many=True)
+    violations = ViolationSerializer(many=True)
     notes = serializers.ListField(child=serializers.CharField())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from apps.certificates.issuance import MAX_ENROLLMENTS
 from apps.errors import Malformed
 from apps.policies.durations import parse_duration
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.web.naming import read_subject, read_typed_name
 from apps.web.reader import Reader, reader_of
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm

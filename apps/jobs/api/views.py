@@ -9,15 +9,14 @@ from rest_framework.views import APIView
 
 from apps.errors import AccessDenied, NotFound
 from apps.jobs import services
-from apps.jobs.api import present
 from apps.jobs.api.filters import JobFilter
-from apps.jobs.api.schema import JobPageSchema, JobSchema
+from apps.jobs.api.serializers import JobPageSerializer, JobSerializer
 from apps.jobs.models import Job
 from apps.principals import Principal
 from apps.web.callers import governor_of, principal_of, reader_of, require_sight_of_all
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.reader import refuse_fields
+from apps.web.serializers import NoBody
 
 
 def _found(principal: Principal, job_id: UUID) -> Job:
@@ -34,46 +33,46 @@ class JobsView(APIView):
     @extend_schema(
         operation_id="jobs_list",
         parameters=[*paging("kind"), *JobFilter.parameters()],
-        responses=JobPageSchema,
+        responses=JobPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List background jobs; product administrators only."""
         if not reader_of(request).governs:
             raise AccessDenied("Only product administrators may do this.")
         rows = JobFilter.apply(request, Job.objects.all())
-        return page_of(request, rows, present.job, sorts={"kind": "kind"})
+        return page_of(request, rows, JobSerializer.of, sorts={"kind": "kind"})
 
 
 class JobView(APIView):
     """One job."""
 
-    @extend_schema(operation_id="jobs_read", responses=JobSchema)
+    @extend_schema(operation_id="jobs_read", responses=JobSerializer)
     def get(self, request: Request, job_id: UUID) -> Response:
         """Read a job."""
-        return Response(present.job(_found(reader_of(request), job_id)))
+        return Response(JobSerializer.of(_found(reader_of(request), job_id)))
 
 
 class RetryJobView(APIView):
     """Another try."""
 
     @extend_schema(
-        operation_id="jobs_retry", request=None, responses={200: JobSchema} | problems(409)
+        operation_id="jobs_retry", request=None, responses={200: JobSerializer} | problems(409)
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """Start an ended or waiting job afresh."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
-        refuse_fields(request.data)
-        return Response(present.job(services.retry(principal, job)))
+        NoBody.parse(request.data)
+        return Response(JobSerializer.of(services.retry(principal, job)))
 
 
 class CancelJobView(APIView):
     """The end of a job."""
 
     @extend_schema(
-        operation_id="jobs_cancel", request=None, responses={200: JobSchema} | problems(409)
+        operation_id="jobs_cancel", request=None, responses={200: JobSerializer} | problems(409)
     )
     def post(self, request: Request, job_id: UUID) -> Response:
         """Take an open job off the list."""
         job, principal = _found(principal_of(request), job_id), governor_of(request)
-        refuse_fields(request.data)
-        return Response(present.job(services.cancel(principal, job)))
+        NoBody.parse(request.data)
+        return Response(JobSerializer.of(services.cancel(principal, job)))

@@ -7,16 +7,17 @@ from rest_framework.views import APIView
 
 from apps.errors import NotFound
 from apps.policies import selectors, services
-from apps.policies.api import present, wire
 from apps.policies.api.filters import PolicyFilter, PolicyVersionFilter
-from apps.policies.api.schema import (
-    NewPolicySchema,
-    PolicyChangesSchema,
-    PolicyPageSchema,
-    PolicyPresetPageSchema,
-    PolicySchema,
-    PolicyVersionPageSchema,
-    PolicyVersionSchema,
+from apps.policies.api.serializers import (
+    NewPolicySerializer,
+    PolicyChangesSerializer,
+    PolicyPageSerializer,
+    PolicyPresetPageSerializer,
+    PolicyPresetSerializer,
+    PolicyRowSerializer,
+    PolicySerializer,
+    PolicyVersionPageSerializer,
+    PolicyVersionSerializer,
 )
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
@@ -42,25 +43,25 @@ class PoliciesView(APIView):
     @extend_schema(
         operation_id="policies_list",
         parameters=[*paging(*_SORTS), *PolicyFilter.parameters()],
-        responses=PolicyPageSchema,
+        responses=PolicyPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List the policies behind your applications' profiles; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = PolicyFilter.apply(request, selectors.policies_used_by(in_sight))
-        return page_of(request, rows, present.policy_row, sorts=_SORTS)
+        return page_of(request, rows, PolicyRowSerializer.of, sorts=_SORTS)
 
     @extend_schema(
         operation_id="policies_create",
-        request=NewPolicySchema,
-        responses={201: PolicySchema} | problems(409, 422),
+        request=NewPolicySerializer,
+        responses={201: PolicySerializer} | problems(409, 422),
     )
     def post(self, request: Request) -> Response:
         """Create a policy."""
         principal = governor_of(request)
-        policy = services.create_policy(principal, **wire.read_new(request.data))
+        policy = services.create_policy(principal, **NewPolicySerializer.parse(request.data))
         return Response(
-            present.policy_detail(policy),
+            PolicySerializer.of(policy),
             status=201,
             headers={"Location": f"/api/v1/policies/{policy.name}/"},
         )
@@ -69,21 +70,23 @@ class PoliciesView(APIView):
 class PolicyView(APIView):
     """One policy."""
 
-    @extend_schema(operation_id="policies_read", responses=PolicySchema)
+    @extend_schema(operation_id="policies_read", responses=PolicySerializer)
     def get(self, request: Request, reference: str) -> Response:
         """Read a policy with the rules in force."""
-        return Response(present.policy_detail(_found(reader_of(request), reference)))
+        return Response(PolicySerializer.of(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="policies_update",
-        request=PolicyChangesSchema,
-        responses={200: PolicySchema} | problems(422),
+        request=PolicyChangesSerializer,
+        responses={200: PolicySerializer} | problems(422),
     )
     def patch(self, request: Request, reference: str) -> Response:
         """Change a policy; other rules become a new version, in force at once."""
         policy, principal = _found(principal_of(request), reference), governor_of(request)
-        changed = services.update_policy(principal, policy, **wire.read_changes(request.data))
-        return Response(present.policy_detail(changed))
+        changed = services.update_policy(
+            principal, policy, **PolicyChangesSerializer.parse(request.data)
+        )
+        return Response(PolicySerializer.of(changed))
 
     @extend_schema(operation_id="policies_delete", responses={204: None} | problems(409))
     def delete(self, request: Request, reference: str) -> Response:
@@ -99,19 +102,19 @@ class PolicyVersionsView(APIView):
     @extend_schema(
         operation_id="policies_versions_list",
         parameters=[*paging(), *PolicyVersionFilter.parameters()],
-        responses=PolicyVersionPageSchema,
+        responses=PolicyVersionPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List the versions of a policy."""
         policy = _found(reader_of(request), reference)
         rows = PolicyVersionFilter.apply(request, policy.versions.all())
-        return page_of(request, rows, present.version)
+        return page_of(request, rows, PolicyVersionSerializer.of)
 
 
 class PolicyVersionView(APIView):
     """One version."""
 
-    @extend_schema(operation_id="policies_versions_read", responses=PolicyVersionSchema)
+    @extend_schema(operation_id="policies_versions_read", responses=PolicyVersionSerializer)
     def get(self, request: Request, reference: str, number: int) -> Response:
         """Read the rules as they stood in one version."""
         policy = _found(reader_of(request), reference)
@@ -119,16 +122,19 @@ class PolicyVersionView(APIView):
         found = policy.versions.filter(number=number).first() if number < 2**31 else None
         if found is None:
             raise NotFound
-        return Response(present.version(found))
+        return Response(PolicyVersionSerializer.of(found))
 
 
 class PolicyPresetsView(APIView):
     """Starting points."""
 
-    @extend_schema(operation_id="policy_presets_list", responses=PolicyPresetPageSchema)
+    @extend_schema(operation_id="policy_presets_list", responses=PolicyPresetPageSerializer)
     def get(self, request: Request) -> Response:
         """List the presets, each with rules for a policy and defaults for its profile."""
         reader_of(request)
         return Response(
-            {"results": [present.preset(preset) for preset in PRESETS.values()], "next": None}
+            {
+                "results": [PolicyPresetSerializer.of(preset) for preset in PRESETS.values()],
+                "next": None,
+            }
         )

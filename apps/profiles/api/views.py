@@ -11,13 +11,12 @@ from apps.authorities import selectors as authority_selectors
 from apps.policies import selectors as policy_selectors
 from apps.principals import Principal
 from apps.profiles import selectors, services
-from apps.profiles.api import present, wire
 from apps.profiles.api.filters import ProfileFilter
-from apps.profiles.api.schema import (
-    NewProfileSchema,
-    ProfileChangesSchema,
-    ProfilePageSchema,
-    ProfileSchema,
+from apps.profiles.api.serializers import (
+    NewProfileSerializer,
+    ProfileChangesSerializer,
+    ProfilePageSerializer,
+    ProfileSerializer,
 )
 from apps.profiles.models import Profile
 from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
@@ -42,7 +41,10 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
         NotFound: no such authority or policy.
     """
     resolved = dict(given)
-    if "authority" in given:
+    # null says that the authority is not chosen, which is the same as saying nothing.
+    if resolved.get("authority", "") is None:
+        del resolved["authority"]
+    if "authority" in resolved:
         resolved["authority"] = one(authority_selectors.authorities(), given["authority"])
     if "policy" in given:
         resolved["policy"] = one(policy_selectors.policies(), given["policy"])
@@ -55,26 +57,26 @@ class ProfilesView(APIView):
     @extend_schema(
         operation_id="profiles_list",
         parameters=[*paging(*_SORTS), *ProfileFilter.parameters()],
-        responses=ProfilePageSchema,
+        responses=ProfilePageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List the profiles attached to your applications; all, if you govern."""
         in_sight = application_ids_in_sight(reader_of(request))
         rows = ProfileFilter.apply(request, selectors.profiles_attached_to(in_sight))
-        return page_of(request, rows, present.profile, sorts=_SORTS)
+        return page_of(request, rows, ProfileSerializer.of, sorts=_SORTS)
 
     @extend_schema(
         operation_id="profiles_create",
-        request=NewProfileSchema,
-        responses={201: ProfileSchema} | problems(404, 409, 422),
+        request=NewProfileSerializer,
+        responses={201: ProfileSerializer} | problems(404, 409, 422),
     )
     def post(self, request: Request) -> Response:
         """Create a profile; its defaults are checked against its policy."""
         principal = governor_of(request)
-        given = _resolved(wire.read_new(request.data))
+        given = _resolved(NewProfileSerializer.parse(request.data))
         profile = services.create_profile(principal, **given)
         return Response(
-            present.profile(profile),
+            ProfileSerializer.of(profile),
             status=201,
             headers={"Location": f"/api/v1/profiles/{profile.name}/"},
         )
@@ -83,21 +85,21 @@ class ProfilesView(APIView):
 class ProfileView(APIView):
     """One profile."""
 
-    @extend_schema(operation_id="profiles_read", responses=ProfileSchema)
+    @extend_schema(operation_id="profiles_read", responses=ProfileSerializer)
     def get(self, request: Request, reference: str) -> Response:
         """Read a profile."""
-        return Response(present.profile(_found(reader_of(request), reference)))
+        return Response(ProfileSerializer.of(_found(reader_of(request), reference)))
 
     @extend_schema(
         operation_id="profiles_update",
-        request=ProfileChangesSchema,
-        responses={200: ProfileSchema} | problems(422),
+        request=ProfileChangesSerializer,
+        responses={200: ProfileSerializer} | problems(422),
     )
     def patch(self, request: Request, reference: str) -> Response:
         """Change a profile; certificates issued so far stay as they are."""
         profile, principal = _found(principal_of(request), reference), governor_of(request)
-        given = _resolved(wire.read_changes(request.data))
-        return Response(present.profile(services.update_profile(principal, profile, **given)))
+        given = _resolved(ProfileChangesSerializer.parse(request.data))
+        return Response(ProfileSerializer.of(services.update_profile(principal, profile, **given)))
 
     @extend_schema(operation_id="profiles_delete", responses={204: None} | problems(409))
     def delete(self, request: Request, reference: str) -> Response:

@@ -1,7 +1,6 @@
 """Where are the ACME clients, and how are they run?"""
 
 import os
-import shutil
 import subprocess
 import threading
 from base64 import urlsafe_b64encode
@@ -16,20 +15,12 @@ from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
 from tests.interop.acme.nameserver import NameServer
-from tests.interop.server import ROOT, Server
+from tests.interop.server import Server
+from tests.programs import CERTBOT
 
-_CLIENTS = ROOT / ".cache" / "clients"
-CERTBOT = _CLIENTS / "certbot" / "bin" / "certbot"
-LIBRARY_PYTHON = _CLIENTS / "certbot" / "bin" / "python"
-NODE_MODULES = _CLIENTS / "node" / "node_modules"
+LIBRARY_PYTHON = CERTBOT.parent / "python"
 _TIMEOUT_S = 120
 WRONG_HMAC_KEY = urlsafe_b64encode(b"no administrator gave this out..").rstrip(b"=").decode()
-
-
-def missing(program: str | Path) -> str:
-    """Return why tests of a client are skipped; empty when it is here."""
-    found = program.exists() if isinstance(program, Path) else shutil.which(program)
-    return "" if found else f"{program} is not here; scripts/install-test-tools installs it"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,5 @@
 """Who answers for the names in the tests? BIND on loopback, changed by nsupdate as in real life."""
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -9,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.interop.server import free_port
+from tests.programs import require_program
 
 ZONE = "example.test"
 _PARENT = "test"  # CAA is asked for upwards, so somebody must answer for it
@@ -48,7 +47,6 @@ _PARENT_RECORDS = f"""$TTL 1
 {ZONE}. NS ns.{ZONE}.
 ns.{ZONE}. A 127.0.0.1
 """
-PROGRAM = shutil.which("named", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 @dataclass
@@ -112,7 +110,7 @@ class NameServer:
 
 def start(folder: Path) -> NameServer:
     """Serve the zone on a free port; returns when it answers."""
-    assert PROGRAM is not None
+    program = require_program("named")
     port = free_port()
     (folder / "zone").write_text(_RECORDS)
     (folder / "parent").write_text(_PARENT_RECORDS)
@@ -123,7 +121,7 @@ def start(folder: Path) -> NameServer:
     )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [PROGRAM, "-g", "-n", "1", "-c", str(configuration)],
+            [program, "-g", "-n", "1", "-c", str(configuration)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -9,9 +9,7 @@ import pytest
 from tests.interop.acme import clients
 from tests.interop.acme.clients import World
 
-pytestmark = pytest.mark.skipif(
-    bool(clients.missing(clients.LIBRARY_PYTHON)), reason=clients.missing(clients.LIBRARY_PYTHON)
-)
+pytestmark = pytest.mark.program("acme library")
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,7 @@ import pytest
 from tests.interop.acme import clients
 from tests.interop.acme.clients import World, names_in, web_root
 
-pytestmark = pytest.mark.skipif(
-    bool(clients.missing("acme-tiny")), reason=clients.missing("acme-tiny") or "acme-tiny is here"
-)
+pytestmark = pytest.mark.program("acme-tiny")
 
 
 def acme_tiny(acme: World, home: Path, request: Path, tokens: Path, *, directory: str, **how):

@@ -8,9 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.interop.acme import clients
 from tests.interop.acme.clients import Result, World, load, names_in
 
-pytestmark = pytest.mark.skipif(
-    bool(clients.missing(clients.CERTBOT)), reason=clients.missing(clients.CERTBOT)
-)
+pytestmark = pytest.mark.program("certbot")
 
 
 @pytest.fixture(scope="module")

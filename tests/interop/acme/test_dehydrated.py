@@ -8,10 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from tests.interop.acme import clients
 from tests.interop.acme.clients import Result, World, load, names_in, web_root
 
-pytestmark = pytest.mark.skipif(
-    bool(clients.missing("dehydrated")),
-    reason=clients.missing("dehydrated") or "dehydrated is here",
-)
+pytestmark = pytest.mark.program("dehydrated", "hexdump")
 
 
 def dehydrated(

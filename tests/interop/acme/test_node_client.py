@@ -8,11 +8,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from tests.interop.acme import clients
-from tests.interop.acme.clients import names_in, web_root
+from tests.interop.acme.clients import WRONG_HMAC_KEY, names_in, web_root
+from tests.programs import NODE_MODULES
 
-_missing = clients.missing("node") or clients.missing(clients.NODE_MODULES / "acme-client")
-pytestmark = pytest.mark.skipif(bool(_missing), reason=_missing or "acme-client is here")
+pytestmark = pytest.mark.program("node", "acme-client")
 _NAMES = [f"js{number}.example.test" for number in range(10)]
 
 
@@ -26,13 +25,13 @@ def seen(acme, tmp_path_factory) -> dict[str, Any]:
             "directory": acme.directory,
             "kid": key.kid,
             "hmacKey": key.hmac_key,
-            "wrongKey": clients.WRONG_HMAC_KEY,
+            "wrongKey": WRONG_HMAC_KEY,
             "webRoot": str(tokens),
             "names": _NAMES,
         }
         said = acme.run(
             "node", Path(__file__).with_name("client.js"), json.dumps(given),
-            cwd=home, environment={"NODE_PATH": str(clients.NODE_MODULES)},
+            cwd=home, environment={"NODE_PATH": str(NODE_MODULES)},
         ).said  # fmt: skip
     return json.loads(said.splitlines()[-1])
 

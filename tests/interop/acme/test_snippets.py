@@ -20,10 +20,7 @@ def text_for(acme: World, client: str, key: str) -> str:
     return next(found.text for found in snippets(setting) if found.client == client)
 
 
-@pytest.mark.skipif(
-    bool(clients.missing(clients.CERTBOT)),
-    reason=clients.missing(clients.CERTBOT) or "certbot is here",
-)
+@pytest.mark.program("certbot")
 def test_certbot_line(acme, tmp_path):
     folders = " ".join(f"--{name}-dir {tmp_path / name}" for name in ("config", "work", "logs"))
     here = f"--standalone --http-01-address 127.0.0.1 --http-01-port {acme.http_port} -n {folders}"
@@ -34,7 +31,7 @@ def test_certbot_line(acme, tmp_path):
     assert names_in(leaf) == {"snippet.example.test"}
 
 
-@pytest.mark.skipif(bool(clients.missing("lego")), reason=clients.missing("lego") or "lego is here")
+@pytest.mark.program("lego")
 def test_lego_line(acme, tmp_path):
     here = f"--path {tmp_path} --http --http.port 127.0.0.1:{acme.http_port}"
     text = text_for(acme, "lego", "snippet-lego").replace("--http", here)
@@ -43,10 +40,7 @@ def test_lego_line(acme, tmp_path):
     assert names_in(leaf) == {"snippet.example.test"}
 
 
-@pytest.mark.skipif(
-    bool(clients.missing(clients.CERTBOT)),
-    reason=clients.missing(clients.CERTBOT) or "certbot is here",
-)
+@pytest.mark.program("certbot")
 def test_key_of_quickstart_lets_any_number_of_clients_in(acme, tmp_path):
     facts = acme.server.facts["acme"]
     for number in range(2):

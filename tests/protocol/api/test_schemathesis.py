@@ -98,9 +98,6 @@ def world(db: None, keyring: None, one_connection: None) -> World:
 @schema.parametrize()
 @settings(
     max_examples=4,
-    derandomize=True,
-    database=None,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 def test_operation_keeps_its_promises(case: Any, world: World) -> None:

@@ -33,7 +33,7 @@ from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
 from apps.enrollment.acme.services import endpoints as acme
 from apps.jobs.models import Job
 from apps.principals import Principal, ProductRole, Scope
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.accounts import make_person

@@ -1,4 +1,4 @@
-"""Does the audit log know who signed in, and who tried?"""
+"""Audit records of sign-ins and of failed attempts."""
 
 import pytest
 from django.contrib.auth import authenticate
@@ -35,9 +35,3 @@ def test_pv07_a_password_typed_as_a_name_is_not_kept():
     event = AuditEvent.objects.get(event=Event.LOGIN_FAILED)
     assert event.actor_label == "unknown account"
     assert "canary" not in str(AuditEvent.objects.values().get())
-
-
-def test_a_flood_of_failures_is_cut():
-    for _ in range(35):
-        attempt("nobody", "x")
-    assert AuditEvent.objects.filter(event=Event.LOGIN_FAILED).count() == 30

@@ -10,7 +10,7 @@ from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
 from apps.certificates.outcomes import Issued, Pending
 from apps.principals import Principal
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 

@@ -15,7 +15,7 @@ from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
 from apps.policies import services as policy_services
 from apps.principals import Principal
 from apps.profiles import services as profile_services
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.authorities import make_issuing
 from tests.factories.keys import make_csr

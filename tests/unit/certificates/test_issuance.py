@@ -16,7 +16,7 @@ from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.certificates.outcomes import Issued, Pending
 from apps.errors import AccessDenied, BadCSR, InvalidTransition, NotFound, PolicyViolation
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from pki.template import NameConstraints

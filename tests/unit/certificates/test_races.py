@@ -23,7 +23,7 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.certificates.outcomes import Issued
 from apps.certificates.renewal import KeySource
 from apps.errors import SealwrightError
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.keys import make_csr

@@ -26,7 +26,7 @@ from apps.errors import (
 from apps.policies import services as policy_services
 from apps.policies.presets import PRESETS
 from apps.profiles import services as profile_services
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from tests.factories.applications import Team, make_team

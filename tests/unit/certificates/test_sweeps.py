@@ -18,7 +18,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import UpstreamUnavailable
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of

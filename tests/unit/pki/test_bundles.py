@@ -1,6 +1,5 @@
 """Containers are opened by programs that nobody here wrote: OpenSSL, keytool, cryptography."""
 
-import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -28,9 +27,7 @@ P256 = KeyAlgorithm.EC_P256
 FAMILIES = [P256, KeyAlgorithm.RSA_2048, KeyAlgorithm.ED25519, KeyAlgorithm.ED448]
 PASSWORD = b"correct horse"
 
-needs_keytool = pytest.mark.skipif(
-    shutil.which("keytool") is None, reason="no Java keytool on this machine"
-)
+needs_keytool = pytest.mark.program("keytool")
 
 
 @cache

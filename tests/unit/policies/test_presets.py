@@ -7,13 +7,9 @@ import pytest
 from apps.policies.evaluation import evaluate, hard_rules, violations_of
 from apps.policies.presets import PRESETS
 from apps.policies.rules import parse_rules
-from apps.profiles.defaults import (
-    IssuerLimits,
-    RequestedContent,
-    parse_defaults,
-    shape,
-    violations_against,
-)
+from apps.profiles.defaults import parse_defaults, violations_against
+from apps.profiles.requested_content import IssuerLimits, RequestedContent
+from apps.profiles.shaping import shape
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
 from tests.unit.policies.samples import NOW, codes

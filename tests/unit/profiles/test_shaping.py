@@ -7,14 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from apps.profiles.defaults import (
-    DEFAULT_TTL,
-    Defaults,
-    IssuerLimits,
-    RequestedContent,
-    parse_defaults,
-    shape,
-)
+from apps.profiles.defaults import parse_defaults
+from apps.profiles.requested_content import DEFAULT_TTL, Defaults, IssuerLimits, RequestedContent
+from apps.profiles.shaping import shape
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES

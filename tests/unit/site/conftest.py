@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 
 from apps import principals
-from apps.accounts import groups
+from apps.accounts import groups, lockout
 from apps.accounts.models import User
 from apps.applications import selectors, services
 from apps.applications.models import ApiToken, MachineIdentity
@@ -104,6 +104,7 @@ def world(team: Team, issue: Callable[..., Any]) -> World:
     pending = issue("pending.example.com", number=1).request
     machine = make_machine(team.application)
     make_token(machine)
+    lockout.begin("nobody", "192.0.2.9")
     return World(
         team=team,
         certificate=certificate,

@@ -7,6 +7,7 @@ from django.db import models
 from django.forms.models import model_to_dict
 from django.urls import reverse
 
+from apps.accounts.models import LoginCounter
 from apps.applications.models import ApiToken
 from apps.audit.models import AuditEvent
 from apps.authorities.models import CRL, AuthorityCertificate
@@ -30,6 +31,7 @@ ISSUED = [
     CRL,
     AuthorityCertificate,
     AuditEvent,
+    LoginCounter,
     Job,
     PolicyVersion,
     ApiToken,

@@ -1,4 +1,4 @@
-"""How does whoever runs the server get a first API token, for a person or a machine?"""
+"""Management command that creates an API token, for example the first one of a server."""
 
 from argparse import ArgumentParser
 from typing import Any

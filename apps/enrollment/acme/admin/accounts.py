@@ -13,8 +13,8 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.enrollment.acme.states import AccountStatus
 from apps.principals import Principal
 from apps.site.display import admin_url, link
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, Section, details
 
 _NEWEST = 20
 
@@ -38,7 +38,7 @@ class _Failing(admin.SimpleListFilter):
 
 
 @admin.register(AcmeAccount)
-class AcmeAccountAdmin(WindowAdmin):
+class AcmeAccountAdmin(ReadOnlyAdmin):
     """Clients register themselves; here they are seen and, if need be, ended."""
 
     list_display = (
@@ -111,17 +111,17 @@ class AcmeAccountAdmin(WindowAdmin):
         ]
         key = obj.eab_key
         return [
-            facts(
+            details(
                 "Account",
                 [
-                    Fact("Account", obj.url_id, mono=True),
-                    Fact("Status", shown.status_badge(obj.status)),
-                    Fact("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
-                    Fact("Contacts", obj.contacts),
-                    Fact("EAB key", key, admin_url(key) if key else ""),
-                    Fact("Key thumbprint", obj.thumbprint, mono=True),
-                    Fact("Registered from", obj.created_ip),
-                    Fact("Created", obj.created_at),
+                    Detail("Account", obj.url_id, mono=True),
+                    Detail("Status", shown.status_badge(obj.status)),
+                    Detail("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
+                    Detail("Contacts", obj.contacts),
+                    Detail("EAB key", key, admin_url(key) if key else ""),
+                    Detail("Key thumbprint", obj.thumbprint, mono=True),
+                    Detail("Registered from", obj.created_ip),
+                    Detail("Created", obj.created_at),
                 ],
             ),
             shown.table(

@@ -14,8 +14,8 @@ from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
 from apps.site.display import admin_url, link
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Confirmation, Fact, ObjectAction, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Confirmation, Detail, ObjectAction, Section, details
 
 _Data = dict[str, Any]
 _SHOWN_ACCOUNTS = 20
@@ -39,7 +39,7 @@ def _alive(key: EabKey) -> bool:
 
 
 @admin.register(EabKey)
-class EabKeyAdmin(WindowAdmin):
+class EabKeyAdmin(ReadOnlyAdmin):
     """Keys are created on the page of their endpoint; here they are seen, rotated and revoked."""
 
     list_display = ("label", "kid", "endpoint_link", "state", "used_count", "expires_at")
@@ -109,21 +109,21 @@ class EabKeyAdmin(WindowAdmin):
             for row in accounts
         ]
         return [
-            facts(
+            details(
                 "EAB key",
                 [
-                    Fact("Kid", obj.kid, mono=True),
-                    Fact("State", shown.status_badge(eab.state_of(obj))),
-                    Fact("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
-                    Fact("For accounts", "any number" if obj.reusable else "one"),
-                    Fact("Used", str(obj.used_count)),
-                    Fact("Last used", obj.last_used_at),
-                    Fact("Expires", obj.expires_at or "never"),
-                    Fact("Identifiers", obj.identifiers or "any", mono=bool(obj.identifiers)),
-                    Fact("Networks", obj.networks or "any", mono=bool(obj.networks)),
-                    Fact("Secret shown", obj.revealed_at or "not yet"),
-                    Fact("Revoked", obj.revoked_at),
-                    Fact("Created", f"{obj.created_at:%Y-%m-%d %H:%M} by {obj.created_by}"),
+                    Detail("Kid", obj.kid, mono=True),
+                    Detail("State", shown.status_badge(eab.state_of(obj))),
+                    Detail("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
+                    Detail("For accounts", "any number" if obj.reusable else "one"),
+                    Detail("Used", str(obj.used_count)),
+                    Detail("Last used", obj.last_used_at),
+                    Detail("Expires", obj.expires_at or "never"),
+                    Detail("Identifiers", obj.identifiers or "any", mono=bool(obj.identifiers)),
+                    Detail("Networks", obj.networks or "any", mono=bool(obj.networks)),
+                    Detail("Secret shown", obj.revealed_at or "not yet"),
+                    Detail("Revoked", obj.revoked_at),
+                    Detail("Created", f"{obj.created_at:%Y-%m-%d %H:%M} by {obj.created_by}"),
                 ],
             ),
             shown.table(

@@ -18,7 +18,7 @@ from apps.principals import Principal
 from apps.registry import Snippet
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import GovernedAdmin
-from apps.site.pages import Fact, ObjectAction, Section, facts
+from apps.site.pages import Detail, ObjectAction, Section, details
 
 _Data = dict[str, Any]
 
@@ -129,14 +129,14 @@ class AcmeEndpointAdmin(GovernedAdmin):
         """Show where it is, who fails, its keys, and what to paste into clients."""
         pairing = obj.pairing
         return [
-            facts(
+            details(
                 "Endpoint",
                 [
-                    Fact("Directory", selectors.directory_url(obj), mono=True),
-                    Fact("Application", pairing.application, admin_url(pairing.application)),
-                    Fact("Profile", pairing.profile, admin_url(pairing.profile)),
-                    Fact("Approval", "required" if pairing.requires_approval else "not required"),
-                    Fact("Created", obj.created_at),
+                    Detail("Directory", selectors.directory_url(obj), mono=True),
+                    Detail("Application", pairing.application, admin_url(pairing.application)),
+                    Detail("Profile", pairing.profile, admin_url(pairing.profile)),
+                    Detail("Approval", "required" if pairing.requires_approval else "not required"),
+                    Detail("Created", obj.created_at),
                 ],
             ),
             shown.failing(selectors.failing_clients(endpoint=obj)),

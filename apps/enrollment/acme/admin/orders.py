@@ -10,12 +10,12 @@ from apps.enrollment.acme import selectors
 from apps.enrollment.acme.admin import display as shown
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.site.display import admin_url, link
-from apps.site.model_admin import WindowAdmin
-from apps.site.pages import Fact, Section, facts
+from apps.site.model_admin import ReadOnlyAdmin
+from apps.site.pages import Detail, Section, details
 
 
 @admin.register(AcmeOrder)
-class AcmeOrderAdmin(WindowAdmin):
+class AcmeOrderAdmin(ReadOnlyAdmin):
     """What clients ordered, and how far it is."""
 
     list_display = ("names", "status_shown", "where", "client", "reason", "created_at")
@@ -59,21 +59,21 @@ class AcmeOrderAdmin(WindowAdmin):
         """Show its course, then each name with every attempt to prove it."""
         request_row, certificate = obj.certificate_request, obj.certificate
         account = obj.account
-        course = facts(
+        course = details(
             "Order",
             [
-                Fact("Status", shown.status_badge(obj.status)),
-                Fact("Names", [item["value"] for item in obj.identifiers]),
-                Fact("Error", selectors.reason_of(obj)),
-                Fact("Account", account, admin_url(account)),
-                Fact("Endpoint", account.endpoint.pairing, admin_url(account.endpoint)),
-                Fact("Request", request_row, admin_url(request_row) if request_row else ""),
-                Fact("Certificate", certificate, admin_url(certificate) if certificate else ""),
-                Fact("Replaces", obj.replaces, mono=True),
-                Fact("Not before", obj.not_before),
-                Fact("Not after", obj.not_after),
-                Fact("Expires", obj.expires_at),
-                Fact("Created", obj.created_at),
+                Detail("Status", shown.status_badge(obj.status)),
+                Detail("Names", [item["value"] for item in obj.identifiers]),
+                Detail("Error", selectors.reason_of(obj)),
+                Detail("Account", account, admin_url(account)),
+                Detail("Endpoint", account.endpoint.pairing, admin_url(account.endpoint)),
+                Detail("Request", request_row, admin_url(request_row) if request_row else ""),
+                Detail("Certificate", certificate, admin_url(certificate) if certificate else ""),
+                Detail("Replaces", obj.replaces, mono=True),
+                Detail("Not before", obj.not_before),
+                Detail("Not after", obj.not_after),
+                Detail("Expires", obj.expires_at),
+                Detail("Created", obj.created_at),
             ],
         )
         found = selectors.with_challenges(AcmeOrder.objects.filter(pk=obj.pk)).get()
@@ -81,7 +81,7 @@ class AcmeOrderAdmin(WindowAdmin):
 
 
 @admin.register(AcmeAuthorization)
-class AcmeAuthorizationAdmin(WindowAdmin):
+class AcmeAuthorizationAdmin(ReadOnlyAdmin):
     """What clients have proven, or failed to."""
 
     list_display = ("name", "status_shown", "account", "expires_at", "created_at")
@@ -109,14 +109,14 @@ class AcmeAuthorizationAdmin(WindowAdmin):
             for row in obj.orders.order_by("-id")
         ]
         return [
-            facts(
+            details(
                 "Authorization",
                 [
-                    Fact("Identifier", f"{obj.identifier_type} {obj}"),
-                    Fact("Status", shown.authorization_badge(obj)),
-                    Fact("Account", obj.account, admin_url(obj.account)),
-                    Fact("Expires", obj.expires_at),
-                    Fact("Created", obj.created_at),
+                    Detail("Identifier", f"{obj.identifier_type} {obj}"),
+                    Detail("Status", shown.authorization_badge(obj)),
+                    Detail("Account", obj.account, admin_url(obj.account)),
+                    Detail("Expires", obj.expires_at),
+                    Detail("Created", obj.created_at),
                 ],
             ),
             shown.challenges(obj, "Challenges"),
@@ -125,7 +125,7 @@ class AcmeAuthorizationAdmin(WindowAdmin):
 
 
 @admin.register(AcmeChallenge)
-class AcmeChallengeAdmin(WindowAdmin):
+class AcmeChallengeAdmin(ReadOnlyAdmin):
     """Every way of proving, with what each attempt saw."""
 
     list_display = ("name", "type", "status_shown", "attempt_count", "reason", "settled_at")
@@ -164,16 +164,16 @@ class AcmeChallengeAdmin(WindowAdmin):
     def sections(self, request: HttpRequest, obj: AcmeChallenge) -> list[Section]:
         """Show its course and its attempts."""
         return [
-            facts(
+            details(
                 "Challenge",
                 [
-                    Fact("Type", obj.type),
-                    Fact("Status", shown.status_badge(obj.status)),
-                    Fact("Authorization", obj.authorization, admin_url(obj.authorization)),
-                    Fact("Token", obj.token, mono=True),
-                    Fact("Error", selectors.reason_of(obj)),
-                    Fact("First tried", obj.started_at),
-                    Fact("Settled", obj.settled_at),
+                    Detail("Type", obj.type),
+                    Detail("Status", shown.status_badge(obj.status)),
+                    Detail("Authorization", obj.authorization, admin_url(obj.authorization)),
+                    Detail("Token", obj.token, mono=True),
+                    Detail("Error", selectors.reason_of(obj)),
+                    Detail("First tried", obj.started_at),
+                    Detail("Settled", obj.settled_at),
                 ],
             ),
             shown.attempts(obj),

@@ -14,7 +14,7 @@ from apps.enrollment.acme.states import (
     ChallengeType,
     OrderStatus,
 )
-from apps.web.schema import page_schema
+from apps.web.serializers import page_serializer
 
 # Named in the settings, so that the document calls each by one name.
 ACCOUNT_STATUSES = AccountStatus.choices()
@@ -235,8 +235,8 @@ class FailingClientSchema(serializers.Serializer[Any]):
     identifiers = serializers.ListField(child=serializers.CharField())
 
 
-AcmeEndpointPageSchema = page_schema(AcmeEndpointSchema)
-EabKeyPageSchema = page_schema(EabKeySchema)
-AcmeAccountPageSchema = page_schema(AcmeAccountSchema)
-AcmeOrderPageSchema = page_schema(AcmeOrderRowSchema)
-FailingClientPageSchema = page_schema(FailingClientSchema)
+AcmeEndpointPageSchema = page_serializer(AcmeEndpointSchema)
+EabKeyPageSchema = page_serializer(EabKeySchema)
+AcmeAccountPageSchema = page_serializer(AcmeAccountSchema)
+AcmeOrderPageSchema = page_serializer(AcmeOrderRowSchema)
+FailingClientPageSchema = page_serializer(FailingClientSchema)

@@ -26,7 +26,7 @@ from apps.enrollment.acme.services import orders
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.statements.lookups import TEXT, Lookup
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName

@@ -27,7 +27,7 @@ from apps.enrollment.acme.services.limits import Limit
 from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
 from apps.enrollment.acme.wire import read_time
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
-from apps.profiles.defaults import RequestedContent
+from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
 from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
 from apps.statements.rows import fresh

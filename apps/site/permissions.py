@@ -1,4 +1,4 @@
-"""Who may open an admin page, and which of Django's own doors stay shut?"""
+"""ModelAdmin base class with permissions by product role; Django's own writes are refused."""
 
 from typing import Any, ClassVar, NoReturn
 
@@ -11,8 +11,8 @@ from apps.site.pages import ObjectForm
 from apps.site.paginator import BoundedPaginator
 
 
-class ProductGate(admin.ModelAdmin):
-    """Lets product administrators in, by their product role instead of Django's permissions."""
+class ProductRoleAdmin(admin.ModelAdmin):
+    """Admits product administrators by their product role instead of Django's permissions."""
 
     add_form: ClassVar[type[ServiceForm] | None] = None
     edit_form: ClassVar[type[ObjectForm] | None] = None

@@ -1,4 +1,4 @@
-"""Which profiles may an application use, and under which conditions?"""
+"""Services that attach profiles to applications and set the conditions of their use."""
 
 from django.db import IntegrityError, transaction
 

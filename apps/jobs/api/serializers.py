@@ -1,18 +1,17 @@
-"""What does the OpenAPI document promise about jobs? Serializers that only describe."""
-
-from typing import Any
+"""Serializers of background jobs."""
 
 from rest_framework import serializers
 
 from apps.jobs.models import JobState
-from apps.web.schema import page_schema
+from apps.web.serializers import Answer, page_serializer
 
 
-class JobSchema(serializers.Serializer[Any]):
+class JobSerializer(Answer):
     """A piece of background work."""
 
     id = serializers.UUIDField()
     kind = serializers.CharField(help_text="e.g. crl.publish")
+    # Identifiers, never secrets.
     arguments = serializers.DictField(help_text="identifiers of what it works on")
     state = serializers.ChoiceField(JobState.choices)
     attempts = serializers.IntegerField()
@@ -24,4 +23,4 @@ class JobSchema(serializers.Serializer[Any]):
     finished_at = serializers.DateTimeField(allow_null=True)
 
 
-JobPageSchema = page_schema(JobSchema)
+JobPageSerializer = page_serializer(JobSerializer)

@@ -1,6 +1,6 @@
-"""Opens the demo's ACME door for clients without EAB, as the peers' are; prints its directory.
+"""Script that lets the demo's ACME endpoint accept clients without EAB and prints its URL.
 
-``python -m bench.stubs.acme_door`` in the server's environment. The limit of accounts by
+``python -m bench.stubs.acme_endpoint`` in the server's environment. The limit of accounts by
 address is lifted, because all clients come from one; the others stay.
 """
 

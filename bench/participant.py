@@ -1,4 +1,4 @@
-"""Who takes part in a measurement, and how is one sample of it taken?"""
+"""Participant of a benchmark, and how one sample of it is measured."""
 
 import json
 import statistics
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import verify
+from bench.calibration import calibration_s
 from bench.cpu import tree_cpu_s
 from bench.database import count
-from bench.ruler import ruler_s
 from bench.stats import Sample
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -23,7 +23,7 @@ MAX_DRIVER_SHARE = 0.8
 
 
 class Pipe:
-    """A child that works when told to, so that only the work lies between two clock readings."""
+    """Child process that works on command, so that only the work is between two clock readings."""
 
     def __init__(self, module: str, *arguments: str) -> None:
         self._process = subprocess.Popen(
@@ -43,19 +43,19 @@ class Pipe:
         return json.loads(self._line())
 
     def prepare(self, ops: int) -> None:
-        """Have it make what it will send."""
+        """Let the child generate what it will send."""
         self._write(json.dumps({"ops": ops}))
         if self._line().strip() != "ready":
             raise RuntimeError("the child is not ready")
 
     def go(self) -> dict[str, Any]:
-        """Have it work; return its report."""
+        """Let the child work; return its report."""
         self._write("go")
         report: dict[str, Any] = self.read()
         return report
 
     def close(self) -> None:
-        """End it."""
+        """Stop the child."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(30)
@@ -74,19 +74,19 @@ class Pipe:
 
 
 @dataclass
-class Contender:
+class Participant:
     """One way to do the work.
 
     Attributes:
-        name: as tables show it.
+        name: name in tables.
         pipe: the driver that loads a server, or the limit that does the work itself.
         ops: operations in one sample: a second of CPU or more.
-        authorities: who may have issued (DER), with those above.
+        authorities: certificates (DER) of the possible issuers and of the CAs above them.
         app_pids: roots of the server's processes; empty when the child does the work.
         db_pids: roots of the database's processes.
         tables: rows that ``n`` operations add, by table; counted in ``database_url``.
         database_url: where the rows are.
-        about: versions and configuration, for the record.
+        about: versions and configuration, for the report.
     """
 
     name: str
@@ -109,42 +109,42 @@ class Contender:
         """Take one sample.
 
         Raises:
-            UnequalWorkError: the work was not done, or not kept.
+            UnequalWorkError: the work was not done, or not stored.
             RuntimeError: the driver was too busy to be a fair client.
         """
         ops = self.ops
         self.pipe.prepare(ops)
         rows = self._rows()
         idle_app, idle_db = self._idle()
-        ruler_before = ruler_s()
+        calibration_before = calibration_s()
         app, db, began = tree_cpu_s(self.app_pids), tree_cpu_s(self.db_pids), time.monotonic()
         report = self.pipe.go()
         lasted = time.monotonic() - began
         app = tree_cpu_s(self.app_pids) - app - idle_app * lasted
         db = tree_cpu_s(self.db_pids) - db - idle_db * lasted
-        ruler = (ruler_before + ruler_s()) / 2
+        calibration = (calibration_before + calibration_s()) / 2
         verify.certificates(report, self.authorities, ops)
         verify.stored(rows, self._rows(), {t: n * ops for t, n in self.tables.items()})
         share = report["driver_cpu_s"] / report["wall_s"]
-        if not self.app_pids:  # the child is the contender
+        if not self.app_pids:  # the child itself is the participant
             app, share = report["driver_cpu_s"], 0.0
         elif share > MAX_DRIVER_SHARE:
             raise RuntimeError(f"the driver used {share:.0%} of a core")
         cuts = statistics.quantiles(report["latencies_s"] * 2, n=20)
         return Sample(
-            contender=self.name,
+            participant=self.name,
             ops=ops,
             app_cpu_s=app,
             db_cpu_s=max(db, 0.0),
             wall_s=report["wall_s"],
-            ruler_s=ruler,
+            calibration_s=calibration,
             p50_ms=cuts[9] * 1000,
             p95_ms=cuts[18] * 1000,
             driver_share=share,
         )
 
     def _idle(self) -> tuple[float, float]:
-        """Return the CPU that server and database burn per second without work."""
+        """Return the CPU seconds that server and database use per second without work."""
         if not self.app_pids:
             return 0.0, 0.0
         app, db = tree_cpu_s(self.app_pids), tree_cpu_s(self.db_pids)
@@ -159,13 +159,13 @@ class Contender:
 
 
 @contextmanager
-def ending(contenders: list[Contender]) -> Iterator[list[Contender]]:
-    """Stop all of them at the end, whatever happened."""
+def ending(participants: list[Participant]) -> Iterator[list[Participant]]:
+    """Stop all participants at the end, also after an error."""
     try:
-        yield contenders
+        yield participants
     finally:
-        for contender in reversed(contenders):
+        for participant in reversed(participants):
             try:
-                contender.pipe.close()
+                participant.pipe.close()
             finally:
-                contender.stop()
+                participant.stop()

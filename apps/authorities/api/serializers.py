@@ -1,0 +1,236 @@
+"""Serializers of authorities, their certificates and CRLs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.authorities import selectors
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityKind, AuthorityState
+from apps.authorities.services import AuthoritySpec
+from apps.authorities.signing import publication_of
+from apps.web import fields
+from apps.web.fields import DistinguishedNameField, PemField
+from apps.web.serializers import KEY_ALGORITHMS, Answer, AttributeSerializer, Body, page_serializer
+from pki import bundles
+from pki.algorithms import KeyAlgorithm
+from pki.template import SAN_TYPES, NameConstraints
+
+MAX_PEM_TEXT = 512 * 1024
+MAX_MIRRORS_SENT = 20
+
+
+def current_of(authority: Authority) -> AuthorityCertificate | None:
+    """Return the certificate in force of an authority from ``selectors.authorities``."""
+    current: list[AuthorityCertificate] = getattr(authority, "current_certificates", [])
+    return current[0] if current else None
+
+
+class _OfCurrentCertificate:
+    """Mixin of fields that read from an authority's current certificate."""
+
+    def get_attribute(self, instance: Authority) -> Any:
+        return super().get_attribute(current_of(instance))  # type: ignore[misc]  # the field's
+
+
+class _CurrentCharField(_OfCurrentCertificate, serializers.CharField):
+    """A text of the current certificate."""
+
+
+class _CurrentDateTimeField(_OfCurrentCertificate, serializers.DateTimeField):
+    """A time of the current certificate."""
+
+
+class SubtreeSerializer(Answer):
+    """Names at and below ``value``."""
+
+    type = serializers.ChoiceField(SAN_TYPES)
+    value = serializers.CharField()
+
+    def to_representation(self, instance: Sequence[str]) -> dict[str, str]:
+        """Return the pair by name."""
+        kind, value = instance
+        return {"type": kind, "value": value}
+
+
+class NameConstraintsSerializer(Answer):
+    """Which names certificates below may hold (RFC 5280 section 4.2.1.10)."""
+
+    permitted = SubtreeSerializer(many=True)
+    excluded = SubtreeSerializer(many=True)
+
+    def to_representation(self, instance: dict[str, Any]) -> dict[str, Any]:
+        """Return both sides, also one that constrains nothing."""
+        return super().to_representation({"permitted": [], "excluded": []} | instance)
+
+
+class NewNameConstraintsSerializer(Body):
+    """Which names certificates below may hold; an absent side constrains nothing."""
+
+    permitted = fields.TypedNamesField(required=False)
+    excluded = fields.TypedNamesField(required=False)
+
+
+class AuthorityChangesSerializer(Body):
+    """What may change: how the authority publishes, in certificates issued from now on."""
+
+    # More than the four that are possible, so that the service can say so.
+    crl_mirror_urls = fields.ListField(
+        child=fields.CharField(),
+        max_length=MAX_MIRRORS_SENT,
+        required=False,
+        help_text="at most four, in order",
+    )
+    publish_crl_url = fields.BooleanField(
+        required=False, help_text="put the built-in CRL address into certificates"
+    )
+    crl_lifetime_hours = fields.IntegerField(required=False, help_text="1 to 8784")
+    ocsp_enabled = fields.BooleanField(required=False)
+
+
+class NewAuthoritySerializer(AuthorityChangesSerializer):
+    """An authority to be made."""
+
+    name = fields.CharField(max_length=64, help_text="stands in URLs and never changes")
+    kind = fields.ChoiceField(AuthorityKind.choices)
+    subject = fields.SubjectField()
+    key_algorithm = fields.ChoiceField(KEY_ALGORITHMS)
+    lifetime_days = fields.IntegerField(
+        required=False, help_text="default: ten years, or until the parent's end"
+    )
+    path_length = fields.IntegerField(
+        required=False, allow_null=True, help_text="CAs that may stand below; null = no limit"
+    )
+    name_constraints = NewNameConstraintsSerializer(required=False)
+    parent = fields.CharField(
+        required=False,
+        allow_null=True,
+        help_text="name or id of the authority that signs; without one an intermediate waits "
+        "for install-certificate",
+    )
+
+    @classmethod
+    def read(cls, body: Any, parent_named: Any) -> AuthoritySpec:
+        """Return the specification.
+
+        Args:
+            body: as it was sent.
+            parent_named: returns the authority with a name or identifier.
+
+        Raises:
+            Malformed: see ``parse``.
+            NotFound: there is no such parent.
+        """
+        values = cls.parse(body)
+        values["kind"] = AuthorityKind(values["kind"])
+        values["key_algorithm"] = KeyAlgorithm(values["key_algorithm"])
+        if "name_constraints" in values:
+            values["name_constraints"] = NameConstraints(**values["name_constraints"])
+        parent = values.pop("parent", None)
+        if parent is not None:
+            values["parent"] = parent_named(parent)
+        return AuthoritySpec(**values)
+
+
+class AuthorityRowSerializer(Answer):
+    """An authority as lists show it; dates and digests are those of its current certificate."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(AuthorityKind.choices)
+    state = serializers.ChoiceField(AuthorityState.choices)
+    parent = serializers.CharField(source="parent.name", allow_null=True)
+    subject = DistinguishedNameField(help_text="RFC 4514")
+    subject_attributes = AttributeSerializer(source="subject", many=True)
+    key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS, source="key.algorithm")
+    spki_sha256 = serializers.CharField(source="key.spki_sha256")
+    path_length = serializers.IntegerField(allow_null=True)
+    name_constraints = NameConstraintsSerializer()
+    publish_crl_url = serializers.BooleanField()
+    crl_mirror_urls = serializers.ListField(child=serializers.CharField())
+    crl_lifetime_hours = serializers.IntegerField()
+    ocsp_enabled = serializers.BooleanField()
+    serial_number = _CurrentCharField(allow_null=True, help_text="lower-case hex")
+    fingerprint_sha256 = _CurrentCharField(allow_null=True)
+    not_before = _CurrentDateTimeField(allow_null=True)
+    not_after = _CurrentDateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+class AuthorityCertificateSerializer(Answer):
+    """One certificate of an authority's key."""
+
+    id = serializers.UUIDField()
+    serial_number = serializers.CharField(help_text="lower-case hex")
+    fingerprint_sha256 = serializers.CharField()
+    not_before = serializers.DateTimeField()
+    not_after = serializers.DateTimeField()
+    is_current = serializers.BooleanField()
+    pem = PemField(source="der")
+    created_at = serializers.DateTimeField()
+
+
+class CrlSerializer(Answer):
+    """The head of a certificate revocation list."""
+
+    crl_number = serializers.IntegerField(source="number")
+    this_update = serializers.DateTimeField()
+    next_update = serializers.DateTimeField()
+    entry_count = serializers.IntegerField()
+    sha256 = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class AuthoritySerializer(AuthorityRowSerializer):
+    """An authority with everything that relying parties need."""
+
+    pem = serializers.CharField(allow_null=True)
+    chain_pem = serializers.CharField(allow_null=True, help_text="those above, root last")
+    certificates = AuthorityCertificateSerializer(many=True)
+    crl = CrlSerializer(allow_null=True)
+    crl_urls = serializers.ListField(child=serializers.CharField())
+    ocsp_urls = serializers.ListField(child=serializers.CharField())
+    ca_issuers_urls = serializers.ListField(child=serializers.CharField())
+
+    def to_representation(self, instance: Authority) -> dict[str, Any]:
+        """Return the row with what has to be looked up for one authority."""
+        current = current_of(instance)
+        last = selectors.latest_crl_summary(instance.pk)
+        addresses = publication_of(instance)
+        certificates = selectors.certificates_of(instance)
+        return AuthorityRowSerializer.of(instance) | {
+            "pem": bundles.to_pem([bytes(current.der)]) if current else None,
+            "chain_pem": bundles.to_pem(selectors.chain_of(current)[1:]) if current else None,
+            "certificates": [AuthorityCertificateSerializer.of(row) for row in certificates],
+            "crl": CrlSerializer.of(last) if last else None,
+            "crl_urls": list(addresses.crl_urls),
+            "ocsp_urls": list(addresses.ocsp_urls),
+            "ca_issuers_urls": list(addresses.ca_issuers_urls),
+        }
+
+
+class LifetimeSerializer(Body):
+    """How long the new certificate is to be valid."""
+
+    lifetime_days = fields.IntegerField()
+
+
+class InstallationSerializer(Body):
+    """What a CA outside this product issued."""
+
+    certificate = fields.PemOrDerField(
+        max_length=MAX_PEM_TEXT, help_text="PEM (may hold the chain) or base64 of DER"
+    )
+    chain = fields.PemOrDerField(
+        max_length=MAX_PEM_TEXT, required=False, help_text="issuers above, in any order"
+    )
+
+
+class CsrSerializer(Answer):
+    """A certificate signing request."""
+
+    csr = serializers.CharField(help_text="PKCS#10, PEM")
+
+
+AuthorityPageSerializer = page_serializer(AuthorityRowSerializer)
+CrlPageSerializer = page_serializer(CrlSerializer)

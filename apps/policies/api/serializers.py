@@ -1,0 +1,84 @@
+"""Serializers of policies, their versions and presets."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.policies.models import Policy
+from apps.web import fields
+from apps.web.serializers import Answer, Body, page_serializer
+
+
+@extend_schema_field(
+    {"type": "object", "additionalProperties": True, "description": "see docs/policies.md"}
+)
+class RulesField(serializers.DictField):
+    """A rule document; ``apps.policies.rules`` reads it and lists what is wrong with it."""
+
+
+class _CurrentRulesField(RulesField):
+    """The rules of a policy that are in force."""
+
+    def get_attribute(self, instance: Policy) -> Any:
+        """Return no rules where no version is in force yet."""
+        current = instance.current_version
+        return current.rules if current else {}
+
+
+class NewPolicySerializer(Body):
+    """A policy to be made."""
+
+    name = fields.CharField(max_length=64)
+    description = fields.CharField(required=False, allow_blank=True)
+    rules = RulesField()
+
+
+class PolicyChangesSerializer(Body):
+    """What may change; other rules become a new version."""
+
+    description = fields.CharField(required=False, allow_blank=True)
+    rules = RulesField(required=False)
+
+
+class PolicyRowSerializer(Answer):
+    """A policy as lists show it."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    version = serializers.IntegerField(
+        source="current_version.number", allow_null=True, help_text="the one in force"
+    )
+    created_at = serializers.DateTimeField()
+
+
+class PolicySerializer(PolicyRowSerializer):
+    """A policy with its rules."""
+
+    rules = _CurrentRulesField()
+
+
+class PolicyVersionSerializer(Answer):
+    """One version of a policy; it never changes."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField(source="number")
+    rules = RulesField()
+    created_at = serializers.DateTimeField()
+    created_by = serializers.CharField(help_text="who wrote it, e.g. user:7")
+
+
+class PolicyPresetSerializer(Answer):
+    """A starting point for a policy and its profile."""
+
+    name = serializers.CharField(source="key")
+    label = serializers.CharField()
+    description = serializers.CharField()
+    rules = RulesField()
+    defaults = RulesField()
+
+
+PolicyPageSerializer = page_serializer(PolicyRowSerializer)
+PolicyVersionPageSerializer = page_serializer(PolicyVersionSerializer)
+PolicyPresetPageSerializer = page_serializer(PolicyPresetSerializer)

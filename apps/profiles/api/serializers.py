@@ -1,0 +1,56 @@
+"""Serializers of profiles."""
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from apps.profiles.models import IssuerType
+from apps.web import fields
+from apps.web.serializers import Answer, Body, page_serializer
+
+
+@extend_schema_field(
+    {"type": "object", "additionalProperties": True, "description": "see docs/profiles.md"}
+)
+class DefaultsField(serializers.DictField):
+    """A document of defaults; ``apps.profiles.defaults`` reads it and lists what is wrong."""
+
+
+class ProfileChangesSerializer(Body):
+    """What may change."""
+
+    description = fields.CharField(required=False, allow_blank=True)
+    issuer_type = fields.ChoiceField(IssuerType.choices, required=False)
+    authority = fields.CharField(
+        required=False, allow_null=True, help_text="name or id; null = unsaid"
+    )
+    policy = fields.CharField(required=False, help_text="name or id")
+    defaults = DefaultsField(required=False)
+
+
+class NewProfileSerializer(ProfileChangesSerializer):
+    """A profile to be made."""
+
+    name = fields.CharField(max_length=64)
+    policy = fields.CharField(help_text="name or id")
+
+
+class ProfileSerializer(Answer):
+    """Authority + policy + defaults: the template that application teams pick up."""
+
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    issuer_type = serializers.ChoiceField(IssuerType.choices)
+    authority = serializers.CharField(
+        source="authority.name", allow_null=True, help_text="null when self-signed"
+    )
+    policy = serializers.CharField(source="policy.name")
+    policy_version = serializers.IntegerField(
+        source="policy.current_version.number", allow_null=True, help_text="the one in force"
+    )
+    defaults = DefaultsField()
+    revision = serializers.IntegerField(help_text="counts changes")
+    created_at = serializers.DateTimeField()
+
+
+ProfilePageSerializer = page_serializer(ProfileSerializer)

@@ -1,0 +1,245 @@
+"""Strict serializer fields for request bodies: nothing is coerced from one JSON type to another.
+
+DRF's own fields take ``"true"`` for a boolean and ``5`` for a text, which is right for HTML forms.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+from rest_framework.exceptions import ErrorDetail
+
+from apps.web.serializers import Body
+from pki import bundles, names
+from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
+
+MAX_TEXT = 1024
+MAX_LIST = 1000
+# Far above what policy allows; bounds the work and the records that one request can cause.
+MAX_SUBJECT_VALUES = 100
+_MAX_NUMBER = 2**31 - 1
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+class CharField(serializers.CharField):
+    """A JSON string, kept as it was sent."""
+
+    def __init__(self, *, max_length: int | None = MAX_TEXT, **options: Any) -> None:
+        """Take DRF's options; ``max_length`` counts characters."""
+        super().__init__(max_length=max_length, trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the text."""
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return data
+
+
+class IntegerField(serializers.IntegerField):
+    """A whole JSON number of 32 bits with sign; narrower ranges are the service's to judge."""
+
+    def to_internal_value(self, data: Any) -> int:
+        """Return the number."""
+        # A JSON number such as 1.0 is an integer (JSON Schema 2020-12, section 6.1.1).
+        if isinstance(data, float) and data.is_integer():
+            data = int(data)
+        if isinstance(data, bool) or not isinstance(data, int) or abs(data) > _MAX_NUMBER:
+            self.fail("invalid")
+        return int(data)
+
+
+class BooleanField(serializers.BooleanField):
+    """``true`` or ``false``."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        """Return the value."""
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class ChoiceField(serializers.ChoiceField):
+    """One of the known strings."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the string."""
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", input=str(data)[:100])
+        return data
+
+
+class ListField(serializers.ListField):
+    """A JSON array; its length is bounded even where ``max_length`` does not say so."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the values as a list."""
+        if not isinstance(data, list):
+            self.fail("not_a_list", input_type=type(data).__name__)
+        if len(data) > MAX_LIST:
+            self.fail("max_length", max_length=MAX_LIST)
+        return super().to_internal_value(data)
+
+
+class ChoicesField(ListField):
+    """A JSON array of known strings, read without repeats."""
+
+    def __init__(self, choices: Sequence[Any], **options: Any) -> None:
+        """Take the known strings, as ``ChoiceField`` does."""
+        super().__init__(child=ChoiceField(choices), **options)
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the strings in the order given."""
+        return tuple(dict.fromkeys(super().to_internal_value(data)))
+
+
+class DateTimeField(serializers.DateTimeField):
+    """An RFC 3339 time with offset, read as UTC in whole seconds."""
+
+    hint = "Example: 2027-01-31T12:00:00Z."
+
+    def to_internal_value(self, value: Any) -> datetime:
+        """Return the time."""
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            try:
+                return datetime.fromisoformat(value).astimezone(UTC).replace(microsecond=0)
+            except (ValueError, OverflowError):
+                pass
+        return self.fail("invalid", format="RFC 3339")
+
+
+class PemOrDerField(CharField):
+    """PEM text, or base64 of DER; read as bytes."""
+
+    default_error_messages = {"encoding": "Neither PEM nor base64 of DER."}
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return PEM as it is and DER decoded."""
+        text: str = super().to_internal_value(data)
+        if "-----BEGIN" in text or not text.isascii():
+            return text.encode()
+        try:
+            return base64.b64decode("".join(text.split()), validate=True)
+        except (binascii.Error, ValueError):
+            return self.fail("encoding")
+
+
+_TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+_TYPED = {
+    "type": "object",
+    "properties": {"type": {"type": "string", "enum": list(SAN_TYPES)}, "value": _TEXT},
+    "required": ["type", "value"],
+    "additionalProperties": False,
+}
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "properties": {
+            attribute: {
+                "oneOf": [_TEXT, {"type": "array", "items": _TEXT}],
+            }
+            for attribute in SUBJECT_ATTRIBUTES
+        },
+        "additionalProperties": False,
+    }
+)
+class SubjectField(serializers.DictField):
+    """``{"common_name": "a", "organizational_unit": ["x", "y"]}``, read as pairs in that order."""
+
+    child = CharField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return ``((attribute, value), ...)``."""
+        if not isinstance(data, dict):
+            self.fail("not_a_dict", input_type=type(data).__name__)
+        listed = {name: v if isinstance(v, list) else [v] for name, v in data.items()}
+        if sum(map(len, listed.values())) > MAX_SUBJECT_VALUES:
+            text = f"A subject has at most {MAX_SUBJECT_VALUES} values."
+            raise serializers.ValidationError(text)
+        pairs: list[TypeValue] = []
+        errors: dict[str, Any] = {}
+        for name, values in listed.items():
+            if name not in SUBJECT_ATTRIBUTES:
+                known = ", ".join(SUBJECT_ATTRIBUTES)
+                errors[name[:100]] = [ErrorDetail(f"Not known. Use: {known}.", "attribute")]
+                continue
+            try:
+                pairs += [(name, self.child.run_validation(value)) for value in values]
+            except serializers.ValidationError as error:
+                errors[name] = error.detail
+        if errors:
+            raise serializers.ValidationError(errors)
+        return tuple(pairs)
+
+
+class TypedNameField(Body):
+    """``{"type": "dns_name", "value": "a.example"}``, read as a pair."""
+
+    type = ChoiceField(list(SAN_TYPES))
+    value = CharField()
+
+    def to_internal_value(self, data: Any) -> TypeValue:
+        """Return ``(type, value)``."""
+        read = super().to_internal_value(data)
+        return read["type"], read["value"]
+
+
+@extend_schema_field({"type": "array", "items": _TYPED})
+class TypedNamesField(ListField):
+    """``[{"type": "dns_name", "value": "a.example"}]``, read as pairs."""
+
+    child = TypedNameField()
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return ``((type, value), ...)``."""
+        return tuple(super().to_internal_value(data))
+
+
+@extend_schema_field({"type": "array", "items": {"anyOf": [_TYPED, _TEXT]}})
+class NamesField(TypedNamesField):
+    """Like ``TypedNamesField``; a plain text stands for a name of the type that it looks like."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return ``((type, value), ...)``."""
+        if isinstance(data, list):
+            data = [
+                {"type": _type_of_name(item), "value": item} if isinstance(item, str) else item
+                for item in data
+            ]
+        return super().to_internal_value(data)
+
+
+def _type_of_name(text: str) -> str:
+    """Guess the type of a name given as plain text; checks come later."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        return "ip_address"
+    if "://" in text:
+        return "uri"
+    return "email" if "@" in text else "dns_name"
+
+
+class PemField(serializers.CharField):
+    """A certificate in an answer: DER in the object, PEM in JSON."""
+
+    def to_representation(self, value: Any) -> str:
+        """Return the certificate as PEM."""
+        return bundles.to_pem([bytes(value)])
+
+
+class DistinguishedNameField(serializers.CharField):
+    """A subject in an answer: pairs in the object, RFC 4514 text in JSON."""
+
+    def to_representation(self, value: Any) -> str:
+        """Return the name as text."""
+        return names.rfc4514([(kind, text) for kind, text in value])
