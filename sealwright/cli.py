@@ -181,7 +181,7 @@ def request_many(
     folder: Annotated[Path | None, typer.Option("--out", "-o", help="Their folder.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Request a certificate for each of many CSRs; www.csr yields www.crt.pem, with its chain.
+    """Request a certificate for each of many CSRs; www.csr gives www.crt.pem with its chain.
 
     A refused one stops none of the others; the exit status is 3 when there was any.
     """
@@ -212,7 +212,7 @@ def evaluate(
     key_algorithm: Algorithm = "",
     as_json: Json = False,
 ) -> None:
-    """Show every rule with its verdict, without issuing anything."""
+    """Evaluate a request: show every rule with its verdict, without issuing."""
     with _reported():
         requested = _requested(csr, cn, dns, ip, email, uri, ttl)
         if csr is not None:
@@ -292,7 +292,7 @@ def export(
     form: Annotated[str, typer.Option("--format", "-f", help="pkcs12 or private-key.")] = "pkcs12",
     password_file: Annotated[Path | None, typer.Option(help="File with the password.")] = None,
 ) -> None:
-    """Export the key that the server keeps; asks for a password unless --password-file is given."""
+    """Export a key stored by the server; asks for a password unless --password-file is given."""
     with _reported():
         if password_file is not None:
             password = password_file.read_text().rstrip("\n")
@@ -425,7 +425,7 @@ def _write(content: bytes, target: Path | None) -> None:
 def _deliver(
     result: dict[str, Any], key_out: Path | None, cert_out: Path | None, *, as_json: bool
 ) -> None:
-    """Write what was asked for; print the rest."""
+    """Write the requested files; print the rest."""
     certificate = result.get("certificate")
     key_pem = result.get("private_key_pem")
     if key_pem and key_out is not None:

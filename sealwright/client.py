@@ -42,13 +42,11 @@ class Client:
         self.url = url.rstrip("/")
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        # A netrc entry must not replace the token, nor a proxy variable see it.
+        # A netrc entry must not replace the token, and no proxy variable may redirect it.
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {token}"
         self._session.headers["Accept"] = "application/json"
         self._session.verify = str(ca_file) if ca_file else True
-
-    # --- requests ----------------------------------------------------------------------
 
     def request(
         self,
@@ -66,7 +64,7 @@ class Client:
             application: name or id.
             profile: name or id.
             csr: PKCS#10 as PEM; without it the server makes the key.
-            key_algorithm: of the server's key; the profile's default unless given.
+            key_algorithm: algorithm of the server's key; by default the profile's.
             idempotency_key: makes a repeat safe; a random one unless given.
             requested: further fields of the request body, e.g. ``ttl="30d"``.
 
@@ -129,7 +127,7 @@ class Client:
     def wait(
         self, request_id: str, *, timeout_s: float = 3600.0, every_s: float = 5.0
     ) -> dict[str, Any]:
-        """Ask until a pending request has ended, and return it.
+        """Poll a pending request until it has ended, and return it.
 
         Raises:
             SealwrightClientError: it still waits after ``timeout_s`` seconds.
@@ -142,8 +140,6 @@ class Client:
             if time.monotonic() + every_s > end:
                 raise SealwrightClientError(f"The request is still {found['state']}.")
             time.sleep(every_s)
-
-    # --- certificates --------------------------------------------------------------------
 
     def certificates(self, **filters: str) -> Iterator[dict[str, Any]]:
         """Yield certificates, newest first; filters as in the API, e.g. ``state="active"``."""
@@ -159,7 +155,7 @@ class Client:
         return self._call("GET", path, params={"format": form}).content
 
     def export(self, certificate_id: str, form: str = "pkcs12", *, password: str = "") -> bytes:
-        """Return the key kept by the server: ``pkcs12`` (needs a password) or ``private-key``."""
+        """Return the key stored by the server: ``pkcs12`` (needs a password) or ``private-key``."""
         body = {"format": form} | ({"password": password} if password else {})
         return self._call(
             "POST", f"certificates/{_path(certificate_id)}/export/", json=body
@@ -179,8 +175,6 @@ class Client:
         """Issue a successor with the same names; ``key`` is ``new``, ``reuse`` or ``csr``."""
         body = {"key": "csr", "csr": csr} if csr else {"key": key}
         return self._repeatable(f"certificates/{_path(certificate_id)}/renew/", body)
-
-    # --- the rest --------------------------------------------------------------------------
 
     def applications(self) -> Iterator[dict[str, Any]]:
         """Yield the applications that the token may see."""
@@ -226,7 +220,7 @@ class Client:
     def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         found = self._call(method, path, **options).json()
         if not isinstance(found, dict):
-            raise SealwrightClientError("The server answered something unexpected.")
+            raise SealwrightClientError("The answer of the server is not a JSON object.")
         return found
 
     def _call(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -243,7 +237,7 @@ class Client:
 
 
 def _path(identifier: str) -> str:
-    """Return an identifier that cannot leave its place in a URL."""
+    """Return the identifier in canonical form, so that it cannot change the path of a URL."""
     return str(uuid.UUID(str(identifier)))
 
 

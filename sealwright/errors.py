@@ -5,7 +5,7 @@ from typing import Any
 
 
 class SealwrightClientError(Exception):
-    """Root of everything that this package raises on purpose."""
+    """Base class of the exceptions of this package."""
 
 
 class ConnectionFailed(SealwrightClientError):
@@ -14,15 +14,15 @@ class ConnectionFailed(SealwrightClientError):
 
 @dataclass
 class ApiError(SealwrightClientError):
-    """The server refused; holds the problem document (RFC 9457).
+    """The server refused the call; contains its problem document (RFC 9457).
 
     Attributes:
         status: HTTP status.
         code: stable machine code, e.g. ``policy_violation``.
         detail: one sentence.
         errors: every broken rule: ``{"code", "field", "value", "reason", "hint"}``.
-        retry_after_s: when to come back, if the server says so.
-        document: the problem as received.
+        retry_after_s: seconds to wait before a repeat, if the server says so.
+        document: the problem document as received.
     """
 
     status: int

@@ -8,10 +8,10 @@ from sealwright.errors import SealwrightClientError
 
 
 def refuse_existing(csrs: Iterable[Path], folder: Path | None) -> None:
-    """Refuse to begin when a file of that name is there, which may hold a key.
+    """Refuse to start when an output file exists already: it may contain a key.
 
     Raises:
-        SealwrightClientError: names each.
+        SealwrightClientError: lists the files.
     """
     there = [str(path) for path in (_target(csr, folder) for csr in csrs) if path.exists()]
     if there:
@@ -21,7 +21,7 @@ def refuse_existing(csrs: Iterable[Path], folder: Path | None) -> None:
 def save_all(
     csrs: Iterable[Path], results: Iterable[dict[str, Any]], folder: Path | None
 ) -> list[str]:
-    """Write every certificate with its chain; return what came of each CSR, a line for each."""
+    """Write every certificate with its chain; return one line of text for each CSR."""
     return [_save(csr, one, folder) for csr, one in zip(csrs, results, strict=True)]
 
 
@@ -31,7 +31,7 @@ def _save(csr: Path, result: dict[str, Any], folder: Path | None) -> str:
         return f"{csr.name}: refused. {' '.join(reasons) or result['problem']['detail']}"
     certificate = result["request"]["certificate"]
     if certificate is None:
-        return f"{csr.name}: waits for approval, request {result['request']['id']}"
+        return f"{csr.name}: waits for approval: request {result['request']['id']}"
     path = _target(csr, folder)
     path.write_text(certificate["pem"] + certificate["chain_pem"])
     return f"{csr.name}: {path}"

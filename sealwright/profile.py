@@ -10,7 +10,7 @@ from sealwright.errors import SealwrightClientError
 
 @dataclass(frozen=True)
 class Login:
-    """A server, a token for it, and what to trust."""
+    """A server, a token for it, and the CA file to trust."""
 
     url: str
     token: str
@@ -18,7 +18,7 @@ class Login:
 
 
 def path() -> Path:
-    """Return the file: ``SEALWRIGHT_CLI_CONFIG``, or below the user's configuration folder."""
+    """Return the path: ``SEALWRIGHT_CLI_CONFIG``, or one below the user's configuration folder."""
     chosen = os.environ.get("SEALWRIGHT_CLI_CONFIG")
     if chosen:
         return Path(chosen)
@@ -27,7 +27,7 @@ def path() -> Path:
 
 
 def save(login: Login) -> Path:
-    """Write the login (mode 0600), whole or not at all."""
+    """Write the login atomically, with mode 0600."""
     target = path()
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = target.with_suffix(".new")
@@ -40,7 +40,7 @@ def save(login: Login) -> Path:
 
 
 def load() -> Login:
-    """Return the login; environment variables win over the file.
+    """Return the login; environment variables take precedence over the file.
 
     ``SEALWRIGHT_CLI_URL``, ``SEALWRIGHT_CLI_TOKEN`` and ``SEALWRIGHT_CLI_CA_FILE``.
 

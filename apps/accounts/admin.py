@@ -47,7 +47,7 @@ class PasswordForm(ObjectForm):
 
 
 class RoleForm(ObjectForm):
-    """Another product role."""
+    """A product role."""
 
     product_role = forms.ChoiceField(choices=_ROLES, help_text=_ROLE_HELP)
 
@@ -96,7 +96,7 @@ def _clear_counter(
 
 @admin.register(User)
 class UserAdmin(GovernedAdmin):
-    """People. Machine identities have pages of their own."""
+    """Accounts of people; machine identities have their own pages."""
 
     add_form = NewPersonForm
     list_display = ("username", "email", "role", "active", "last_login")
@@ -194,7 +194,7 @@ class GroupForm(ObjectForm):
     )
 
     def prepare(self) -> None:
-        """Offer everybody who can sign in; tick who is in the group."""
+        """Offer all people; those in the group are selected."""
         self.fields["people"].queryset = _people()  # type: ignore[attr-defined]
         self.fields["people"].initial = list(self.obj.user_set.all())
 
@@ -205,7 +205,7 @@ def _people() -> QuerySet[User]:
 
 @admin.register(Group)
 class GroupAdmin(GovernedAdmin):
-    """Groups of people, to be made members of applications as a whole."""
+    """Groups of people, which can be members of applications."""
 
     add_form = NewGroupForm
     edit_form = GroupForm
@@ -215,7 +215,7 @@ class GroupAdmin(GovernedAdmin):
     empty_text = "No groups yet. A group can be made a member of an application as a whole."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
-        """Count people along the way."""
+        """Add the number of people to each row."""
         return super().get_queryset(request).annotate(people_count=Count("user"))
 
     @admin.display(description="People", ordering="people_count")
@@ -234,7 +234,7 @@ class GroupAdmin(GovernedAdmin):
         groups.set_people(principal, obj, list(data["people"]))
 
     def sections(self, request: HttpRequest, obj: Group) -> list[Section]:
-        """Show who is in it, with links."""
+        """Show the people in the group, with links."""
         people = [Detail(user.username, user.email, admin_url(user)) for user in obj.user_set.all()]
         return [details("People", people)] if people else []
 

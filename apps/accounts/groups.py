@@ -44,11 +44,11 @@ def create_group(principal: Principal, *, name: str, people: Collection[User] = 
 
 
 def set_people(principal: Principal, group: Group, people: Collection[User]) -> None:
-    """Make ``people`` the members of a group; their rights follow at once.
+    """Set the people of a group; their rights change immediately.
 
     Raises:
         AccessDenied: not a product administrator, or the principal would join the group: a
-            group may hold roles in applications, and nobody gives a role to themselves.
+            group may have roles in applications, and nobody may give a role to themselves.
     """
     principal.require_governance()
     with transaction.atomic():

@@ -11,14 +11,14 @@ from apps.principals import ProductRole
 
 
 class AccountKind(models.TextChoices):
-    """A person signs in with a password; a machine only ever uses tokens."""
+    """Kind of account: a person signs in with a password, a machine uses tokens."""
 
     PERSON = "person", "Person"
     MACHINE = "machine", "Machine identity"
 
 
-class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox ships no types
-    """One principal known to Django: guardian, audit and throttles treat all callers alike."""
+class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox has no types
+    """Account of a person or a machine identity, the same for guardian, audit and throttles."""
 
     kind = models.CharField(
         max_length=10, choices=AccountKind.choices, default=AccountKind.PERSON, editable=False
@@ -32,7 +32,7 @@ class User(AbstractUser):  # type: ignore[django-manager-missing]  # knox ships 
     )
 
     class Meta(AbstractUser.Meta):
-        """A machine can never hold the keys of the whole product's admin pages."""
+        """A machine can never use the admin pages."""
 
         constraints: ClassVar = [
             models.CheckConstraint(

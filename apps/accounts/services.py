@@ -1,6 +1,6 @@
 """Services for the accounts of people: creation, passwords, product roles, disabling.
 
-Machine identities are made in ``apps.applications.services``.
+Services for machine identities are in ``apps.applications.services``.
 """
 
 from django.contrib.auth.password_validation import validate_password
@@ -31,12 +31,12 @@ def create_person(
 
     Raises:
         AccessDenied: not a product administrator.
-        InvalidInput: name, address or password is unusable; everything wrong is listed.
-        AlreadyExists: the user name is taken, in whatever case it is written.
+        InvalidInput: name, address or password is unusable; all violations are listed.
+        AlreadyExists: the user name is taken; upper and lower case are the same.
     """
     principal.require_governance()
     user = User(
-        # NFKC, so that two names that look alike on screen cannot be two people.
+        # NFKC, so that two names that look the same cannot be two people.
         username=User.normalize_username(username),
         email=User.objects.normalize_email(email),
         kind=AccountKind.PERSON,
@@ -124,7 +124,7 @@ def disable_person(principal: Principal, user: User) -> None:
 
 
 def enable_person(principal: Principal, user: User) -> None:
-    """Let a disabled person in again.
+    """Enable a disabled person.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -135,7 +135,7 @@ def enable_person(principal: Principal, user: User) -> None:
 
 
 def _give_role(user: User, role: ProductRole) -> None:
-    """Set the role, and the two flags by which Django's admin knows its users."""
+    """Set the role, and the two flags that Django's admin checks."""
     user.product_role = role.value
     user.is_staff = user.is_superuser = role == ProductRole.ADMIN
 
@@ -159,7 +159,7 @@ def _require_self_or_governance(principal: Principal, user: User) -> None:
 
 
 def _keep_one_administrator(user: User, *, stays: bool) -> None:
-    """Refuse to take away the last administrator, also when two are taken away at once."""
+    """Refuse to remove the last administrator, also when two are removed in parallel."""
     administrators = User.objects.select_for_update().filter(
         kind=AccountKind.PERSON, product_role=ProductRole.ADMIN.value, is_active=True
     )
@@ -191,7 +191,7 @@ def _identity_violations(user: User) -> list[Violation]:
 
 
 def _password_violations(password: str, user: User) -> list[Violation]:
-    """Return what Django's validators say, never the password itself."""
+    """Return the findings of Django's validators, never the password itself."""
     try:
         validate_password(password, user)
     except ValidationError as exc:

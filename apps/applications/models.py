@@ -14,8 +14,8 @@ from apps.applications.roles import Permission, Role
 from apps.profiles.models import Profile
 
 
-class Application(models.Model):  # type: ignore[django-manager-missing]  # knox ships no types
-    """A service or workload whose team requests certificates: the isolation boundary."""
+class Application(models.Model):  # type: ignore[django-manager-missing]  # knox has no types
+    """A service or workload; the boundary of isolation between teams."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     name = models.SlugField(max_length=64, unique=True, help_text="used in enrollment URLs")
@@ -23,7 +23,7 @@ class Application(models.Model):  # type: ignore[django-manager-missing]  # knox
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """Object permissions are exactly those of the role table."""
+        """Permissions are those of ``roles.Permission``, without Django's default ones."""
 
         ordering: ClassVar = ["name"]
         default_permissions = ()
@@ -35,19 +35,19 @@ class Application(models.Model):  # type: ignore[django-manager-missing]  # knox
 
 
 class ApplicationUserObjectPermission(UserObjectPermissionBase):
-    """Guardian's rows for users: a direct foreign key, so that rights resolve in one join."""
+    """Object permissions of users; a direct foreign key lets rights be read by one join."""
 
     content_object = models.ForeignKey(Application, on_delete=models.CASCADE)
 
 
 class ApplicationGroupObjectPermission(GroupObjectPermissionBase):
-    """Guardian's rows for groups."""
+    """Object permissions of groups."""
 
     content_object = models.ForeignKey(Application, on_delete=models.CASCADE)
 
 
 class Membership(models.Model):
-    """A person, machine identity or group in an application; guardian's rows derive from it."""
+    """Role of a person, machine identity or group in an application; permissions follow from it."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(
@@ -80,12 +80,12 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name member, role and application."""
+        """Return member, role and application."""
         return f"{self.user or self.group} is {self.role} of {self.application}"
 
 
 class Pairing(models.Model):
-    """A profile attached to an application: the pair that every enrollment door belongs to.
+    """A profile attached to an application; every enrollment method belongs to such a pair.
 
     Attributes:
         issuer_version: values of ``authorities.signing.ISSUER_VERSION`` for the profile's
@@ -112,12 +112,12 @@ class Pairing(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name both halves."""
+        """Return application and profile."""
         return f"{self.application}/{self.profile}"
 
 
 class MachineIdentity(models.Model):
-    """A workload's own identity: a user without a password that only holds tokens."""
+    """Identity of a workload: a user without a password that authenticates by tokens."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     user = models.OneToOneField(
@@ -139,11 +139,11 @@ class MachineIdentity(models.Model):
 
 
 class ApiToken(AbstractAuthToken):
-    """An expiring bearer token; only its digest is kept (django-rest-knox).
+    """An expiring bearer token; only its digest is stored (django-rest-knox).
 
     Attributes:
-        governance_version: under which the row was read, for tokens that were presented; else
-            empty.
+        governance_version: version under which the row was read, if the token was presented by
+            a request; otherwise empty.
     """
 
     governance_version = ""
@@ -175,16 +175,16 @@ class ApiToken(AbstractAuthToken):
         ordering: ClassVar = ["-created"]
 
     def __str__(self) -> str:
-        """Name the token by what may be shown of it."""
+        """Return the name, and the first characters of the token."""
         return f"{self.name} ({self.token_key}…)"
 
 
 class GovernanceChange(models.Model):
-    """One change of governance; written by triggers, see ``governance_version``."""
+    """One change of governance, written by triggers; see ``governance_version``."""
 
     id = models.BigAutoField(primary_key=True)
     token = models.BigIntegerField(editable=False, help_text="44 random bits")
 
     def __str__(self) -> str:
-        """Name the number."""
+        """Return the number."""
         return str(self.token)

@@ -64,8 +64,8 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     },
 }
 
-# A product administrator who is no member sees lists and mends membership, but can neither
-# issue nor read keys: governing is not operating.
+# A product administrator who is not a member sees lists and changes members, but can neither
+# issue nor read keys.
 GOVERNANCE_FALLBACK = frozenset(
     {
         Permission.VIEW,

@@ -12,7 +12,7 @@ from apps.audit.models import AuditEvent
 from apps.errors import NotFound
 from apps.principals import Principal
 
-# No account has this key: principals without an account own nothing.
+# No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
 
 applications_visible_to = access.applications_visible_to
@@ -26,11 +26,11 @@ def application_for(
     Args:
         principal: who asks.
         reference: identifier or name.
-        scoped: whether the token needs the scope ``read``; ``False`` on the way to an act
-            that asks for its own scope.
+        scoped: whether the token needs the scope ``read``; ``False`` before an action that checks
+            a scope of its own.
 
     Raises:
-        NotFound: no such application, or another team's.
+        NotFound: no such application, or it belongs to another team.
         AccessDenied: the token lacks the scope ``read``.
     """
     rows = access.visible(
@@ -45,11 +45,11 @@ def application_for(
 def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
     """Return the pair of an application and a profile, each by identifier or name.
 
-    Whether the principal may request there is for the pipeline to decide; here only pairs
-    in sight are found, with one query that brings policy and authority along.
+    Only pairs that the principal may see are found; the pipeline decides whether it may request.
+    One query also loads policy and authority.
 
     Raises:
-        NotFound: no such pair, or in an application that is none of the principal's business.
+        NotFound: no such pair, or the principal may not see its application.
     """
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
@@ -81,13 +81,13 @@ def members_of(principal: Principal, application: Application) -> QuerySet[Membe
 
 
 def machines_visible_to(principal: Principal) -> QuerySet[MachineIdentity]:
-    """Return all machine identities to those who govern, and to a machine its own."""
+    """Return all machine identities for administrators, and its own for a machine."""
     found = MachineIdentity.objects.select_related("user")
     return found if principal.governs else found.filter(user__pk=principal.user_id or _NOBODY)
 
 
 def tokens_visible_to(principal: Principal) -> QuerySet[ApiToken]:
-    """Return all tokens to those who govern, and to everyone else their own.
+    """Return all tokens for administrators, and their own for everyone else.
 
     A token that is confined to one application sees those confined to the same one.
     """
@@ -105,11 +105,11 @@ def events_visible_to(
     """Return audit events, newest first.
 
     Args:
-        principal: who asks; events of no application are for those who govern.
+        principal: who asks; events without an application are visible to administrators only.
         application: only this application's events.
 
     Raises:
-        NotFound: the application is none of the principal's business.
+        NotFound: the principal may not see the application.
         AccessDenied: the role or the token does not allow reading the log.
     """
     if application is not None:
@@ -120,7 +120,7 @@ def events_visible_to(
 
 
 def _named(path: str, reference: str | UUID) -> Q:
-    """Match an identifier or a name; names never read as identifiers, so it is one or the other."""
+    """Match an identifier or a name; a name is never a valid identifier."""
     try:
         return Q(**{f"{path}pk": reference if isinstance(reference, UUID) else UUID(reference)})
     except ValueError:

@@ -19,13 +19,13 @@ from apps.site.pages import Detail, Section, details
 
 
 class EventFilter(admin.SimpleListFilter):
-    """Events of one kind, and within it a single event: the whole vocabulary is too long a list."""
+    """Filter by kind of event, then by event: a list of all events would be too long."""
 
     title = "event"
     parameter_name = "event"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the kinds, and the events of the kind that is chosen."""
+        """Return the kinds, and the events of the selected kind."""
         chosen = (self.value() or "").partition(".")[0]
         found = []
         for kind in sorted({event.value.partition(".")[0] for event in Event}):
@@ -43,13 +43,13 @@ class EventFilter(admin.SimpleListFilter):
 
 
 class ApplicationFilter(admin.SimpleListFilter):
-    """Events of one application."""
+    """Filter by application."""
 
     title = "application"
     parameter_name = "application"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Return the applications there are; the log itself only knows identifiers."""
+        """Return the existing applications; the log itself contains identifiers only."""
         rows: Any = installed.get_model("applications", "Application")._default_manager  # noqa: SLF001 - Django's documented Meta API
         return [(str(row.pk), str(row)) for row in rows.all()[:200]]
 
@@ -63,7 +63,7 @@ class ApplicationFilter(admin.SimpleListFilter):
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyAdmin):
-    """A window on an append-only log."""
+    """Events of the append-only audit log."""
 
     list_display = ("when", "event_name", "subject", "actor_name", "ip")
     list_display_links = ("when", "event_name")
@@ -81,7 +81,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Object", ordering="subject_label")
     def subject(self, event: AuditEvent) -> str:
-        """Return what was acted upon."""
+        """Return the object of the action."""
         return event.subject_label
 
     @admin.display(description="Actor", ordering="actor_label")
@@ -95,13 +95,13 @@ class AuditEventAdmin(ReadOnlyAdmin):
         return mono(event.event)
 
     def lookup_allowed(self, lookup: str, value: Any, request: Any = None) -> bool:
-        """Let links to one object's story through."""
+        """Allow the filters of links to the events of one object."""
         return lookup in {"subject_type", "subject_id", "actor"} or super().lookup_allowed(
             lookup, value, request
         )
 
     def trail_of(self, obj: AuditEvent) -> dict[str, str]:
-        """Return nothing: an event is the trail."""
+        """Return nothing: an event has no events of its own."""
         return {}
 
     def sections(self, request: HttpRequest, obj: AuditEvent) -> list[Section]:
@@ -126,7 +126,7 @@ class AuditEventAdmin(ReadOnlyAdmin):
 
 
 def _subject_url(event: AuditEvent) -> str:
-    """Return where the object can be seen, empty when it is gone or has no page."""
+    """Return the URL of the object, empty when it is deleted or has no page."""
     try:
         model = installed.get_model(event.subject_type)
         found = model._default_manager.filter(pk=event.subject_id).first()  # noqa: SLF001 - Django's documented Meta API

@@ -16,7 +16,7 @@ def event_choices() -> list[tuple[str, str]]:
 
 
 class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
-    """Reads only; the bulk ways round ``save`` and ``delete`` are closed as well."""
+    """Queryset without bulk changes, which would bypass ``save`` and ``delete``."""
 
     def update(self, **_values: Any) -> NoReturn:
         """Refuse: events are never changed."""
@@ -37,15 +37,15 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
         return super().bulk_create(*args, **kwargs)
 
     def _raw_delete(self, using: str | None) -> NoReturn:  # noqa: ARG002 - Django's signature
-        """Refuse the way by which Django's own collector deletes fast."""
+        """Refuse: Django's deletion collector uses this method for fast deletes."""
         raise TypeError("audit events are append-only")
 
 
 class AuditEvent(models.Model):
-    """One act: who did what to which object, and with which outcome.
+    """One action: actor, action, object and outcome.
 
-    Rows carry plain identifiers and labels instead of foreign keys, so that an event
-    outlives what it speaks of.
+    Rows have plain identifiers and labels instead of foreign keys, so that an event stays when
+    its object is deleted.
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -64,31 +64,31 @@ class AuditEvent(models.Model):
     objects = AuditEventQuerySet.as_manager()
 
     class Meta:
-        """Indexes serve the stories of one object, application, kind of event and actor.
+        """Indexes for the events of one object, application, kind and actor.
 
-        Every act inserts here, so there is no index without such a question.
+        Every action inserts a row, so there is no index without such a query.
         """
 
         ordering: ClassVar = ["-id"]
-        # Django's inner workings use the same guarded queryset as everyone else.
+        # Django's own queries use the same guarded queryset.
         base_manager_name = "objects"
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-id"], name="audit_subject"),
             models.Index(fields=["application_id", "-id"], name="audit_application"),
             models.Index(fields=["actor", "-id"], name="audit_actor"),
-            # Found by kind and by its beginning ("certificate.").
+            # Found by name and by prefix ("certificate.").
             models.Index(
                 fields=["event", "-id"],
                 opclasses=["varchar_pattern_ops", "int8_ops"],
                 name="audit_event",
             ),
-            # Times rise as rows do: PostgreSQL keeps the bounds of each stretch, no entry for
-            # each row. SQLite makes it an ordinary index.
+            # Rows are in order of time, so a block-range index suffices: it is much smaller than
+            # one with an entry for each row. On SQLite it is an ordinary index.
             BrinIndex(fields=["created_at"], name="audit_created"),
         ]
 
     def __str__(self) -> str:
-        """Name the act and its object."""
+        """Return event and object."""
         return f"{self.event} {self.subject_label}".strip()
 
     def save(self, *args: Any, **kwargs: Any) -> None:

@@ -19,7 +19,7 @@ def events_of(application_ids: Collection[UUID]) -> QuerySet[AuditEvent]:
     return all_events().filter(application_id__in=application_ids)
 
 
-def story_of(subject: Model) -> QuerySet[AuditEvent]:
-    """Return what happened to one object, newest first."""
+def events_about(subject: Model) -> QuerySet[AuditEvent]:
+    """Return the events of one object, newest first."""
     kind = ids.label_of(subject).lower()
     return all_events().filter(subject_type=kind, subject_id=str(subject.pk))

@@ -1,7 +1,7 @@
-"""Which authorities sign, with which keys, and what have they signed and revoked?
+"""Authorities with their certificates and OCSP responders, and their ledgers.
 
-The ledgers (``IssuedSerial``, ``RevokedSerial``, ``CRL``) sit here, below applications: an
-authority must know every serial number it used, whoever asked.
+The ledgers (``IssuedSerial``, ``RevokedSerial``, ``CRL``) are below applications because an
+authority must know every serial number it has used, whoever requested the certificate.
 """
 
 from typing import ClassVar
@@ -15,14 +15,14 @@ from pki.reasons import RevocationReason
 
 
 class AuthorityKind(models.TextChoices):
-    """Where the authority stands in the hierarchy."""
+    """Place of an authority in the hierarchy."""
 
     ROOT = "root", "Root"
     INTERMEDIATE = "intermediate", "Intermediate"
 
 
 class AuthorityState(models.TextChoices):
-    """Only active authorities sign certificates; every state keeps publishing CRLs."""
+    """State of an authority: only active ones issue certificates, all of them publish CRLs."""
 
     PENDING_CERTIFICATE = "pending-certificate", "Pending certificate"
     ACTIVE = "active", "Active"
@@ -97,7 +97,7 @@ class AuthorityCertificate(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """One current certificate per authority."""
+        """An authority has one current certificate."""
 
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
@@ -125,7 +125,7 @@ class OcspResponder(models.Model):
     not_after = models.DateTimeField()
 
     class Meta:
-        """The newest responder answers."""
+        """The newest responder comes first: it signs the responses."""
 
         ordering: ClassVar = ["-id"]
 
@@ -167,10 +167,10 @@ class IssuedSerial(models.Model):
 
 
 class RevokedSerial(models.Model):
-    """A revoked serial number: what CRL and OCSP say.
+    """A revoked serial number, the source of CRLs and OCSP responses.
 
     Rows are never deleted. A released hold keeps its row with ``released_at`` set; every other
-    revocation is final.
+    revocation is final (RFC 5280 section 5.3.1).
     """
 
     id = models.BigAutoField(primary_key=True)
@@ -189,7 +189,7 @@ class RevokedSerial(models.Model):
     released_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """One row per serial; only a hold can be released."""
+        """One row for each serial number; only a hold can be released."""
 
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -227,7 +227,7 @@ class CRL(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """Numbers never repeat."""
+        """CRL numbers never repeat (RFC 5280 section 5.2.3)."""
 
         verbose_name = "CRL"
         verbose_name_plural = "CRLs"

@@ -1,8 +1,8 @@
-"""When is a certificate revocation list made, and what keeps a wrong one from going out?
+"""Publication of certificate revocation lists, on schedule and after revocations.
 
-Two publishers may build at the same time; only one that started from the CRL which is still
-the newest may store its own, under a lock on the authority's row. The key is used before that
-lock is taken. C-01, C-07, C-09, C-10; ANC-4.
+Two publishers may build a CRL at the same time. Under a lock on the authority's row, only the one
+that started from the newest CRL may store its own; the key is used before that lock is taken. A
+gate compares each new CRL with the published one before it is stored (C-01, C-07, C-09, C-10).
 """
 
 import hashlib
@@ -38,13 +38,13 @@ PUBLISH_JOB = "crl.publish"
 SWEEP_JOB = "crl.sweep"
 _RACES = 5
 _SCHEDULE = principals.system("publication")
-# A revocation may commit later than it is dated; the sweep looks back this far for such.
+# A revocation may be committed later than its date; the sweep looks back this far.
 _LOOKBACK = timedelta(minutes=10)
 _BATCH = 2000
 
 
 class CrlRefused(SealwrightError):
-    """The publication gate stopped a CRL; the published one stays."""
+    """The publication gate refused a CRL; the published one stays."""
 
     code: ClassVar[str] = "internal"
 
@@ -54,11 +54,11 @@ class CrlRefused(SealwrightError):
 
 
 def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
-    """Make and publish the authority's next CRL, whatever its state; disabled ones do, too.
+    """Build, sign and publish the authority's next CRL; a disabled authority publishes as well.
 
     Args:
-        authority_id: whose CRL.
-        principal: who asked, for the audit log; ``None`` for the schedule.
+        authority_id: the issuer of the CRL.
+        principal: who asked for it, for the audit log; ``None`` for the schedule.
 
     Raises:
         CrlRefused: the gate found that the new CRL must not replace the published one.
@@ -69,7 +69,7 @@ def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
     handle = signing.status_issuer_of(authority_id)
     for _ in range(_RACES):
         previous = selectors.latest_crl(authority_id)
-        crl = _built(handle, previous)
+        crl = build_next_crl(handle, previous)
         _pass_gate(handle, previous, crl)
         if _stored(crl, previous, principal or _SCHEDULE):
             return crl
@@ -77,13 +77,13 @@ def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
 
 
 def request_crl(authority: Authority) -> None:
-    """Have a new CRL published as soon as the caller's transaction has committed."""
+    """Enqueue the publication of a new CRL, to run after the caller's transaction commits."""
     arguments = {"authority_id": str(authority.pk)}
     jobs.enqueue(PUBLISH_JOB, arguments, idempotency_key=str(authority.pk))
 
 
 def crl_due(authority: Authority, now: datetime) -> bool:
-    """Tell whether a new CRL is needed: half of its life is over, or it misses a revocation."""
+    """Tell whether a new CRL is needed: half of its time is over, or it misses a revocation."""
     last = (
         CRL.objects.filter(authority=authority)
         .order_by("-number")
@@ -102,7 +102,7 @@ def publish_job(authority_id: str) -> str:
 
 
 def sweep_job() -> str:
-    """Ask for every CRL that is due: the schedule, and what a lost request left behind."""
+    """Enqueue every CRL that is due, also one whose request was lost."""
     now = clock.now()
     certified = AuthorityCertificate.objects.filter(is_current=True, not_after__gt=now)
     due = [
@@ -115,7 +115,13 @@ def sweep_job() -> str:
     return f"{len(due)} due"
 
 
-def _built(handle: IssuerHandle, previous: CRL | None) -> CRL:
+def build_next_crl(handle: IssuerHandle, previous: CRL | None) -> CRL:
+    """Build and sign the CRL that follows ``previous``; it is not saved.
+
+    Args:
+        handle: the issuer.
+        previous: the newest published CRL, ``None`` for the first.
+    """
     algorithm = default_signature_algorithm(handle.key_algorithm)
     now = clock.now_s()
     # A clock that was set back must not make the CRL look older than the one it replaces.
@@ -124,10 +130,11 @@ def _built(handle: IssuerHandle, previous: CRL | None) -> CRL:
         pk=handle.authority_id
     )
     next_update = this_update + timedelta(hours=hours)
-    # Time alone could repeat, the stored number alone could fall with a restored database.
+    # RFC 5280 section 5.2.3: numbers only rise. Time alone could repeat; the stored number alone
+    # could fall when an old database is restored.
     unix_ms = int(clock.now().timestamp() * 1000)
     number = max(previous.number + 1, unix_ms) if previous else unix_ms
-    entries = _Counted(_entries(handle.authority_id, previous))
+    entries = _CountedEntries(_entries(handle.authority_id, previous))
     der = pki_crl.build_crl(
         issuer_certificate=handle.issuer.certificate,
         signature_algorithm=algorithm,
@@ -148,8 +155,8 @@ def _built(handle: IssuerHandle, previous: CRL | None) -> CRL:
     )
 
 
-class _Counted:
-    """Passes entries on and counts them: there may be a million, so no list is made."""
+class _CountedEntries:
+    """Iterator that counts its entries; a list of a million would take too much memory."""
 
     def __init__(self, entries: Iterator[RevokedEntry]) -> None:
         self._entries = entries
@@ -175,11 +182,12 @@ def _entries(authority_id: UUID, previous: CRL | None) -> Iterator[RevokedEntry]
 
 
 def _leaves_before(previous: CRL | None) -> datetime | None:
-    """Return before which notAfter an entry may leave the CRL (C-07, RFC 5280 section 3.3).
+    """Return the notAfter before which an entry may leave the CRL (C-07, RFC 5280 section 3.3).
 
-    An entry that expired a whole CRL lifetime before the previous CRL has been on a regularly
-    scheduled one after its expiry: those come at half of the lifetime. A CRL dated ahead of now
-    (the clock was put back) does not tell what has expired; entries it lost come back.
+    An entry stays until it was on one regularly scheduled CRL after the certificate expired. CRLs
+    come at half of their lifetime, so an entry that expired a whole lifetime before the previous
+    CRL has been on one. If the previous CRL is dated in the future (the clock was set back), the
+    present counts.
     """
     if previous is None:
         return None
@@ -188,7 +196,7 @@ def _leaves_before(previous: CRL | None) -> datetime | None:
 
 
 def _pass_gate(handle: IssuerHandle, previous: CRL | None, crl: CRL) -> None:
-    """Read back what was built and compare it with what is published (C-09)."""
+    """Parse the new CRL and compare it with the published one (C-09)."""
     violations = pki_crl.publish_gate(
         pki_crl.read_crl(bytes(previous.der)) if previous else None,
         pki_crl.read_crl(bytes(crl.der)),
@@ -208,10 +216,10 @@ def _pass_gate(handle: IssuerHandle, previous: CRL | None, crl: CRL) -> None:
 
 
 def _removable(authority_id: UUID, previous: CRL | None, serials: set[int]) -> set[int]:
-    """Return those of ``serials`` that may leave: long expired, or a released hold.
+    """Return those of ``serials`` that may leave the CRL: long expired, or a released hold.
 
-    A serial number that the ledger does not hold at all may not: that is a ledger that lost
-    a revocation, e.g. one restored from an old backup.
+    A serial number that is not in the ledger may not leave: the ledger has lost a revocation,
+    for example because an old backup was restored.
     """
     wanted = [serial_hex(serial) for serial in serials]
     leaves_before = _leaves_before(previous)
@@ -227,7 +235,7 @@ def _removable(authority_id: UUID, previous: CRL | None, serials: set[int]) -> s
 
 
 def _stored(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
-    """Store the CRL unless another one came first; then it was built from old knowledge."""
+    """Store the CRL, unless another one was stored since ``previous`` was read."""
     with transaction.atomic():
         authority = selectors.locked(crl.authority_id)
         newest = CRL.objects.filter(authority=authority).order_by("-number")

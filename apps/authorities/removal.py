@@ -1,4 +1,4 @@
-"""When may an authority go, and what becomes of its key?"""
+"""Removal of authorities that nothing depends on, with their ledgers and keys."""
 
 from datetime import datetime
 from itertools import islice
@@ -30,7 +30,7 @@ def remove(principal: Principal, authority: Authority) -> None:
     """Remove an authority with its ledgers, and destroy its keys.
 
     Raises:
-        InUse: something depends on it; everything in the way is named.
+        InUse: something depends on it; every dependent object is named.
     """
     refusal = f"The authority {authority.name} is in use by"
     with transaction.atomic():
@@ -40,7 +40,7 @@ def remove(principal: Principal, authority: Authority) -> None:
             raise InUse(refusal, users)
         record(Event.AUTHORITY_DELETED, principal=principal, subject=locked)
         _revoke_at_parent(locked)
-        # A savepoint: a refusal by the database must leave a transaction that can be left.
+        # The savepoint lets the outer transaction go on after the database has refused.
         try:
             with transaction.atomic():
                 for ledger_model in (OcspResponder, CRL, RevokedSerial, IssuedSerial):
@@ -54,7 +54,7 @@ def remove(principal: Principal, authority: Authority) -> None:
 
 
 def _users(authority: Authority, now: datetime) -> list[str]:
-    """Name what depends on an authority, as far as this app knows."""
+    """Name what depends on an authority; objects of upper apps refuse through PROTECT."""
     users = [f"authority {child.name}" for child in authority.children.order_by("name")]
     own = [
         *authority.certificates.values_list("serial_number", flat=True),
@@ -73,7 +73,7 @@ def _users(authority: Authority, now: datetime) -> list[str]:
 
 
 def _revoke_at_parent(authority: Authority) -> None:
-    """Have the parent revoke what it issued: nobody answers for that key any more."""
+    """Have the parent revoke the authority's certificates, because its key is destroyed."""
     parent = authority.parent
     if parent is None:
         return

@@ -1,4 +1,4 @@
-"""Which authorities are there, what certifies them, and who uses them?"""
+"""Queries for authorities, their certificates, chains, CRLs and OCSP responders."""
 
 import base64
 import time
@@ -19,9 +19,9 @@ from apps.authorities.models import (
 from apps.errors import NotFound
 from pki import chain
 
-# Longer hierarchies do not exist in the field; a loop in the data must not hang us.
+# Longer hierarchies do not exist in practice; the limit also ends a loop in the data.
 _MAX_DEPTH = 10
-# Every answer with a certificate carries its chain, which changes when an authority renews.
+# Every response with a certificate has its chain, which changes only when an authority renews.
 _CHAIN_SECONDS = 60.0
 _MAX_CHAINS = 1024
 _chains: dict[UUID, tuple[float, tuple[bytes, ...]]] = {}
@@ -56,7 +56,7 @@ def authority_named(name: str) -> Authority:
 
 
 def locked(authority_id: UUID) -> Authority:
-    """Return an authority as it is now, its row locked until the transaction ends.
+    """Return an authority as stored now, its row locked until the transaction ends.
 
     Raises:
         NotFound: it has been deleted meanwhile.
@@ -68,22 +68,22 @@ def locked(authority_id: UUID) -> Authority:
 
 
 def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:
-    """Return the certificate that the authority signs under, ``None`` before its first."""
+    """Return the authority's current certificate; ``None`` before its first."""
     return AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True).first()
 
 
 def latest_crl(authority_id: UUID) -> CRL | None:
-    """Return the CRL published last, with its bytes."""
+    """Return the newest CRL with its DER."""
     return CRL.objects.filter(authority_id=authority_id).order_by("-number").first()
 
 
 def crls_of(authority: Authority) -> QuerySet[CRL]:
-    """Return the CRLs of an authority without their bytes, which may be long; newest first."""
+    """Return the CRLs of an authority without their DER, which may be megabytes; newest first."""
     return CRL.objects.filter(authority=authority).defer("der").order_by("-id")
 
 
 def latest_crl_summary(authority_id: UUID) -> CRL | None:
-    """Return the CRL published last, without its bytes."""
+    """Return the newest CRL without its DER."""
     return CRL.objects.filter(authority_id=authority_id).defer("der").order_by("-number").first()
 
 
@@ -93,9 +93,9 @@ def certificates_of(authority: Authority) -> QuerySet[AuthorityCertificate]:
 
 
 def latest_responder(authority_id: UUID) -> OcspResponder | None:
-    """Return the responder certificate made last, with its key.
+    """Return the newest responder that is valid already, with its key.
 
-    One that is not valid yet is from before the clock was put back.
+    A responder that is not valid yet was made before the clock was set back.
     """
     responders = OcspResponder.objects.filter(
         authority_id=authority_id, not_before__lte=clock.now()
@@ -109,7 +109,7 @@ def chain_of(certificate: AuthorityCertificate) -> list[bytes]:
 
 
 def chain_without_root(certificate_id: UUID) -> list[bytes]:
-    """Return what a server sends after its own certificate: the issuer first, no root (DER).
+    """Return the CA certificates that a TLS server sends: the issuer first, no root (DER).
 
     Args:
         certificate_id: the ``AuthorityCertificate`` that issued the server's certificate.
@@ -133,7 +133,10 @@ def chain_without_root(certificate_id: UUID) -> list[bytes]:
 
 
 def _upwards(certificate: AuthorityCertificate | None) -> Iterator[bytes]:
-    """Walk up; an authority renews under the same key and name, so any of its rows will do."""
+    """Yield the chain upwards.
+
+    Any certificate of a parent verifies, because authorities renew with the same key and subject.
+    """
     for _ in range(_MAX_DEPTH):
         if certificate is None:
             return

@@ -1,7 +1,7 @@
-"""What can be done with authorities? Create, certify, change, stop, renew and delete them.
+"""Services of authorities: create, certify, change, disable, enable, renew and delete.
 
-Every function asks for governance first and writes its audit event in the transaction of the
-act. Keys are made and used outside transactions.
+Every function requires a product administrator first and writes its audit event in the
+transaction of the act. Keys are made and used outside transactions.
 """
 
 from collections.abc import Sequence
@@ -13,42 +13,31 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.authorities import (
-    certification,
-    external,
+    authority_spec,
+    ca_issuance,
+    name_constraints,
+    offline_ca,
     removal,
     selectors,
     signing,
-    specification,
 )
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.authorities.signing import IssuerHandle
-from apps.authorities.specification import AuthoritySpec
 from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from apps.keys.models import Key
 from apps.keys.services import generate_key
 from apps.principals import Principal
 from pki.findings import Violation
 
-__all__ = [
-    "AuthoritySpec",
-    "authority_csr",
-    "create_authority",
-    "delete_authority",
-    "disable_authority",
-    "enable_authority",
-    "install_certificate",
-    "renew_authority",
-    "update_authority",
-]
-
 
 def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     """Make an authority with a fresh key.
 
-    A root signs itself, an intermediate with a parent is signed by it, both are active at
-    once and have a CRL; without a parent it waits for ``install_certificate``. Should the key
-    backend fail after the key was made, the authority stays pending and ``renew_authority``
-    finishes it.
+    A root signs itself and an intermediate with a parent is signed by it; both are active at
+    once and have a CRL. An intermediate without a parent waits for ``install_certificate``. If
+    the key backend fails after the key was made, the authority stays pending and
+    ``renew_authority`` completes it.
 
     Raises:
         AccessDenied: only product administrators.
@@ -58,7 +47,7 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     """
     principal.require_governance()
     parent, refusals = _parent_of(spec)
-    spec, violations = specification.checked(spec, parent, clock.now_s())
+    spec, violations = authority_spec.checked(spec, parent, clock.now_s())
     if refusals or violations:
         raise InvalidInput([*refusals, *violations])
     taken = f"There is an authority named {spec.name}."
@@ -68,9 +57,9 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     authority = _row(spec, key)
     planned = None
     if spec.kind == AuthorityKind.ROOT or parent is not None:
-        planned = certification.plan(
+        planned = ca_issuance.plan(
             authority,
-            lifetime_days=spec.lifetime_days or specification.DEFAULT_LIFETIME_DAYS,
+            lifetime_days=spec.lifetime_days or authority_spec.DEFAULT_LIFETIME_DAYS,
             issuer=parent,
         )
     try:
@@ -78,7 +67,7 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
             key.save(force_insert=True)
             authority.save(force_insert=True)
             if planned is not None:
-                certification.reserve(authority, planned)
+                ca_issuance.reserve(authority, planned)
             record(Event.KEY_GENERATED, principal=principal, subject=key, backend=key.backend)
             record(
                 Event.AUTHORITY_CREATED,
@@ -92,48 +81,49 @@ def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
     except IntegrityError as error:
         raise AlreadyExists(taken) from error
     if planned is not None:
-        certification.certify(principal, authority, planned, Event.AUTHORITY_ACTIVATED)
+        ca_issuance.certify(principal, authority, planned, Event.AUTHORITY_ACTIVATED)
     return authority
 
 
 def authority_csr(principal: Principal, authority: Authority) -> bytes:
-    """Return the PKCS#10 request of an intermediate for a CA outside this product, PEM.
+    """Return the PKCS#10 request of an intermediate for an offline CA, PEM.
 
     Raises:
         AccessDenied: only product administrators.
-        InvalidTransition: its parent is here, or it is a root.
+        InvalidTransition: it is a root, or its parent is an authority of this product.
     """
     principal.require_governance()
-    external.require_outside_issuer(authority)
-    return external.csr_pem(authority)
+    offline_ca.require_outside_issuer(authority)
+    return offline_ca.csr_pem(authority)
 
 
 def install_certificate(
     principal: Principal, authority: Authority, *, certificate: bytes, chain: bytes = b""
 ) -> Authority:
-    """Install what a CA outside this product issued; the first one activates the authority.
+    """Install a certificate that an offline CA issued; the first one activates the authority.
 
     Args:
         principal: a product administrator.
-        authority: an intermediate without a parent here.
+        authority: an intermediate without a parent in this product.
         certificate: PEM or DER; a PEM file may hold the chain as well.
-        chain: issuers above, PEM or DER, in any order, with or without the root.
+        chain: issuers above it, PEM or DER, in any order, with or without the root.
 
     Raises:
         AccessDenied: only product administrators.
         AlreadyExists: this very certificate was installed before.
-        InvalidInput: everything that speaks against the certificate.
-        InvalidTransition: its parent is here, it is a root, or it is disabled.
+        InvalidInput: everything that is wrong with the certificate or its chain.
+        InvalidTransition: it is a root, its parent is an authority of this product, or it is
+            disabled.
     """
     principal.require_governance()
-    external.require_outside_issuer(authority)
-    received = external.received(authority, certificate, chain, at=clock.now_s())
+    offline_ca.require_outside_issuer(authority)
+    received = offline_ca.received_certificate(authority, certificate, chain, at=clock.now_s())
     first = authority.state == AuthorityState.PENDING_CERTIFICATE
     authority.path_length = received.path_length
-    authority.name_constraints = certification.constraints_document(received.name_constraints)
+    authority.name_constraints = name_constraints.to_document(received.name_constraints)
     event = Event.AUTHORITY_ACTIVATED if first else Event.AUTHORITY_RENEWED
     try:
-        certification.install(principal, authority, received.der, event=event, above=received.above)
+        ca_issuance.install(principal, authority, received.der, event=event, above=received.above)
     except IntegrityError as error:
         raise AlreadyExists("This certificate has been installed before.") from error
     return authority
@@ -148,9 +138,9 @@ def update_authority(
     crl_lifetime_hours: int | None = None,
     ocsp_enabled: bool | None = None,
 ) -> Authority:
-    """Change how an authority publishes; ``None`` leaves a field as it is.
+    """Change how an authority publishes its status; ``None`` leaves a field as it is.
 
-    Addresses in certificates that exist already do not change.
+    URLs in certificates that exist already do not change.
 
     Raises:
         AccessDenied: only product administrators.
@@ -167,7 +157,7 @@ def update_authority(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     violations = tuple(
-        specification.limit_violations(
+        authority_spec.limit_violations(
             crl_lifetime_hours=changes.get("crl_lifetime_hours", 1),
             crl_mirror_urls=changes.get("crl_mirror_urls", ()),
         )
@@ -194,14 +184,14 @@ def update_authority(
 
 
 def disable_authority(principal: Principal, authority: Authority) -> Authority:
-    """Stop issuing; CRLs and OCSP answers go on.
+    """Stop issuing; CRLs and OCSP responses continue.
 
     Raises:
         AccessDenied: only product administrators.
         InvalidTransition: it is not active.
     """
     principal.require_governance()
-    return _moved(
+    return _change_state(
         principal,
         authority,
         AuthorityState.ACTIVE,
@@ -218,7 +208,7 @@ def enable_authority(principal: Principal, authority: Authority) -> Authority:
         InvalidTransition: it is not disabled.
     """
     principal.require_governance()
-    return _moved(
+    return _change_state(
         principal,
         authority,
         AuthorityState.DISABLED,
@@ -230,8 +220,8 @@ def enable_authority(principal: Principal, authority: Authority) -> Authority:
 def renew_authority(principal: Principal, authority: Authority, lifetime_days: int) -> Authority:
     """Give an authority a new certificate for the same key, from itself or its parent.
 
-    Certificates issued so far keep verifying: name and key stay. Also finishes an authority
-    that was left pending because its key backend failed.
+    Certificates issued so far stay verifiable, because subject and key are the same. This also
+    completes an authority that stayed pending because its key backend failed.
 
     Raises:
         AccessDenied: only product administrators.
@@ -249,27 +239,27 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
             "Its issuer is outside this product: install a new certificate instead."
         )
     parent = signing.issuer_of(authority.parent_id) if authority.parent_id else None
-    violations = list(specification.limit_violations(lifetime_days=lifetime_days))
+    violations = list(authority_spec.limit_violations(lifetime_days=lifetime_days))
     if parent is not None:
-        violations += specification.parent_violations(
+        violations += authority_spec.parent_violations(
             parent,
             subject=tuple((attribute, value) for attribute, value in authority.subject),
             path_length=authority.path_length,
-            constraints=certification.constraints_from(authority.name_constraints),
+            constraints=name_constraints.from_document(authority.name_constraints),
         )
         if not violations:
-            violations += specification.lifetime_violations(parent, lifetime_days, clock.now_s())
+            violations += authority_spec.lifetime_violations(parent, lifetime_days, clock.now_s())
     if violations:
         raise InvalidInput(violations)
-    planned = certification.plan(authority, lifetime_days=lifetime_days, issuer=parent)
+    planned = ca_issuance.plan(authority, lifetime_days=lifetime_days, issuer=parent)
     try:
         with transaction.atomic():
-            certification.reserve(authority, planned)
+            ca_issuance.reserve(authority, planned)
     except IntegrityError as error:
         raise NotFound("The authority, or its parent, has been deleted meanwhile.") from error
     pending = authority.state == AuthorityState.PENDING_CERTIFICATE
     event = Event.AUTHORITY_ACTIVATED if pending else Event.AUTHORITY_RENEWED
-    certification.certify(principal, authority, planned, event)
+    ca_issuance.certify(principal, authority, planned, event)
     return authority
 
 
@@ -313,7 +303,7 @@ def _row(spec: AuthoritySpec, key: Key) -> Authority:
         parent=spec.parent,
         subject=[list(pair) for pair in spec.subject],
         path_length=spec.path_length,
-        name_constraints=certification.constraints_document(spec.name_constraints),
+        name_constraints=name_constraints.to_document(spec.name_constraints),
         crl_mirror_urls=list(spec.crl_mirror_urls),
         publish_crl_url=spec.publish_crl_url,
         crl_lifetime_hours=spec.crl_lifetime_hours,
@@ -321,7 +311,7 @@ def _row(spec: AuthoritySpec, key: Key) -> Authority:
     )
 
 
-def _moved(
+def _change_state(
     principal: Principal,
     authority: Authority,
     before: AuthorityState,

@@ -1,4 +1,4 @@
-"""Which addresses may anybody fetch? Certificates, CRLs and OCSP answers; no session, no login."""
+"""URLs of public, signed files: CA certificates, CRLs and OCSP responses, without sign-in."""
 
 from django.urls import path
 

@@ -1,16 +1,17 @@
-"""What do relying parties fetch? CRLs, CA certificates and OCSP answers, over plain HTTP.
+"""Public views for relying parties: CRLs, CA certificates and OCSP responses over plain HTTP.
 
-Every answer is public and signed: no session, no login, no cookie. Caches may keep CRLs and
-OCSP answers for half a minute only, so that a revocation is seen within one; they revalidate
-by ETag, which costs one small query.
+Everything here is public and signed, so there is no session, sign-in or cookie. Caches may keep
+CRLs and OCSP responses for 30 seconds, so that a revocation is visible within a minute; they
+revalidate by ETag, which costs one small query.
 """
 
-import base64
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
@@ -19,32 +20,31 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from apps import clock
-from apps.authorities import responder, selectors
+from apps.authorities import ocsp_responses, selectors
 from apps.authorities.models import CRL, Authority, AuthorityCertificate
 from apps.errors import NotFound
 from pki import bundles, ocsp
 from pki.ocsp.requests import MAX_REQUEST_BYTES
 
-# How long a shared cache may hide a revocation (C-10 and O-09 allow 60 s in all).
+# How long a shared cache may hide a revocation; C-10 and O-09 allow 60 s in total.
 STATUS_MAX_AGE_S = 30
 CERTIFICATE_MAX_AGE_S = 3600
 PEM = "application/x-pem-file"
 OCSP_REQUEST = "application/ocsp-request"
 OCSP_RESPONSE = "application/ocsp-response"
-_PEM_LINE = 64
 _NOT_MODIFIED = 304
 
 
 @require_safe
 def index(_request: HttpRequest) -> HttpResponse:
-    """List the authorities with their fingerprints and files, for people."""
-    # Rendered without the request: nothing here depends on who asks.
+    """List the authorities with their fingerprints and files, as a page."""
+    # Rendered without the request: the page is the same for everybody.
     return HttpResponse(render_to_string("authorities/index.html", {"authorities": _listed()}))
 
 
 @require_safe
 def index_text(_request: HttpRequest) -> HttpResponse:
-    """List the authorities for scripts: name, SHA-256 fingerprint and end, tab-separated."""
+    """List the authorities for scripts: name, SHA-256 fingerprint and notAfter, tab-separated."""
     lines = [
         f"{entry['name']}\t{entry['fingerprint']}\t{entry['not_after']:%Y-%m-%dT%H:%M:%SZ}\n"
         for entry in _listed()
@@ -54,7 +54,7 @@ def index_text(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def certificate_der(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the authority's certificate, DER: what AIA caIssuers names (X-19)."""
+    """Return the authority's certificate, DER, for AIA caIssuers (RFC 5280 section 4.2.2.1)."""
     current = _current(name)
     return _certificate_file(
         request, current, "application/pkix-cert", lambda: bytes(current.der), f"{name}.cer"
@@ -63,7 +63,7 @@ def certificate_der(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def certificate_pem(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the authority's certificate, PEM."""
+    """Return the authority's certificate, PEM."""
     current = _current(name)
     return _certificate_file(
         request, current, PEM, lambda: bundles.to_pem([bytes(current.der)]).encode(), f"{name}.pem"
@@ -72,7 +72,7 @@ def certificate_pem(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def chain_pem(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the authority's certificate and those above it, root last, PEM."""
+    """Return the authority's certificate and those above it, root last, PEM."""
     current = _current(name)
     return _certificate_file(
         request,
@@ -85,7 +85,7 @@ def chain_pem(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def chain_p7b(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the same chain as certs-only CMS (RFC 5280 section 4.2.2.1)."""
+    """Return the same chain as certs-only CMS (RFC 5280 section 4.2.2.1)."""
     current = _current(name)
     return _certificate_file(
         request,
@@ -98,26 +98,26 @@ def chain_p7b(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def crl_der(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the newest CRL, DER (C-11, RFC 2585 section 4.2)."""
+    """Return the newest CRL, DER (C-11, RFC 2585 section 4.2)."""
     return _crl_file(request, name, "application/pkix-crl", lambda der: der, f"{name}.crl")
 
 
 @require_safe
 def crl_pem(request: HttpRequest, name: str) -> HttpResponse:
-    """Answer the newest CRL, PEM."""
+    """Return the newest CRL, PEM."""
     return _crl_file(request, name, PEM, _crl_to_pem, f"{name}.crl.pem")
 
 
 @csrf_exempt
 def ocsp_post(request: HttpRequest, name: str) -> HttpResponse:
-    """POST an OCSP request (RFC 6960 appendix A.1); every protocol error is an HTTP 200."""
+    """Answer a POSTed OCSP request (RFC 6960 appendix A.1); OCSP errors are HTTP 200."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     if (request.content_type or "").lower() != OCSP_REQUEST:
         return HttpResponse(
             f"Send the request as {OCSP_REQUEST}.\n", status=415, content_type="text/plain"
         )
-    # One octet more than allowed is enough to see that it is too much.
+    # One octet more than allowed suffices to see that the request is too large.
     body = request.read(MAX_REQUEST_BYTES + 1)
     response = _ocsp_response(_answered(name, body))
     response.headers["Cache-Control"] = "no-store"
@@ -126,7 +126,7 @@ def ocsp_post(request: HttpRequest, name: str) -> HttpResponse:
 
 @require_safe
 def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
-    """GET an answer that caches may keep for half a minute (RFC 5019 sections 5 and 6)."""
+    """Answer an OCSP request in the URL; caches may keep it for 30 s (RFC 5019 sections 5, 6)."""
     try:
         body = ocsp.decode_get_path(encoded)
     except ocsp.MalformedRequest:
@@ -142,14 +142,14 @@ def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
     return response
 
 
-def _answered(name: str, body: bytes) -> responder.Answer:
+def _answered(name: str, body: bytes) -> ocsp_responses.Answer:
     try:
-        return responder.answer(name, body)
+        return ocsp_responses.answer(name, body)
     except NotFound as error:
         raise Http404(error.detail) from error
 
 
-def _ocsp_response(answer: responder.Answer) -> HttpResponse:
+def _ocsp_response(answer: ocsp_responses.Answer) -> HttpResponse:
     response = HttpResponse(answer.der, content_type=OCSP_RESPONSE)
     response.headers["Content-Length"] = str(len(answer.der))
     return response
@@ -199,7 +199,7 @@ def _crl_file(
     encode: Callable[[bytes], bytes],
     file_name: str,
 ) -> HttpResponse:
-    """Answer the newest CRL; its bytes are read only when the client does not have them yet."""
+    """Return the newest CRL; its DER is read only if the client does not have it yet."""
     newest = CRL.objects.filter(authority__name=name).order_by("-number").defer("der").first()
     if newest is None:
         if Authority.objects.filter(name=name).exists():
@@ -234,7 +234,7 @@ def _file(body: bytes, content_type: str, file_name: str) -> HttpResponse:
 def _conditional(
     request: HttpRequest, response: HttpResponse, digest: str, changed_at: datetime
 ) -> HttpResponse:
-    """Answer 304 when the client has this version (RFC 9110 section 13)."""
+    """Return 304 instead if the client has this version (RFC 9110 section 13)."""
     response.headers["ETag"] = f'"{digest}"'
     response.headers["Last-Modified"] = http_date(changed_at.timestamp())
     conditional = get_conditional_response(
@@ -250,7 +250,7 @@ def _conditional(
 def _mark_cacheable(
     response: HttpResponse, this_update: datetime, next_update: datetime, digest: str
 ) -> None:
-    """Set what RFC 5019 section 6.2 asks for; the age is short though Expires may be far."""
+    """Set the headers of RFC 5019 section 6.2; ``max-age`` is short, ``Expires`` may be far."""
     remaining = max(int((next_update - clock.now()).total_seconds()), 0)
     max_age = min(STATUS_MAX_AGE_S, remaining)
     response.headers["Cache-Control"] = f"public, max-age={max_age}, no-transform, must-revalidate"
@@ -260,6 +260,4 @@ def _mark_cacheable(
 
 
 def _crl_to_pem(der: bytes) -> bytes:
-    text = base64.b64encode(der).decode()
-    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-    return "\n".join(("-----BEGIN X509 CRL-----", *lines, "-----END X509 CRL-----", "")).encode()
+    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)

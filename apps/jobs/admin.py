@@ -1,4 +1,4 @@
-"""How do administrators watch background work, and give it a push?"""
+"""Admin pages of jobs, with the actions retry and cancel."""
 
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ def _cancel(_request: HttpRequest, principal: Principal, job: Job, _data: dict[s
 
 @admin.register(Job)
 class JobAdmin(ReadOnlyAdmin):
-    """Rows are written by the runner; people only retry or cancel."""
+    """Jobs, which only the runner writes; people retry or cancel them."""
 
     list_display = (
         "kind_name",
@@ -47,7 +47,7 @@ class JobAdmin(ReadOnlyAdmin):
             label="Retry now",
             form=Confirmation,
             run=_retry,
-            intro="The job starts afresh: attempts at zero, due now.",
+            intro="The job is queued again: attempts at zero, due now.",
             available=lambda job: job.state not in {JobState.RUNNING, JobState.SUCCEEDED},
         ),
         ObjectAction(
@@ -68,16 +68,16 @@ class JobAdmin(ReadOnlyAdmin):
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, job: Job) -> str:
-        """Return the state, coloured."""
+        """Return a coloured badge with the state."""
         return state_badge(job)
 
     @admin.display(description="Outcome")
     def outcome(self, job: Job) -> str:
-        """Return what there is to tell: progress, result or the last error."""
+        """Return the last error, the result or the progress."""
         return (job.last_error or job.result or job.progress)[:120]
 
     def sections(self, request: HttpRequest, obj: Job) -> list[Section]:
-        """Show every column."""
+        """Return every column."""
         arguments = documents.pretty(obj.arguments)
         return [
             details(

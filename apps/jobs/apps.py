@@ -1,5 +1,6 @@
-"""Registers background jobs."""
+"""Django app of background jobs and what it registers."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
@@ -13,15 +14,20 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Announce housekeeping and keep django-q2's schedules in step after each migrate."""
-        from apps.jobs import checks, wiring  # noqa: F401 - checks register themselves
+        """Register pruning, the front page's panel, system checks and django-q2's schedules."""
+        from apps import registry
+        from apps.jobs import checks, panels, sweeps  # noqa: F401 - checks register themselves
 
-        wiring.register()
-        post_migrate.connect(_schedules_follow_data, sender=self)
+        registry.register_jobs(
+            [registry.JobKind("jobs.prune", sweeps.prune)],
+            [registry.Recurring("jobs.prune", timedelta(hours=6))],
+        )
+        registry.dashboard_panels.append(panels.PANEL)
+        post_migrate.connect(_write_schedules, sender=self)
 
 
-def _schedules_follow_data(*, using: str, **_: Any) -> None:
-    """Write ``tasks.SCHEDULES``; Django runs this once all apps are migrated."""
+def _write_schedules(*, using: str, **_: Any) -> None:
+    """Write ``tasks.SCHEDULES``; Django calls this once all apps are migrated."""
     from apps.jobs import schedules
 
     schedules.upsert(using)

@@ -1,4 +1,4 @@
-"""Are jobs and queue set up so that no job runs twice by design?"""
+"""System checks of job leases and recurring jobs."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from apps import registry
 
 @register()
 def leases_end_before_redelivery(**_: Any) -> list[CheckMessage]:
-    """Each lease must be shorter than ``Q_CLUSTER["retry"]``, or the broker redelivers early.
+    """Report leases that are not shorter than ``Q_CLUSTER["retry"]``.
 
-    django-q2 starts its own lock when a task is fetched, not when it starts; what is redelivered
-    while a lease holds is dropped, and the job then waits for the sweep.
+    django-q2 starts its own lock when a task is fetched, not when it starts. A task that it
+    delivers again while the lease is held is dropped, and the job then waits for the sweep.
     """
     engine: dict[str, Any] = settings.Q_CLUSTER
     retry_s = engine["retry"]
@@ -31,7 +31,7 @@ def leases_end_before_redelivery(**_: Any) -> list[CheckMessage]:
 
 @register()
 def recurring_kinds_exist(**_: Any) -> list[CheckMessage]:
-    """A schedule for a kind that nobody registered would fail every minute."""
+    """Report recurring kinds that no app has registered; they would fail at every sweep."""
     return [
         Error(f"Recurring job {kind!r} is not a registered kind.", id="jobs.E002")
         for kind in registry.recurring

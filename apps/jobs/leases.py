@@ -1,10 +1,13 @@
-"""Who works on a job? One attempt at a time, for a bounded while, proved by a random token.
+"""Leases of jobs: one worker at a time holds a job, for a limited time, by a random token.
 
-A claim is one conditional UPDATE: SQLite and PostgreSQL both let exactly one of several racers
-through. On PostgreSQL a claim waits for a transaction that is just asking for the same job
-(``services.enqueue`` locks the row) instead of skipping it, so that no wake-up is lost.
+A claim is one conditional UPDATE, which lets exactly one of several workers through on SQLite and
+on PostgreSQL. On PostgreSQL a claim waits for a transaction that is enqueuing the same job
+(``services.enqueue`` locks the row) instead of skipping it, so that no request is lost.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -15,20 +18,23 @@ from apps import clock
 from apps.jobs.models import Job, JobState
 from apps.jobs.queue import lease_of
 
+_current: ContextVar["Lease | None"] = ContextVar("job_lease", default=None)
+_PROGRESS_LENGTH = Job._meta.get_field("progress").max_length  # noqa: SLF001 - Django's documented Meta API
+
 
 class LeaseLost(Exception):
-    """Another worker took the job over, or somebody cancelled it: stop, your result is void."""
+    """The job was taken over by another worker or cancelled; the outcome is ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to run one attempt.
+    """The right of one worker to run one attempt.
 
     Attributes:
         job: the row as it was when the attempt began.
-        token: proves that this attempt, and no later one, still holds the job.
-        due_at: ``next_attempt_at`` at the claim; a later value in the row means that somebody
-            asked for the job again while it ran.
+        token: shows that this attempt, and no later one, holds the job.
+        due_at: ``next_attempt_at`` at the claim; a later value in the row means that the job was
+            enqueued again while it ran.
     """
 
     job: Job
@@ -36,15 +42,15 @@ class Lease:
     due_at: datetime
 
     def held(self) -> QuerySet[Job]:
-        """Return the job's row while this attempt still holds it, else nothing."""
+        """Return a queryset of the job's row; empty once this attempt no longer holds it."""
         return Job.objects.filter(pk=self.job.pk, lease_token=self.token)
 
 
 def claim(job_id: UUID) -> Lease | None:
-    """Begin an attempt if the job is due, or if its last worker's lease has run out.
+    """Begin an attempt if the job is due, or if the lease of its last worker has expired.
 
     Returns:
-        The lease; ``None`` when there is nothing to do (done, not due, or somebody has it).
+        The lease; ``None`` when the job is done, not due, or held by another worker.
     """
     job = Job.objects.filter(pk=job_id).first()
     if job is None:
@@ -63,17 +69,33 @@ def claim(job_id: UUID) -> Lease | None:
     if not claimed:
         return None
     job.refresh_from_db()
-    if job.lease_token != token:  # the lease ended before we could even read it
+    if job.lease_token != token:  # the lease expired before the row was read
         return None
     return Lease(job, token, job.next_attempt_at)
 
 
-def extend(lease: Lease, **changes: str) -> None:
-    """Prolong the lease by its full length and store ``changes``.
+@contextmanager
+def current_lease(lease: Lease) -> Iterator[None]:
+    """Make ``lease`` the one that ``report_progress`` extends."""
+    reset = _current.set(lease)
+    try:
+        yield
+    finally:
+        _current.reset(reset)
+
+
+def report_progress(text: str) -> None:
+    """Show ``text`` on the page of the running job and extend its lease by the full length.
+
+    Called from inside a job's own code; does nothing outside a job. django-q2 still ends the
+    attempt after the ``lease`` of the kind, so long work goes out in batches.
 
     Raises:
-        LeaseLost: the job is no longer ours.
+        LeaseLost: another worker has taken over, or the job was cancelled; stop working.
     """
+    lease = _current.get()
+    if lease is None:
+        return
     until = clock.now() + lease_of(lease.job.kind)
-    if not lease.held().update(lease_until=until, **changes):
+    if not lease.held().update(lease_until=until, progress=text[:_PROGRESS_LENGTH]):
         raise LeaseLost(f"job {lease.job.pk} was taken over or cancelled")

@@ -1,4 +1,4 @@
-"""Which background work is due, running or done?"""
+"""Jobs: background work with state, lease and attempts."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from apps import clock, ids
 
 
 class JobState(models.TextChoices):
-    """The life of a job; ``failed`` and ``succeeded`` are final."""
+    """State of a job; ``succeeded`` is final, failed and cancelled jobs can be retried."""
 
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"
@@ -24,8 +24,8 @@ OPEN_STATES = (JobState.QUEUED, JobState.RUNNING)
 class Job(models.Model):
     """One piece of background work that survives crashes.
 
-    django-q2 delivers at least once and knows neither backoff nor unique tasks; this row
-    holds the truth (state, lease, attempts), and the queue only carries its identifier.
+    django-q2 delivers at least once and has neither backoff nor unique tasks. State, lease and
+    attempts are in this row; the queue carries only its identifier.
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
@@ -46,7 +46,7 @@ class Job(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        """At most one open job per kind and idempotency key, whatever the number of enqueuers."""
+        """At most one open job for each kind and idempotency key."""
 
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
@@ -71,5 +71,5 @@ class Job(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name the work and its state."""
+        """Name the kind and the state."""
         return f"{self.kind} ({self.state})"

@@ -1,4 +1,4 @@
-"""Does background work get done? Jobs that failed or keep failing, for the front page."""
+"""Panel of the admin's front page: jobs that failed or keep failing."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ _SHOWN = 8
 
 
 def _failing(_: HttpRequest) -> dict[str, Any]:
-    given_up = list(selectors.failed_jobs()[:_SHOWN])
+    failed = list(selectors.failed_jobs()[:_SHOWN])
     retrying = list(selectors.open_jobs().filter(attempts__gt=0).exclude(last_error="")[:_SHOWN])
     return {
-        "jobs": [*given_up, *retrying][:_SHOWN],
+        "jobs": [*failed, *retrying][:_SHOWN],
         "lag": round(selectors.queue_lag().total_seconds()),
     }
 
 
-PANELS = [DashboardPanel("jobs/failing_panel.html", _failing, order=50)]
+PANEL = DashboardPanel("jobs/failing_panel.html", _failing, order=50)

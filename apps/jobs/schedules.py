@@ -1,4 +1,4 @@
-"""Which schedules does django-q2 hold? Exactly those of ``tasks.SCHEDULES``, one row each."""
+"""Rows of django-q2 schedules, kept equal to ``tasks.SCHEDULES``."""
 
 from django.db import connections, transaction
 from django_q.models import Schedule
@@ -9,14 +9,17 @@ _PREFIX = "sealwright."
 
 
 def upsert(using: str) -> None:
-    """Make the rows follow the data: insert, correct, and remove what is no longer there.
+    """Insert, correct and remove rows until they are those of ``tasks.SCHEDULES``.
 
-    django-q2 does not keep names unique, so duplicates under our prefix go too. Schedules of
-    other names are left alone.
+    django-q2 does not keep names unique, so duplicates with our prefix are removed as well.
+    Schedules with other names are left alone.
+
+    Args:
+        using: alias of the database.
     """
     table = Schedule._meta.db_table  # noqa: SLF001 - documented Meta API
     if table not in connections[using].introspection.table_names():
-        return  # a partial migrate; the complete one comes back here
+        return  # a partial migrate; the complete one calls this again
     with transaction.atomic(using=using):
         keep = []
         for wanted in SCHEDULES:

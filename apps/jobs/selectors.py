@@ -1,4 +1,4 @@
-"""What is the state of background work?"""
+"""Queries for jobs: open, failed, waiting time, counts by state."""
 
 from datetime import timedelta
 
@@ -14,12 +14,12 @@ def open_jobs() -> QuerySet[Job]:
 
 
 def failed_jobs() -> QuerySet[Job]:
-    """Return jobs that were given up, newest first."""
+    """Return failed jobs, newest first."""
     return Job.objects.filter(state=JobState.FAILED)
 
 
 def queue_lag() -> timedelta:
-    """Return how long the longest-waiting due job has been waiting; zero when none waits."""
+    """Return how long the oldest due job has been waiting; zero when none waits."""
     now = clock.now()
     due = Job.objects.filter(state=JobState.QUEUED, next_attempt_at__lte=now)
     oldest = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()

@@ -1,4 +1,4 @@
-"""How is background work asked for, cancelled and tried again?"""
+"""Services of jobs: enqueue, withdraw, cancel and retry."""
 
 from datetime import timedelta
 from typing import Any
@@ -23,20 +23,21 @@ def enqueue(
     idempotency_key: str = "",
     delay: timedelta | None = None,
 ) -> Job:
-    """Ask for background work, in the caller's transaction: it happens if that one commits.
+    """Enqueue background work in the caller's transaction; it runs if that one commits.
 
-    While a job of the same kind and key is open, that one is returned and runs (again) after
-    this call: if it runs right now, it runs once more afterwards, because it may have read the
-    data before the caller changed them.
+    While a job of the same kind and key is open, that job is returned and runs after this call.
+    If it is running now, it runs once more afterwards, because it may have read the data before
+    the caller changed them.
 
     Args:
         kind: name of a registered ``JobKind``.
         arguments: keyword arguments of its ``run``; identifiers and other plain JSON, never
-            keys or secrets (the row is readable by every operator).
-        idempotency_key: names the effect, e.g. the authority whose CRL is to be published.
-        delay: do not run before this much time has passed; to the minute.
+            keys or secrets, because every operator can read the row.
+        idempotency_key: names the effect, such as the authority whose CRL is to be published.
+        delay: earliest start, counted from now; kept to the minute.
 
     Raises:
+        AlreadyExists: others kept opening and closing the same job; try again.
         LookupError: no such kind, a programming error.
     """
     if kind not in registry.job_kinds:
@@ -44,7 +45,7 @@ def enqueue(
     due_at = clock.now() + (delay or timedelta())
     with transaction.atomic():
         for _ in range(_RACES):
-            job = _asked_again(kind, idempotency_key, due_at=due_at)
+            job = _open_job(kind, idempotency_key, due_at=due_at)
             if job is None:
                 job = _inserted(
                     Job(
@@ -61,10 +62,10 @@ def enqueue(
     raise AlreadyExists(f"Job {kind} {idempotency_key} keeps being opened and closed by others.")
 
 
-def _asked_again(kind: str, idempotency_key: str, *, due_at: Any) -> Job | None:
-    """Return the open job with this key, due no later than ``due_at``; locks its row.
+def _open_job(kind: str, idempotency_key: str, *, due_at: Any) -> Job | None:
+    """Return the open job with this key, its row locked and its due time at most ``due_at``.
 
-    The lock keeps a worker from starting on it before the caller's changes can be seen.
+    The lock keeps a worker from starting before the caller's changes are visible.
     """
     if not idempotency_key:
         return None
@@ -82,7 +83,7 @@ def _asked_again(kind: str, idempotency_key: str, *, due_at: Any) -> Job | None:
 
 
 def _inserted(job: Job) -> Job | None:
-    """Insert the job; ``None`` when somebody else opened one with the same key just before."""
+    """Insert the job; ``None`` if another transaction has just opened one with the same key."""
     try:
         with transaction.atomic():
             job.save(force_insert=True)
@@ -92,10 +93,10 @@ def _inserted(job: Job) -> Job | None:
 
 
 def withdraw(kind: str, idempotency_key: str) -> bool:
-    """Take back a job that has become needless before any worker began on it.
+    """Delete a job that is no longer needed and that no worker has begun.
 
     Returns:
-        Whether there was one; a job that runs is left to end.
+        Whether there was one. A running job is left alone.
     """
     waiting = Job.objects.filter(
         kind=kind, idempotency_key=idempotency_key, state=JobState.QUEUED, attempts=0
@@ -104,7 +105,7 @@ def withdraw(kind: str, idempotency_key: str) -> bool:
 
 
 def cancel(principal: Principal, job: Job) -> Job:
-    """Take an open job off the list; the outcome of an attempt under way is ignored.
+    """Cancel an open job; the outcome of a running attempt is ignored.
 
     Raises:
         AccessDenied: only product administrators.
@@ -126,7 +127,7 @@ def cancel(principal: Principal, job: Job) -> Job:
 
 
 def retry(principal: Principal, job: Job) -> Job:
-    """Start an ended or waiting job afresh: attempts at zero, due now.
+    """Queue a failed, cancelled or waiting job again: attempts at zero, due now.
 
     Raises:
         AccessDenied: only product administrators.

@@ -1,4 +1,4 @@
-"""What brings a job back? Once a minute: recurring work, due jobs, leases that ran out."""
+"""Sweep of jobs, once a minute: recurring work, due jobs and expired leases; pruning of old jobs."""
 
 from datetime import datetime, timedelta
 
@@ -12,19 +12,19 @@ from apps.jobs.queue import push
 from apps.jobs.services import enqueue
 
 RECURRING_KEY = "recurring"
-# A fresh job was pushed by its enqueuer; only older ones may have lost their task.
+# A new job was pushed when it was enqueued; only older ones may have lost their task.
 _HEAD_START = timedelta(seconds=5)
-# Sweeps come "each minute or so": half a minute early beats skipping every other one.
+# Sweeps are a minute apart, more or less: without this, every other one would be skipped.
 _TOLERANCE = timedelta(seconds=30)
-# Above this backlog the tasks are in the queue already; more of them only slow it down.
-_QUEUE_LIMIT = 500
+# A longer queue holds the tasks already; adding them again only slows it down.
+QUEUE_LIMIT = 500
 _KEEP_RECURRING = timedelta(days=1)
 _KEEP = timedelta(days=30)
 _BATCH = 1000
 
 
 def sweep() -> str:
-    """Enqueue what recurs and push what waits; safe to run on many hosts at once."""
+    """Enqueue recurring jobs and push waiting ones; safe to run on many hosts at once."""
     now = clock.now()
     started = sum(_enqueue_if_due(schedule, now) for schedule in registry.recurring.values())
     pushed = _push_waiting(now)
@@ -46,9 +46,9 @@ def prune() -> str:
 
 
 def _enqueue_if_due(schedule: registry.Recurring, now: datetime) -> bool:
-    """Start one recurring job unless it is open, or began less than ``every`` ago."""
+    """Enqueue one recurring job unless it is open or began less than ``every`` ago."""
     jobs = Job.objects.filter(kind=schedule.kind, idempotency_key=RECURRING_KEY)
-    # Jobs dated ahead of now are from before the clock was put back; they hold up nothing.
+    # Jobs dated in the future are from before the clock was set back; they do not count.
     began_after = now - (schedule.every - _TOLERANCE)
     if jobs.filter(
         Q(state__in=OPEN_STATES) | Q(created_at__gt=began_after, created_at__lte=now)
@@ -59,8 +59,8 @@ def _enqueue_if_due(schedule: registry.Recurring, now: datetime) -> bool:
 
 
 def _push_waiting(now: datetime) -> int:
-    """Push due jobs and those whose worker is gone; ``skip_locked`` shares them among hosts."""
-    room = _QUEUE_LIMIT - get_broker().queue_size()
+    """Push due jobs and those whose lease has expired; ``skip_locked`` shares them among hosts."""
+    room = QUEUE_LIMIT - get_broker().queue_size()
     if room <= 0:
         return 0
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""What does django-q2 call? Each entry takes nothing, or the identifier of one job."""
+"""Functions that django-q2 calls, and their schedules."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -30,8 +30,8 @@ from apps.audit.models import AuditEvent
 from apps.audit.record import record
 from apps.authorities import publication
 from apps.authorities import services as authority_services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
-from apps.authorities.services import AuthoritySpec
 from apps.enrollment.acme import selectors as acme_selectors
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as acme_services

@@ -49,7 +49,7 @@ class PolicyForm(ObjectForm):
 
 
 def preset_tabs(chosen: str) -> dict[str, Any]:
-    """Return the preset picker: links that fill the form anew."""
+    """Return the preset tabs: links that fill the form from a preset."""
     tabs = [
         {
             "label": preset.label,
@@ -64,7 +64,7 @@ def preset_tabs(chosen: str) -> dict[str, Any]:
 
 @admin.register(Policy)
 class PolicyAdmin(GovernedAdmin):
-    """Rulebooks; their rules live in versions that never change."""
+    """Policies; their rules are in immutable versions."""
 
     add_form = NewPolicyForm
     edit_form = PolicyForm
@@ -76,11 +76,11 @@ class PolicyAdmin(GovernedAdmin):
     ordering = ("name",)
     list_select_related = ("current_version",)
     empty_text = (
-        "No policies yet. A policy says what may stand in a certificate; start from a preset."
+        "No policies yet. A policy says what a certificate may contain; start from a preset."
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
-        """Count profiles along the way."""
+        """Add the number of profiles to each row."""
         found: QuerySet[Policy] = super().get_queryset(request)
         return found.annotate(profile_count=Count("profiles"))
 
@@ -118,7 +118,7 @@ class PolicyAdmin(GovernedAdmin):
         services.delete_policy(principal, obj)
 
     def sections(self, request: HttpRequest, obj: Policy) -> list[Section]:
-        """Show who uses it, and every version with what it changed."""
+        """Show the versions, and the profiles that use the policy."""
         profiles: Any = getattr(obj, "profiles")  # noqa: B009 - the reverse of a relation declared above this layer
         return [
             Section(
@@ -154,14 +154,14 @@ class PolicyAdmin(GovernedAdmin):
 
 @admin.register(PolicyVersion)
 class PolicyVersionAdmin(ReadOnlyAdmin):
-    """Versions are reached from their policy; they never change."""
+    """Policy versions, immutable and linked from their policy."""
 
     list_display = ("__str__", "created_at", "created_by")
     list_select_related = ("policy",)
     ordering = ("policy__name", "-number")
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Stay out of the menu."""
+        """Hide the model from the menu."""
         return False
 
     def sections(self, request: HttpRequest, obj: PolicyVersion) -> list[Section]:

@@ -23,5 +23,5 @@ def between(old: dict[str, Any], new: dict[str, Any]) -> list[Line]:
     lines = difflib.unified_diff(
         pretty(old).splitlines(), pretty(new).splitlines(), lineterm="", n=4
     )
-    # The first two lines name files, and there are none.
+    # The first two lines are file names, which do not exist here.
     return [Line(_KINDS[line[0]], line) for line in list(lines)[2:]]

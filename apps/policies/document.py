@@ -1,6 +1,6 @@
 """DocumentReader for JSON documents that collects all faults instead of stopping at the first.
 
-Rule documents and profile defaults are typed by people; both are read with this.
+It reads rule documents and profile defaults, which are written by people.
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ class DocumentReader:
         self.violations: list[Violation] = []
 
     def wrong(self, code: str, path: str, value: str, reason: str, hint: str = "") -> None:
-        """Note one fault."""
+        """Add a violation."""
         self.violations.append(
             Violation(f"{self._area}.{code}", path, value[:_SHOWN], reason, hint)
         )
 
     def duplicate(self, path: str, value: str) -> None:
-        """Note a value that stands in its list twice."""
+        """Add the violation of a value that is twice in its list."""
         self.wrong("duplicate", path, value, f"{value!r:.100} is listed twice.", "Remove one.")
 
     def contradiction(self, path: str, value: str) -> None:
-        """Note a value that is granted and denied at once."""
+        """Add the violation of a value that is both granted and denied."""
         self.wrong(
             "contradiction",
             f"{path}.denied",
@@ -46,7 +46,7 @@ class DocumentReader:
         )
 
     def mapping(self, value: object, path: str, keys: Sequence[str]) -> dict[str, Any]:
-        """Return an object's known entries; anything else in it is a fault."""
+        """Return the known entries of an object; every other entry is a violation."""
         if not isinstance(value, dict):
             self._wrong_type(value, path, "an object")
             return {}

@@ -1,10 +1,10 @@
 """Evaluation of the content to be signed against the rules of a policy.
 
-Pure, and closed on failure: a value that cannot be compared with an allowed pattern is not
+Pure, and it fails closed: a value that cannot be compared with an allowed pattern is not
 allowed, one that cannot be compared with a denied pattern is denied. Order within a section:
-denied, then allowed (or required), then what is required altogether.
+denied, then allowed (or required), then the required values of the section as a whole.
 
-``hard_rules`` are those that no policy can lift.
+``hard_rules`` are the rules that no policy can lift.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _CACHED = 512
 
 
 def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
-    """Hold final content against a policy; every rule is reported, met or broken."""
+    """Check final content against a policy; every rule is reported, met or broken."""
     verdicts: list[Verdict] = []
     if rules.subject is not None:
         verdicts += subject_verdicts(rules.subject, leaf.subject)
@@ -57,7 +57,7 @@ def _purpose_verdicts(
     is_ca: bool,
     path_length: int | None,
 ) -> tuple[Verdict, ...]:
-    """Check all but the names. Most certificates of a profile differ in these alone."""
+    """Check everything but names, in which most certificates of a profile differ; cached."""
     verdicts: list[Verdict] = []
     if rules.key_usages is not None:
         verdicts += usage_verdicts(rules.key_usages, "key_usages", key_usage)
@@ -82,7 +82,7 @@ def _purpose_verdicts(
 def subject_verdicts(
     section: Mapping[str, ValueRule], subject: Sequence[TypeValue]
 ) -> list[Verdict]:
-    """Check each attribute, then that each required attribute is there and fits."""
+    """Check each attribute, then that each required attribute is present and matches."""
     found = _value_verdicts("subject", section, subject)
     for rule in section.values():
         if rule.required:
@@ -138,10 +138,10 @@ def _required_name(wanted: str, pattern: Pattern, names: Sequence[TypeValue]) ->
 
 
 def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
-    """Check usages: none denied, all within allowed and required, all required ones there.
+    """Check usages: none denied, all within allowed and required, all required ones present.
 
-    A certificate without the extension is good for every use (RFC 5280 sections 4.2.1.3 and
-    4.2.1.12); so rules that name usages refuse its absence.
+    A certificate without the extension is valid for every use (RFC 5280 sections 4.2.1.3 and
+    4.2.1.12); so rules that name usages reject its absence.
     """
     code = section.removesuffix("s")
     granted = (*rule.allowed, *rule.required)
@@ -192,7 +192,7 @@ def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iter
 
 
 def algorithm_verdict(field: str, accepted: frozenset[str], algorithm: str) -> Verdict:
-    """Check that an algorithm is on the list."""
+    """Check that an algorithm is accepted."""
     if algorithm in accepted:
         return passed(f"{field}s", field)
     label = field.replace("_", " ")
@@ -331,7 +331,7 @@ def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Patt
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:
-    for pattern in patterns:  # noqa: SIM110 - a generator for each value costs as much again
+    for pattern in patterns:  # noqa: SIM110 - a generator for each value doubles the cost
         if pattern.covers(value):
             return True
     return False

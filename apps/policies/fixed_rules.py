@@ -1,7 +1,7 @@
 """Rules for every certificate that no policy can lift, mostly from RFC 5280.
 
-A policy may be empty (everything goes); these still hold. They are reported in the same form
-as the rules of a policy, with codes that begin with ``rule.``.
+They also apply under an empty policy. They are reported in the same form as the rules of a policy,
+with codes that begin with ``rule.``.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ from pki.template import EXTENDED_KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES, Lea
 MAX_NAMES = 100
 MAX_SUBJECT_ATTRIBUTES = 30
 
-# Key usages recur: most certificates of a profile have the same.
+# Most certificates of a profile have the same key usages.
 _CACHED = 512
 
 _CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
@@ -48,7 +48,7 @@ def usages_of(algorithm: KeyAlgorithm) -> frozenset[str]:
 def looks_like_host(common_name: str) -> bool:
     """Tell whether a common name would be taken for a host name or an address.
 
-    Generous on purpose: it decides which names must be listed as alternative names too.
+    Matches too much rather than too little: it decides which names must also be alternative names.
     """
     if not _HOST_LIKE.fullmatch(common_name):
         return False
@@ -58,7 +58,7 @@ def looks_like_host(common_name: str) -> bool:
 
 
 def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
-    """Hold content against the rules that no policy can lift."""
+    """Check content against the rules that no policy can lift."""
     return (
         *_known_types(leaf),
         _names_present(leaf),
@@ -77,7 +77,7 @@ def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
 
 
 def _known_types(leaf: Leaf) -> list[Verdict]:
-    """Refuse what the encoder does not know, and lists out of proportion."""
+    """Reject types that the encoder does not know, and lists that are too long."""
     found = _unknown("subject", leaf.subject, SUBJECT_ATTRIBUTES, MAX_SUBJECT_ATTRIBUTES)
     found += _unknown("subject_alt_names", leaf.subject_alt_names, SAN_TYPES, MAX_NAMES)
     return found or [passed("rule.known_types", "subject")]
@@ -101,7 +101,7 @@ def _unknown(
 
 
 def _names_present(leaf: Leaf) -> Verdict:
-    """RFC 5280 sections 4.1.2.6 and 4.2.1.6 (X-07); RFC 9525 knows no common names."""
+    """Require names (RFC 5280 4.1.2.6 and 4.2.1.6, X-07); RFC 9525 ignores common names."""
     rule = "rule.names_present"
     if not leaf.subject and leaf.is_ca:
         return failed(rule, rule, "subject", "", "A CA needs a subject.", "Add a common_name.")
@@ -133,7 +133,7 @@ def _serves(leaf: Leaf) -> bool:
 
 
 def _common_names_listed(leaf: Leaf) -> list[Verdict]:
-    """A common name that passes for a host must be checked as one: among the SANs."""
+    """Require a common name that looks like a host among the SANs, where it is checked as one."""
     rule = "rule.common_name_listed"
     found: list[Verdict] = []
     listed_names = {value.lower() for kind, value in leaf.subject_alt_names if kind in _HOST_KINDS}
@@ -167,7 +167,7 @@ def _spellings(common_name: str) -> set[str]:
 
 
 def _mailboxes_listed(leaf: Leaf) -> list[Verdict]:
-    """RFC 5280 section 4.1.2.6: new certificates carry mail addresses as rfc822Name."""
+    """Require mail addresses among the SANs: as rfc822Name, RFC 5280 section 4.1.2.6."""
     rule = "rule.email_listed"
     found: list[Verdict] = []
     for index, (attribute, value) in enumerate(leaf.subject):
@@ -185,7 +185,7 @@ def _mailboxes_listed(leaf: Leaf) -> list[Verdict]:
 
 
 def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
-    """No wildcard directly below a public suffix: it would cover other people's domains."""
+    """Reject wildcards directly below a public suffix: they would cover domains of others."""
     rule = "rule.wildcard_below_public_suffix"
     found: list[Verdict] = []
     for index, (kind, value) in enumerate(leaf.subject_alt_names):
@@ -220,7 +220,7 @@ def _purpose_fits(
 def _usages_fit(
     key_usage: frozenset[str], key_algorithm: KeyAlgorithm, is_ca: bool
 ) -> Iterator[Verdict]:
-    """Key usages that the key can serve, CA usages with cA only (X-12)."""
+    """Require key usages that the key can serve, and CA usages only with cA (X-12)."""
     rule = "rule.key_usage_fits"
     fitting = usages_of(key_algorithm)
     if not is_ca:
@@ -251,7 +251,7 @@ def _usages_fit(
 
 
 def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
-    """Status and time-stamping belong to the authority itself; any-purpose is never granted."""
+    """Reject OCSP signing and time-stamping, which are the authority's own, and unknown usages."""
     rule = "rule.extended_key_usage_granted"
     found: list[Verdict] = []
     for usage in usages:
@@ -264,7 +264,7 @@ def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
 
 
 def _path_length_fits(is_ca: bool, path_length: int | None) -> Verdict:
-    """A path length goes with cA (X-14)."""
+    """Allow a path length only with cA (X-14)."""
     rule, field = "rule.path_length_fits", "basic_constraints.path_length"
     if path_length is None or (is_ca and path_length >= 0):
         return passed(rule, field)
@@ -288,10 +288,10 @@ def _is_public_suffix(name: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _suffixes() -> PublicSuffixList:
-    """Return the bundled list, read once: it takes a tenth of a second.
+    """Return the bundled list, read once because that takes 0.1 s.
 
-    Only its ICANN part, as the Baseline Requirements (3.2.2.6) recommend: owners of private
-    suffixes such as ``github.io`` rightly hold wildcards below them.
+    Only the ICANN part, as the Baseline Requirements (3.2.2.6) recommend: owners of private
+    suffixes such as ``github.io`` may hold wildcards below them.
     """
     return PublicSuffixList(only_icann=True)
 

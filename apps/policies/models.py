@@ -8,7 +8,7 @@ from apps import clock, ids
 
 
 class Policy(models.Model):
-    """A rulebook; the rules themselves live in versions."""
+    """A policy; its rules are in its versions."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     name = models.SlugField(max_length=64, unique=True)
@@ -30,7 +30,7 @@ class Policy(models.Model):
 
 
 class PolicyVersion(models.Model):
-    """The rules as they stood at one time; each certificate refers to the version it met."""
+    """Immutable version of a policy's rules; each certificate refers to the one it was checked by."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions")

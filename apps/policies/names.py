@@ -1,13 +1,13 @@
 """Patterns for names, compared label by label and without regular expressions from users.
 
-Every pattern answers two questions, because a doubt must never help the requester:
+Every pattern has two methods, so that in doubt a request is refused:
 
 ``covers(value)``
-    for allowed and required patterns: everything that the value stands for falls under the
-    pattern. What cannot be read as a name of its type is never covered.
+    for allowed and required patterns: everything that the value stands for matches the pattern.
+    A value that cannot be parsed as a name of its type is never covered.
 ``overlaps(value)``
-    for denied patterns: something that the value stands for, in whatever spelling, falls
-    under the pattern. What cannot be read always overlaps.
+    for denied patterns: something that the value stands for, in any spelling, matches the
+    pattern. A value that cannot be parsed always overlaps.
 
 Values are expected in the canonical form of ``pki.names`` (lower-case A-labels and so on).
 """
@@ -29,7 +29,7 @@ _ANY_ADDRESS = "*"
 
 
 class PatternError(ValueError):
-    """A pattern that could never match, or says something else than its author means."""
+    """A pattern that could never match, or is ambiguous."""
 
     def __init__(self, reason: str, hint: str = "") -> None:
         self.reason = reason
@@ -50,7 +50,7 @@ def dns_name_matches(pattern: str, name: str) -> bool:
 def glob_matches(pattern: str, value: str) -> bool:
     """Tell whether the whole of ``value`` fits; ``*`` stands for any run of characters.
 
-    Takes time in proportion to the lengths: nothing backtracks.
+    Linear time: there is no backtracking.
     """
     if pattern == "*":
         return True
@@ -74,7 +74,7 @@ def glob_matches(pattern: str, value: str) -> bool:
 def is_host_name(name: str) -> bool:
     """Tell whether ``name`` is a canonical host name, or a wildcard over one.
 
-    A name that ends in a number is read as an IPv4 address by browsers, so it is none.
+    Browsers read a name that ends in a number as an IPv4 address, so it is not a host name.
     """
     if len(name) > _MAX_DNS_NAME or not _DNS_NAME.fullmatch(name):
         return False
@@ -103,7 +103,7 @@ class TextPattern:
         return glob_matches(self.text, value)
 
     def overlaps(self, value: str) -> bool:
-        """Compare without regard to case, width and spacing, so that respelling does not help."""
+        """Compare without regard to case, width and spacing, so that another spelling does not help."""
         return glob_matches(self._folded, folded(value))
 
 
@@ -155,7 +155,7 @@ class DnsPattern:
 
 @dataclass(frozen=True, slots=True)
 class CommonNamePattern:
-    """A common name that is written like a host name: compared by labels, in any case."""
+    """A common name that looks like a host name: compared by labels, ignoring case."""
 
     text: str
     _dns: DnsPattern = field(compare=False, repr=False)
@@ -221,7 +221,7 @@ class AddressPattern:
         return address is not None and (self._network is None or address in self._network)
 
     def overlaps(self, value: str) -> bool:
-        """Tell the same, also of an IPv4 address that hides in an IPv6 one."""
+        """Tell the same; an IPv4-mapped IPv6 address also counts as the IPv4 address."""
         address = address_of(value)
         if address is None or self._network is None:
             return True
@@ -287,7 +287,7 @@ def _pattern_label(label: str) -> str:
 def _label_covered(want: str, have: str) -> bool:
     if want in ("*", have):
         return True
-    # A part of an A-label means nothing (RFC 9525 section 6.3), nor may * split a wildcard.
+    # A part of an A-label has no meaning (RFC 9525 section 6.3), and * must not split a wildcard.
     return "*" in want and have != "*" and not have.startswith("xn--") and glob_matches(want, have)
 
 

@@ -55,9 +55,9 @@ def compile_pattern(kind: str, text: str) -> Pattern:
 
 
 def _refuse_unusable(kind: str, value: str) -> None:
-    """Refuse a pattern without ``*`` whose one value no certificate can hold."""
+    """Reject a pattern without ``*`` whose value no certificate can contain."""
     if kind == "ip_address":
-        return  # networks are values of their own
+        return  # a network is not a value of a certificate
     if kind not in SAN_TYPES:
         found = subject_violations([(kind, value)])
     else:
@@ -78,7 +78,7 @@ def _common_name(text: str) -> Pattern:
         try:
             return CommonNamePattern.compile(text)
         except PatternError:
-            pass  # an address or a version number: text after all
+            pass  # an address or a version number: compared as text
     return TextPattern.compile(text)
 
 

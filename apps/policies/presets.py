@@ -1,7 +1,7 @@
 """Eight preset policies with profile defaults, usable as they are.
 
-Each preset is a rule document and the profile defaults that go with it, so that a request
-that says nothing but a name and a key is answered with a sensible certificate.
+Each preset is a rule document with matching profile defaults, so that a request with only a name
+and a key gets a usable certificate.
 
 The longest validity of server and client presets is 398 days: the old public maximum, short
 enough to force a renewal each year. These are private authorities, to which the public

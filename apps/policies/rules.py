@@ -1,8 +1,8 @@
 """Parser of rule documents into compiled, immutable rules.
 
-A section that is absent restricts nothing, an empty one allows nothing, one with rules is a
-whitelist. Unknown keys are errors anywhere: a misspelt restriction must not vanish.
-The form is described in docs/policies.md.
+An absent section restricts nothing, an empty one allows nothing, one with rules is a whitelist.
+Unknown keys are errors everywhere: a misspelt restriction must not be ignored.
+The document format is described in docs/policies.md.
 """
 
 from collections.abc import Mapping
@@ -43,10 +43,10 @@ class ValueRule:
 
     Attributes:
         kind: the attribute or type.
-        allowed: patterns of which each value must meet one (or one of ``required``); with
-            neither, everything not denied is allowed.
-        required: patterns that must be met, see ``evaluation``.
-        denied: patterns that no value may meet; checked first.
+        allowed: each value must match one of these or of ``required``; with neither, everything
+            that is not denied is allowed.
+        required: patterns that must be matched, see ``evaluation``.
+        denied: patterns that no value may match; checked first.
         wildcards: whether names such as ``*.example.com`` may be certified at all.
     """
 
@@ -69,9 +69,9 @@ class ValueRule:
 
 @dataclass(frozen=True, slots=True)
 class UsageRule:
-    """Which (extended) key usages may, must and must not be present.
+    """Allowed, required and denied (extended) key usages.
 
-    With only ``denied`` everything else is allowed; with nothing at all, nothing is.
+    With only ``denied``, everything else is allowed; an empty rule allows nothing.
     """
 
     allowed: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ class UsageRule:
 
     @property
     def nothing(self) -> bool:
-        """Tell whether the section is configured but empty: no usage may be present."""
+        """Tell whether the section is present but empty: no usage is allowed."""
         return not (self.allowed or self.required or self.denied)
 
     def document(self) -> dict[str, Any]:
@@ -123,12 +123,12 @@ class BasicConstraintsRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rules:
-    """A rule document, compiled. ``None`` = not configured = anything goes.
+    """A compiled rule document. ``None`` = section absent = anything is allowed.
 
-    Each is a key of its own: whoever evaluates keeps what it has found under it.
+    Objects compare by identity, so that they are cheap keys of the evaluation caches.
 
-    ``basic_constraints`` alone is never ``None``: not configured means that CA certificates
-    are denied. ``document`` is the canonical JSON form, which is what gets stored.
+    ``basic_constraints`` is never ``None``: when the section is absent, CA certificates are
+    denied. ``document`` is the canonical JSON form, which is stored.
     """
 
     subject: Mapping[str, ValueRule] | None = None
@@ -272,7 +272,7 @@ def _merged(first: ValueRule, second: ValueRule) -> ValueRule:
 
 
 def _refuse_contradiction(reader: DocumentReader, path: str, rule: ValueRule) -> None:
-    """Refuse a pattern that is denied and allowed at once: one of the two is a mistake."""
+    """Reject a pattern that is both denied and allowed: one of the two is a mistake."""
     granted = {pattern.text for pattern in (*rule.allowed, *rule.required)}
     for pattern in rule.denied:
         if pattern.text in granted:

@@ -55,10 +55,10 @@ def update_policy(
     description: str | None = None,
     rules: dict[str, Any] | None = None,
 ) -> Policy:
-    """Change a policy; other rules become a new version, at once in force for all profiles.
+    """Change a policy; changed rules become a new version, in force for all profiles immediately.
 
-    Certificates keep referring to the version under which they were issued. What is left out
-    or the same as before changes nothing.
+    Certificates keep the reference to the version under which they were issued. Arguments that
+    are left out or unchanged have no effect.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -92,7 +92,7 @@ def delete_policy(principal: Principal, policy: Policy) -> None:
 
     Raises:
         AccessDenied: not a product administrator.
-        InUse: names the profiles that use it, or tells that certificates refer to it.
+        InUse: profiles use it (they are listed), or certificates refer to it.
         NotFound: it has been deleted meanwhile.
     """
     principal.require_governance()

@@ -1,7 +1,7 @@
 """Patterns for URIs, with a strict parser for comparing them.
 
-``urllib.parse.urlsplit`` is lenient (it drops tabs and newlines, keeps user names); what is
-compared with a rule must be read in one way only.
+``urllib.parse.urlsplit`` is lenient (it drops tabs and newlines, keeps user names); a value that
+is compared with a rule must have exactly one reading.
 """
 
 import re
@@ -50,7 +50,7 @@ class UriParts:
 
 
 def split_uri(text: str) -> UriParts | None:
-    """Return the parts of an absolute URI, ``None`` when it can be read in more than one way.
+    """Return the parts of an absolute URI, ``None`` when it is ambiguous.
 
     Refused: user names, backslashes, spaces and control characters, dot segments and empty
     segments, encoded dots, slashes and NULs.

@@ -13,7 +13,7 @@ _CACHED = 1024
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One rule held against one field.
+    """Result of one rule for one field.
 
     Attributes:
         rule: identifier of the rule, e.g. ``subject_alt_names.dns_name.allowed``.
@@ -30,7 +30,7 @@ class Verdict:
 
 @lru_cache(maxsize=_CACHED)
 def passed(rule: str, field: str) -> Verdict:
-    """Return the verdict of a rule that is met; there are few, and they are the same each time."""
+    """Return the verdict of a rule that is met; cached, because there are only a few."""
     return Verdict(rule, field, True)
 
 
@@ -40,9 +40,9 @@ def failed(rule: str, code: str, field: str, value: str, reason: str, hint: str 
 
 
 def violations_of(verdicts: Iterable[Verdict]) -> tuple[Violation, ...]:
-    """Return what stands against issuing, in order.
+    """Return the violations among verdicts, in order.
 
-    A verdict that neither passed nor says why counts as broken: doubt refuses.
+    A verdict that neither passed nor has a violation counts as broken: it fails closed.
     """
     return tuple(
         verdict.violation

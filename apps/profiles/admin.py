@@ -46,7 +46,7 @@ def _arguments(data: _Data) -> _Data:
 
 
 class NewProfileForm(ServiceForm):
-    """Everything a profile is made of."""
+    """All properties of a profile."""
 
     field_of: ClassVar = {"issuer_type": "issuer", "authority": "issuer"}
     name = forms.CharField(max_length=64, help_text="Lower-case letters, digits and hyphens.")
@@ -57,7 +57,7 @@ class NewProfileForm(ServiceForm):
 
 
 class ProfileForm(ObjectForm):
-    """Everything but the name."""
+    """All properties but the name."""
 
     field_of: ClassVar = NewProfileForm.field_of
     description = forms.CharField(max_length=255, required=False)
@@ -66,7 +66,7 @@ class ProfileForm(ObjectForm):
     defaults = DocumentField(rows=14, required=False, help_text=_DEFAULTS_HELP)
 
     def prepare(self) -> None:
-        """Start from the profile as it is."""
+        """Start from the present values."""
         self.fields["issuer"].choices = _issuer_choices(self.obj.authority)  # type: ignore[attr-defined]
         for name in ("description", "policy", "defaults"):
             self.fields[name].initial = getattr(self.obj, name)
@@ -75,7 +75,7 @@ class ProfileForm(ObjectForm):
 
 @admin.register(Profile)
 class ProfileAdmin(GovernedAdmin):
-    """Authority, policy and defaults: the templates that applications pick up."""
+    """Profiles: templates of authority, policy and defaults that applications use."""
 
     add_form = NewProfileForm
     edit_form = ProfileForm
@@ -93,7 +93,7 @@ class ProfileAdmin(GovernedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Profile]:
-        """Count applications along the way."""
+        """Add the number of applications to each row."""
         return super().get_queryset(request).annotate(application_count=Count("pairings"))
 
     @admin.display(ordering="authority__name")
@@ -155,7 +155,7 @@ class ProfileAdmin(GovernedAdmin):
                 "Used by",
                 "admin/includes/table.html",
                 {
-                    "head": ["Application", "API door", "Approval"],
+                    "head": ["Application", "API enrollment", "Approval"],
                     "rows": rows,
                     "empty": "No application uses this profile. Attach it on an application's page.",
                 },

@@ -64,10 +64,10 @@ def parse_defaults(document: object) -> Defaults:
 
 
 def violations_against(defaults: Defaults, rules: Rules) -> tuple[Violation, ...]:
-    """Return where defaults break a policy, each default held against its own section.
+    """Return the violations of a policy by defaults, each checked against its own section.
 
-    What a default does not speak of is not missed: requesters may bring it. The fall-back
-    for ``ttl`` counts as a default.
+    A value without a default is no violation: requesters may supply it. The fallback for
+    ``ttl`` counts as a default.
     """
     verdicts: list[Verdict] = []
     if rules.subject is not None and defaults.subject:
@@ -99,7 +99,7 @@ def violations_against(defaults: Defaults, rules: Rules) -> tuple[Violation, ...
 
 
 def _optional(rule: ValueRule) -> ValueRule:
-    """Return a rule that no longer asks for presence (its values stay bound)."""
+    """Return a rule that no longer requires presence; values must still match."""
     return replace(rule, required=(), allowed=(*rule.allowed, *rule.required))
 
 

@@ -25,7 +25,7 @@ class IssuerType(models.TextChoices):
 
 
 class Profile(models.Model):
-    """Authority + policy + defaults: the template that application teams pick up."""
+    """Template for application teams: authority, policy and defaults."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     name = models.SlugField(max_length=64, unique=True)
@@ -44,7 +44,7 @@ class Profile(models.Model):
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """An authority exactly when one signs."""
+        """Profiles signed by an authority have one, self-signed ones have none."""
 
         ordering: ClassVar = ["name"]
         constraints: ClassVar = [

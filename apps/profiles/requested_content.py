@@ -13,13 +13,13 @@ DEFAULT_TTL = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestedContent:
-    """What a requester says beside (or instead of) a CSR; ``None`` means "nothing said".
+    """Content that a requester asks for beside (or instead of) a CSR; ``None`` means "not given".
 
     Attributes:
         subject: ordered (attribute, value) pairs.
         subject_alt_names: ordered (type, value) pairs, not yet canonical.
-        key_algorithm: of the key to be made here.
-        signature_algorithm: what the issuer shall sign with.
+        key_algorithm: of the key that the server is to make.
+        signature_algorithm: algorithm that the issuer is to sign with.
         key_usages: names from ``KEY_USAGES``; empty asks for none.
         extended_key_usages: names from ``EXTENDED_KEY_USAGES``; empty asks for none.
         ttl: lifetime counted inclusively; not together with the two dates.
@@ -27,10 +27,10 @@ class RequestedContent:
         not_after: aware, last second of validity.
         is_ca: basicConstraints cA.
         path_length: pathLenConstraint.
-        csr_key_only: the CSR contributes its key and nothing else, for doors that have decided
-            the names by other means (ACME identifiers): no extension of a CSR gets through.
-        fill_in: whether the profile's defaults fill what is left out; a renewal copies its
-            predecessor and says no.
+        csr_key_only: the CSR contributes only its key, for enrollment methods that take the names
+            from elsewhere (ACME identifiers): no extension of the CSR is used.
+        fill_in: whether the profile's defaults fill in missing values; a renewal copies its
+            predecessor and sets this to ``False``.
     """
 
     subject: tuple[TypeValue, ...] | None = None
@@ -50,7 +50,7 @@ class RequestedContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """A profile's defaults, read. ``document`` is the canonical JSON form, which is stored.
+    """Parsed defaults of a profile. ``document`` is the canonical JSON form, which is stored.
 
     Attributes as in ``RequestedContent``; ``ttl`` falls back to ``DEFAULT_TTL``.
     """
@@ -68,12 +68,12 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class IssuerLimits:
-    """What the issuer cannot exceed.
+    """Limits of the issuer.
 
     Attributes:
         not_after: end of its own certificate; ``None`` when the leaf signs itself.
-        signature_algorithms: what its key can sign with.
-        default_signature_algorithm: what it signs with unless told otherwise.
+        signature_algorithms: algorithms that its key can sign with.
+        default_signature_algorithm: the one used unless another is requested.
     """
 
     not_after: datetime | None
@@ -83,12 +83,12 @@ class IssuerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """Content for a certificate, and what stands against it already.
+    """Content for a certificate, with the violations found so far.
 
     Attributes:
-        leaf: always present, so that policy can be held against it too.
+        leaf: always present, so that the policy can be evaluated as well.
         violations: contradictions, unusable names and times.
-        notes: what was changed without harm, for people to read.
+        notes: harmless changes, as text for people.
     """
 
     leaf: Leaf

@@ -31,7 +31,7 @@ def create_profile(
     policy: Policy,
     defaults: dict[str, Any] | None = None,
 ) -> Profile:
-    """Create a profile: who signs, under which policy, with which defaults.
+    """Create a profile of an issuer, a policy and defaults.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -79,7 +79,7 @@ def update_profile(
     policy: Policy | None = None,
     defaults: dict[str, Any] | None = None,
 ) -> Profile:
-    """Change a profile; what is left out stays, any change raises the revision.
+    """Change a profile; arguments that are left out change nothing. A change raises the revision.
 
     Issued certificates stay as they are. A change to ``self-signed`` drops the authority.
 
@@ -129,7 +129,7 @@ def delete_profile(principal: Principal, profile: Profile) -> None:
 
     Raises:
         AccessDenied: not a product administrator.
-        InUse: lists the applications that use it, or tells that certificates refer to it.
+        InUse: applications use it (they are listed), or certificates refer to it.
         NotFound: it has been deleted meanwhile.
     """
     principal.require_governance()
@@ -150,7 +150,7 @@ def delete_profile(principal: Principal, profile: Profile) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What a profile is made of, before it is checked."""
+    """Properties of a profile before they are checked."""
 
     issuer_type: str
     authority: Authority | None
@@ -159,7 +159,7 @@ class _Parts:
 
 
 def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
-    """Return the defaults as read and everything wrong with the parts."""
+    """Return the parsed defaults, and all violations."""
     found = _issuer_violations(parts)
     try:
         read = parse_defaults(parts.defaults)
@@ -173,7 +173,7 @@ def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
 
 
 def _issuer_violations(parts: _Parts) -> list[Violation]:
-    """Check that exactly the profiles that need an authority have one."""
+    """Check that a profile has an authority if and only if one signs."""
     if parts.issuer_type not in IssuerType.values:
         known = f"One of: {', '.join(IssuerType.values)}."
         reason = "There is no such kind of issuer."
@@ -213,14 +213,14 @@ def _signature_violations(parts: _Parts, read: Defaults) -> list[Violation]:
 def _signatures(
     authority: Authority | None, read: Defaults
 ) -> tuple[SignatureAlgorithm, ...] | None:
-    """Return what the signing key can make, ``None`` when that key is not known yet."""
+    """Return the signatures of the signing key, ``None`` when that key is not known yet."""
     if authority is not None:
         return signature_algorithms_of(KeyAlgorithm(authority.key.algorithm))
     return signature_algorithms_of(read.key_algorithm) if read.key_algorithm else None
 
 
 def _recorded(parts: _Parts, read: Defaults) -> dict[str, Any]:
-    """Return what the audit log keeps of a profile."""
+    """Return the properties that the audit log records."""
     return {
         "issuer_type": str(parts.issuer_type),
         "authority": parts.authority.name if parts.authority is not None else "",

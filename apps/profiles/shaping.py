@@ -1,8 +1,8 @@
 """Merge of CSR, requested content and defaults into the content to be signed.
 
-The requester's word comes first, then the CSR's, then the profile's defaults. Nothing here
-raises: what cannot be done is reported, and the content stays complete so that policy can
-report its own violations beside it.
+Requested content takes precedence over the CSR, and the CSR over the profile's defaults. Nothing
+here raises: violations are collected and the content stays complete, so that the policy can be
+evaluated on it as well.
 """
 
 from collections.abc import Iterable
@@ -32,9 +32,9 @@ _T = TypeVar("_T")
 MAX_BACKDATE = timedelta(hours=1)
 MAX_AHEAD = timedelta(days=30)
 MAX_TTL = timedelta(days=36_500)
-# Both ends count: with less they would be the same second.
+# Both ends are inclusive: with less they would be the same second.
 _MIN_TTL = timedelta(seconds=2)
-# Backdating takes at most this part of a short lifetime.
+# Backdating takes at most 1/12 of a short lifetime.
 _BACKDATE_PART = 12
 _ONE_SECOND = timedelta(seconds=1)
 _CACHED = 512
@@ -76,15 +76,15 @@ def shape(
     issuer: IssuerLimits,
     now: datetime,
 ) -> Shaped:
-    """Return the content that would be signed, with what stands against it.
+    """Return the content that would be signed, with its violations.
 
     Args:
-        requested: what the requester says beside the CSR.
-        defaults: the profile's; they fill what neither the requested content nor CSR say.
-        csr: the parsed request; it contributes names and asked-for usages.
+        requested: content requested beside the CSR.
+        defaults: of the profile; used where neither requested content nor CSR has a value.
+        csr: the parsed request; it contributes names and requested usages.
         public_key_der: SubjectPublicKeyInfo of the key to certify.
         key_algorithm: algorithm of that key.
-        issuer: what the signer can do.
+        issuer: limits of the issuer.
         now: aware UTC, whole seconds; the same input gives the same content.
     """
     report = _Report()
@@ -119,7 +119,7 @@ def shape(
 
 
 def _refuse_contradictions(requested: RequestedContent, csr: ParsedCSR, report: _Report) -> None:
-    """Note each point on which requested content and CSR say different things: neither is guessed at."""
+    """Add a violation for each contradiction of requested content and CSR; neither is preferred."""
     if requested.subject is not None:
         asked = _asked_subject(requested, csr)
         _contradiction("subject", frozenset(requested.subject), asked, report)
@@ -140,7 +140,7 @@ def _refuse_contradictions(requested: RequestedContent, csr: ParsedCSR, report: 
 
 
 def _contradiction(path: str, requested: object, asked: object, report: _Report) -> None:
-    """Note it when both say something, and not the same."""
+    """Add a violation when both have a value and the values differ."""
     if requested is not None and asked is not None and requested != asked:
         report.wrong(
             "contradicts_csr",
@@ -152,7 +152,7 @@ def _contradiction(path: str, requested: object, asked: object, report: _Report)
 
 
 def _asked_subject(requested: RequestedContent, csr: ParsedCSR) -> frozenset[object] | None:
-    """Return what the CSR asks for; in a renewal, defaults have completed it long ago."""
+    """Return the CSR's subject; ``None`` in a renewal, whose subject contains former defaults."""
     asked = _unordered(csr.subject or None)
     completed = (
         not requested.fill_in and asked is not None and asked <= frozenset(requested.subject or ())
@@ -173,7 +173,7 @@ def _basic_constraints(
 def _subject(
     requested: RequestedContent, csr: ParsedCSR | None, defaults: Defaults, report: _Report
 ) -> tuple[TypeValue, ...]:
-    """Return the requester's attributes, completed by the defaults for those left out."""
+    """Return the requested attributes, completed by the defaults."""
     asked: tuple[TypeValue, ...] = csr.subject if csr is not None else ()
     if requested.subject and not (asked and requested.fill_in):
         asked = requested.subject
@@ -190,7 +190,7 @@ def _subject(
 def _names(
     requested: RequestedContent, csr: ParsedCSR | None, report: _Report
 ) -> tuple[TypeValue, ...]:
-    """Return the alternative names, canonical and each once; unusable ones are reported."""
+    """Return the alternative names, canonical and without duplicates; report unusable ones."""
     if csr is not None and csr.subject_alt_names:
         return csr.subject_alt_names
     found: dict[TypeValue, None] = {}
@@ -205,14 +205,14 @@ def _names(
 
 
 def _named_badly(csr: ParsedCSR | None) -> bool:
-    """Tell whether the CSR lists names of which none is usable: then none is made up."""
+    """Tell whether the CSR has unusable names: then no name is derived from the subject."""
     return csr is not None and any(
         violation.field.startswith("subject_alt_names") for violation in csr.violations
     )
 
 
 def _host_of(subject: Iterable[TypeValue], report: _Report) -> tuple[TypeValue, ...]:
-    """Return the common name as alternative name where it is a host: clients read only those."""
+    """Return the common name as alternative name if it is a host: clients ignore common names."""
     for attribute, value in subject:
         if attribute != "common_name":
             continue
@@ -235,8 +235,8 @@ def _key_usage(
 ) -> frozenset[str]:
     """Return the key usages; from CSR and defaults only those that the key can serve.
 
-    Many clients ask for key_encipherment whatever key they have. It is never dropped to
-    nothing: a certificate without key usages would be good for all of them.
+    Many clients request key_encipherment with any kind of key. The last usage is never dropped: a
+    certificate without key usages would be valid for all of them.
     """
     if requested.key_usages is not None:
         return frozenset(requested.key_usages)
@@ -250,7 +250,7 @@ def _key_usage(
 
 @lru_cache(maxsize=_CACHED)
 def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[str], str]:
-    """Return what a key can serve of these usages, and what people read of the others."""
+    """Return the usages that a key can serve, and a note about the others."""
     served = usages & usages_of(algorithm)
     if served == usages or not served:
         return usages, ""
@@ -285,7 +285,7 @@ def _validity(
 ) -> tuple[datetime, datetime]:
     """Return both ends, inclusive; cut to the issuer's own end (X-06)."""
     ttl = _ttl(requested, defaults, report)
-    # A part of a short lifetime, all of the usual five minutes of a long one.
+    # The usual five minutes, but less for a short lifetime.
     backdate = min(DEFAULT_BACKDATE, timedelta(seconds=ttl // _ONE_SECOND // _BACKDATE_PART))
     end = issuer.not_after
     if end is not None and end <= now:
@@ -338,7 +338,7 @@ def _dates(
     backdate: timedelta,
     report: _Report,
 ) -> tuple[datetime, datetime]:
-    """Return the dates asked for; what is left out follows from the default lifetime."""
+    """Return the requested dates; a missing one is derived from the lifetime."""
     not_before = (requested.not_before or now - backdate).replace(microsecond=0)
     if not now - MAX_BACKDATE <= not_before <= now + MAX_AHEAD:
         report.wrong(
@@ -363,7 +363,7 @@ def _dates(
 
 
 def _first(*values: _T | None) -> _T | None:
-    """Return the first value that says something."""
+    """Return the first value that is not ``None``."""
     for value in values:
         if value is not None:
             return value

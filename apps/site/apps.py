@@ -4,6 +4,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class SealwrightAdminConfig(AdminConfig):
-    """Every ``admin.site`` in the project is then ``SealwrightAdminSite``."""
+    """Makes ``admin.site`` an instance of ``SealwrightAdminSite``."""
 
     default_site = "apps.site.site.SealwrightAdminSite"

@@ -55,7 +55,7 @@ def link(obj: Any, text: Any = None) -> SafeString | str:
 
 
 def mono(text: Any) -> SafeString:
-    """Return text in a fixed-width face."""
+    """Return text in a fixed-width font."""
     return format_html('<code class="sw-mono">{}</code>', text)
 
 
@@ -75,7 +75,7 @@ def days_left(moment: datetime) -> int:
 
 
 def expiry_badge(moment: datetime) -> SafeString:
-    """Return how long something still lasts, coloured by urgency."""
+    """Return the remaining days, coloured by urgency."""
     days = days_left(moment)
     if days < 0:
         return badge("expired", "quiet")

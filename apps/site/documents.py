@@ -8,9 +8,10 @@ _INDENT = 2
 
 
 def pretty(document: Any, *, indent: int = 0) -> str:
-    """Return JSON with one line per entry, short entries kept on one line.
+    """Return JSON with one line for each entry; short entries stay on one line.
 
-    The layout depends on the content only, so that two versions differ where they differ.
+    The layout depends on the content only, so that a line-by-line difference of two versions is
+    small.
     """
     flat = json.dumps(document, ensure_ascii=False)
     if not document or not isinstance(document, dict | list):

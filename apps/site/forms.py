@@ -15,10 +15,10 @@ _ROOT = re.compile(r"^[a-z_]+")
 
 
 class ServiceForm(forms.Form):
-    """A plain form whose values go to a service; it never saves anything itself.
+    """Form whose values are passed to a service; it never saves anything itself.
 
-    ``field_of`` maps the first part of a violation's field path to the form field that asks
-    for it, where the two are named differently; ``*`` stands for every other path.
+    ``field_of`` maps the first part of a violation's field path to a form field with another
+    name; ``*`` stands for every other path.
     """
 
     required_css_class = "required"
@@ -26,14 +26,14 @@ class ServiceForm(forms.Form):
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
-        """Run a service inside; what it refuses becomes errors of this form."""
+        """Turn refusals of the service called inside into errors of this form."""
         try:
             yield
         except SealwrightError as error:
             self.report(error)
 
     def report(self, error: SealwrightError) -> None:
-        """Show a domain error, every violation at its field."""
+        """Add a domain error to the form, each violation at its field."""
         violations = getattr(error, "violations", ())
         if not violations:
             self.add_error(None, _sentence(error))
@@ -59,7 +59,7 @@ def _sentence(error: SealwrightError) -> str:
 
 
 class JSONTextarea(forms.Textarea):
-    """A large monospaced field for a JSON document."""
+    """Large monospaced text area for a JSON document."""
 
     def __init__(self, rows: int = 22) -> None:
         super().__init__(
@@ -68,7 +68,7 @@ class JSONTextarea(forms.Textarea):
 
 
 class DocumentField(forms.CharField):
-    """A JSON object typed by hand: its mistakes are told with line and column."""
+    """Field for a JSON object; syntax errors are reported with line and column."""
 
     def __init__(self, *, rows: int = 22, **options: Any) -> None:
         super().__init__(widget=JSONTextarea(rows), strip=True, **options)
@@ -105,7 +105,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line; empty lines are dropped."""
+    """Field for a list of texts, one on each line; empty lines are dropped."""
 
     def __init__(self, *, rows: int = 4, **options: Any) -> None:
         widget = forms.Textarea(attrs={"rows": rows, "class": "vLargeTextField sw-json"})

@@ -1,9 +1,8 @@
 """ModelAdmin base classes that change objects only through services.
 
-Django's own add, change and delete views write rows inside a transaction of their own. Here
-that would pass by authorisation and audit, and would sign inside a transaction; so these
-views are replaced by ones that hand a principal and plain values to the services, and show
-what the services refuse.
+Django's own add, change and delete views write rows in a transaction of their own. That would
+bypass authorisation and audit, and would sign inside a transaction. These views are replaced by
+ones that pass a principal and plain values to the services, and show the refusals of services.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,17 +31,14 @@ from apps.site.principal import principal_of_user
 class GovernedAdmin(ProductRoleAdmin):
     """Base of every admin class: product administrators only, changes only through services.
 
-    A subclass names ``add_form`` with ``create``, ``edit_form`` with ``update``, and sets
-    ``removable`` with ``remove``, as far as the product has such services; what is not named
-    is read-only.
+    A subclass sets ``add_form`` and defines ``create``, ``edit_form`` and ``update``, ``removable``
+    and ``remove``, if there are such services; otherwise objects are read-only.
     """
 
     object_actions: ClassVar[Sequence[ObjectAction]] = ()
     empty_text: ClassVar[str] = ""
     remove_note: ClassVar[str] = "This cannot be undone."
     settings_first: ClassVar[bool] = False
-
-    # --- what a subclass provides ----------------------------------------------------------
 
     def create(self, request: HttpRequest, principal: Principal, data: dict[str, Any]) -> Model:
         """Call the service that makes an object from cleaned form data."""
@@ -59,7 +55,7 @@ class GovernedAdmin(ProductRoleAdmin):
         raise NotImplementedError
 
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
-        """Return what there is to read about ``obj``."""
+        """Return the sections of the object's page."""
         return []
 
     def title_of(self, obj: Any) -> str:
@@ -67,7 +63,7 @@ class GovernedAdmin(ProductRoleAdmin):
         return str(obj)
 
     def trail_of(self, obj: Any) -> dict[str, str]:
-        """Return the filters under which the audit log tells the object's story."""
+        """Return the filters for the object's events in the audit log."""
         return {"subject_type": ids.label_of(self.model).lower(), "subject_id": str(obj.pk)}
 
     def downloads(self, obj: Any) -> list[Download]:
@@ -82,8 +78,6 @@ class GovernedAdmin(ProductRoleAdmin):
     def add_context(self, request: HttpRequest) -> dict[str, Any]:
         """Return tabs, help and other additions to the add page."""
         return {}
-
-    # --- pages -----------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         """Add a page for each object action in front of Django's own."""
@@ -102,7 +96,7 @@ class GovernedAdmin(ProductRoleAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Ask for what a new object needs and hand it to ``create``."""
+        """Show the add form and pass its values to ``create``."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = self.form_for_add(request)(
@@ -133,7 +127,7 @@ class GovernedAdmin(ProductRoleAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Show an object: what may be changed as a form, everything else to read."""
+        """Show an object: editable values in a form, everything else as text."""
         obj = self._object_or_404(request, object_id)
         editable = self.has_change_permission(request, obj)
         if request.method == "POST" and not editable:
@@ -170,7 +164,7 @@ class GovernedAdmin(ProductRoleAdmin):
     def action_view(
         self, request: HttpRequest, object_id: str, *, act: ObjectAction
     ) -> HttpResponse:
-        """Explain an act, take what it needs, and call its service."""
+        """Show the form of an action, and call its service."""
         obj = self._object_or_404(request, object_id)
         if not act.available(obj):
             self.message_user(
@@ -203,7 +197,7 @@ class GovernedAdmin(ProductRoleAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Ask before removing; when the service refuses, list who depends on the object."""
+        """Ask for confirmation and delete; on refusal list the objects that depend on this one."""
         obj = self._object_or_404(request, object_id)
         if not self.has_delete_permission(request, obj):
             raise PermissionDenied
@@ -240,11 +234,9 @@ class GovernedAdmin(ProductRoleAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Show the object's story in the audit log, which is the only one there is."""
+        """Redirect to the object's events in the audit log, which replaces Django's own history."""
         query = urlencode(self.trail_of(self._object_or_404(request, object_id)))
         return HttpResponseRedirect(f"{reverse('admin:audit_auditevent_changelist')}?{query}")
-
-    # --- helpers ---------------------------------------------------------------------------
 
     def _object_or_404(self, request: HttpRequest, object_id: str) -> Any:
         obj = self.get_object(request, object_id)
@@ -276,20 +268,20 @@ class GovernedAdmin(ProductRoleAdmin):
         )
 
     def refuse_file(self, request: HttpRequest, obj: Any, error: SealwrightError) -> HttpResponse:
-        """Answer a download that a service refuses: back to the object, with the reason."""
+        """Answer a refused download: redirect to the object, with the reason."""
         if isinstance(error, NotFound):
             raise Http404(error.detail)
         self.message_user(request, error.detail, messages.ERROR)
         return HttpResponseRedirect(admin_url(obj))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Head the list by what it lists, and add what to say when there is nothing."""
+        """Set the title of the list, and the text of an empty one."""
         context = {"title": capfirst(self.opts.verbose_name_plural), "empty_text": self.empty_text}
         return super().changelist_view(request, context | (extra_context or {}))
 
 
 class ReadOnlyAdmin(GovernedAdmin):
-    """Issued and recorded objects: everything to see, nothing to type."""
+    """Base class for issued and recorded objects, which are read-only."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nothing is added by hand."""

@@ -9,7 +9,7 @@ from django.utils.functional import cached_property
 class BoundedPaginator(Paginator):
     """Stops counting at ``limit`` rows: ``COUNT(*)`` over millions of certificates takes seconds.
 
-    Who looks for something beyond filters or searches.
+    Rows beyond the limit are found by filters and search.
     """
 
     limit = 10_000

@@ -32,7 +32,7 @@ class ProductRoleAdmin(admin.ModelAdmin):
         return self.admin_site.has_permission(request)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Tell whether there is a service that makes such objects."""
+        """Tell whether there is a service that creates such objects."""
         return self.add_form is not None and self.admin_site.has_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -40,7 +40,7 @@ class ProductRoleAdmin(admin.ModelAdmin):
         return self.edit_form is not None and self.admin_site.has_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Tell whether there is a service that removes such objects."""
+        """Tell whether there is a service that deletes such objects."""
         return self.removable and self.admin_site.has_permission(request)
 
     def save_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -48,9 +48,9 @@ class ProductRoleAdmin(admin.ModelAdmin):
         raise PermissionDenied
 
     def delete_model(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: rows are removed by services."""
+        """Refuse: rows are deleted by services."""
         raise PermissionDenied
 
     def delete_queryset(self, *_args: Any, **_kwargs: Any) -> NoReturn:
-        """Refuse: rows are removed by services."""
+        """Refuse: rows are deleted by services."""
         raise PermissionDenied

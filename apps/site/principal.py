@@ -11,7 +11,7 @@ from apps.web import trace
 def principal_of_user(request: HttpRequest) -> Principal:
     """Return the principal of a signed-in session; a session has every scope of its person.
 
-    ``request.user`` must be authenticated, which the admin site sees to; machines have no
+    ``request.user`` must be authenticated, which the admin site ensures; machines have no
     sessions.
     """
     user: Any = request.user

@@ -13,12 +13,12 @@ from apps import registry
 from apps.principals import ProductRole
 from apps.site.login import LoginForm
 
-# Groups are people: the heading of Django's own app says nothing to a security team.
+# Groups are listed with accounts: the heading of Django's own app means nothing to users.
 _SHOWN_UNDER = {"auth": "accounts"}
 
 
 class SealwrightAdminSite(AdminSite):
-    """The security team's front end; panels on its front page come from the registry."""
+    """Admin pages of the security team; panels on the front page come from the registry."""
 
     site_header = "Sealwright"
     site_title = "Sealwright"
@@ -34,10 +34,10 @@ class SealwrightAdminSite(AdminSite):
         admin_class: Any = None,
         **options: Any,
     ) -> None:
-        """Take only admin classes that write through services.
+        """Register an admin class only if it writes through services.
 
-        The classes that third-party packages bring would change rows directly, past
-        authorisation and audit; they are left out.
+        Classes of third-party packages are ignored: they would change rows directly, without
+        authorisation and audit.
         """
         from apps.site.model_admin import GovernedAdmin
 
@@ -45,7 +45,7 @@ class SealwrightAdminSite(AdminSite):
             super().register(model_or_iterable, admin_class, **options)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Let product administrators in: active staff whose product role is ``admin``."""
+        """Admit product administrators: active staff whose product role is ``admin``."""
         user: Any = request.user
         return bool(
             super().has_permission(request)
@@ -63,7 +63,7 @@ class SealwrightAdminSite(AdminSite):
         return super().index(request, {"panels": panels} | (extra_context or {}))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Order apps as work flows: certificates first, the engine room last."""
+        """Order apps from upper to lower layers: certificates first, accounts and jobs last."""
         listed: dict[str, Any] = {
             app["app_label"]: app for app in super().get_app_list(request, app_label)
         }

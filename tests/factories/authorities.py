@@ -1,9 +1,9 @@
-"""Which authorities do tests issue from? Real ones, created by the service."""
+"""Factories of authorities, created by the service."""
 
 from apps import principals
 from apps.authorities import services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind
-from apps.authorities.services import AuthoritySpec
 from pki.algorithms import KeyAlgorithm
 
 

@@ -64,13 +64,13 @@ def _detach(_: HttpRequest, principal: Principal, _obj: Application, data: _Data
 
 @admin.register(Application)
 class ApplicationAdmin(GovernedAdmin):
-    """Workloads whose teams request certificates."""
+    """Applications with members and attached profiles."""
 
     add_form = forms.NameForm
     edit_form = forms.DescriptionForm
     removable = True
     remove_note = (
-        "Members, attached profiles and tokens confined to this application go with it. "
+        "Members, attached profiles and tokens confined to this application are deleted as well. "
         "An application that has certificates or requests cannot be deleted."
     )
     list_display = ("name", "description", "members", "profiles", "created_at")
@@ -120,7 +120,7 @@ class ApplicationAdmin(GovernedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Application]:
-        """Count along the way."""
+        """Add the numbers of members and profiles to each row."""
         return (
             super()
             .get_queryset(request)

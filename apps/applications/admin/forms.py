@@ -22,13 +22,13 @@ _SCOPES = {
     Scope.READ: "read: lists, details, downloads",
     Scope.REQUEST: "request: ask for certificates and renew them",
     Scope.REVOKE: "revoke: revoke, hold and release",
-    Scope.EXPORT_KEY: "export-key: fetch private keys kept here",
+    Scope.EXPORT_KEY: "export-key: export private keys stored by the server",
     Scope.MANAGE: "manage: change settings and members, approve requests",
 }
 
 
 class NameForm(ServiceForm):
-    """A name that URLs are built from, and a description."""
+    """A name, which is part of URLs, and a description."""
 
     name = forms.CharField(
         max_length=64, help_text="Lower-case letters, digits and hyphens; it never changes."
@@ -37,19 +37,19 @@ class NameForm(ServiceForm):
 
 
 class DescriptionForm(ObjectForm):
-    """Only the description: the name is part of URLs and of the audit log."""
+    """A description; the name cannot change, it is part of URLs and of the audit log."""
 
     description = forms.CharField(max_length=255, required=False)
 
     def prepare(self) -> None:
-        """Start from the present text."""
+        """Start from the present description."""
         self.fields["description"].initial = self.obj.description
 
 
 class AddMemberForm(ObjectForm):
-    """Somebody who is not yet a member, and a role."""
+    """A new member and a role."""
 
-    member = forms.ChoiceField(choices=(), label="Who")
+    member = forms.ChoiceField(choices=(), label="Member")
     role = forms.ChoiceField(choices=ROLES, initial=Role.OPERATOR.value, help_text=_ROLE_HELP)
 
     def prepare(self) -> None:
@@ -62,12 +62,12 @@ class AddMemberForm(ObjectForm):
         models: dict[str, Any] = {"user": User, "group": Group, "machine": MachineIdentity}
         found = models[kind]._default_manager.filter(pk=key).first()  # noqa: SLF001 - Django's documented Meta API
         if found is None:
-            raise forms.ValidationError("This one no longer exists.")
+            raise forms.ValidationError("This member no longer exists.")
         return {kind: found}
 
 
 def candidates(application: Application) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return who could become a member, grouped by kind."""
+    """Return people, groups and machine identities that are not members, grouped by kind."""
     there = application.memberships.values_list
     users = User.objects.filter(kind=AccountKind.PERSON, is_active=True).exclude(
         pk__in=there("user_id", flat=True).exclude(user=None)
@@ -101,10 +101,10 @@ class MemberRoleForm(MemberForm):
 
 
 class AttachForm(ObjectForm):
-    """A profile that is not attached yet, and the switches of the pair."""
+    """A profile that is not attached yet, and the settings of the pairing."""
 
     profile = forms.ModelChoiceField(queryset=Profile.objects.none())
-    api_enabled = forms.BooleanField(required=False, initial=True, label="API door open")
+    api_enabled = forms.BooleanField(required=False, initial=True, label="API enrollment")
     requires_approval = forms.BooleanField(
         required=False, help_text="A second person must approve each request."
     )
@@ -126,17 +126,17 @@ class PairingForm(ObjectForm):
 
 
 class PairingSwitchesForm(PairingForm):
-    """The switches of a pairing."""
+    """The settings of a pairing."""
 
-    api_enabled = forms.BooleanField(required=False, label="API door open")
+    api_enabled = forms.BooleanField(required=False, label="API enrollment")
     requires_approval = forms.BooleanField(required=False)
 
 
 class NewTokenForm(ObjectForm):
-    """What a token may do, where, for how long and from where."""
+    """Name, scopes, application, lifetime and source networks of a token."""
 
     name = forms.CharField(
-        max_length=100, help_text="What people call it, e.g. the host it is for."
+        max_length=100, help_text="A name for people, e.g. the host that uses it."
     )
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, text) for scope, text in _SCOPES.items()],
@@ -154,7 +154,8 @@ class NewTokenForm(ObjectForm):
         min_value=1, max_value=365, initial=90, label="Lifetime in days"
     )
     allowed_networks = LinesField(
-        rows=3, help_text="Source networks such as 192.0.2.0/24, one a line; empty = from anywhere."
+        rows=3,
+        help_text="Source networks such as 192.0.2.0/24, one on each line; empty = from anywhere.",
     )
 
     def prepare(self) -> None:

@@ -33,7 +33,7 @@ def _enable(_: HttpRequest, principal: Principal, machine: MachineIdentity, _dat
 def _create_token(
     request: HttpRequest, principal: Principal, machine: MachineIdentity, data: _Data
 ) -> HttpResponse:
-    """Answer with the text itself: a redirect would have to keep it somewhere."""
+    """Show the token in the answer itself: for a redirect it would have to be stored."""
     _token, text = services.create_token(principal, machine, **data)
     context = admin.site.each_context(request) | {
         "title": "The new token",
@@ -53,7 +53,9 @@ class MachineIdentityAdmin(GovernedAdmin):
     add_form = forms.NameForm
     edit_form = forms.DescriptionForm
     removable = True
-    remove_note = "Its tokens and memberships go with it; what it did stays in the audit log."
+    remove_note = (
+        "Its tokens and memberships are deleted as well; its events stay in the audit log."
+    )
     list_display = ("name", "description", "enabled", "created_at")
     search_fields = ("name", "description")
     ordering = ("name",)
@@ -151,7 +153,7 @@ def _day(moment: Any) -> str:
 
 
 def token_badge(token: ApiToken) -> str:
-    """Return whether the token is accepted, and if not why."""
+    """Return a badge: accepted, or why not."""
     if token.revoked_at is not None:
         return badge("revoked", "bad")
     if token.expiry is None or token.expiry <= clock.now():
@@ -166,7 +168,7 @@ def _revoke(_: HttpRequest, principal: Principal, token: ApiToken, _data: _Data)
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(ReadOnlyAdmin):
-    """Tokens are created on the page of their owner; here they are seen and revoked."""
+    """API tokens: shown and revoked here, created on the page of their owner."""
 
     list_display = ("token", "owner", "state", "application", "expiry", "last_used_at")
     list_display_links = None
@@ -198,7 +200,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         return self.get_queryset(request).filter(public_id=wanted).first()
 
     def trail_of(self, obj: ApiToken) -> dict[str, str]:
-        """Return the story of the owner, to which the log writes what happens to tokens."""
+        """Return the filters for the owner, under whom events of tokens are recorded."""
         return {"subject_type": "accounts.user", "subject_id": str(obj.user_id)}
 
     @admin.display(ordering="name")
@@ -217,7 +219,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
         return token_badge(token)
 
     def sections(self, request: HttpRequest, obj: ApiToken) -> list[Section]:
-        """Show what may be shown of a token."""
+        """Show the properties of a token that are not secret."""
         owner = getattr(obj.user, "machine_identity", None) or obj.user
         return [
             details(

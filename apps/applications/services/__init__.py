@@ -1,7 +1,7 @@
 """Services of applications, members, attached profiles, machine identities and tokens.
 
-Each function checks the principal's right first, and writes its audit event in the same
-transaction as the act.
+Each function checks the rights of the principal first, and writes its audit event in the same
+transaction as the change.
 """
 
 from apps.applications.services.applications import (

@@ -64,9 +64,9 @@ def update_application(
 
 
 def delete_application(principal: Principal, application: Application) -> None:
-    """Remove an application that never had a certificate or a request.
+    """Delete an application that never had a certificate or a request.
 
-    Members, attached profiles and tokens that were confined to it go with it.
+    Members, attached profiles and tokens that are confined to it are deleted as well.
 
     Raises:
         NotFound, AccessDenied: the right to edit the application is missing.
@@ -96,7 +96,7 @@ def _locked(application: Application) -> Application:
 
 
 def _users(application: Application) -> list[str]:
-    """Return what keeps the application alive, whichever upper layer it belongs to."""
+    """Return the protected objects of upper layers that belong to the application."""
     found = []
     for relation in Application._meta.related_objects:  # noqa: SLF001 - Django's documented Meta API
         if relation.on_delete is not models.PROTECT:

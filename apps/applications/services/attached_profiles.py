@@ -22,7 +22,7 @@ def attach_profile(
 ) -> Pairing:
     """Let an application request certificates under a profile.
 
-    A profile says what may be issued, so attaching one is an act of governance: an
+    A profile decides what may be issued, so only product administrators attach one; an
     application's own administrators cannot.
 
     Raises:
@@ -57,7 +57,7 @@ def update_pairing(
     api_enabled: bool | None = None,
     requires_approval: bool | None = None,
 ) -> Pairing:
-    """Open or close the API door, or ask for approvals; ``None`` leaves a switch as it is.
+    """Allow or refuse API enrollment, or require approvals; ``None`` leaves a setting unchanged.
 
     Raises:
         NotFound, AccessDenied: neither a product administrator nor an administrator of the

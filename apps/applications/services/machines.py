@@ -10,7 +10,7 @@ from apps.audit.record import record
 from apps.errors import AlreadyExists, NotFound
 from apps.principals import Principal
 
-# People cannot take a user name with a colon, so no machine can pass for a person.
+# User names of people cannot contain a colon, so a machine cannot have the name of a person.
 _USERNAME_PREFIX = "machine:"
 
 
@@ -41,7 +41,7 @@ def create_machine_identity(
 def update_machine_identity(
     principal: Principal, machine: MachineIdentity, *, description: str
 ) -> MachineIdentity:
-    """Change the description; the name stays, because the audit log knows the machine by it.
+    """Change the description; the name cannot change, because the audit log refers to it.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -64,7 +64,7 @@ def update_machine_identity(
 
 
 def disable_machine_identity(principal: Principal, machine: MachineIdentity) -> None:
-    """Refuse all tokens of this machine from the next request on; enabling takes it back.
+    """Refuse all tokens of this machine from the next request on, until it is enabled again.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -74,7 +74,7 @@ def disable_machine_identity(principal: Principal, machine: MachineIdentity) -> 
 
 
 def enable_machine_identity(principal: Principal, machine: MachineIdentity) -> None:
-    """Accept the machine's tokens again, as far as they are neither expired nor revoked.
+    """Accept the machine's tokens again, unless they are expired or revoked.
 
     Raises:
         AccessDenied: not a product administrator.
@@ -84,7 +84,7 @@ def enable_machine_identity(principal: Principal, machine: MachineIdentity) -> N
 
 
 def delete_machine_identity(principal: Principal, machine: MachineIdentity) -> None:
-    """Remove the machine with its tokens and memberships; its events stay in the audit log.
+    """Delete the machine with its tokens and memberships; its events stay in the audit log.
 
     Raises:
         AccessDenied: not a product administrator.

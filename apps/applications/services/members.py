@@ -1,6 +1,6 @@
 """Services for memberships, and the object permissions that follow from them.
 
-``Membership`` is the source of truth; django-guardian's rows follow in the same transaction.
+``Membership`` is the source of truth; django-guardian's rows are written in the same transaction.
 Nobody can give themselves a role, neither directly nor through a group.
 """
 
@@ -32,7 +32,7 @@ _MAX_BULK = 200
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of each name of a bulk addition."""
+    """Outcome for each name of a bulk addition."""
 
     added: tuple[str, ...]
     skipped: tuple[str, ...]
@@ -102,7 +102,7 @@ def change_role(principal: Principal, membership: Membership, role: Role) -> Mem
 
 
 def remove_member(principal: Principal, membership: Membership) -> None:
-    """Take a member's role away; leaving on one's own account is allowed.
+    """Remove a member; members may remove themselves.
 
     Raises:
         NotFound, AccessDenied: the right to manage members is missing.
@@ -122,13 +122,13 @@ def bulk_add(
 
     Args:
         principal: needs the right to manage members.
-        application: where to.
+        application: the application that gets the members.
         names: user names or names of machine identities, at most 200.
         role: the role for each.
 
     Returns:
-        Which were added, which were skipped (members already, or the principal itself), and
-        which nobody bears.
+        The names that were added, skipped (members already, or the principal itself), and
+        unknown.
     """
     access.require(principal, Permission.MANAGE_MEMBERS, application)
     if len(names) > _MAX_BULK:
@@ -152,7 +152,7 @@ def bulk_add(
 
 
 def rebuild_rights() -> int:
-    """Derive every member's permissions anew, and return how many members there are.
+    """Derive the permissions of all members again, and return the number of members.
 
     Needed after an upgrade that changes the table in ``roles.py``; harmless at any time.
     """
@@ -165,7 +165,7 @@ def rebuild_rights() -> int:
 
 
 def _derive(membership: Membership) -> None:
-    """Make guardian's rows of this member exactly those of the role."""
+    """Replace guardian's rows of this member by those of the role."""
     _clear(membership)
     wanted = PERMISSIONS_OF[Role(membership.role)]
     rows = PermissionRow.objects.filter(
@@ -203,7 +203,7 @@ def _clear(membership: Membership) -> None:
 
 
 def _refuse_own(principal: Principal, membership: Membership) -> None:
-    """Refuse acts on the principal's own rights, direct or through a group it is in."""
+    """Refuse changes of the principal's own rights, direct or through one of its groups."""
     if principal.user_id is None:
         return
     own = membership.user_id == principal.user_id

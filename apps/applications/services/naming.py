@@ -11,10 +11,10 @@ _MAX_DESCRIPTION = 255
 
 
 def check(name: str, description: str) -> None:
-    """Refuse what cannot be stored or addressed, listing everything that is wrong.
+    """Validate a name and a description, and report all violations.
 
-    Names are lower case from the start, so that no two spellings ever mean one object; a
-    name that reads as a UUID would be taken for an identifier.
+    Names are lower case, so that each object has one spelling; a name that is a UUID would be
+    taken for an identifier.
 
     Raises:
         InvalidInput: name or description is unusable.
@@ -25,7 +25,7 @@ def check(name: str, description: str) -> None:
 
 
 def of_text(field: str, text: str, limit: int) -> list[Violation]:
-    """Return what is wrong with a one-line text: too long, or control characters in it."""
+    """Return the violations of a one-line text: too long, or control characters."""
     if len(text) > limit:
         reason = f"The {field} is longer than {limit} characters."
         return [Violation(f"{field}.too_long", field, text[:limit], reason)]

@@ -27,7 +27,7 @@ _MAX_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What was asked for, as it came."""
+    """Requested properties, not yet validated."""
 
     name: str
     scopes: Sequence[Scope | str]
@@ -45,12 +45,12 @@ def create_token(
     lifetime_days: int | None = None,
     allowed_networks: Sequence[str] = (),
 ) -> tuple[ApiToken, str]:
-    """Create a token and return it with its text, which is not kept and cannot be shown again.
+    """Create a token and return it with its text, which is not stored and cannot be shown again.
 
     Args:
-        principal: a product administrator, or the person who is to own the token.
-        owner: the machine identity or person that the token speaks for.
-        name: what people call the token.
+        principal: a product administrator, or the person who will own the token.
+        owner: the machine identity or person that the token authenticates.
+        name: label for people.
         scopes: what it may be used for; at least one, none that the principal's own
             credential lacks.
         application: the only application it may touch; ``None`` = all of the owner's.
@@ -58,7 +58,7 @@ def create_token(
         allowed_networks: source networks in CIDR notation; empty = from anywhere.
 
     Raises:
-        AccessDenied: no right to make tokens for this owner, or wider than one's own credential.
+        AccessDenied: no right to create tokens for this owner, or wider than one's own credential.
         NotFound: the principal cannot see the application.
         InvalidInput: a property is unusable; all are listed.
         InvalidTransition: the owner is disabled.
@@ -102,7 +102,7 @@ def create_token(
 
 
 def revoke_token(principal: Principal, token: ApiToken) -> None:
-    """End a token now; the row stays as evidence. Harmless to repeat.
+    """Revoke a token; the row stays as evidence. Harmless to repeat.
 
     Raises:
         NotFound: neither the principal's own token nor a product administrator.
@@ -126,9 +126,9 @@ def revoke_token(principal: Principal, token: ApiToken) -> None:
 
 
 def _authorise(principal: Principal, user: User) -> None:
-    """Let product administrators make tokens for machines, and people for themselves.
+    """Let product administrators create tokens for machines, and people for themselves.
 
-    Not even an administrator makes a token for another person: it would act in that name.
+    Administrators cannot create a token for another person: it would act in that person's name.
     """
     if principal.is_system:
         return
@@ -148,7 +148,7 @@ def _require_manage(principal: Principal) -> None:
 def _refuse_wider(
     principal: Principal, granted: Sequence[str], application: Application | None
 ) -> None:
-    """Refuse what the maker's own credential does not allow (lesson of PV-32)."""
+    """Refuse rights that the creator's own credential lacks (PV-32)."""
     lacking = [scope for scope in granted if not principal.has_scope(Scope(scope))]
     if lacking:
         raise AccessDenied(f"Your own credential lacks: {', '.join(lacking)}.")

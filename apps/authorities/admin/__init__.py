@@ -1,4 +1,4 @@
-"""How do administrators govern authorities, and read their certificates and CRLs?"""
+"""Admin pages of authorities, their certificates and CRLs; Django imports them from here."""
 
 from apps.authorities.admin.authorities import AuthorityAdmin
 from apps.authorities.admin.published import AuthorityCertificateAdmin, CRLAdmin

@@ -1,4 +1,4 @@
-"""How are authorities created, renewed, switched and published?"""
+"""Admin pages of authorities: list, creation, details, actions and downloads."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.urls import URLPattern, reverse
 
 from apps.authorities import selectors, services, signing
 from apps.authorities.admin import forms
-from apps.authorities.admin.acts import ACTS, has_certificate, signed_outside
+from apps.authorities.admin.actions import OBJECT_ACTIONS, has_certificate, is_offline_signed
 from apps.authorities.health import crl_badge
 from apps.authorities.models import Authority, AuthorityKind
 from apps.errors import SealwrightError
@@ -56,19 +56,19 @@ class AuthorityAdmin(GovernedAdmin):
     search_fields = ("name",)
     ordering = ("name",)
     empty_text = "No authorities yet. Start with a root, then put an issuing intermediate under it."
-    object_actions = ACTS
+    object_actions = OBJECT_ACTIONS
 
     def get_urls(self) -> list[URLPattern]:
-        """Add the CSR to download."""
+        """Add the URL of the CSR download."""
         return [self._route("<str:object_id>/csr/", "csr", self.csr_view), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Authority]:
-        """Bring key, parent and current certificate along."""
+        """Return the authorities with key, parent and current certificate."""
         return selectors.authorities()
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, authority: Authority) -> str:
-        """Return the state, coloured."""
+        """Return a coloured badge with the state."""
         return state_badge(authority)
 
     @admin.display(description="Key", ordering="key__algorithm")
@@ -78,12 +78,12 @@ class AuthorityAdmin(GovernedAdmin):
 
     @admin.display(description="Parent", ordering="parent__name")
     def parent_link(self, authority: Authority) -> str:
-        """Return who signed it."""
+        """Return a link to the parent."""
         return link(authority.parent)
 
     @admin.display(description="Expires in")
     def expires(self, authority: Any) -> str:
-        """Return how long its certificate lasts."""
+        """Return how long its certificate is still valid."""
         rows = authority.current_certificates
         return expiry_badge(rows[0].not_after) if rows else NOTHING
 
@@ -93,11 +93,11 @@ class AuthorityAdmin(GovernedAdmin):
         return crl_badge(selectors.latest_crl(authority.pk))
 
     def form_for_add(self, request: HttpRequest) -> type[ServiceForm]:
-        """Choose by the tab: a root or an intermediate."""
+        """Return the form of the chosen tab: root or intermediate."""
         return forms.IntermediateForm if _wants_intermediate(request) else forms.RootForm
 
     def add_context(self, request: HttpRequest) -> _Data:
-        """Offer the two kinds as tabs."""
+        """Return the two kinds as tabs."""
         chosen = _wants_intermediate(request)
         tabs = [
             {"label": "Root", "href": "?kind=root", "current": not chosen},
@@ -106,24 +106,24 @@ class AuthorityAdmin(GovernedAdmin):
         return {"tabs": tabs, "tabs_label": "Kind"}
 
     def create(self, request: HttpRequest, principal: Principal, data: _Data) -> Authority:
-        """Create the key, and the certificate as far as it can be made here."""
+        """Create an authority of the chosen kind."""
         kind = AuthorityKind.INTERMEDIATE if _wants_intermediate(request) else AuthorityKind.ROOT
         return services.create_authority(principal, forms.spec_of(data, kind))
 
     def update(
         self, request: HttpRequest, principal: Principal, obj: Authority, data: _Data
     ) -> None:
-        """Change where status is published."""
+        """Change how CRLs and OCSP are published."""
         services.update_authority(principal, obj, **data)
 
     def remove(self, principal: Principal, obj: Authority) -> None:
-        """Delete an authority that has done nothing."""
+        """Delete an authority that nothing depends on."""
         services.delete_authority(principal, obj)
 
     def downloads(self, obj: Authority) -> list[Download]:
-        """Offer the CSR while a certificate is awaited, certificate, chain and CRL after that."""
+        """Return the CSR of an offline-signed authority; certificate, chain and CRL once there are any."""
         csr = f"{admin_url(obj, 'change').removesuffix('change/')}csr/"
-        shown = [Download("CSR", csr)] if signed_outside(obj) else []
+        shown = [Download("CSR", csr)] if is_offline_signed(obj) else []
         if not has_certificate(obj):
             return shown
         return shown + [
@@ -132,7 +132,7 @@ class AuthorityAdmin(GovernedAdmin):
         ]
 
     def csr_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Serve the CSR of an authority that is signed elsewhere."""
+        """Serve the CSR of an authority that an offline CA certifies."""
         obj = self._object_or_404(request, object_id)
         try:
             content = services.authority_csr(principal_of_user(request), obj)
@@ -143,7 +143,7 @@ class AuthorityAdmin(GovernedAdmin):
         return response
 
     def sections(self, request: HttpRequest, obj: Authority) -> list[Section]:
-        """Show what it is, its certificates over time, its CRLs, and the current one decoded."""
+        """Return its facts, its certificates over time, its CRLs and the decoded current certificate."""
         current = selectors.current_certificate(obj.pk)
         shown = [details("Authority", _details(obj, current)), _certificates(obj), _crls(obj)]
         if current is None:

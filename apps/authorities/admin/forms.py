@@ -1,11 +1,11 @@
-"""What do the admin's forms about authorities ask for? Only what is possible."""
+"""Admin forms that create, certify, renew and publish authorities."""
 
 from typing import Any, ClassVar
 
 from django import forms
 
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
-from apps.authorities.services import AuthoritySpec
 from apps.site.forms import LinesField, ServiceForm
 from apps.site.pages import ObjectForm
 from pki.algorithms import KeyAlgorithm
@@ -20,11 +20,14 @@ _SUBJECT = (
     "organizational_unit",
     "common_name",
 )
-_ELSEWHERE = "elsewhere"
+_OFFLINE = "elsewhere"
 
 
 def room_below(authority: Authority) -> int | None:
-    """Return how many CA levels may still follow below; ``None`` = no limit, negative = none."""
+    """Return how many CA levels may be below (RFC 5280 section 4.2.1.9).
+
+    ``None`` for no limit; negative when the authority itself is one too many.
+    """
     room: int | None = None
     current: Authority | None = authority
     for depth in range(_MAX_DEPTH):
@@ -38,7 +41,7 @@ def room_below(authority: Authority) -> int | None:
 
 
 def possible_parents() -> list[tuple[str, str]]:
-    """Return active authorities under which another CA fits, with the room they leave."""
+    """Return active authorities that allow another CA below, as choices with the levels left."""
     found = []
     for row in Authority.objects.filter(state=AuthorityState.ACTIVE).select_related(
         "key", "parent"
@@ -52,7 +55,7 @@ def possible_parents() -> list[tuple[str, str]]:
 
 
 class AuthorityForm(ServiceForm):
-    """What roots and intermediates have in common."""
+    """Fields of roots and intermediates."""
 
     field_of: ClassVar = {"subject": "common_name", "name_constraints": "permitted_names"}
     name = forms.CharField(
@@ -109,7 +112,7 @@ class AuthorityForm(ServiceForm):
 
 
 class RootForm(AuthorityForm):
-    """A root signs itself at once."""
+    """Form of a root, which signs itself at once."""
 
     lifetime_days = forms.IntegerField(
         min_value=1, max_value=36500, initial=3650, label="Lifetime in days"
@@ -117,10 +120,10 @@ class RootForm(AuthorityForm):
 
 
 class IntermediateForm(AuthorityForm):
-    """An intermediate is signed by an authority here, or waits for a certificate from elsewhere."""
+    """Form of an intermediate, which its parent signs at once or an offline CA later."""
 
     parent = forms.ChoiceField(
-        choices=lambda: [*possible_parents(), (_ELSEWHERE, "Signed elsewhere (a CSR is made)")],
+        choices=lambda: [*possible_parents(), (_OFFLINE, "Signed elsewhere (a CSR is made)")],
         help_text="Only active authorities that leave room for another level are offered.",
     )
     lifetime_days = forms.IntegerField(
@@ -136,15 +139,13 @@ class IntermediateForm(AuthorityForm):
     field_order = ("name", "parent")
 
     def clean_parent(self) -> Authority | None:
-        """Return the authority, ``None`` for one outside."""
+        """Return the parent; ``None`` for an offline CA."""
         value = self.cleaned_data["parent"]
-        return (
-            None if value == _ELSEWHERE else Authority.objects.select_related("key").get(pk=value)
-        )
+        return None if value == _OFFLINE else Authority.objects.select_related("key").get(pk=value)
 
 
 def spec_of(data: dict[str, Any], kind: AuthorityKind) -> AuthoritySpec:
-    """Return what the service takes, from the cleaned data of one of the forms above."""
+    """Return the specification from the cleaned data of a root or intermediate form."""
     return AuthoritySpec(
         name=data["name"],
         kind=kind,
@@ -174,7 +175,7 @@ def _typed(lines: list[str]) -> tuple[TypeValue, ...]:
 
 
 class PublicationForm(ObjectForm):
-    """What may change after creation: where and how long status is published."""
+    """Fields that may change after creation: where and for how long status is published."""
 
     publish_crl_url = forms.BooleanField(
         required=False,
@@ -188,13 +189,13 @@ class PublicationForm(ObjectForm):
     ocsp_enabled = forms.BooleanField(required=False, label="OCSP enabled")
 
     def prepare(self) -> None:
-        """Start from the present values."""
+        """Set the present values as initial ones."""
         for name in self.fields:
             self.fields[name].initial = getattr(self.obj, name)
 
 
 class InstallForm(ObjectForm):
-    """The certificate that somebody signed for us, and who stands above it."""
+    """The certificate from an offline CA and the chain above it."""
 
     field_of: ClassVar = {"*": "certificate"}
     certificate = forms.CharField(
@@ -208,13 +209,13 @@ class InstallForm(ObjectForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """Hand bytes to the service."""
+        """Return both files as bytes."""
         data = super().clean() or {}
         return data | {name: data.get(name, "").encode() for name in ("certificate", "chain")}
 
 
 class RenewForm(ObjectForm):
-    """How long the new certificate of the same key lasts."""
+    """Lifetime of the new certificate for the same key."""
 
     lifetime_days = forms.IntegerField(
         min_value=1, max_value=36500, initial=1825, label="Lifetime in days"

@@ -1,4 +1,4 @@
-"""How are an authority's certificates and CRLs read? Decoded; they never change."""
+"""Read-only admin pages of authority certificates and CRLs, decoded."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from pki.describe import describe_certificate, describe_crl
 
 @admin.register(AuthorityCertificate)
 class AuthorityCertificateAdmin(ReadOnlyAdmin):
-    """Reached from the authority."""
+    """Certificates of authorities; linked from the authority's page."""
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
@@ -26,11 +26,11 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Stay out of the menu."""
+        """Hide the list from the menu."""
         return False
 
     def sections(self, request: HttpRequest, obj: AuthorityCertificate) -> list[Section]:
-        """Show the certificate decoded."""
+        """Return the decoded certificate."""
         der = bytes(obj.der)
         return [
             details(
@@ -50,7 +50,7 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
 
 @admin.register(CRL)
 class CRLAdmin(ReadOnlyAdmin):
-    """Every list ever published."""
+    """All published CRLs."""
 
     list_display = (
         "number_shown",
@@ -68,7 +68,7 @@ class CRLAdmin(ReadOnlyAdmin):
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CRL]:
-        """Leave the bytes out of lists, they may be megabytes; tell which list is the newest."""
+        """Leave out the DER, which may be megabytes, and annotate the number of the newest CRL."""
         same = CRL.objects.filter(authority_id=OuterRef("authority_id")).order_by("-number")
         newest = Subquery(same.values("number")[:1])
         return super().get_queryset(request).defer("der").annotate(newest_number=newest)
@@ -85,11 +85,11 @@ class CRLAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Health")
     def health(self, crl: Any) -> str:
-        """Tell whether it is the newest, and how fresh."""
+        """Return ``superseded``, or the freshness of the newest CRL."""
         return badge("superseded") if crl.number != crl.newest_number else crl_badge(crl)
 
     def sections(self, request: HttpRequest, obj: CRL) -> list[Section]:
-        """Show the list decoded."""
+        """Return the decoded CRL."""
         return [
             details(
                 "Published",

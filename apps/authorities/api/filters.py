@@ -1,4 +1,4 @@
-"""Which authorities does a list show? Query parameters that narrow it."""
+"""Query filters of the authority and CRL lists."""
 
 from django_filters import rest_framework as filters
 

@@ -6,8 +6,8 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.authorities import selectors
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityKind, AuthorityState
-from apps.authorities.services import AuthoritySpec
 from apps.authorities.signing import publication_of
 from apps.web import fields
 from apps.web.fields import DistinguishedNameField, PemField

@@ -1,4 +1,4 @@
-"""Which paths under ``/api/v1/`` are about authorities?"""
+"""URLs of the authority API."""
 
 from django.urls import path
 

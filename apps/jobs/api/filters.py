@@ -1,4 +1,4 @@
-"""Which jobs does a list show? Query parameters that narrow it."""
+"""Query filters of the job list."""
 
 from django_filters import rest_framework as filters
 

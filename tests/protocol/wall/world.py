@@ -24,8 +24,8 @@ from apps.applications.models import ApiToken, Application
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import services as authority_services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind
-from apps.authorities.services import AuthoritySpec
 from apps.certificates import issuance, revocation
 from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod

@@ -1,4 +1,4 @@
-"""Is every act written down once, in its transaction, without secrets, for good?"""
+"""Audit events are written once, in the transaction of the act, without secrets."""
 
 import uuid
 from datetime import timedelta
@@ -48,7 +48,7 @@ def test_an_event_outlives_what_it_speaks_of():
     principal = Principal(kind="user", id="7", label="ada", ip="192.0.2.1", trace_id="t-1")
     with transaction.atomic():
         row = record(Event.ACCOUNT_CREATED, principal=principal, subject=user, role="admin")
-    assert list(selectors.story_of(user)) == [row]
+    assert list(selectors.events_about(user)) == [row]
     user.delete()
     row.refresh_from_db()
     assert (row.actor, row.actor_label) == ("user:7", "ada")

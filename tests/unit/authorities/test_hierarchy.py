@@ -1,4 +1,4 @@
-"""Do authorities come to life as they should, and only then?"""
+"""Tests of authorities: creation, hierarchy, state changes and renewal."""
 
 import pytest
 from cryptography import x509
@@ -6,8 +6,8 @@ from django.db import transaction
 
 from apps.audit.models import AuditEvent
 from apps.authorities import selectors, services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial
-from apps.authorities.services import AuthoritySpec
 from apps.errors import (
     AccessDenied,
     AlreadyExists,
@@ -36,7 +36,7 @@ def spec(**changes):
         "subject": (("common_name", "New CA"),),
         "key_algorithm": KeyAlgorithm.EC_P256,
     }
-    return services.AuthoritySpec(**(values | changes))
+    return AuthoritySpec(**(values | changes))
 
 
 def refused(principal, **changes):
@@ -263,7 +263,7 @@ def test_an_authority_whose_key_failed_stays_pending_and_renewal_finishes_it(
         raise UpstreamUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(SoftwareBackend, "_sign", unavailable)
+        patched.setattr(SoftwareBackend, "sign", unavailable)
         with pytest.raises(UpstreamUnavailable):
             services.create_authority(sealwright, spec())
     authority = Authority.objects.get(name="new-ca")

@@ -1,4 +1,4 @@
-"""Does revocation only move forward?"""
+"""Tests of the ledgers of issued and revoked serial numbers."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Does the CRL say what the ledger says, in time, and never less than before?"""
+"""Tests of CRL publication: schedule, numbers, entries, gate."""
 
 from datetime import timedelta
 
@@ -9,6 +9,7 @@ from django.db import transaction
 from apps import clock
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger, publication, selectors, services
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, RevokedSerial
 from apps.errors import InvalidTransition
 from apps.jobs.models import Job
@@ -185,7 +186,7 @@ def test_a_disabled_authority_still_publishes(root, sealwright):
 def test_an_authority_without_certificate_publishes_nothing(sealwright):
     pending = services.create_authority(
         sealwright,
-        services.AuthoritySpec(
+        AuthoritySpec(
             name="pending",
             kind="intermediate",
             subject=(("common_name", "Pending"),),
@@ -198,7 +199,7 @@ def test_an_authority_without_certificate_publishes_nothing(sealwright):
 
 
 def test_a_crl_built_on_old_knowledge_is_not_stored(root, monkeypatch, frozen_clock):
-    real, interfered = publication._built, []
+    real, interfered = publication.build_next_crl, []
 
     def built(handle, previous):
         crl = real(handle, previous)
@@ -208,7 +209,7 @@ def test_a_crl_built_on_old_knowledge_is_not_stored(root, monkeypatch, frozen_cl
             publication.publish_crl(root.pk)
         return crl
 
-    monkeypatch.setattr(publication, "_built", built)
+    monkeypatch.setattr(publication, "build_next_crl", built)
     crl = publication.publish_crl(root.pk)
     assert listed(crl) == {"a1"}
     assert selectors.latest_crl(root.pk).pk == crl.pk

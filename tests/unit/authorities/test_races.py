@@ -1,4 +1,4 @@
-"""Do publishers, responders and revokers that act at the same moment leave one truth?"""
+"""Tests of authorities under concurrent use, on PostgreSQL."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from cryptography import x509
 from django.db import connections, transaction
 
 from apps import clock
-from apps.authorities import ledger, publication, responder, selectors
+from apps.authorities import ledger, ocsp_responders, publication, selectors
 from apps.authorities.models import CRL, OcspResponder, RevokedSerial
 from apps.errors import AlreadyRevoked, UpstreamUnavailable
 from pki.reasons import RevocationReason
@@ -91,6 +91,6 @@ def test_one_serial_is_revoked_once():
 
 def test_responders_made_at_once_are_one():
     root = make_root()
-    made = at_once(lambda _: responder.ensure_responder(root.pk).pk)
+    made = at_once(lambda _: ocsp_responders.ensure_responder(root.pk).pk)
     assert len(set(made)) == 1
     assert OcspResponder.objects.count() == 1

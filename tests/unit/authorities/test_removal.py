@@ -1,4 +1,4 @@
-"""Does an authority go only when nobody needs it, and its key with it?"""
+"""Tests of the removal of authorities and their keys."""
 
 from datetime import timedelta
 from functools import partial
@@ -7,7 +7,7 @@ import pytest
 
 from apps import clock
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger, publication, responder, services
+from apps.authorities import ledger, ocsp_responders, publication, services
 from apps.authorities.models import CRL, Authority, IssuedSerial
 from apps.errors import InUse, NotFound
 from apps.jobs.models import Job
@@ -29,7 +29,7 @@ def users(principal, authority):
 
 def test_an_unused_authority_goes_with_its_ledgers_and_its_keys(sealwright):
     root = make_root()
-    responder.ensure_responder(root.pk)
+    ocsp_responders.ensure_responder(root.pk)
     services.delete_authority(sealwright, root)
     assert not Authority.objects.exists()
     assert not CRL.objects.exists()
@@ -100,14 +100,14 @@ def test_an_act_on_an_authority_that_has_just_gone_finds_nothing(sealwright, act
 
 def test_an_authority_that_goes_while_its_crl_is_made_leaves_none(sealwright, monkeypatch):
     root = make_root()
-    built = publication._built
+    built = publication.build_next_crl
 
     def meanwhile(*arguments: object) -> CRL:
         crl = built(*arguments)
         services.delete_authority(sealwright, root)
         return crl
 
-    monkeypatch.setattr(publication, "_built", meanwhile)
+    monkeypatch.setattr(publication, "build_next_crl", meanwhile)
     with pytest.raises(NotFound):
         publication.publish_crl(root.pk)
     assert not CRL.objects.exists()

@@ -1,4 +1,4 @@
-"""Is an issuer handle always up to date, and does nothing wrongly signed get out?"""
+"""Tests of issuer handles and of signatures that do not verify."""
 
 import hashlib
 from datetime import timedelta
@@ -9,6 +9,7 @@ from django.db import transaction
 
 from apps import clock
 from apps.authorities import ledger, selectors, services, signing
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
 from apps.keys.software import SoftwareBackend
 from pki import build, serials
@@ -61,9 +62,9 @@ def test_x20_each_algorithm_signs_what_it_was_given(algorithm):
 
 def test_x20_a_wrong_signature_does_not_get_out(issuing, monkeypatch):
     handle = signing.issuer_of(issuing.pk)
-    real = SoftwareBackend._sign
+    real = SoftwareBackend.sign
     monkeypatch.setattr(
-        SoftwareBackend, "_sign", lambda self, key, data, alg: real(self, key, data + b"!", alg)
+        SoftwareBackend, "sign", lambda self, key, data, alg: real(self, key, data + b"!", alg)
     )
     algorithm = default_signature_algorithm(handle.key_algorithm)
     with pytest.raises(UpstreamUnavailable):
@@ -98,7 +99,7 @@ def test_an_unknown_authority_and_one_without_certificate_are_told_apart(sealwri
         signing.issuer_of("01890000-0000-7000-8000-000000000000")
     pending = services.create_authority(
         sealwright,
-        services.AuthoritySpec(
+        AuthoritySpec(
             name="pending",
             kind="intermediate",
             subject=(("common_name", "Pending"),),

@@ -1,4 +1,4 @@
-"""Do relying parties get the right bytes, types and cache rules, without a login or cookie?"""
+"""Tests of the public views: CRLs, CA certificates, OCSP over HTTP."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from apps import clock
 from apps.authorities import publication, selectors, services
 from apps.authorities.models import CRL
 from tests.factories.authorities import make_issuing
-from tests.unit.authorities.test_responder import issue, question, revoke
+from tests.unit.authorities.test_ocsp import issue, question, revoke
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keyring")]
 GOOD, REVOKED = x509_ocsp.OCSPCertStatus.GOOD, x509_ocsp.OCSPCertStatus.REVOKED

@@ -1,4 +1,4 @@
-"""A job kind under the tests' control, and a registry that forgets it afterwards."""
+"""Fixtures of the job tests: a registered kind of work, and the queue's content."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

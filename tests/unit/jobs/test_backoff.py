@@ -1,8 +1,10 @@
+"""Tests of the pauses between attempts."""
+
 from datetime import timedelta
 
 import pytest
 
-from apps.jobs.backoff import delay_after
+from apps.jobs.runner import delay_after
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(1, 10), (2, 20), (3, 40), (9, 2560)])

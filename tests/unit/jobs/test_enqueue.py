@@ -1,3 +1,5 @@
+"""Tests of enqueuing: transactions, open jobs, repeated requests."""
+
 from datetime import timedelta
 
 import pytest
@@ -108,7 +110,8 @@ def test_lease_ends_later_when_progress_is_reported(work):
     job = services.enqueue(KIND, {})
     lease = leases.claim(job.pk)
     Job.objects.filter(pk=job.pk).update(lease_until=clock.now())
-    leases.extend(lease, progress="half")
+    with leases.current_lease(lease):
+        leases.report_progress("half")
     job.refresh_from_db()
     assert job.progress == "half"
     assert job.lease_until > clock.now() + timedelta(seconds=50)

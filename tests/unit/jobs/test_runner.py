@@ -1,3 +1,5 @@
+"""Tests of attempts: outcomes, retries, leases and progress."""
+
 import json
 import uuid
 from datetime import timedelta
@@ -7,7 +9,7 @@ from django_q.models import OrmQ
 
 from apps import clock, registry
 from apps.errors import UpstreamRejected, UpstreamUnavailable
-from apps.jobs import leases, progress, runner, services
+from apps.jobs import leases, runner, services
 from apps.jobs.models import Job, JobState
 
 from .conftest import KIND
@@ -147,7 +149,7 @@ def test_progress_is_shown_while_the_job_runs(work):
     job = services.enqueue(KIND, {})
 
     def report(**_):
-        progress.report("3 of 10")
+        leases.report_progress("3 of 10")
         assert Job.objects.get(pk=job.pk).progress == "3 of 10"
         return "done"
 
@@ -161,7 +163,7 @@ def test_progress_stops_a_worker_whose_job_was_taken_over(work):
     def overtaken(**_):
         _expire(job)
         leases.claim(job.pk)
-        progress.report("still here")
+        leases.report_progress("still here")
         raise AssertionError("must not get here")
 
     work.act = overtaken
@@ -169,7 +171,7 @@ def test_progress_stops_a_worker_whose_job_was_taken_over(work):
 
 
 def test_progress_outside_a_job_is_silent():
-    progress.report("nobody listens")
+    leases.report_progress("nobody listens")
 
 
 def test_kind_unknown_to_this_worker_waits_for_one_that_knows_it(work):

@@ -1,3 +1,5 @@
+"""Tests of cancel and retry."""
+
 import pytest
 
 from apps import principals

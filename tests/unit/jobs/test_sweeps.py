@@ -1,3 +1,5 @@
+"""Tests of sweeps, schedules, pruning and system checks."""
+
 from datetime import timedelta
 
 import pytest
@@ -82,7 +84,7 @@ def test_sweep_pushes_due_jobs_and_expired_leases_only(work, pushed):
 
 
 def test_sweep_does_not_pile_tasks_on_a_backlog(work, pushed, monkeypatch):
-    monkeypatch.setattr(sweeps, "_QUEUE_LIMIT", 1)
+    monkeypatch.setattr(sweeps, "QUEUE_LIMIT", 1)
     for _ in range(2):
         job = services.enqueue(KIND, {}, delay=timedelta(hours=1))
         _age(job, next_attempt_at=timedelta(minutes=1))

@@ -54,4 +54,4 @@ def test_keys_references_and_permissions_survive_the_move(newest, keyring, sealw
     assert backend_of("software").sign(moved, b"data", SignatureAlgorithm.ED25519)
     assert Permission.objects.get(pk=view_key).content_type.app_label == "keys"
     assert ContentType.objects.filter(model="key").count() == 1
-    assert [event.event for event in selectors.story_of(moved)] == ["key.generated"]
+    assert [event.event for event in selectors.events_about(moved)] == ["key.generated"]

@@ -12,7 +12,7 @@ from apps.accounts.models import User
 from apps.applications import services as application_services
 from apps.applications.models import ApiToken, Application, Pairing
 from apps.audit.models import AuditEvent
-from apps.authorities import certification
+from apps.authorities import ca_issuance
 from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
 from apps.enrollment.acme import jws
@@ -96,7 +96,7 @@ def test_interrupted_first_run_is_completed_by_the_next(home, monkeypatch):
 @pytest.mark.parametrize("signature", [1, 2])
 def test_a_start_killed_before_an_authority_was_signed_is_completed(home, monkeypatch, signature):
     signed = 0
-    certify = certification.certify
+    certify = ca_issuance.certify
 
     def killed(*args: object) -> None:
         nonlocal signed
@@ -106,7 +106,7 @@ def test_a_start_killed_before_an_authority_was_signed_is_completed(home, monkey
         certify(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(certification, "certify", killed)
+        patch.setattr(ca_issuance, "certify", killed)
         with pytest.raises(KeyboardInterrupt):
             quickstart.run()
     quickstart.run()

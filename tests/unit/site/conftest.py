@@ -1,4 +1,4 @@
-"""What do admin tests share? Administrators with browsers, and a world with one of everything."""
+"""Browsers of administrators, and one object of everything that the admin shows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ from apps.principals import Scope
 
 
 class Command(BaseCommand):
-    """Print a new token on standard output, and nothing else there."""
+    """Prints only the new token on standard output."""
 
     help = (
         "Create an API token for a person or a machine identity and print it once. "
@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("owner", help="user name of a person, or name of a machine identity")
-        parser.add_argument("--name", default="command line", help="what people call the token")
+        parser.add_argument("--name", default="command line", help="label of the token")
         parser.add_argument(
             "--scope",
             action="append",

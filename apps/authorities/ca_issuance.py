@@ -1,7 +1,7 @@
-"""How does an authority get a certificate? Signed by itself or its parent, or from outside.
+"""Issuance of an authority's own certificate: by itself, by its parent, or received from outside.
 
-As with every certificate: the serial number and a digest of the content are committed first,
-then the key is used outside any transaction, then the certificate is stored.
+The order is that of every certificate: serial number and digest of the content are committed
+first, then the key is used outside any transaction, then the certificate is stored.
 """
 
 import base64
@@ -18,7 +18,7 @@ from django.db import transaction
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import ledger, publication, selectors, signing
+from apps.authorities import ledger, name_constraints, publication, selectors, signing
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
 from apps.authorities.signing import IssuerHandle
 from apps.errors import InvalidInput, InvalidTransition, SealwrightError, UpstreamUnavailable
@@ -28,15 +28,21 @@ from pki import build, chain, lint, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.build import CaCertificate
 from pki.findings import PkiError
-from pki.template import NameConstraints
 from pki.validity import validity_window
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Plan:
-    """A CA certificate about to be signed; ``issuer`` is ``None`` when it signs itself."""
+class PlannedCertificate:
+    """A CA certificate that passed the lint and is not signed yet.
+
+    Attributes:
+        content: what it will say.
+        serial_number: at most 20 octets (RFC 5280 section 4.1.2.2).
+        tbs_der: TBSCertificate, DER.
+        issuer: the parent; ``None`` for a self-signed certificate.
+    """
 
     content: CaCertificate
     serial_number: int
@@ -44,11 +50,18 @@ class Plan:
     issuer: IssuerHandle | None
 
 
-def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | None) -> Plan:
-    """Decide and lint the content of an authority's certificate, before any key is used.
+def plan(
+    authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | None
+) -> PlannedCertificate:
+    """Build and lint an authority's certificate before any key is used.
+
+    Args:
+        authority: with its key; saved or not.
+        lifetime_days: cut to the end of the issuer's certificate.
+        issuer: the parent; ``None`` for a self-signed certificate.
 
     Raises:
-        InvalidInput: what would be encoded breaks RFC 5280.
+        InvalidInput: the certificate would break RFC 5280.
     """
     key_algorithm = KeyAlgorithm(authority.key.algorithm)
     signer = issuer.key_algorithm if issuer else key_algorithm
@@ -66,7 +79,7 @@ def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | Non
         not_before=not_before,
         not_after=not_after,
         path_length=authority.path_length,
-        name_constraints=constraints_from(authority.name_constraints),
+        name_constraints=name_constraints.from_document(authority.name_constraints),
     )
     serial_number = serials.new_serial()
     try:
@@ -79,11 +92,13 @@ def plan(authority: Authority, *, lifetime_days: int, issuer: IssuerHandle | Non
     findings = lint.lint_tbs(tbs_der, content.signature_algorithm, issuer=issuer_certificate)
     if findings:
         raise InvalidInput(findings)
-    return Plan(content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer)
+    return PlannedCertificate(
+        content=content, serial_number=serial_number, tbs_der=tbs_der, issuer=issuer
+    )
 
 
-def reserve(authority: Authority, planned: Plan) -> None:
-    """Put the intent on record, in the caller's transaction (commit 1)."""
+def reserve(authority: Authority, planned: PlannedCertificate) -> None:
+    """Reserve the serial number in the caller's transaction, before the signature (commit 1)."""
     ledger.reserve_serial(
         planned.issuer.authority_id if planned.issuer else authority.pk,
         serials.serial_hex(planned.serial_number),
@@ -92,8 +107,10 @@ def reserve(authority: Authority, planned: Plan) -> None:
     )
 
 
-def certify(principal: Principal, authority: Authority, planned: Plan, event: Event) -> None:
-    """Sign what was reserved, make it the current certificate (commit 2), publish the first CRL.
+def certify(
+    principal: Principal, authority: Authority, planned: PlannedCertificate, event: Event
+) -> None:
+    """Sign the planned certificate, install it (commit 2) and publish the first CRL.
 
     Raises:
         UpstreamUnavailable: the key backend does not answer; nothing has changed.
@@ -117,11 +134,16 @@ def install(
     """Make ``der`` the authority's current certificate; a pending authority becomes active.
 
     Args:
-        principal: on whose behalf.
+        principal: who acts, for the audit log.
         authority: changed in place.
         der: certificate of its key, verified by the caller.
-        event: what this is in the audit log.
+        event: name of this act in the audit log.
         above: issuers outside this product, nearest first.
+
+    Raises:
+        IntegrityError: this very certificate was installed before.
+        InvalidTransition: the authority is disabled.
+        NotFound: it has been deleted meanwhile.
     """
     certificate = x509.load_der_x509_certificate(der)
     with transaction.atomic():
@@ -156,26 +178,8 @@ def install(
     _publish_first_crl(authority)
 
 
-def constraints_from(document: dict[str, list[list[str]]]) -> NameConstraints:
-    """Return the value of ``Authority.name_constraints``."""
-    return NameConstraints(
-        permitted=tuple((kind, base) for kind, base in document.get("permitted", ())),
-        excluded=tuple((kind, base) for kind, base in document.get("excluded", ())),
-    )
-
-
-def constraints_document(constraints: NameConstraints) -> dict[str, list[list[str]]]:
-    """Return the JSON form of ``Authority.name_constraints``; empty without subtrees."""
-    if not constraints.permitted and not constraints.excluded:
-        return {}
-    return {
-        "permitted": [list(pair) for pair in constraints.permitted],
-        "excluded": [list(pair) for pair in constraints.excluded],
-    }
-
-
 def _publish_first_crl(authority: Authority) -> None:
-    """Publish at once what checkers will ask for; should that fail, the sweep does it."""
+    """Publish the first CRL at once, because verifiers ask for it; the sweep repeats a failure."""
     if authority.crls.exists():
         return
     try:

@@ -1,4 +1,4 @@
-"""Is an authority described such that it can work? Every mistake is reported at once."""
+"""Description of an authority to be made, and the checks that report all its mistakes together."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from apps.authorities import subtrees
+from apps.authorities import name_constraints
 from apps.authorities.models import Authority, AuthorityKind
 from apps.authorities.signing import IssuerHandle
 from pki import chain, names
@@ -20,7 +20,7 @@ MAX_LIFETIME_DAYS = 36_500
 DEFAULT_LIFETIME_DAYS = 3650
 MAX_PATH_LENGTH = 32
 MAX_MIRRORS = 4
-# C-02: no CRL is trusted for more than a year.
+# C-02: a CRL that is valid for more than a year hides revocations from offline verifiers.
 MAX_CRL_LIFETIME_HOURS = 8784
 UNCONSTRAINED = NameConstraints()
 _MAX_URL = 255
@@ -29,7 +29,7 @@ _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class AuthoritySpec:
-    """What an authority is to be.
+    """An authority as an administrator describes it.
 
     Attributes:
         name: slug; stands in public URLs and never changes.
@@ -40,8 +40,8 @@ class AuthoritySpec:
             when that comes first. Unused without a parent to sign it.
         path_length: how many CAs may stand below; ``None`` for no limit.
         name_constraints: subtrees for everything below.
-        crl_mirror_urls: up to four further addresses of its CRL, in order.
-        publish_crl_url: put the built-in CRL address into issued certificates.
+        crl_mirror_urls: up to four further URLs of its CRL, in order.
+        publish_crl_url: put the built-in CRL URL into issued certificates.
         ocsp_enabled: run an OCSP responder and name it in issued certificates.
         crl_lifetime_hours: from thisUpdate to nextUpdate.
         parent: signs an intermediate at once; ``None`` waits for a certificate from outside.
@@ -67,11 +67,11 @@ def checked(
     """Return the description in canonical form, and everything that is wrong with it.
 
     Args:
-        spec: as somebody typed it.
+        spec: as it was entered.
         parent: ``spec.parent``, ready to sign.
         now: aware UTC.
     """
-    constraints, found = subtrees.canonical_constraints(spec.name_constraints)
+    constraints, found = name_constraints.canonical_constraints(spec.name_constraints)
     spec = replace(
         spec,
         name=spec.name.strip(),
@@ -133,7 +133,7 @@ def limit_violations(
     crl_lifetime_hours: int = 1,
     crl_mirror_urls: Sequence[str] = (),
 ) -> Iterator[Violation]:
-    """Yield numbers out of range and unusable addresses."""
+    """Yield a violation for each number out of range and each unusable URL."""
     ranges: tuple[tuple[str, int | None, int, int], ...] = (
         ("lifetime_days", lifetime_days, 1, MAX_LIFETIME_DAYS),
         ("path_length", path_length, 0, MAX_PATH_LENGTH),
@@ -190,16 +190,19 @@ def parent_violations(
     path_length: int | None,
     constraints: NameConstraints,
 ) -> Iterator[Violation]:
-    """Yield what the CA certificates above do not allow (X-14, X-15)."""
+    """Yield what the CA certificates above do not allow.
+
+    Path length: RFC 5280 section 4.2.1.9 (X-14); name constraints: section 4.2.1.10 (X-15).
+    """
     yield from chain.path_length_violations(path_length, parent.ca_certificates)
     yield from chain.name_constraints_violations(subject, (), parent.ca_certificates)
-    yield from subtrees.fit_violations(constraints, parent.ca_certificates)
+    yield from name_constraints.fit_violations(constraints, parent.ca_certificates)
 
 
 def lifetime_violations(
     parent: IssuerHandle, lifetime_days: int, now: datetime
 ) -> Iterator[Violation]:
-    """Yield a lifetime that would outlast the parent's own certificate."""
+    """Yield a violation if the lifetime would end after the parent's own certificate."""
     _, not_after = validity_window(now, timedelta(days=lifetime_days), issuer_not_after=None)
     if not_after > parent.not_after:
         days = max((parent.not_after - now).days, 0)

@@ -1,4 +1,4 @@
-"""Does the responder tell the truth about each certificate, at once, and about no other?"""
+"""Tests of OCSP responses and responders."""
 
 from datetime import timedelta
 
@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from apps import clock
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger, responder, selectors, services
+from apps.authorities import ledger, ocsp_responders, ocsp_responses, selectors, services
 from apps.authorities.models import IssuedSerial, OcspResponder, RevokedSerial
 from apps.errors import NotFound
 from apps.keys.models import Key
@@ -62,7 +62,7 @@ def _key_bits(certificate):
 
 
 def ask(authority, serial, **options):
-    answer = responder.answer(authority.name, question(authority, serial, **options))
+    answer = ocsp_responses.answer(authority.name, question(authority, serial, **options))
     return x509_ocsp.load_der_ocsp_response(answer.der)
 
 
@@ -140,7 +140,7 @@ def test_pv33_the_same_serial_under_another_authority_is_not_mixed_up(issuing):
     revoke(root, serial)
     assert ask(issuing, serial).certificate_status == STATUS.GOOD
     assert ask(root, serial).certificate_status == STATUS.REVOKED
-    misdirected = responder.answer(root.name, question(issuing, serial))
+    misdirected = ocsp_responses.answer(root.name, question(issuing, serial))
     assert (
         x509_ocsp.load_der_ocsp_response(misdirected.der).response_status
         == x509_ocsp.OCSPResponseStatus.UNAUTHORIZED
@@ -149,17 +149,17 @@ def test_pv33_the_same_serial_under_another_authority_is_not_mixed_up(issuing):
 
 def test_o06_a_nonce_comes_back_and_is_not_cacheable(issuing):
     serial = issue(issuing)
-    nonced = responder.answer(issuing.name, question(issuing, serial, nonce=b"n" * 32))
+    nonced = ocsp_responses.answer(issuing.name, question(issuing, serial, nonce=b"n" * 32))
     response = x509_ocsp.load_der_ocsp_response(nonced.der)
     assert response.extensions.get_extension_for_class(x509.OCSPNonce).value.nonce == b"n" * 32
     assert not nonced.cacheable
-    assert responder.answer(issuing.name, question(issuing, serial)).cacheable
-    assert not responder.answer(issuing.name, question(issuing, 0x2F)).cacheable
+    assert ocsp_responses.answer(issuing.name, question(issuing, serial)).cacheable
+    assert not ocsp_responses.answer(issuing.name, question(issuing, 0x2F)).cacheable
 
 
 def test_o02_garbage_is_malformed_and_an_authority_without_ocsp_unauthorized(issuing, sealwright):
     def status(data):
-        der = responder.answer(issuing.name, data).der
+        der = ocsp_responses.answer(issuing.name, data).der
         return x509_ocsp.load_der_ocsp_response(der).response_status
 
     for garbage in (b"", b"\x30", b"\x30\x00", b"x" * 5000):
@@ -168,7 +168,7 @@ def test_o02_garbage_is_malformed_and_an_authority_without_ocsp_unauthorized(iss
     good = question(issuing, issue(issuing))
     assert status(good) == x509_ocsp.OCSPResponseStatus.UNAUTHORIZED
     with pytest.raises(NotFound):
-        responder.answer("nobody", good)
+        ocsp_responses.answer("nobody", good)
 
 
 def test_a_disabled_authority_still_answers(issuing, sealwright):
@@ -178,13 +178,13 @@ def test_a_disabled_authority_still_answers(issuing, sealwright):
 
 
 def test_one_responder_serves_until_half_of_its_life(frozen_clock, issuing):
-    first = responder.ensure_responder(issuing.pk)
-    assert responder.ensure_responder(issuing.pk) == first
+    first = ocsp_responders.ensure_responder(issuing.pk)
+    assert ocsp_responders.ensure_responder(issuing.pk) == first
     assert IssuedSerial.objects.filter(serial_number=first.serial_number).exists()
     frozen_clock.shift(timedelta(days=14))
-    assert responder.ensure_responder(issuing.pk) == first
+    assert ocsp_responders.ensure_responder(issuing.pk) == first
     frozen_clock.shift(timedelta(days=2))
-    second = responder.ensure_responder(issuing.pk)
+    second = ocsp_responders.ensure_responder(issuing.pk)
     assert second != first
     assert second.not_after > first.not_after
     assert AuditEvent.objects.filter(event="ocsp.responder_renewed").count() == 2
@@ -202,7 +202,7 @@ def test_an_expired_responder_is_replaced_by_the_question_itself(frozen_clock, i
 def test_a_clock_put_back_does_not_silence_the_responder(frozen_clock, issuing):
     serial = issue(issuing)
     frozen_clock.shift(86400)
-    ahead = responder.ensure_responder(issuing.pk)
+    ahead = ocsp_responders.ensure_responder(issuing.pk)
     frozen_clock.shift(-86400)
     assert ask(issuing, serial).response_status == OK
     assert ask(issuing, serial).response_status == OK
@@ -216,22 +216,24 @@ def test_an_authority_that_is_not_valid_yet_makes_no_responder(frozen_clock, iss
 
 
 def test_the_job_renews_and_destroys_the_keys_of_expired_responders(frozen_clock, issuing):
-    first = responder.ensure_responder(issuing.pk)
-    assert responder.renew_job() == "renewed 1, keys destroyed 0"  # the root has its first one
+    first = ocsp_responders.ensure_responder(issuing.pk)
+    assert (
+        ocsp_responders.renew_job() == "renewed 1, keys destroyed 0"
+    )  # the root has its first one
     frozen_clock.shift(timedelta(days=40))
-    assert responder.renew_job() == "renewed 2, keys destroyed 2"
+    assert ocsp_responders.renew_job() == "renewed 2, keys destroyed 2"
     assert not OcspResponder.objects.filter(pk=first.pk).exists()
     key = Key.objects.get(pk=first.key_id)
     assert key.destroyed_at
     assert bytes(key.sealed_private_key) == b""
-    assert responder.renew_job() == "renewed 0, keys destroyed 0"
+    assert ocsp_responders.renew_job() == "renewed 0, keys destroyed 0"
 
 
 def test_an_expired_authority_makes_no_responder(frozen_clock):
     root = make_root(lifetime_days=10)
     request = question(root, issue(root))
     frozen_clock.shift(timedelta(days=11))
-    der = responder.answer(root.name, request).der
+    der = ocsp_responses.answer(root.name, request).der
     assert (
         x509_ocsp.load_der_ocsp_response(der).response_status
         == x509_ocsp.OCSPResponseStatus.TRY_LATER
@@ -239,15 +241,15 @@ def test_an_expired_authority_makes_no_responder(frozen_clock):
 
 
 def test_the_second_of_two_responders_made_at_once_is_revoked_and_forgotten(issuing, monkeypatch):
-    real, interfered = responder.generate_key, []
+    real, interfered = ocsp_responders.generate_key, []
 
     def generate_key(algorithm):
         if not interfered:
             interfered.append(True)
-            interfered.append(responder.ensure_responder(issuing.pk))
+            interfered.append(ocsp_responders.ensure_responder(issuing.pk))
         return real(algorithm)
 
-    monkeypatch.setattr(responder, "generate_key", generate_key)
-    assert responder.ensure_responder(issuing.pk) == interfered[1]
+    monkeypatch.setattr(ocsp_responders, "generate_key", generate_key)
+    assert ocsp_responders.ensure_responder(issuing.pk) == interfered[1]
     assert OcspResponder.objects.count() == 1
     assert RevokedSerial.objects.get().reason == "superseded"

@@ -1,8 +1,8 @@
-"""Which name constraints make sense, and does one subtree lie inside another?
+"""Name constraints of authorities: canonical form, JSON form, and subtrees within subtrees.
 
-RFC 5280 section 4.2.1.10, X-15. Types are those of alternative names; bases are a host name
-(``dns_name``), a network (``ip_address``), a mailbox, host or ``.domain`` (``email``), a host
-or ``.domain`` (``uri``).
+RFC 5280 section 4.2.1.10 (X-15). The types are those of alternative names. The base of a subtree
+is a host name (``dns_name``), a network (``ip_address``), a mailbox, host or ``.domain``
+(``email``), or a host or ``.domain`` (``uri``).
 """
 
 import ipaddress
@@ -21,12 +21,12 @@ def canonical_constraints(
 ) -> tuple[NameConstraints, tuple[Violation, ...]]:
     """Return the constraints in the form that is stored and encoded, and what is wrong with them."""
     violations: list[Violation] = []
-    kept: dict[str, list[TypeValue]] = {"permitted": [], "excluded": []}
+    canonical: dict[str, list[TypeValue]] = {"permitted": [], "excluded": []}
     for name, given in (("permitted", constraints.permitted), ("excluded", constraints.excluded)):
         for position, (kind, base) in enumerate(given):
             where = f"name_constraints.{name}[{position}]"
             try:
-                kept[name].append((kind, _canonical_base(kind, base)))
+                canonical[name].append((kind, _canonical_base(kind, base)))
             except UnusableName as error:
                 violations += [
                     Violation(found.code, where, base, found.reason, found.hint)
@@ -36,8 +36,8 @@ def canonical_constraints(
                 violations.append(Violation("authority.subtree", where, base, f"{error}", _HINT))
     return (
         NameConstraints(
-            permitted=tuple(dict.fromkeys(kept["permitted"])),
-            excluded=tuple(dict.fromkeys(kept["excluded"])),
+            permitted=tuple(dict.fromkeys(canonical["permitted"])),
+            excluded=tuple(dict.fromkeys(canonical["excluded"])),
         ),
         tuple(violations),
     )
@@ -46,10 +46,10 @@ def canonical_constraints(
 def fit_violations(
     constraints: NameConstraints, ca_certificates: Sequence[x509.Certificate]
 ) -> tuple[Violation, ...]:
-    """Return every permitted subtree that a CA certificate above does not allow.
+    """Return a violation for every permitted subtree that a CA certificate above does not allow.
 
-    Verifiers would take the intersection anyway; a wider subtree only promises names that no
-    one will accept.
+    Verifiers take the intersection of all subtrees (RFC 5280 section 6.1.4 (g)), so a wider one
+    only promises names that nobody will accept.
     """
     return tuple(
         Violation(
@@ -66,7 +66,7 @@ def fit_violations(
 
 
 def constraints_of(certificate: x509.Certificate) -> NameConstraints:
-    """Return the name constraints of a CA certificate, as far as their types are ours."""
+    """Return the name constraints of a CA certificate; other types than ``SAN_TYPES`` are left out."""
     try:
         value = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
@@ -77,8 +77,26 @@ def constraints_of(certificate: x509.Certificate) -> NameConstraints:
     )
 
 
+def from_document(document: dict[str, list[list[str]]]) -> NameConstraints:
+    """Return the constraints that ``Authority.name_constraints`` holds in JSON."""
+    return NameConstraints(
+        permitted=tuple((kind, base) for kind, base in document.get("permitted", ())),
+        excluded=tuple((kind, base) for kind, base in document.get("excluded", ())),
+    )
+
+
+def to_document(constraints: NameConstraints) -> dict[str, list[list[str]]]:
+    """Return the JSON form of ``Authority.name_constraints``; empty without subtrees."""
+    if not constraints.permitted and not constraints.excluded:
+        return {}
+    return {
+        "permitted": [list(pair) for pair in constraints.permitted],
+        "excluded": [list(pair) for pair in constraints.excluded],
+    }
+
+
 def subtree_within(kind: str, inner: str, outer: str) -> bool:
-    """Tell whether every name under ``inner`` is also under ``outer``; both canonical."""
+    """Tell whether every name under ``inner`` is also under ``outer``; both in canonical form."""
     return _WITHIN[kind](inner, outer)
 
 

@@ -1,4 +1,4 @@
-"""What can be done with an authority by hand? Each act explains itself, then asks its service."""
+"""Actions on an authority's admin page: each shows a form and then calls its service."""
 
 from typing import Any
 
@@ -46,24 +46,24 @@ def _is(state: AuthorityState) -> Any:
 
 
 def has_certificate(authority: Authority) -> bool:
-    """Tell whether the authority has been certified at least once."""
+    """Tell whether the authority has had a certificate."""
     return authority.state != AuthorityState.PENDING_CERTIFICATE
 
 
-def signed_outside(authority: Authority) -> bool:
-    """Tell whether the issuer is outside this product."""
+def is_offline_signed(authority: Authority) -> bool:
+    """Tell whether an offline CA certifies the authority."""
     return authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None
 
 
 def _can_install(authority: Authority) -> bool:
-    return signed_outside(authority) and authority.state != AuthorityState.DISABLED
+    return is_offline_signed(authority) and authority.state != AuthorityState.DISABLED
 
 
 def _can_renew(authority: Authority) -> bool:
-    return not signed_outside(authority) and authority.state != AuthorityState.DISABLED
+    return not is_offline_signed(authority) and authority.state != AuthorityState.DISABLED
 
 
-ACTS = (
+OBJECT_ACTIONS = (
     ObjectAction(
         name="install",
         label="Install certificate…",

@@ -1,4 +1,4 @@
-"""Is a certificate from outside installed only when it is exactly what was asked for?"""
+"""Tests of intermediates that an offline CA certifies."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.authorities import selectors, services, signing
+from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, AuthorityKind, AuthorityState
 from apps.errors import AlreadyExists, InvalidInput, InvalidTransition
 from pki import names
@@ -64,7 +65,7 @@ def outside():
 def pending(sealwright):
     return services.create_authority(
         sealwright,
-        services.AuthoritySpec(
+        AuthoritySpec(
             name="sub",
             kind=AuthorityKind.INTERMEDIATE,
             subject=SUBJECT,
@@ -228,7 +229,7 @@ def test_authorities_certified_here_neither_ask_nor_install(sealwright):
     root = make_root()
     child = services.create_authority(
         sealwright,
-        services.AuthoritySpec(
+        AuthoritySpec(
             name="child",
             kind=AuthorityKind.INTERMEDIATE,
             subject=SUBJECT,

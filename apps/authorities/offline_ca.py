@@ -1,10 +1,10 @@
-"""How does an intermediate get its certificate from a CA outside this product?
+"""Certification of an intermediate by an offline CA: its CSR, and checks of what comes back.
 
-Its request goes out, a certificate and the chain above come back by hand. Nothing in them is
-believed before it is checked (RFC 5280 section 6.1); addresses inside are never fetched.
+An administrator takes the CSR to the other CA and brings back a certificate and its chain. Both
+are untrusted until the whole path is verified (RFC 5280 section 6.1); URLs in them are never
+fetched.
 """
 
-import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from apps.authorities import subtrees
+from apps.authorities import name_constraints
 from apps.authorities.models import Authority, AuthorityKind
 from apps.errors import InvalidInput, InvalidTransition
 from apps.keys.backends import backend_of
@@ -27,13 +27,19 @@ from pki.template import NameConstraints
 _MAX_BYTES = 256 * 1024
 _MAX_CERTIFICATE_BYTES = 64 * 1024
 _MAX_CERTIFICATES = 10
-_PEM_LINE = 64
 _BROKEN_DIGESTS = frozenset({"md5", "sha1"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Received:
-    """A certificate from outside that passed every check, and what it says."""
+class ReceivedCertificate:
+    """A certificate from an offline CA that passed every check.
+
+    Attributes:
+        der: the certificate, DER.
+        above: its issuers, nearest first.
+        path_length: ``pathLenConstraint``; ``None`` for no limit.
+        name_constraints: its own name constraints.
+    """
 
     der: bytes
     above: tuple[x509.Certificate, ...]
@@ -42,10 +48,10 @@ class Received:
 
 
 def require_outside_issuer(authority: Authority) -> None:
-    """Refuse authorities that this product certifies itself.
+    """Refuse authorities whose certificate this product issues.
 
     Raises:
-        InvalidTransition: a root, or a parent that is here.
+        InvalidTransition: it is a root, or its parent is an authority of this product.
     """
     if authority.kind == AuthorityKind.ROOT:
         raise InvalidTransition("A root signs its own certificate: renew it instead.")
@@ -63,24 +69,23 @@ def csr_pem(authority: Authority) -> bytes:
     key = authority.key
     algorithm = default_signature_algorithm(KeyAlgorithm(key.algorithm))
     backend = backend_of(key.backend)
-    stand_in = keys.delegated_private_key(
+    private_key = keys.delegated_private_key(
         keys.load_public_key(bytes(key.public_key_der)),
         lambda data: backend.sign(key, data, algorithm),
     )
     request = csr.build_csr(
         subject=tuple((attribute, value) for attribute, value in authority.subject),
         subject_alt_names=(),
-        private_key=stand_in,
+        private_key=private_key,
         algorithm=algorithm,
     )
-    text = base64.b64encode(request).decode()
-    lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-    label = "CERTIFICATE REQUEST"
-    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", "")).encode()
+    return x509.load_der_x509_csr(request).public_bytes(Encoding.PEM)
 
 
-def received(authority: Authority, certificate: bytes, chain: bytes, *, at: datetime) -> Received:
-    """Read and judge a certificate for the authority's key.
+def received_certificate(
+    authority: Authority, certificate: bytes, chain: bytes, *, at: datetime
+) -> ReceivedCertificate:
+    """Parse and verify a certificate that an offline CA issued for the authority's key.
 
     Args:
         authority: whose key it must certify.
@@ -103,11 +108,11 @@ def received(authority: Authority, certificate: bytes, chain: bytes, *, at: date
     violations = list(_path_violations(own, path, at))
     if violations:
         raise InvalidInput(violations)
-    return Received(
+    return ReceivedCertificate(
         der=own.public_bytes(Encoding.DER),
         above=tuple(path[1:]),
         path_length=path_length_of(own),
-        name_constraints=subtrees.constraints_of(own),
+        name_constraints=name_constraints.constraints_of(own),
     )
 
 
@@ -135,7 +140,7 @@ def _unreadable(field: str, reason: str) -> Violation:
 
 
 def _own_violations(authority: Authority, own: x509.Certificate) -> Iterator[Violation]:
-    """Yield what makes this not the certificate of this authority."""
+    """Yield what shows that this is no certificate of this authority."""
     try:
         public_key_der = keys.public_key_to_der(own.public_key())
         extensions = own.extensions
@@ -171,10 +176,10 @@ def _usage_violations(extensions: x509.Extensions) -> Iterator[Violation]:
         )
     try:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
-        may = usage.key_cert_sign and usage.crl_sign
+        can_sign = usage.key_cert_sign and usage.crl_sign
     except x509.ExtensionNotFound:
-        may = False
-    if not may:
+        can_sign = False
+    if not can_sign:
         reason = "The key may not sign both certificates and CRLs."
         yield _wrong("key_usage", "key_usage", reason, "keyCertSign and cRLSign.")
 
@@ -190,6 +195,6 @@ def _path_violations(
         reason = "The certificate of its issuer is missing."
         yield Violation("authority.chain_missing", "chain", "", reason, "Add the chain above it.")
     if path[0] != own:
-        reason = "The chain holds certificates that this one did not need."
+        reason = "The chain holds certificates that are not above this one."
         yield Violation("authority.chain", "chain", "", reason, "Only the issuers above it.")
     yield from pki_chain.verify_path(path, at=at)
