@@ -17,5 +17,5 @@ def post_worker_init(_worker: Any) -> None:
     from apps.enrollment.acme.validation import attempts
     from apps.enrollment.acme.validation.outcomes import Outcome
 
-    attempts._inline_slots = threading.BoundedSemaphore(64)  # noqa: SLF001
+    attempts.inline_slots = threading.BoundedSemaphore(64)
     attempts.validate = lambda _target, _deadline: Outcome(proven=True)

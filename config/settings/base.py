@@ -251,7 +251,7 @@ SPECTACULAR_SETTINGS = {
         "RequestState": "apps.certificates.models.RequestState",
         "JobState": "apps.jobs.models.JobState",
         "KeyAlgorithm": "apps.web.serializers.KEY_ALGORITHMS",
-        "MemberKind": "apps.applications.api.wire.MEMBER_KINDS",
+        "MemberKind": "apps.applications.api.serializers.MEMBER_KINDS",
         "RevocationReason": "apps.web.serializers.REVOCATION_REASONS",
         "SubjectAltNameType": "pki.template.SAN_TYPES",
         "SubjectAttribute": "pki.template.SUBJECT_ATTRIBUTES",

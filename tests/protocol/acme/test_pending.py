@@ -149,7 +149,7 @@ def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted
 
     order = trusted.order("www.example.com")
     with monkeypatch.context() as broken:
-        broken.setattr(orders, "complete", lambda *_: (_ for _ in ()).throw(SystemExit))
+        broken.setattr(orders, "mark_valid", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             trusted.finalize(order.json(), make_csr("www.example.com"))
     assert AcmeOrder.objects.get().status == "ready"

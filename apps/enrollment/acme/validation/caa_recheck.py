@@ -1,12 +1,12 @@
-"""Does CAA still let us issue, when the proof is hours old? RFC 8659 section 3 (A-35).
+"""Repeated CAA checks at finalize, for proofs that are hours old (RFC 8659 section 3).
 
-An authorization is believed for days, but its owner may forbid us at any time: like the public
-authorities (Baseline Requirements 4.2.2.1 and 3.2.2.8) we issue on CAA records that are no
-older than eight hours. Names proven before that are asked about again when an order is
-finalized, before its CSR goes on. Nothing here holds a transaction while it asks.
+An authorization is reused for days, but the owner of a name may forbid issuance at any time. Like
+public authorities (Baseline Requirements 4.2.2.1 and 3.2.2.8) the server issues on CAA records that
+are no older than eight hours: names proven earlier are looked up again when an order is finalized.
+No transaction is open during the look-ups.
 
-What is refused leaves the order ready, as RFC 8555 section 7.4 advises for a server that is
-unwilling to issue: the owner may correct the record, and the client finalizes again.
+A refusal leaves the order ready, as RFC 8555 section 7.4 advises for a server that is unwilling to
+issue: the owner may correct the record, and the client finalizes again.
 """
 
 import threading
@@ -32,10 +32,11 @@ from apps.errors import UpstreamUnavailable
 GOOD_FOR = timedelta(hours=8) - timedelta(minutes=1)
 BY = "finalize"
 RETRY_AFTER_S = 30
-_MAX_KEPT = 20
-# Slow name servers may hold up this many requests of a process; others wait a little, then leave.
-_slots = threading.BoundedSemaphore(2)
-_WAIT_S = 2.0
+MAX_RECHECKS_STORED = 20
+# Slow name servers hold up at most this many requests of a process; others wait MAX_WAIT_S, then
+# are refused.
+lookup_slots = threading.BoundedSemaphore(2)
+MAX_WAIT_S = 2.0
 
 
 def is_due(moment: datetime) -> bool:
@@ -43,13 +44,13 @@ def is_due(moment: datetime) -> bool:
     return moment <= clock.now() - GOOD_FOR
 
 
-def require(order: AcmeOrder) -> bool:
-    """Ask CAA again about every name of an order whose proof is too old; outside transactions.
+def require_permission(order: AcmeOrder) -> bool:
+    """Look CAA up again for every name of an order whose proof is too old; not in a transaction.
 
-    Every answer is kept with the challenge that proved the name, as one more attempt.
+    Every answer is stored with the challenge that proved the name, as one more attempt.
 
     Returns:
-        Whether anything was asked.
+        Whether anything was looked up.
 
     Raises:
         Refusal: ``caa`` when records forbid, ``dns`` (503) when only name servers fail; names
@@ -61,9 +62,9 @@ def require(order: AcmeOrder) -> bool:
     if not due:
         return False
     for row in due:
-        limits.check_refusals(_refusals(row))
+        limits.check_caa_refusals(_refusals(row))
     outcomes = _ask(due)
-    _keep(outcomes)
+    _store(outcomes)
     wrong = [(row, outcomes[row.pk]) for row in due if not outcomes[row.pk].proven]
     if wrong:
         raise _refusal(wrong)
@@ -72,17 +73,17 @@ def require(order: AcmeOrder) -> bool:
 
 def _ask(due: Sequence[AcmeChallenge]) -> dict[UUID, Outcome]:
     """Return what the records of each say, within one deadline for all."""
-    if not _slots.acquire(timeout=_WAIT_S):
+    if not lookup_slots.acquire(timeout=MAX_WAIT_S):
         raise UpstreamUnavailable("Name servers are slow to answer about CAA; try again soon.")
     try:
         deadline, known = Deadline(TOTAL_S), caa.Known()
-        return {row.pk: caa.check(targets.of(row), deadline, known) for row in due}
+        return {row.pk: caa.check(targets.target_of(row), deadline, known) for row in due}
     finally:
-        _slots.release()
+        lookup_slots.release()
 
 
-def _keep(outcomes: Mapping[UUID, Outcome]) -> None:
-    """Write each outcome down beside the proof, which stays; refusals are audited."""
+def _store(outcomes: Mapping[UUID, Outcome]) -> None:
+    """Store each outcome beside the proof, which stays; refusals are audited."""
     with transaction.atomic():
         rows = list(
             AcmeChallenge.objects.select_for_update(of=("self",))
@@ -95,10 +96,10 @@ def _keep(outcomes: Mapping[UUID, Outcome]) -> None:
         )
         for row in rows:
             outcome = outcomes[row.pk]
-            attempt = outcome.record(targets.of(row), by=BY)
+            attempt = outcome.record(targets.target_of(row), by=BY)
             proofs = [item for item in row.attempts if item.get("by") != BY]
             again = [item for item in row.attempts if item.get("by") == BY]
-            row.attempts = [*proofs, *[*again, attempt][-_MAX_KEPT:]]
+            row.attempts = [*proofs, *[*again, attempt][-MAX_RECHECKS_STORED:]]
             if not outcome.proven:
                 record(
                     Event.ACME_VALIDATION_FAILED,
@@ -113,7 +114,7 @@ def _keep(outcomes: Mapping[UUID, Outcome]) -> None:
 
 
 def _refusals(row: AcmeChallenge) -> list[datetime]:
-    """Return when this was refused before, newest first."""
+    """Return the times of earlier refusals, newest first."""
     times = [
         datetime.fromisoformat(item["at"])
         for item in row.attempts
@@ -125,7 +126,7 @@ def _refusals(row: AcmeChallenge) -> list[datetime]:
 def _refusal(wrong: Sequence[tuple[AcmeChallenge, Outcome]]) -> Refusal:
     """Return one problem that names all identifiers (RFC 8555 section 6.7.1).
 
-    What is forbidden outweighs what could not be looked up: trying again alone will not help.
+    A name that CAA forbids decides the type: trying again alone would not help.
     """
     subproblems = [
         ({"type": "dns", "value": str(row.authorization)}, outcome.kind, outcome.detail)
