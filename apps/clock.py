@@ -1,4 +1,4 @@
-"""What time is it? The one place that asks, so that tests can answer."""
+"""Clock of the application, the only reader of the time, so that tests can set it."""
 
 from datetime import UTC, datetime
 

@@ -1,7 +1,7 @@
-"""What can go wrong, in the domain's words.
+"""Domain errors.
 
-These classes say what happened; how it sounds on the wire is decided by one table per
-protocol (``apps/web/problems.py`` for REST). Nothing here knows HTTP.
+These classes say what happened; each protocol has one table that translates them for its clients
+(``apps/web/problems.py`` for REST). Nothing here depends on HTTP.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pki.findings import Violation as Violation  # noqa: PLC0414 - re-exported, 
 
 
 class SealwrightError(Exception):
-    """Root of all domain errors; ``detail`` is safe to show to the requester."""
+    """Base class of all domain errors; ``detail`` is safe to show to the requester."""
 
     code: ClassVar[str] = "internal"
     default_detail: ClassVar[str] = "The operation failed."

@@ -1,8 +1,8 @@
-"""How are secrets kept in the database? Under envelope encryption, bound to their place.
+"""Envelope encryption of secrets in the database, bound to table, column and row.
 
 Each secret has a random data key of its own (AES-256-GCM), wrapped under a key derived from
 the key-encryption key (KEK). The context, ``app.Model.field:pk``, is authenticated with both,
-so a ciphertext that is moved to another row or column does not open. The KEK lives in a file
+so a ciphertext that is moved to another row or column cannot be decrypted. The KEK is in a file
 (mode 0600) outside the database, so that the two never share a backup; rotation adds a KEK to
 that file and re-wraps the data keys only. Nothing here is derived from Django's secret key.
 
@@ -53,7 +53,7 @@ class SealingError(SealwrightError):
 
 
 class KeyringMissing(SealingError):
-    """There is no key-encryption key, or the one there is cannot be used."""
+    """There is no usable key-encryption key."""
 
     default_detail = "There is no key-encryption key."
 
@@ -115,13 +115,13 @@ def seal(plaintext: bytes, *, context: str) -> bytes:
 
 
 def unseal(sealed: bytes, *, context: str) -> bytes:
-    """Return what ``seal`` was given.
+    """Return the plaintext of sealed bytes.
 
     Raises:
         CannotUnseal: altered, moved from another place, or sealed under an unknown KEK.
         KeyringMissing: there is no usable key-encryption key.
     """
-    parts = _taken_apart(sealed)
+    parts = _parsed(sealed)
     data_key = _unwrapped(load_keyring(), parts, context)
     try:
         return AESGCM(data_key).decrypt(parts.nonce, parts.ciphertext, _data_bound_to(context))
@@ -132,12 +132,12 @@ def unseal(sealed: bytes, *, context: str) -> bytes:
 def rewrap(sealed: bytes, context: str) -> bytes:
     """Return the same secret with its data key wrapped under the current KEK.
 
-    The secret itself is opened once, so that rotation never carries on what is broken.
+    The result is decrypted once, so that rotation never stores a broken value.
 
     Raises:
         CannotUnseal: see ``unseal``.
     """
-    parts = _taken_apart(sealed)
+    parts = _parsed(sealed)
     keyring = load_keyring()
     data_key = _unwrapped(keyring, parts, context)
     again = _wrapped(keyring, data_key, context) + parts.nonce + parts.ciphertext
@@ -151,7 +151,7 @@ def key_id_of(sealed: bytes) -> str:
     Raises:
         CannotUnseal: these are no sealed bytes.
     """
-    return _taken_apart(sealed).key_id
+    return _parsed(sealed).key_id
 
 
 def field_context(instance: Any, field_name: str) -> str:
@@ -185,7 +185,7 @@ def _unwrapped(keyring: Keyring, parts: _Parts, context: str) -> bytes:
         raise CannotUnseal from error
 
 
-def _taken_apart(sealed: bytes) -> _Parts:
+def _parsed(sealed: bytes) -> _Parts:
     sealed = bytes(sealed)
     if len(sealed) < _OVERHEAD or sealed[:KEY_ID_OFFSET] != _VERSION:
         raise CannotUnseal("These bytes are not a sealed value of a known version.")
@@ -209,7 +209,7 @@ def _wrap_bound_to(key_id: str, context: str) -> bytes:
 
 
 def _derived(key: bytes, label: bytes) -> bytes:
-    """Return a key for one purpose; the KEK itself encrypts nothing."""
+    """Return a key for one purpose; the KEK itself is never used for encryption."""
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=label).derive(key)
 
 
@@ -218,8 +218,6 @@ def key_id_for(key: bytes) -> str:
     return hashlib.sha256(_derived(key, _ID_LABEL)).hexdigest()[: KEY_ID_BYTES * 2]
 
 
-# --- the keyring ------------------------------------------------------------------------------
-
 _loaded: tuple[Any, Keyring] | None = None
 
 
@@ -227,7 +225,7 @@ def load_keyring() -> Keyring:
     """Return the keyring; read again whenever the file has changed.
 
     Raises:
-        KeyringMissing: no keyring, one that others may read, or one that makes no sense.
+        KeyringMissing: there is no keyring, others may read it, or it is damaged.
     """
     global _loaded  # noqa: PLW0603 - one keyring a process, replaced as a whole
     text, path = settings.SEALWRIGHT["KEK"], _keyring_path()
@@ -264,7 +262,7 @@ def comes_from_environment() -> bool:
 def add_key() -> str:
     """Add a random KEK to the keyring file and make it the current one; return its identifier.
 
-    Every process notices by the file's time stamp with its next use of a secret.
+    Every process notices the new file by its time stamp when it uses a secret the next time.
 
     Raises:
         KeyringMissing: the KEK comes from the environment, or there is none.
@@ -323,7 +321,7 @@ def _from_file(path: Path) -> Keyring:
         keys = {name: _decoded(text) for name, text in document["keys"].items()}
         current = document["current"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        # The message of a JSON error may quote the file, which is all keys.
+        # The message of a JSON error may quote the file, which contains the keys.
         raise KeyringMissing(f"The keyring {path} is damaged.") from error
     if current not in keys or any(key_id_for(key) != name for name, key in keys.items()):
         raise KeyringMissing(f"The keyring {path} is damaged: keys and their names disagree.")

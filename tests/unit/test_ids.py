@@ -1,4 +1,4 @@
-"""Are identifiers what RFC 9562 calls them, unique and in order?"""
+"""Identifiers are UUIDv7 (RFC 9562), unique and in order."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Does a sealed secret open only where it belongs, and under a keyring nobody else can read?"""
+"""Sealed secrets open only in their place, and the keyring file is private."""
 
 import base64
 import itertools
