@@ -1,4 +1,4 @@
-"""What time is it? The one place that asks, so that tests can answer."""
+"""The current time, read in one place so that tests can replace it."""
 
 from datetime import UTC, datetime
 

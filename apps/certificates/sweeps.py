@@ -17,7 +17,7 @@ from apps.certificates.models import (
     RequestState,
 )
 from apps.errors import SealwrightError, UpstreamUnavailable
-from apps.sealing import SealingError
+from apps.keyring import SealingError
 
 logger = logging.getLogger(__name__)
 _BATCH = 500
