@@ -84,11 +84,14 @@ class Callers:
 
     ``principal_of`` takes a request and returns its ``Principal``;
     ``application_ids_in_sight`` takes a principal and returns the applications whose
-    enrollment settings it may see (``None`` means all).
+    enrollment settings it may see (``None`` means all); ``audit_events_in_sight`` takes a
+    principal and the name or identifier of an application (``None`` means all that it may
+    read) and returns a queryset of audit events.
     """
 
     principal_of: Callable[[Any], Any]
     application_ids_in_sight: Callable[[Any], Any]
+    audit_events_in_sight: Callable[[Any, str | None], Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What does a browser test get? The whole product, a headless Chromium, and a strict witness.
+"""The whole product and a headless Chromium that records every policy violation.
 
 The witness fails the test for any violation of the Content-Security-Policy, any script error,
 any console error or warning, and any answer of status 500 or above.

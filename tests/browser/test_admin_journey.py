@@ -1,4 +1,4 @@
-"""Can a security team do its whole work in the admin, under the strict policy?"""
+"""The work of a security team in the admin, under the strict Content-Security-Policy."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Can the API's description be read in a browser under our Content-Security-Policy?"""
+"""The API documentation page under the Content-Security-Policy."""
 
 from tests.browser.conftest import Visits
 

@@ -1,4 +1,4 @@
-"""Who acts in a test? People, as rows and as principals."""
+"""Factories of people, as rows and as principals."""
 
 from apps.accounts.models import AccountKind, User
 from apps.principals import Principal, ProductRole

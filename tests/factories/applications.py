@@ -1,4 +1,4 @@
-"""Which teams are there? An application, its people and its tokens."""
+"""Factories of teams: an application with people and tokens."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Which authorities do tests issue from? Real ones, created by the service."""
+"""Factories of authorities, created by the service."""
 
 from apps import principals
 from apps.authorities import services

@@ -1,4 +1,4 @@
-"""Which keys do tests use? Real ones, one per algorithm and number, made once per process."""
+"""Private keys for tests, one for each algorithm and number, made once per process."""
 
 from functools import lru_cache
 from typing import Any

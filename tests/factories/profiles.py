@@ -1,4 +1,4 @@
-"""Which rules and templates do tests issue under?"""
+"""Factories of policies and profiles."""
 
 from typing import Any
 

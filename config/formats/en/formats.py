@@ -1,4 +1,4 @@
-"""How are dates written? As RFC 3339 orders them; all times are UTC."""
+"""Date formats in the order of RFC 3339; all times are UTC."""
 
 DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""Do people get accounts, roles and passwords only from those who may give them?"""
+"""Services of accounts: people get accounts, roles and passwords from administrators only."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which people, applications and profiles do these tests share? No keys: nothing is issued here."""
+"""People, applications and profiles for these tests, without keys."""
 
 import pytest
 

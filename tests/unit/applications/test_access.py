@@ -1,4 +1,4 @@
-"""Is every right exactly role AND token, and is every other application invisible?"""
+"""Rights are role and token together; other applications are invisible."""
 
 from dataclasses import replace
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""What do the endpoints about applications and events answer, and to whom?"""
+"""Answers of the API about applications and events, for each kind of caller."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""Does the command hand out a working token, and refuse what does not exist?"""
+"""Command that creates tokens."""
 
 from io import StringIO
 

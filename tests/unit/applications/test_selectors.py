@@ -1,4 +1,4 @@
-"""Do look-ups and lists hold what is in sight, and nothing else?"""
+"""Look-ups and lists contain exactly what the principal may see."""
 
 from dataclasses import replace
 from uuid import uuid4

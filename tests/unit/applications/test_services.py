@@ -1,4 +1,4 @@
-"""Do applications, members, pairings and machines change only by those who may, and on record?"""
+"""Services of applications, members, pairings and machines: rights and audit events."""
 
 import pytest
 from django.contrib.auth.models import Group

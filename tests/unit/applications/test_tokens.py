@@ -1,4 +1,4 @@
-"""Do tokens open exactly what they should, for as long as they should, and never more?"""
+"""Tokens authenticate their owner within scopes, networks and lifetime."""
 
 from dataclasses import replace
 from datetime import timedelta

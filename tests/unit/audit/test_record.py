@@ -1,4 +1,4 @@
-"""Is every act written down once, in its transaction, without secrets, for good?"""
+"""Audit events are written once, in the transaction of the act, without secrets."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Do the examples of the documentation work?"""
+"""Examples of the documentation of policies."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Do durations mean what they say, and only that?"""
+"""Parsing and formatting of durations."""
 
 from datetime import timedelta
 

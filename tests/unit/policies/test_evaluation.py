@@ -1,4 +1,4 @@
-"""Does evaluation allow what is allowed, nothing else, and say all that is wrong?"""
+"""Evaluation allows what the policy allows, and reports all violations."""
 
 import itertools
 import timeit

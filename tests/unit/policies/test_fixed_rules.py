@@ -1,4 +1,4 @@
-"""Do the rules that no policy can lift hold whatever the policy says?"""
+"""Rules that no policy can lift."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Do patterns match what they say: by label, by network, by mailbox, and nothing beside?"""
+"""Patterns for names: by label, network and mailbox."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""Are the presets usable as they are: do ordinary requests get through, and others not?"""
+"""Presets accept ordinary requests and refuse others."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Is a rule document read strictly, merged, and stored in one form?"""
+"""Rule documents are parsed strictly, merged, and stored in canonical form."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""Are policies written by administrators only, versioned, recorded, and kept while in use?"""
+"""Services of policies: administrators only, versions, audit events, use."""
 
 import pytest
 

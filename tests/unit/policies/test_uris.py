@@ -1,4 +1,4 @@
-"""Are URIs compared by scheme, host and whole path segments?"""
+"""Patterns for URIs: scheme, host and whole path segments."""
 
 import pytest
 

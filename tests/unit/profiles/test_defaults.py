@@ -1,4 +1,4 @@
-"""Are defaults read strictly and held against their policy?"""
+"""Defaults are parsed strictly and checked against the policy."""
 
 from datetime import timedelta
 

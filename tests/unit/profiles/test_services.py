@@ -1,4 +1,4 @@
-"""Are profiles written by administrators only, checked, counted, recorded and kept in use?"""
+"""Services of profiles: administrators only, checks, revisions, audit events, use."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Does shaping take the requester's word first, fill gaps, and report instead of raising?"""
+"""Merge of requested content, CSR and defaults, which reports instead of raising."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

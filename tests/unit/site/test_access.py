@@ -1,4 +1,4 @@
-"""Who may enter the admin, and does every page answer?"""
+"""Access to the admin, and an answer from every page."""
 
 import pytest
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""AC-08: is text from certificates, requests and errors only ever drawn as text?"""
+"""AC-08: text from certificates, requests and errors is escaped in pages."""
 
 import re
 from pathlib import Path

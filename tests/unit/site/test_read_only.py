@@ -1,4 +1,4 @@
-"""Can anything issued or recorded be changed by hand? Every way of posting is tried."""
+"""Issued and recorded objects cannot be changed by any kind of POST."""
 
 import pytest
 from django.contrib import admin

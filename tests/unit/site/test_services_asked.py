@@ -1,4 +1,4 @@
-"""Do forms reach the services, and do refusals come back as words instead of a 500?"""
+"""Forms call the services, and refusals are shown as messages."""
 
 import json
 import re
