@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from apps import principals
 from apps.applications.roles import Role
@@ -14,6 +13,7 @@ from apps.enrollment.acme.services.challenges import Verdict
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
 from tests.protocol.api.conftest import ABSENT, Caller, code_of, fields_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

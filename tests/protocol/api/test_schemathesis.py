@@ -98,6 +98,10 @@ def world(db: None, keyring: None, one_connection: None) -> World:
 @schema.parametrize()
 @settings(
     max_examples=4,
+    # schemathesis does not take these over from the profile in tests/conftest.py
+    derandomize=True,
+    database=None,
+    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 def test_operation_keeps_its_promises(case: Any, world: World) -> None:
