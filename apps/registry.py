@@ -74,11 +74,14 @@ class Callers:
 
     ``principal_of`` takes a request and returns its ``Principal``;
     ``application_ids_in_sight`` takes a principal and returns the applications whose
-    enrollment settings it may see (``None`` means all).
+    enrollment settings it may see (``None`` means all); ``audit_events_in_sight`` takes a
+    principal and the name or identifier of an application (``None`` means all that it may
+    read) and returns a queryset of audit events.
     """
 
     principal_of: Callable[[Any], Any]
     application_ids_in_sight: Callable[[Any], Any]
+    audit_events_in_sight: Callable[[Any, str | None], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +141,11 @@ class EnrollmentMethod:
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 
 
-# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields the
-# ``pki.findings.Violation`` of everything at the door it came through that holds no more.
+# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields a
+# ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 ReleaseCheck = Callable[[Any], Iterable[Any]]
 
-# Models of which ``applications.epoch`` has to hear, beside those below it.
+# Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
 
 enrollment_methods: dict[str, EnrollmentMethod] = {}

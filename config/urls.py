@@ -1,4 +1,4 @@
-"""Which paths does the TLS listener serve?"""
+"""URL paths of the product; the front server decides which of them each listener serves."""
 
 from django.contrib import admin
 from django.urls import include, path
@@ -17,6 +17,7 @@ urlpatterns = [
     path("api/v1/", include("apps.profiles.api.urls")),
     path("api/v1/", include("apps.applications.api.urls")),
     path("api/v1/", include("apps.jobs.api.urls")),
+    path("api/v1/", include("apps.audit.api.urls")),
     path("", include("apps.authorities.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from apps.applications import access
 from apps.applications.models import ApiToken, Application, MachineIdentity, Membership, Pairing
@@ -11,6 +11,7 @@ from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.references import named
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -36,7 +37,7 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    found: Application | None = rows.filter(_named("", reference)).first()
+    found: Application | None = rows.filter(named(str(reference))).first()
     if found is None:
         raise NotFound
     return found
@@ -53,7 +54,7 @@ def pairing_for(principal: Principal, application: str | UUID, profile: str | UU
     """
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
-    ).filter(_named("application__", application), _named("profile__", profile))
+    ).filter(named(str(application), "application__"), named(str(profile), "profile__"))
     found: Pairing | None = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
     if found is None:
         raise NotFound
@@ -119,9 +120,11 @@ def events_visible_to(
     return audit_selectors.all_events() if ids is None else audit_selectors.events_of(ids)
 
 
-def _named(path: str, reference: str | UUID) -> Q:
-    """Match an identifier or a name; a name is never a valid identifier."""
-    try:
-        return Q(**{f"{path}pk": reference if isinstance(reference, UUID) else UUID(reference)})
-    except ValueError:
-        return Q(**{f"{path}name": reference})
+def audit_events_in_sight(principal: Principal, reference: str | None) -> QuerySet[AuditEvent]:
+    """Return audit events, of one application by its name or identifier or of all in sight.
+
+    Raises:
+        NotFound, AccessDenied: see ``application_for`` and ``events_visible_to``.
+    """
+    application = application_for(principal, reference) if reference is not None else None
+    return events_visible_to(principal, application=application)

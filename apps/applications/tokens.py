@@ -3,6 +3,7 @@
 import ipaddress
 import logging
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -181,12 +182,13 @@ def _refusal(token: ApiToken, address: str) -> str:
         return "expired"
     if not token.user.is_active:
         return "owner disabled"
-    if token.allowed_networks and not _inside(address, token.allowed_networks):
+    if token.allowed_networks and not is_in_networks(address, token.allowed_networks):
         return "outside its networks"
     return ""
 
 
-def _inside(address: str, networks: list[str]) -> bool:
+def is_in_networks(address: str, networks: Sequence[str]) -> bool:
+    """Tell whether an IP address lies in one of the networks (CIDR); an unknown one does not."""
     if not address:
         return False
     ip = ipaddress.ip_address(address)

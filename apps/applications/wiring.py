@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from apps import registry
-from apps.applications import access, governance_version, tokens
+from apps.applications import access, governance_version, selectors, tokens
 from apps.applications.roles import Permission
 
 
@@ -15,6 +15,7 @@ def register() -> None:
             application_ids_in_sight=lambda principal: access.visible_application_ids(
                 principal, Permission.VIEW_ENROLLMENT
             ),
+            audit_events_in_sight=selectors.audit_events_in_sight,
         )
     )
     registry.readiness_checks["governance"] = registry.ReadinessCheck(

@@ -1,11 +1,13 @@
-"""Who calls, and which applications are theirs? Asked by endpoints of the layers below.
+"""The principal of a request and what it may see, for endpoints of the layers below.
 
 Accounts, tokens and roles live in ``apps.applications``, above authorities, policies and
 profiles; it registers the answers (see ``apps.registry``).
 """
 
+from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
 from rest_framework.request import Request
 
 from apps import registry
@@ -61,4 +63,19 @@ def require_sight_of_all(principal: Principal) -> None:
 def application_ids_in_sight(principal: Principal) -> list[UUID] | None:
     """Return the applications whose enrollment settings the principal may see; ``None`` = all."""
     found: list[UUID] | None = registry.callers[0].application_ids_in_sight(principal)
+    return found
+
+
+def audit_events_in_sight(principal: Principal, application: str | None) -> QuerySet[Any]:
+    """Return the audit events that the principal may read, newest first.
+
+    Args:
+        principal: who asks.
+        application: name or identifier, for its events only.
+
+    Raises:
+        NotFound: no such application in the principal's sight.
+        AccessDenied: the role or the token does not allow reading the log.
+    """
+    found: QuerySet[Any] = registry.callers[0].audit_events_in_sight(principal, application)
     return found

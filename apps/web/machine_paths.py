@@ -15,15 +15,22 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseForbidden
 from django.middleware.csrf import CsrfViewMiddleware
 
-# A new enrollment method adds its URL prefix here.
-MACHINE_PREFIXES = ("/api/v1/", "/acme/", "/pki/", "/ocsp/", "/livez", "/readyz")
+from apps import registry
+
+# Enrollment methods add their URL prefixes by registration.
+_PREFIXES = ("/api/v1/", "/pki/", "/ocsp/", "/livez", "/readyz")
 # Nothing answered on these paths is a page that loads anything, whatever a browser takes it for.
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
+def machine_prefixes() -> tuple[str, ...]:
+    """Return the beginnings of all paths that only machines use."""
+    return (*_PREFIXES, *registry.machine_prefixes())
+
+
 def is_machine_path(request: HttpRequest) -> bool:
     """Tell whether a request is for a path that only machines use."""
-    return request.path_info.startswith(MACHINE_PREFIXES)
+    return request.path_info.startswith(machine_prefixes())
 
 
 class MachineMiddleware:

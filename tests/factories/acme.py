@@ -17,7 +17,7 @@ from apps.enrollment.acme.models import (
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.services import challenges
 from apps.enrollment.acme.services import endpoints as services
-from apps.enrollment.acme.services.challenges import Verdict
+from apps.enrollment.acme.services.challenges import ValidationResult
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 
 NAME = "a.example.com"
@@ -62,9 +62,9 @@ def make_acme(pairing: Pairing, *, seen: str = "<b>404</b>") -> Acme:
         authorization=authorization, type=ChallengeType.HTTP_01, status=ChallengeStatus.PROCESSING
     )
     detail = "It answered with status 404."
-    challenges.settle(
+    challenges.record_result(
         challenge.pk,
-        Verdict(
+        ValidationResult(
             proven=False,
             problem=document(Type.INCORRECT_RESPONSE, detail),
             attempt={

@@ -13,7 +13,7 @@ from apps.applications.roles import Role
 from apps.applications.tokens import BearerAuthentication
 from apps.enrollment.acme.services import endpoints as acme
 from apps.principals import ProductRole
-from apps.web.machine_paths import MACHINE_PREFIXES
+from apps.web.machine_paths import machine_prefixes
 from tests.factories.accounts import make_person
 from tests.factories.applications import Team, make_machine, make_token
 from tests.protocol.wall.world import session_of
@@ -33,7 +33,7 @@ def _patterns(resolver=None, prefix="/"):
         route = prefix + str(found.pattern)
         if not isinstance(found, URLPattern):
             yield from _patterns(found, route)
-        elif route.startswith(MACHINE_PREFIXES):
+        elif route.startswith(machine_prefixes()):
             yield route, found.callback
 
 
@@ -46,7 +46,7 @@ def root() -> User:
 
 
 def test_all_machine_views_are_found():
-    for prefix in MACHINE_PREFIXES:
+    for prefix in machine_prefixes():
         assert any(route.startswith(prefix) for route, _ in VIEWS)
     assert len(VIEWS) > 80
 

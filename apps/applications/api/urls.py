@@ -1,8 +1,8 @@
-"""Which paths under ``/api/v1/`` are about applications, machines, tokens and the audit log?"""
+"""URLs of applications, members, machines and tokens below ``/api/v1/``."""
 
 from django.urls import path
 
-from apps.applications.api.views import applications, events, machines, members, profiles, tokens
+from apps.applications.api.views import applications, machines, members, profiles, tokens
 
 _APPLICATION = "applications/<slug:reference>/"
 _MACHINE = "machine-identities/<slug:reference>/"
@@ -23,6 +23,4 @@ urlpatterns = [
     path("tokens/", tokens.TokensView.as_view()),
     path(_TOKEN, tokens.TokenView.as_view()),
     path(f"{_TOKEN}revoke/", tokens.RevokeTokenView.as_view()),
-    path("audit-events/", events.AuditEventsView.as_view()),
-    path("audit-events/<int:event_id>/", events.AuditEventView.as_view()),
 ]

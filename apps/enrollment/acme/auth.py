@@ -1,46 +1,35 @@
-"""Who signed this request, at which endpoint? RFC 8555 sections 6.2 to 6.5.
+"""Authentication of ACME requests by signature, URL, nonce and account (RFC 8555 section 6).
 
-One query loads the account; then the signature is verified, and only then the nonce is used
-up: nobody without a key can write to the database. For accounts that a process has met, the key
-is at hand, and query and nonce are one statement, which brings along what the request is about.
-What the endpoint demands is kept while nothing changes in governance.
+Checks run from cheap to expensive. The nonce is used up only after the signature has been
+verified, so that nobody without a key can write to the database.
 """
 
-import ipaddress
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest
 
-from apps.applications import epoch as epochs
-from apps.applications.tokens import client_address
-from apps.enrollment.acme import jws, nonces
-from apps.enrollment.acme.endpoint_config import Door, base_of, door_in, last_seen
+from apps.applications.tokens import client_address, is_in_networks
+from apps.enrollment.acme import endpoint_config, jws, nonces
+from apps.enrollment.acme.endpoint_config import EndpointConfig
 from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.models import AcmeAccount
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import AccountStatus
-from apps.errors import (
-    AuthenticationFailed,
-    BadAlgorithm,
-    BadMessageSignature,
-    Malformed,
-)
+from apps.errors import AuthenticationFailed, Malformed
 from apps.principals import Principal
-from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup, at_once, raw_rows
+from apps.statements.lookups import KEY, TEXT, Lookup
 from apps.web import trace
 
-PROTOCOL = "acme"
-_JOSE = "application/jose+json"
+PRINCIPAL_KIND = "acme"
+_CONTENT_TYPE = "application/jose+json"
 
 
 class SignedBy(Enum):
-    """How a request may name its key (A-02)."""
+    """How a request may name its key (RFC 8555 section 6.2)."""
 
     ACCOUNT = "kid"
     NEW_KEY = "jwk"
@@ -49,12 +38,13 @@ class SignedBy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The account that signed, as requests need it.
+    """An ACME account as requests need it.
 
     Attributes:
         key: its ``jwk``, loaded.
-        bound: what its EAB key restricts it to; ``None`` without such a key.
-        networks: source addresses for which its EAB key is good; empty for any.
+        eab_identifiers: patterns to which its EAB key restricts it, empty for any;
+            ``None`` where the account has no EAB key.
+        eab_networks: source addresses for which its EAB key is good; empty for any.
         the others: columns of ``AcmeAccount``.
     """
 
@@ -66,44 +56,31 @@ class Account:
     key: jws.PublicKey
     thumbprint: str
     contacts: tuple[str, ...]
-    bound: tuple[str, ...] | None
-    networks: tuple[str, ...] = ()
+    eab_identifiers: tuple[str, ...] | None
+    eab_networks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class SignedRequest:
     """A request whose signature, URL and nonce were checked.
 
     Attributes:
-        door: where it came in.
+        config: the endpoint that it was sent to.
         jws: the outer JWS.
         jwk: the key in its header, for requests that carry one.
-        account: who signed, for those that name an account.
+        account: who signed, for requests that name an account.
         ip: the peer's address.
         url: as signed.
-        along: what was asked along with the account, and the raw rows that were found.
     """
 
-    door: Door
+    config: EndpointConfig
     jws: Jws
     jwk: dict[str, Any] | None
     account: Account | None
     ip: str
     url: str
-    along: dict[tuple[Any, ...], list[tuple[Any, ...]]] = field(default_factory=dict, repr=False)
 
-    def rows(self, lookup: Lookup | RowLookup[Any], *values: Any) -> list[Any]:
-        """Return what a query finds: once what came along with the account, afterwards anew."""
-        raw = self.along.pop((lookup, *values), None)
-        return lookup.all(*values) if raw is None else lookup.made_of(raw)
-
-    def several(self, asked: Sequence[Asked]) -> list[list[Any]]:
-        """Return what several queries find, as ``rows`` does, by one statement at the most."""
-        if all((lookup, *values) in self.along for lookup, values in asked):
-            return [self.rows(lookup, *values) for lookup, values in asked]
-        return at_once(*asked)
-
-    def the_account(self) -> Account:
+    def signing_account(self) -> Account:
         """Return the account of a request that was signed by one."""
         assert self.account is not None
         return self.account
@@ -112,12 +89,12 @@ class Signed:
         """Return the JSON object in the payload.
 
         Raises:
-            Malformed: it is none.
+            Malformed: the payload is not a JSON object.
         """
         return self.jws.json()
 
     def require_empty(self) -> None:
-        """Refuse anything but POST-as-GET (A-08).
+        """Refuse anything but POST-as-GET (RFC 8555 section 6.3).
 
         Raises:
             Malformed: the payload is not the empty text.
@@ -126,15 +103,14 @@ class Signed:
             raise Malformed("This resource is read by POST-as-GET: the payload must be empty.")
 
     def principal(self) -> Principal:
-        """Return who acts: the account, confined to its pair of application and profile."""
-        name = f"{self.door.application_name}/{self.door.profile_name}"
-        if self.account is None:
-            return _principal(self.door, "certificate-key", f"Key holder at {name}", self.ip)
-        label = f"ACME account {self.account.url_id} at {name}"
-        return _principal(self.door, str(self.account.id), label, self.ip)
+        """Return who acts: the account, or the holder of a certificate's key."""
+        if self.account is not None:
+            return account_principal(self.config, self.account.id, self.account.url_id, self.ip)
+        name = f"{self.config.application_name}/{self.config.profile_name}"
+        return _principal(self.config, "certificate-key", f"Key holder at {name}", self.ip)
 
 
-_ACCOUNT = (
+_COLUMNS = (
     "pk",
     "endpoint_id",
     "url_id",
@@ -142,92 +118,77 @@ _ACCOUNT = (
     "jwk",
     "thumbprint",
     "contacts",
-    "eab_key_id",
     "eab_key__identifiers",
     "eab_key__networks",
 )
-
-
-Along = Callable[[Jws, dict[str, Any], Door | None], Sequence[Asked]]
-"""Tells which queries a request will need, from the names in its URL and the door as last seen.
-
-What does not come to be the query that is wanted in the end is merely in vain.
-"""
-
-
-def _nothing(_message: Jws, _names: dict[str, Any], _door: Door | None) -> Sequence[Asked]:
-    return ()
+_BY_URL_ID = Lookup(
+    lambda url_id: AcmeAccount.objects.filter(url_id=url_id).order_by().values_list(*_COLUMNS),
+    url_id=TEXT,
+)
+_BY_THUMBPRINT = Lookup(
+    lambda endpoint, thumbprint: (
+        AcmeAccount.objects.filter(endpoint_id=endpoint, thumbprint=thumbprint)
+        .order_by()
+        .values_list(*_COLUMNS)
+    ),
+    endpoint=KEY,
+    thumbprint=TEXT,
+)
 
 
 def authenticate(
-    request: HttpRequest,
-    application: str,
-    profile: str,
-    signed_by: SignedBy,
-    names: dict[str, Any],
-    along: Along = _nothing,
-) -> Signed:
+    request: HttpRequest, application: str, profile: str, signed_by: SignedBy
+) -> SignedRequest:
     """Check everything about a POST that does not depend on the resource.
 
     Args:
         request: the POST.
-        application: by the URL.
-        profile: by the URL.
-        signed_by: how it may name its key.
-        names: further parts of the URL.
-        along: what ``Signed.rows`` will be asked for. It is called and read when the signature
-            has been verified, but whose the rows are is not judged here.
+        application: name in the URL.
+        profile: name in the URL.
+        signed_by: how the request may name its key.
 
     Raises:
         Malformed, BadAlgorithm, BadPublicKey, BadMessageSignature: the JWS is unusable.
-        Refusal: a bad nonce, a foreign URL, an unknown account.
+        Refusal: a bad nonce, another URL, or an unknown account.
         AuthenticationFailed: a deactivated or revoked account.
         NotFound: no such endpoint.
     """
-    if request.content_type != _JOSE:
-        raise Refusal(Type.MALFORMED, f"Requests are sent as {_JOSE}.", status=415)
+    if request.content_type != _CONTENT_TYPE:
+        raise Refusal(Type.MALFORMED, f"Requests are sent as {_CONTENT_TYPE}.", status=415)
     message = jws.parse(request.body)
     url = f"{settings.SEALWRIGHT['PUBLIC_URL']}{request.get_full_path()}"
     if message.text("url") != url:
         raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {url}.")
-    by_account = _names_account(message, signed_by)
+    names_account = _names_account(message, signed_by)
     nonce = nonces.check(message.header.get("nonce"))
-    ip, base = client_address(request), base_of(application, profile)
+    config = endpoint_config.config_for(application, profile)
     jwk, account = None, None
-    lately = last_seen(application, profile)
-    asked: Sequence[Asked]
-    if by_account:
-        changes, account, asked, found = _account(
-            message, nonce, base, lambda: along(message, names, lately)
-        )
+    if names_account:
+        account = _account_named_by(message, config)
+        jws.verify(message, account.key)
     else:
         jwk = message.header["jwk"]
         jws.verify(message, jws.load_key(jwk))
-        asked = along(message, names, lately)
-        changes, *found = nonces.consume_and_find(nonce, (epochs.EPOCH, ()), *asked)
-    door = door_in(application, profile, epochs.of(changes))
+    nonces.consume(nonce)
+    ip = client_address(request)
     if account is not None:
-        _require_admitted(account, door, ip)
-    return Signed(
-        door=door,
-        jws=message,
-        jwk=jwk,
-        account=account,
-        ip=ip,
-        url=url,
-        along={
-            (lookup, *values): rows for (lookup, values), rows in zip(asked, found, strict=True)
-        },
-    )
+        _require_admitted(account, ip)
+    return SignedRequest(config=config, jws=message, jwk=jwk, account=account, ip=ip, url=url)
 
 
-def account_url_id(message: Jws) -> str:
-    """Return what the URL in a request's ``kid`` ends in; nobody has verified it yet."""
-    return message.text("kid").rpartition("/")[2]
+def account_with_thumbprint(config: EndpointConfig, thumbprint: str) -> Account | None:
+    """Return the account of a key at an endpoint; ``None`` when the key has none there."""
+    return _account_from(_BY_THUMBPRINT.first(config.endpoint_id, thumbprint))
+
+
+def account_principal(config: EndpointConfig, account_id: UUID, url_id: str, ip: str) -> Principal:
+    """Return an account as a principal, confined to its application and profile."""
+    label = f"ACME account {url_id} at {config.application_name}/{config.profile_name}"
+    return _principal(config, str(account_id), label, ip)
 
 
 def _names_account(message: Jws, signed_by: SignedBy) -> bool:
-    """Tell whether the request names an account, as it may here (A-02)."""
+    """Tell whether the header has ``kid`` rather than ``jwk`` (RFC 8555 section 6.2)."""
     has_kid, has_jwk = "kid" in message.header, "jwk" in message.header
     if has_kid == has_jwk:
         raise Malformed("The protected header needs exactly one of 'kid' and 'jwk'.")
@@ -238,95 +199,33 @@ def _names_account(message: Jws, signed_by: SignedBy) -> bool:
     return has_kid
 
 
-_ACCOUNT_QUERY = Lookup(
-    lambda url_id: AcmeAccount.objects.filter(url_id=url_id).order_by().values_list(*_ACCOUNT),
-    url_id=TEXT,
-)
-_met: dict[str, jws.PublicKey] = {}
-_MAX_MET = 4096
-
-
-def meet(kid: str, key: jws.PublicKey) -> None:
-    """Remember by which key an account signs, as far as this process knows."""
-    if len(_met) >= _MAX_MET:
-        _met.clear()
-    _met[kid] = key
-
-
-def _account(
-    message: Jws, nonce: UUID, base: str, along: Callable[[], Sequence[Asked]]
-) -> tuple[list[tuple[Any, ...]], Account, Sequence[Asked], list[list[tuple[Any, ...]]]]:
-    """Return what the epoch's query found, the account that signed, and what came along.
-
-    The nonce is used up.
+def _account_named_by(message: Jws, config: EndpointConfig) -> Account:
+    """Return the account in ``kid``.
 
     Raises:
-        BadMessageSignature: it is not the account's key that signed.
-        Refusal: a used nonce, or an unknown account.
+        Refusal: this endpoint has no such account.
     """
-    kid, prefix = message.text("kid"), f"{base}/acct/"
-    if not kid.startswith(prefix):
-        raise _unknown_account()
-    values = (kid[len(prefix) :],)
-    known = _met.get(kid)
-    if known is not None and _has_signed(message, known):
-        asked = along()
-        changes, rows, *found = nonces.consume_and_find(
-            nonce, (epochs.EPOCH, ()), (_ACCOUNT_QUERY, values), *asked
-        )
-        account = _as_account(rows)
-        if account.key is not known:  # perhaps another by now: what counts is what it has
-            jws.verify(message, account.key)
-    else:
-        changes, rows = raw_rows((epochs.EPOCH, ()), (_ACCOUNT_QUERY, values))
-        account = _as_account(rows)
-        jws.verify(message, account.key)
-        asked = along()
-        found = nonces.consume_and_find(nonce, *asked)
-    meet(kid, account.key)
-    return changes, account, asked, found
+    kid, prefix = message.text("kid"), f"{config.url('acct')}/"
+    account = None
+    if kid.startswith(prefix):
+        account = _account_from(_BY_URL_ID.first(kid.removeprefix(prefix)))
+    if account is None or account.endpoint_id != config.endpoint_id:
+        raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "There is no such account at this endpoint.")
+    return account
 
 
-def _require_admitted(account: Account, door: Door, ip: str) -> None:
-    """Refuse an account that is not of this endpoint, not for this address, or over."""
-    if account.endpoint_id != door.endpoint_id:
-        raise _unknown_account()
-    if account.networks and not inside(ip, account.networks):
+def _require_admitted(account: Account, ip: str) -> None:
+    """Refuse an account that has ended, or whose EAB key is not for this address."""
+    if account.eab_networks and not is_in_networks(ip, account.eab_networks):
         raise Refusal(Type.UNAUTHORIZED, "The account may not be used from this address.")
     if account.status != AccountStatus.VALID:
         raise AuthenticationFailed(f"The account is {account.status}.")
 
 
-def _has_signed(message: Jws, key: jws.PublicKey) -> bool:
-    """Tell whether the key that an account had lately has signed; it may have another by now."""
-    try:
-        jws.verify(message, key)
-    except (BadMessageSignature, BadAlgorithm):
-        return False
-    return True
-
-
-def _as_account(rows: Sequence[tuple[Any, ...]]) -> Account:
-    if not rows:
-        raise _unknown_account()
-    return _account_in(rows[0])
-
-
-@lru_cache(maxsize=4096)
-def _account_in(row: tuple[Any, ...]) -> Account:
-    """Return the account that a raw row shows; a client's next requests find an equal one."""
-    (
-        pk,
-        endpoint_id,
-        url_id,
-        status,
-        jwk,
-        thumbprint,
-        contacts,
-        eab_key_id,
-        bound,
-        networks,
-    ) = _ACCOUNT_QUERY.made_of([row])[0]
+def _account_from(row: tuple[Any, ...] | None) -> Account | None:
+    if row is None:
+        return None
+    pk, endpoint_id, url_id, status, jwk, thumbprint, contacts, identifiers, networks = row
     return Account(
         id=pk,
         endpoint_id=endpoint_id,
@@ -336,30 +235,18 @@ def _account_in(row: tuple[Any, ...]) -> Account:
         key=jws.load_key(jwk),
         thumbprint=thumbprint,
         contacts=tuple(contacts),
-        bound=tuple(bound) if eab_key_id is not None else None,
-        networks=tuple(networks or ()),
+        eab_identifiers=tuple(identifiers) if identifiers is not None else None,
+        eab_networks=tuple(networks or ()),
     )
 
 
-def inside(ip: str, networks: Sequence[str]) -> bool:
-    """Tell whether an address lies in one of the networks (CIDR)."""
-    if not ip:
-        return False
-    address = ipaddress.ip_address(ip)
-    return any(address in ipaddress.ip_network(network) for network in networks)
-
-
-def _principal(door: Door, identifier: str, label: str, ip: str) -> Principal:
+def _principal(config: EndpointConfig, identifier: str, label: str, ip: str) -> Principal:
     return Principal(
-        kind=PROTOCOL,
+        kind=PRINCIPAL_KIND,
         id=identifier,
         label=label,
-        application_id=door.application_id,
-        pairing_id=door.pairing_id,
+        application_id=config.application_id,
+        pairing_id=config.pairing_id,
         ip=ip,
         trace_id=trace.current(),
     )
-
-
-def _unknown_account() -> Refusal:
-    return Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "There is no such account at this endpoint.")

@@ -1,36 +1,29 @@
-"""Which ACME endpoint is this, and what does it demand? RFC 8555 section 7.1.1.
+"""Settings of an ACME endpoint as requests need them, cached under the governance version."""
 
-A process keeps the endpoints it has met for as long as nothing changes in governance.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 
-from apps.applications import epoch as epochs
-from apps.applications import pairings
-from apps.applications.epoch import Kept
+from apps.applications import governance_version, pairings
+from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import Pairing
 from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.states import ChallengeType
-from apps.enrollment.acme.validation import persistent_records as persist
+from apps.enrollment.acme.validation import persistent_records
 from apps.errors import NotFound
 from apps.statements.lookups import KEY, TEXT, Lookup
 
-_NO_DOOR = "There is no ACME endpoint here."
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
-    """An endpoint as requests need it.
+class EndpointConfig:
+    """One ACME endpoint: its URLs, its application and profile, and its settings.
 
     Attributes:
-        base: its URLs' common beginning, without a slash at the end.
-        epoch: of governance when the door was read.
-        the others: columns of ``AcmeEndpoint``, its pairing and its profile.
+        base: common beginning of its URLs, without a slash at the end.
+        version: the governance version under which it was read.
+        the others: columns of ``AcmeEndpoint``, of its pairing and of its profile.
     """
 
     base: str
@@ -50,26 +43,31 @@ class Door:
     limits: dict[str, Any]
     check_caa: bool
     caa_identities: tuple[str, ...]
-    epoch: str
+    version: str
 
     @property
-    def issuers(self) -> tuple[str, ...]:
-        """Return our names in persistent DNS records."""
-        return persist.issuer_names(self.caa_identities)
+    def issuer_domain_names(self) -> tuple[str, ...]:
+        """Return the authority's names in dns-persist-01 records."""
+        return persistent_records.issuer_names(self.caa_identities)
 
     @property
-    def offers(self) -> tuple[str, ...]:
-        """Return the challenge types on offer: a persistent record has to name us."""
+    def offered_challenge_types(self) -> tuple[str, ...]:
+        """Return the configured challenge types that clients can use.
+
+        dns-persist-01 records have to name the authority, so that type needs issuer names.
+        """
         return tuple(
-            t for t in self.challenge_types if t != ChallengeType.DNS_PERSIST_01 or self.issuers
+            kind
+            for kind in self.challenge_types
+            if kind != ChallengeType.DNS_PERSIST_01 or self.issuer_domain_names
         )
 
     def url(self, *parts: str) -> str:
-        """Return the URL of something at this endpoint."""
+        """Return the URL of a resource of this endpoint."""
         return "/".join((self.base, *parts))
 
 
-_DOOR = (
+_COLUMNS = (
     "pk",
     "pairing_id",
     "pairing__application_id",
@@ -87,76 +85,63 @@ _DOOR = (
     "check_caa",
     "caa_identities",
 )
-_DOOR_QUERY = Lookup(
+_BY_NAMES = Lookup(
     lambda application, profile: (
         AcmeEndpoint.objects.filter(
             pairing__application__name=application, pairing__profile__name=profile
         )
         .order_by()
-        .values_list(*_DOOR)
+        .values_list(*_COLUMNS)
     ),
     application=TEXT,
     profile=TEXT,
 )
-_OPEN_QUERY = Lookup(
+_ENABLED = Lookup(
     lambda pairing: (
         AcmeEndpoint.objects.filter(pairing_id=pairing, enabled=True).order_by().values_list("pk")
     ),
     pairing=KEY,
 )
-_kept: Kept[tuple[str, str], Door] = Kept(1024)
+_cache: GovernanceCache[tuple[str, str], EndpointConfig] = GovernanceCache(1024)
 
 
-def door_named(application: str, profile: str) -> Door:
-    """Return an open endpoint by the names in its URL.
+def config_for(application: str, profile: str) -> EndpointConfig:
+    """Return the configuration of an enabled endpoint, by the names in its URL.
 
     Raises:
-        NotFound: no such pair, no ACME there, or the door is closed.
+        NotFound: no such application and profile, or ACME is not set up or disabled there.
     """
-    return door_in(application, profile, epochs.of(epochs.EPOCH.all()))
+    config = _cache.fetch(
+        (application, profile),
+        governance_version.current(),
+        lambda version: _read(application, profile, version),
+    )
+    if not config.enabled:
+        raise _not_found()
+    return config
 
 
 def is_open(pairing: Pairing) -> bool:
-    """Tell whether ACME is set up and enabled for a pair."""
-    return _OPEN_QUERY.first(pairing.pk) is not None
+    """Tell whether ACME is set up and enabled for a pairing."""
+    return _ENABLED.first(pairing.pk) is not None
 
 
-def pairing_of(door: Door) -> Pairing:
-    """Return the pairing with profile, policy and authority, as the pipeline wants it."""
-    return pairings.named(door.application_id, door.profile_id, epoch=door.epoch)
+def pairing_of(config: EndpointConfig) -> Pairing:
+    """Return the endpoint's pairing with profile, policy and authority, for the pipeline."""
+    return pairings.pairing_for(config.application_id, config.profile_id, version=config.version)
 
 
-def last_seen(application: str, profile: str) -> Door | None:
-    """Return an endpoint as this process knows it; it may be another by now."""
-    return _kept.last((application, profile))
-
-
-def door_in(application: str, profile: str, epoch: str) -> Door:
-    """Return an open endpoint by the names in its URL, from this epoch.
-
-    Raises:
-        NotFound: no such pair, no ACME there, or the door is closed.
-    """
-    key = application, profile
-    door = _kept.get(key, epoch)
-    if door is None:
-        door = _kept.read(key, _as_door, (_DOOR_QUERY, key))
-    if not door.enabled:
-        raise NotFound(_NO_DOOR)
-    return door
-
-
-def base_of(application: str, profile: str) -> str:
-    """Return what the URLs of an endpoint begin with."""
+def base_url(application: str, profile: str) -> str:
+    """Return the common beginning of an endpoint's URLs."""
     return f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{application}/{profile}"
 
 
-def _as_door(epoch: str, rows: Sequence[tuple[Any, ...]]) -> Door:
-    if not rows:
-        raise NotFound(_NO_DOOR)
-    (row,) = rows
-    return Door(
-        base=base_of(row[3], row[5]),
+def _read(application: str, profile: str, version: str) -> EndpointConfig:
+    row = _BY_NAMES.first(application, profile)
+    if row is None:
+        raise _not_found()
+    return EndpointConfig(
+        base=base_url(row[3], row[5]),
         endpoint_id=row[0],
         pairing_id=row[1],
         application_id=row[2],
@@ -173,5 +158,9 @@ def _as_door(epoch: str, rows: Sequence[tuple[Any, ...]]) -> Door:
         limits=row[13],
         check_caa=row[14],
         caa_identities=tuple(row[15]),
-        epoch=epoch,
+        version=version,
     )
+
+
+def _not_found() -> NotFound:
+    return NotFound("There is no ACME endpoint here.")

@@ -1,4 +1,4 @@
-"""What ages at the ACME doors? Used nonces, and orders and authorizations nobody came back for."""
+"""Periodic clean-up of ACME: expired nonces, orders and authorizations."""
 
 from apps import clock
 from apps.certificates.models import CertificateRequest
@@ -9,15 +9,18 @@ from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 
 
 def sweep() -> str:
-    """Forget expired nonces, end what has expired; both would be refused without it too."""
+    """Delete expired nonces, close expired orders and authorizations.
+
+    Requests refuse all of them by their age already; this keeps tables and pages true.
+    """
     now = clock.now()
-    overdue = AcmeOrder.objects.filter(
+    expired = AcmeOrder.objects.filter(
         status__in=[OrderStatus.PENDING, OrderStatus.READY], expires_at__lte=now
     ).exclude(pk__in=CertificateRequest.objects.values("pk"))
-    orders = overdue.update(
+    orders = expired.update(
         status=OrderStatus.INVALID, error=document(Type.MALFORMED, "The order expired.")
     )
     authorizations = AcmeAuthorization.objects.filter(
         status__in=[AuthorizationStatus.PENDING, AuthorizationStatus.VALID], expires_at__lte=now
     ).update(status=AuthorizationStatus.EXPIRED)
-    return f"{nonces.purge()}, ended {orders} orders and {authorizations} authorizations"
+    return f"{nonces.purge()}, closed {orders} orders and {authorizations} authorizations"

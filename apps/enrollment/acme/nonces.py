@@ -1,8 +1,8 @@
-"""Is this nonce ours, fresh and unused? RFC 8555 section 6.5.
+"""Replay nonces of ACME requests (RFC 8555 section 6.5).
 
-A nonce is made without being stored: end of life (4 octets) and 96 random bits, under an HMAC
-that every process and host can check. Using one inserts its first half, which is the primary
-key of a table that all share: the database decides between a hundred parallel uses.
+A nonce is issued without storing it: four octets of expiry time and 96 random bits, followed by
+an HMAC that every process and host can check. Using one inserts its first half, which is the
+primary key of a table that all share, so the database decides between parallel uses.
 """
 
 import base64
@@ -10,7 +10,6 @@ import hmac
 import os
 import re
 from functools import lru_cache
-from typing import Any
 from uuid import UUID
 
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -22,7 +21,6 @@ from apps.enrollment.acme.models import AcmeUsedNonce
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.errors import Malformed
 from apps.statements import execution
-from apps.statements.lookups import Asked, Joined, raw_rows
 from apps.statements.sql import HASTY
 
 LIFETIME_S = 3600
@@ -31,111 +29,73 @@ _BODY_OCTETS = _TIME_OCTETS + _RANDOM_OCTETS
 _FORM = re.compile(r"[A-Za-z0-9_-]+")
 _LENGTH = 43
 _LABEL = b"sealwright acme nonces v1"
+_TABLE = AcmeUsedNonce._meta.db_table  # noqa: SLF001 - Django's documented Meta API
+_INSERT = {
+    # Does not wait for the disk: a crash of the database host may forget the last moments of
+    # uses, and what could then be sent again is what the client itself had just sent.
+    "postgresql": (
+        f'WITH {HASTY}, used AS (INSERT INTO "{_TABLE}" (nonce) SELECT %s::uuid FROM hasty '  # noqa: S608 - constants
+        "ON CONFLICT DO NOTHING RETURNING 1) SELECT 1 FROM used"
+    ),
+    "sqlite": f'INSERT INTO "{_TABLE}" (nonce) VALUES (%s) ON CONFLICT DO NOTHING',  # noqa: S608 - constants
+}
 
 
 def issue() -> str:
-    """Return a fresh nonce, good for one request within the next hour."""
+    """Return a new nonce, good for one request within ``LIFETIME_S`` seconds."""
     ends = int(clock.now().timestamp()) + LIFETIME_S
     body = ends.to_bytes(_TIME_OCTETS, "big") + os.urandom(_RANDOM_OCTETS)
     return base64.urlsafe_b64encode(body + _tag(body)).rstrip(b"=").decode()
 
 
 def check(nonce: object) -> UUID:
-    """Return what ``consume`` takes, without asking the database.
+    """Check form, HMAC and age of a nonce without asking the database.
+
+    Returns:
+        The value that ``consume`` takes.
 
     Raises:
-        Malformed: not base64url (A-05).
-        Refusal: badNonce, missing, forged or expired.
+        Malformed: it is not base64url (RFC 8555 section 6.5.1).
+        Refusal: badNonce: missing, forged or expired.
     """
     if nonce is None:
-        raise _bad()
+        raise _bad_nonce()
     if not isinstance(nonce, str) or not _FORM.fullmatch(nonce):
         raise Malformed("The nonce is not base64url.")
     if len(nonce) != _LENGTH:
-        raise _bad()
+        raise _bad_nonce()
     data = base64.urlsafe_b64decode(nonce + "=")
     body, tag = data[:_BODY_OCTETS], data[_BODY_OCTETS:]
     if not hmac.compare_digest(_tag(body), tag):
-        raise _bad()
+        raise _bad_nonce()
     if int.from_bytes(body[:_TIME_OCTETS], "big") <= clock.now().timestamp():
-        raise _bad()
+        raise _bad_nonce()
     return UUID(bytes=body)
 
 
 def consume(nonce: UUID) -> None:
-    """Use a checked nonce up; of any number of parallel callers one succeeds.
+    """Use up a checked nonce; of any number of parallel callers one succeeds.
 
-    The statement commits by itself: a request that is refused later has used its nonce too.
-    On PostgreSQL it does not wait for the disk, because losing the last moments before a
-    crash of the database host is no more than what the client could have sent again.
+    The statement commits by itself: a request that is refused afterwards has used its nonce too.
 
     Raises:
-        Refusal: badNonce, used before.
+        Refusal: badNonce: it was used before.
     """
-    here = execution.here()
-    if execution.affected(here, _use(here), [_stored(nonce, here)]) != 1:
-        raise _bad()
-
-
-def consume_and_find(nonce: UUID, *asked: Asked) -> list[list[tuple[Any, ...]]]:
-    """Use a nonce up and run queries, in one statement where the database can.
-
-    Args:
-        nonce: checked before.
-        asked: as for ``lookups.Joined``.
-
-    Returns:
-        The raw rows that each query found.
-
-    Raises:
-        Refusal: badNonce, used before.
-    """
-    here = execution.here()
-    if here.vendor != "postgresql" or not asked:
-        consume(nonce)
-        return raw_rows(*asked)
-    joined = Joined(asked)
-    sql = _use_and_find(joined.columns, joined.source)
-    rows = execution.fetch_all(here, sql, [_stored(nonce, here), *joined.values])
-    if not rows[0][0]:
-        raise _bad()
-    return joined.split([row[1:] for row in rows])
-
-
-@lru_cache(maxsize=64)
-def _use_and_find(columns: str, source: str) -> str:
-    used = f"{_hasty(_table())} RETURNING 1)"
-    return f"{used} SELECT EXISTS (SELECT 1 FROM used), {columns} {source}"  # noqa: S608 - made of compiled queries
-
-
-def _use(here: Any) -> str:
-    if here.vendor == "postgresql":
-        return f"{_hasty(_table())} RETURNING 1) SELECT 1 FROM used"  # noqa: S608 - a constant table name
-    return f"INSERT INTO {_table()} (nonce) VALUES (%s) ON CONFLICT DO NOTHING"  # noqa: S608 - a constant table name
-
-
-def _hasty(table: str) -> str:
-    return (
-        f"WITH {HASTY}, "  # noqa: S608 - a constant table name
-        f"used AS (INSERT INTO {table} (nonce) SELECT %s::uuid FROM hasty ON CONFLICT DO NOTHING"
-    )
-
-
-def _table() -> str:
-    name: str = AcmeUsedNonce._meta.db_table  # noqa: SLF001 - Django's documented Meta API
-    return f'"{name}"'
-
-
-def _stored(nonce: UUID, here: Any) -> str:
-    return str(nonce) if here.vendor == "postgresql" else nonce.hex
+    connection = execution.here()
+    value = str(nonce) if connection.vendor == "postgresql" else nonce.hex
+    if execution.affected(connection, _INSERT[connection.vendor], [value]) != 1:
+        raise _bad_nonce()
 
 
 def purge() -> str:
-    """Forget used nonces whose time is over; they are refused for their age from now on."""
+    """Delete used nonces that have expired; from then on their age alone refuses them.
+
+    The primary key begins with the expiry time, so they are one range of it.
+    """
     now = int(clock.now().timestamp())
     bound = UUID(bytes=now.to_bytes(_TIME_OCTETS, "big") + bytes(_RANDOM_OCTETS))
-    deleted = AcmeUsedNonce.objects.filter(nonce__lt=bound)._raw_delete("default")  # noqa: SLF001 - nothing refers to these rows
-    return f"forgot {deleted} nonces"
+    deleted, _ = AcmeUsedNonce.objects.filter(nonce__lt=bound).delete()
+    return f"deleted {deleted} nonces"
 
 
 def _tag(body: bytes) -> bytes:
@@ -144,9 +104,9 @@ def _tag(body: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _key(secret: str) -> bytes:
-    """Return the key of this purpose; all hosts of an installation share Django's secret."""
+    """Return the HMAC key; all hosts of an installation derive it from Django's secret."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=_LABEL).derive(secret.encode())
 
 
-def _bad() -> Refusal:
+def _bad_nonce() -> Refusal:
     return Refusal(Type.BAD_NONCE, "The nonce is not one that can be used; take the new one.")

@@ -12,7 +12,7 @@ from apps import clock
 from apps.applications import access
 from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
-from apps.enrollment.acme.endpoint_config import base_of
+from apps.enrollment.acme.endpoint_config import base_url
 from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
@@ -52,7 +52,7 @@ class FailingClient:
 def directory_url(endpoint: AcmeEndpoint) -> str:
     """Return the URL that clients are given."""
     pairing = endpoint.pairing
-    return f"{base_of(pairing.application.name, pairing.profile.name)}/directory"
+    return f"{base_url(pairing.application.name, pairing.profile.name)}/directory"
 
 
 def endpoints_of(principal: Principal, application: Application) -> QuerySet[AcmeEndpoint]:

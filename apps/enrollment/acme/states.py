@@ -1,6 +1,6 @@
-"""Which way can accounts, orders, authorizations and challenges go? The tables (A-17).
+"""States of ACME objects and their transitions (RFC 8555 section 7.1.6).
 
-RFC 8555 section 7.1.6, as data: no other edge exists, and every move goes through ``move``.
+The tables hold every transition that exists; all changes of a status go through ``transition``.
 """
 
 import secrets
@@ -21,7 +21,7 @@ class _Choices(StrEnum):
 
 
 class AccountStatus(_Choices):
-    """The life of an account."""
+    """Status of an account (RFC 8555 section 7.1.2)."""
 
     VALID = "valid"
     DEACTIVATED = "deactivated"  # by its client
@@ -29,7 +29,7 @@ class AccountStatus(_Choices):
 
 
 class OrderStatus(_Choices):
-    """The life of an order."""
+    """Status of an order (RFC 8555 section 7.1.3)."""
 
     PENDING = "pending"
     READY = "ready"
@@ -39,7 +39,7 @@ class OrderStatus(_Choices):
 
 
 class AuthorizationStatus(_Choices):
-    """The life of an authorization."""
+    """Status of an authorization (RFC 8555 section 7.1.4)."""
 
     PENDING = "pending"
     VALID = "valid"
@@ -50,7 +50,7 @@ class AuthorizationStatus(_Choices):
 
 
 class ChallengeStatus(_Choices):
-    """The life of a challenge."""
+    """Status of a challenge (RFC 8555 section 7.1.5)."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -59,7 +59,7 @@ class ChallengeStatus(_Choices):
 
 
 class ChallengeType(_Choices):
-    """Ways to prove control."""
+    """Challenge types: ways to prove control of an identifier (RFC 8555 section 8)."""
 
     HTTP_01 = "http-01"
     DNS_01 = "dns-01"
@@ -83,7 +83,7 @@ ORDER: Table = {
     _O.VALID: frozenset(),
     _O.INVALID: frozenset(),
 }
-# The figure in RFC 8555 section 7.1.6 lets pending ones be given up, revoked or expire too.
+# Pending ones may be deactivated, revoked or expire too (figure in RFC 8555 section 7.1.6).
 AUTHORIZATION: Table = {
     _A.PENDING: frozenset({_A.VALID, _A.INVALID, _A.DEACTIVATED, _A.EXPIRED, _A.REVOKED}),
     _A.VALID: frozenset({_A.DEACTIVATED, _A.EXPIRED, _A.REVOKED}),
@@ -101,59 +101,59 @@ CHALLENGE: Table = {
 
 
 class HasStatus(Protocol):
-    """Anything with a status; rows and test doubles alike."""
+    """A row with a status."""
 
     status: str
 
 
-def move(thing: HasStatus, to: str, table: Table) -> None:
-    """Change a status along an edge of its table; the caller holds the row lock and saves.
+def transition(row: HasStatus, to: str, table: Table) -> None:
+    """Change a status by a transition of its table; the caller holds the row's lock and saves it.
 
     Raises:
-        InvalidTransition: the table has no such edge.
+        InvalidTransition: the table has no such transition.
     """
-    if to not in table[thing.status]:
-        raise InvalidTransition(f"What is {thing.status} cannot become {to}.")
-    thing.status = str(to)
+    if to not in table[row.status]:
+        raise InvalidTransition(f"What is {row.status} cannot become {to}.")
+    row.status = str(to)
 
 
-def settle(
+def apply_validation(
     challenge: HasStatus,
     authorization: HasStatus,
     orders: Iterable[tuple[HasStatus, Iterable[str]]],
     *,
     proven: bool,
 ) -> list[HasStatus]:
-    """Carry the outcome of a validation from the challenge to all that depend on it.
+    """Change challenge, authorization and orders by the result of a validation (7.1.6).
 
     Args:
-        challenge: must be ``processing``; otherwise nothing happens.
-        authorization: the one it belongs to; the outcome counts only while it is pending.
+        challenge: unless it is ``processing``, nothing changes.
+        authorization: of the challenge; the result counts only while it is ``pending``.
         orders: each order that needs it, with the statuses of its *other* authorizations.
-        proven: whether control was shown.
+        proven: whether the client showed control of the identifier.
 
     Returns:
-        Everything whose status changed.
+        Every row whose status changed.
     """
     if challenge.status != _C.PROCESSING:
         return []
-    move(challenge, _C.VALID if proven else _C.INVALID, CHALLENGE)
+    transition(challenge, _C.VALID if proven else _C.INVALID, CHALLENGE)
     changed = [challenge]
     if authorization.status != _A.PENDING:
         return changed
-    move(authorization, _A.VALID if proven else _A.INVALID, AUTHORIZATION)
+    transition(authorization, _A.VALID if proven else _A.INVALID, AUTHORIZATION)
     changed.append(authorization)
     for order, others in orders:
         if order.status == _O.PENDING:
-            to = order_after([authorization.status, *others])
+            to = order_status_for([authorization.status, *others])
             if to != order.status:
-                move(order, to, ORDER)
+                transition(order, to, ORDER)
                 changed.append(order)
     return changed
 
 
-def order_after(authorizations: Iterable[str]) -> str:
-    """Return where a pending order stands, given the statuses of its authorizations."""
+def order_status_for(authorizations: Iterable[str]) -> str:
+    """Return the status of a pending order with authorizations in these statuses (7.1.6)."""
     statuses = set(authorizations)
     if statuses <= {_A.VALID}:
         return _O.READY
@@ -163,7 +163,7 @@ def order_after(authorizations: Iterable[str]) -> str:
 def new_url_id() -> str:
     """Return 128 random bits as 22 characters of base64url.
 
-    Never with a hyphen in front: clients take EAB key identifiers on their command lines,
+    It never begins with a hyphen: EAB key identifiers are arguments on clients' command lines,
     where such a word would be an option.
     """
     while (text := secrets.token_urlsafe(16)).startswith("-"):
@@ -171,6 +171,6 @@ def new_url_id() -> str:
     return text
 
 
-def edges(table: Table) -> set[tuple[Any, Any]]:
-    """Return every edge of a table."""
+def transitions_of(table: Table) -> set[tuple[Any, Any]]:
+    """Return every transition of a table as (from, to)."""
     return {(origin, to) for origin, targets in table.items() for to in targets}

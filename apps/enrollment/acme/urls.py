@@ -1,11 +1,11 @@
-"""Where is what? ``/acme/<application>/<profile>/...``, short and stable."""
+"""URLs of ACME endpoints: ``/acme/<application>/<profile>/...``."""
 
 from django.urls import include, path
 
 from apps.enrollment.acme import views
 
 app_name = "acme"
-# Tried from the top for each request: what clients ask most comes first.
+# Django tries them in this order: what clients request most comes first.
 _resources = [
     path("authz/<str:url_id>", views.authorization),
     path("order/<str:url_id>", views.order),
@@ -24,7 +24,7 @@ _resources = [
     path("key-change", views.change_key),
     path("limits", views.limits_page),
     path("cert/<str:url_id>/<int:number>", views.certificate),
-    path("", views.nothing),
-    path("<path:rest>", views.nothing),
+    path("", views.not_found),
+    path("<path:rest>", views.not_found),
 ]
 urlpatterns = [path("<slug:application>/<slug:profile>/", include(_resources))]

@@ -1,4 +1,4 @@
-"""How do ACME objects look as JSON? RFC 8555 section 7.1."""
+"""JSON representation of ACME objects (RFC 8555 section 7.1)."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 from apps import clock
 from apps.enrollment.acme.auth import Account
-from apps.enrollment.acme.endpoint_config import Door
+from apps.enrollment.acme.endpoint_config import EndpointConfig
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import (
     AuthorizationStatus,
@@ -16,8 +16,8 @@ from apps.enrollment.acme.states import (
 )
 from apps.errors import Malformed
 
-# After the outcome, only the challenges that led to it are shown (RFC 8555 section 7.1.4).
-_TELLING = {
+# A decided authorization shows only the challenges that decided it (RFC 8555 section 7.1.4).
+_SHOWN_STATUSES = {
     AuthorizationStatus.VALID: {ChallengeStatus.VALID},
     AuthorizationStatus.INVALID: {ChallengeStatus.INVALID, ChallengeStatus.VALID},
 }
@@ -29,10 +29,10 @@ def time_text(moment: datetime) -> str:
 
 
 def read_time(text: Any, name: str) -> datetime | None:
-    """Return the moment that an optional RFC 3339 member names, whole seconds.
+    """Return the time in an optional RFC 3339 member, in UTC and whole seconds.
 
     Raises:
-        Malformed: it is no such text.
+        Malformed: the member is not such a text.
     """
     if text is None:
         return None
@@ -45,23 +45,23 @@ def read_time(text: Any, name: str) -> datetime | None:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def account(door: Door, row: Account) -> dict[str, Any]:
+def account(config: EndpointConfig, row: Account) -> dict[str, Any]:
     """Return the account object (section 7.1.2)."""
     return {
         "status": row.status,
         "contact": list(row.contacts),
-        "orders": door.url("acct", row.url_id, "orders"),
+        "orders": config.url("acct", row.url_id, "orders"),
     }
 
 
-def order(door: Door, row: AcmeOrder) -> dict[str, Any]:
+def order(config: EndpointConfig, row: AcmeOrder) -> dict[str, Any]:
     """Return the order object (section 7.1.3; RFC 9773 section 5; profiles draft)."""
     shown: dict[str, Any] = {
         "status": row.status,
         "expires": time_text(row.expires_at),
         "identifiers": row.identifiers,
-        "authorizations": [door.url("authz", url_id) for url_id in row.authorization_url_ids],
-        "finalize": door.url("order", row.url_id, "finalize"),
+        "authorizations": [config.url("authz", url_id) for url_id in row.authorization_url_ids],
+        "finalize": config.url("order", row.url_id, "finalize"),
     }
     if row.not_before is not None:
         shown["notBefore"] = time_text(row.not_before)
@@ -74,23 +74,23 @@ def order(door: Door, row: AcmeOrder) -> dict[str, Any]:
     if row.error is not None:
         shown["error"] = row.error
     if row.status == OrderStatus.VALID:
-        shown["certificate"] = door.url("cert", row.url_id)
+        shown["certificate"] = config.url("cert", row.url_id)
     return shown
 
 
 def authorization(
-    door: Door, row: AcmeAuthorization, challenges: Iterable[AcmeChallenge]
+    config: EndpointConfig, row: AcmeAuthorization, challenges: Iterable[AcmeChallenge]
 ) -> dict[str, Any]:
     """Return the authorization object (section 7.1.4)."""
-    telling = _TELLING.get(AuthorizationStatus(row.status))
+    statuses = _SHOWN_STATUSES.get(AuthorizationStatus(row.status))
     shown: dict[str, Any] = {
-        "status": status_now(row),
+        "status": current_status(row),
         "expires": time_text(row.expires_at),
         "identifier": {"type": row.identifier_type, "value": row.identifier_value},
         "challenges": [
-            challenge(door, item)
+            challenge(config, item)
             for item in challenges
-            if (telling is None or item.status in telling) and _can_be_shown(door, item)
+            if (statuses is None or item.status in statuses) and _can_be_shown(config, item)
         ],
     }
     if row.wildcard:
@@ -98,23 +98,25 @@ def authorization(
     return shown
 
 
-def status_now(row: AcmeAuthorization) -> str:
-    """Return the status; one whose time has run out is expired before a sweep says so."""
+def current_status(row: AcmeAuthorization) -> str:
+    """Return the status at this moment: an expired row says so before housekeeping updates it."""
     alive = row.status in (AuthorizationStatus.PENDING, AuthorizationStatus.VALID)
     if alive and row.expires_at <= clock.now():
         return AuthorizationStatus.EXPIRED
     return row.status
 
 
-def challenge(door: Door, row: AcmeChallenge) -> dict[str, Any]:
+def challenge(config: EndpointConfig, row: AcmeChallenge) -> dict[str, Any]:
     """Return the challenge object (section 7.1.5)."""
     shown: dict[str, Any] = {
         "type": row.type,
-        "url": door.url("chall", row.url_id),
+        "url": config.url("chall", row.url_id),
         "status": row.status,
     }
     if row.type == ChallengeType.DNS_PERSIST_01:
-        shown["issuerDomainNames"] = list(door.issuers)  # draft-ietf-acme-dns-persist-02 3.1
+        shown["issuerDomainNames"] = list(
+            config.issuer_domain_names
+        )  # draft-ietf-acme-dns-persist-02 3.1
     else:
         shown["token"] = row.token
     if row.status == ChallengeStatus.VALID and row.settled_at is not None:
@@ -124,6 +126,6 @@ def challenge(door: Door, row: AcmeChallenge) -> dict[str, Any]:
     return shown
 
 
-def _can_be_shown(door: Door, row: AcmeChallenge) -> bool:
-    """Tell whether it has all its members: names may have been taken from the endpoint since."""
-    return row.type != ChallengeType.DNS_PERSIST_01 or bool(door.issuers)
+def _can_be_shown(config: EndpointConfig, row: AcmeChallenge) -> bool:
+    """Tell whether the endpoint still has the issuer names that dns-persist-01 needs."""
+    return row.type != ChallengeType.DNS_PERSIST_01 or bool(config.issuer_domain_names)

@@ -7,7 +7,7 @@ from apps.audit.models import AuditEvent
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.services import challenges
-from apps.enrollment.acme.services.challenges import Verdict
+from apps.enrollment.acme.services.challenges import ValidationResult
 from apps.jobs.models import Job
 from tests.protocol.acme.client import Acme, dns, ip, kind
 from tests.protocol.acme.conftest import url_of
@@ -29,9 +29,9 @@ def answer_challenge(client, authorization_url, type_="http-01"):
 
 def settle(answer, *, proven=True):
     challenge = AcmeChallenge.objects.get(url_id=answer.json()["url"].rpartition("/")[2])
-    return challenges.settle(
+    return challenges.record_result(
         challenge.pk,
-        Verdict(
+        ValidationResult(
             proven=proven, problem=None if proven else PROBLEM, attempt=ATTEMPT, principal=VALIDATOR
         ),
     )
@@ -125,13 +125,13 @@ def test_a23_while_retrying_the_error_shows_and_the_challenge_goes_on(client, or
     answer = answer_challenge(client, order["authorizations"][0])
     row = AcmeChallenge.objects.get(status="processing")
     for _ in range(30):
-        challenges.note_attempt(row.pk, attempt=ATTEMPT, problem=PROBLEM)
+        challenges.record_attempt(row.pk, attempt=ATTEMPT, problem=PROBLEM)
     shown = client.post(answer.json()["url"])
     assert shown.json()["status"] == "processing"
     assert shown.json()["error"] == PROBLEM
     assert shown["Retry-After"]
     row.refresh_from_db()
-    assert len(row.attempts) == challenges.MAX_ATTEMPTS_KEPT
+    assert len(row.attempts) == challenges.MAX_ATTEMPTS_STORED
     settle(answer)
     assert "error" not in client.post(answer.json()["url"]).json()
 
@@ -140,7 +140,7 @@ def test_a17_a_settled_challenge_stays(client, order):
     answer = answer_challenge(client, order["authorizations"][0])
     assert settle(answer, proven=False)
     assert not settle(answer, proven=True)
-    challenges.note_attempt(
+    challenges.record_attempt(
         AcmeChallenge.objects.get(status="invalid").pk, attempt={}, problem=None
     )
     again = client.post(answer.json()["url"], {})

@@ -12,8 +12,8 @@ from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeEndpoint, AcmeOrder
 from apps.enrollment.acme.services import challenges, limits
-from apps.enrollment.acme.services.challenges import Verdict
-from apps.enrollment.acme.validation import caa, recheck
+from apps.enrollment.acme.services.challenges import ValidationResult
+from apps.enrollment.acme.validation import caa, caa_recheck
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.csr import build_csr
 from tests.factories import servers
@@ -53,9 +53,9 @@ def proven(client: Acme, caa_checked: AcmeEndpoint) -> Callable[..., dict]:
         pending = AcmeChallenge.objects.filter(type=method, authorization__status="pending")
         for challenge in pending:
             AcmeChallenge.objects.filter(pk=challenge.pk).update(status="processing")
-            challenges.settle(
+            challenges.record_result(
                 challenge.pk,
-                Verdict(
+                ValidationResult(
                     proven=True,
                     attempt={"by": "worker", "proven": True, "at": clock.now_s().isoformat()},
                     principal=principals.system("tests"),
@@ -167,7 +167,7 @@ def test_rfc8659_3_failed_look_up_refuses_for_now(client, proven, names, rcode):
 
 
 def test_silence_ends_at_the_deadline_and_refuses(client, proven, names, monkeypatch):
-    monkeypatch.setattr(recheck, "TOTAL_S", 0.3)
+    monkeypatch.setattr(caa_recheck, "TOTAL_S", 0.3)
     names.silent = True
     order = proven("a.example.com", "b.example.com")
     answer = finalize(client, order, "a.example.com", "b.example.com")
@@ -194,10 +194,10 @@ def test_a35_proof_of_less_than_eight_hours_costs_nothing(
     order = proven("example.com", age=FRESH)
     row = AcmeOrder.objects.get()
     with django_assert_num_queries(0):
-        assert not recheck.is_due(
+        assert not caa_recheck.is_due(
             AcmeAuthorization.objects.model(created_at=clock.now()).created_at
         )
-    assert recheck.require(row) is False
+    assert caa_recheck.require_permission(row) is False
     assert finalize(client, order, "example.com").status_code == 200
     assert names.asked == []
 
@@ -212,7 +212,7 @@ def test_fresh_proof_of_an_old_authorization_is_not_asked_about(client, proven, 
 
 def test_without_check_caa_nothing_is_asked(client, proven, names, monkeypatch):
     AcmeEndpoint.objects.update(check_caa=False)
-    monkeypatch.setattr(recheck, "require", None)
+    monkeypatch.setattr(caa_recheck, "require_permission", None)
     names.records["example.com", "CAA"] = [OTHERS]
     order = proven("example.com")
     assert finalize(client, order, "example.com").status_code == 200
@@ -274,7 +274,7 @@ def test_attempts_tell_exactly_what_was_asked_and_answered(client, proven, names
 
 def test_the_proof_is_never_pushed_out_by_later_attempts(client, proven, names, monkeypatch):
     monkeypatch.setattr(limits, "CAA_REFUSALS_PER_NAME", 1000)
-    monkeypatch.setattr(recheck, "_MAX_KEPT", 2)
+    monkeypatch.setattr(caa_recheck, "MAX_RECHECKS_STORED", 2)
     names.records["example.com", "CAA"] = [OTHERS]
     order = proven("example.com")
     for _ in range(4):
@@ -301,10 +301,10 @@ def test_client_that_does_not_stop_is_slowed_down(client, proven, names, frozen_
 
 
 def test_slow_name_servers_hold_up_few_requests(client, proven, names, monkeypatch):
-    monkeypatch.setattr(recheck, "_slots", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(recheck, "_WAIT_S", 0.01)
+    monkeypatch.setattr(caa_recheck, "lookup_slots", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(caa_recheck, "MAX_WAIT_S", 0.01)
     order = proven("example.com")
-    with recheck._slots:
+    with caa_recheck.lookup_slots:
         answer = finalize(client, order, "example.com")
     assert answer.status_code == 503
     assert answer["Retry-After"]

@@ -19,10 +19,8 @@ from apps.enrollment.acme.models import (
     AcmeOrder,
 )
 from apps.enrollment.acme.services import endpoints as services
-from apps.enrollment.acme.services import limits
-from apps.enrollment.acme.services import proof_expiry as lasting
-from apps.enrollment.acme.validation import attempts
-from apps.enrollment.acme.validation import persistent_records as persist
+from apps.enrollment.acme.services import limits, proof_expiry
+from apps.enrollment.acme.validation import attempts, persistent_records
 from apps.errors import InvalidInput, PolicyViolation
 from apps.jobs import runner
 from apps.jobs.models import Job
@@ -74,7 +72,9 @@ def owner(door: AcmeEndpoint, settings) -> Acme:
 
 def uri_of(client: Acme, domain: str = "example.com", key=None) -> str:
     """Compute the account URI as clients do: from the directory, their key and their URL."""
-    digest = persist.account_digest(domain, jws.thumbprint(jwk_of(key or client.key)), client.kid)
+    digest = persistent_records.account_digest(
+        domain, jws.thumbprint(jwk_of(key or client.key)), client.kid
+    )
     return f"{client.directory['meta']['accountHashPrefix']}sha-256/{digest}"
 
 
@@ -127,7 +127,7 @@ def test_3_2_4_1_the_directory_tells_what_records_are_made_of(owner, door):
     assert meta["accountHashPrefix"] == owner.directory["newOrder"].replace(
         "new-order", "account-hash/"
     )
-    assert [persist.normalized(name) for name in meta["caaIdentities"]] == [US]
+    assert [persistent_records.normalized(name) for name in meta["caaIdentities"]] == [US]
 
 
 def test_the_directory_is_silent_where_the_challenge_is_not_offered(team):
@@ -285,7 +285,7 @@ def waiting(owner, publish, team, frozen_clock) -> CertificateRequest:
 
 
 def test_4_1_no_approval_issues_after_persist_until(waiting, team, frozen_clock):
-    assert lasting.ended in registry.release_checks
+    assert proof_expiry.expired_proofs in registry.release_checks
     frozen_clock.shift(timedelta(hours=1))
     with pytest.raises(PolicyViolation) as caught:
         approvals.approve(team.principal(Role.ADMIN), waiting)
@@ -302,15 +302,15 @@ def test_an_approval_in_time_issues(waiting, team):
 
 def test_another_proof_of_the_name_outlives_persist_until(waiting, frozen_clock):
     frozen_clock.shift(timedelta(hours=1))
-    assert len(list(lasting.ended(waiting))) == 1
+    assert len(list(proof_expiry.expired_proofs(waiting))) == 1
     AcmeChallenge.objects.filter(type="http-01").update(status="valid")
-    assert list(lasting.ended(waiting)) == []
+    assert list(proof_expiry.expired_proofs(waiting)) == []
 
 
 def test_requests_of_other_doors_rest_on_no_proof(waiting, frozen_clock):
     frozen_clock.shift(timedelta(hours=1))
     waiting.method = "api"
-    assert list(lasting.ended(waiting)) == []
+    assert list(proof_expiry.expired_proofs(waiting)) == []
 
 
 # --- what is on offer, and how often ------------------------------------------------------------
@@ -372,7 +372,9 @@ def test_4_5_a_record_made_before_the_public_url_changed_stays_good(owner, publi
     base = owner.directory["newOrder"].replace(
         settings.SEALWRIGHT["PUBLIC_URL"], "https://old.example:8443"
     )
-    former = persist.hashed_uri(base.removesuffix("/new-order"), "example.com", thumbprint, account)
+    former = persistent_records.hashed_uri(
+        base.removesuffix("/new-order"), "example.com", thumbprint, account
+    )
     publish(uri=former)
     assert prove(owner, "example.com")[1]["status"] == "valid"
 

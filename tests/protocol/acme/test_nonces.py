@@ -121,9 +121,9 @@ def test_a06_purging_forgets_the_expired_only(frozen_clock):
     frozen_clock.shift(nonces.LIFETIME_S // 2)
     young = nonces.check(nonces.issue())
     nonces.consume(young)
-    assert nonces.purge() == "forgot 0 nonces"
+    assert nonces.purge() == "deleted 0 nonces"
     frozen_clock.shift(nonces.LIFETIME_S // 2 + 1)
-    assert nonces.purge() == "forgot 1 nonces"
+    assert nonces.purge() == "deleted 1 nonces"
     assert [row.nonce for row in AcmeUsedNonce.objects.all()] == [young]
     with pytest.raises(Refusal):
         nonces.consume(young)

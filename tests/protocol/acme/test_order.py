@@ -305,7 +305,7 @@ def test_the_sweep_ends_what_has_expired(client, frozen_clock):
     client.nonces.clear()
     client.order("young.example.com")
     frozen_clock.shift(timedelta(hours=1))
-    assert housekeeping.sweep().endswith("ended 1 orders and 1 authorizations")
+    assert housekeeping.sweep().endswith("closed 1 orders and 1 authorizations")
     assert list(AcmeOrder.objects.order_by("pk").values_list("status", flat=True)) == [
         "invalid",
         "pending",

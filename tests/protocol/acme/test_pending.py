@@ -149,7 +149,7 @@ def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted
 
     order = trusted.order("www.example.com")
     with monkeypatch.context() as broken:
-        broken.setattr(orders, "complete", lambda *_: (_ for _ in ()).throw(SystemExit))
+        broken.setattr(orders, "mark_valid", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             trusted.finalize(order.json(), make_csr("www.example.com"))
     assert AcmeOrder.objects.get().status == "ready"
@@ -165,16 +165,16 @@ def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted
 
 
 def test_an_order_that_a_reader_moves_during_the_signature_is_completed(trusted, monkeypatch):
-    from apps.certificates import signing
+    from apps.authorities import signing
 
     order = trusted.order("www.example.com")
-    signed = signing._signed
+    signed = signing.sign_tbs
 
     def slowly(*arguments):
         assert read(trusted, order["Location"]).json()["status"] == "processing"
         return signed(*arguments)
 
-    monkeypatch.setattr(signing, "_signed", slowly)
+    monkeypatch.setattr(signing, "sign_tbs", slowly)
     trusted.finalize(order.json(), make_csr("www.example.com"))
     assert AcmeOrder.objects.get().status == "valid"
     shown = read(trusted, order["Location"]).json()

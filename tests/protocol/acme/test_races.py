@@ -11,7 +11,7 @@ from apps.authorities.models import IssuedSerial
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
 from apps.enrollment.acme.services import challenges
-from apps.enrollment.acme.services.challenges import Verdict
+from apps.enrollment.acme.services.challenges import ValidationResult
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, dns, jwk_of, kind
 from tests.protocol.acme.conftest import make_eab, url_of
@@ -94,7 +94,9 @@ def test_a17_names_proven_at_once_make_the_order_ready(client):
     validator = principals.system("acme-validation")
 
     results = together(
-        lambda n: challenges.settle(running[n], Verdict(proven=True, principal=validator))
+        lambda n: challenges.record_result(
+            running[n], ValidationResult(proven=True, principal=validator)
+        )
     )
 
     assert results == [True] * THREADS
@@ -108,7 +110,9 @@ def test_a17_one_outcome_wins(client):
     validator = principals.system("acme-validation")
 
     results = together(
-        lambda n: challenges.settle(pk, Verdict(proven=n % 2 == 0, principal=validator))
+        lambda n: challenges.record_result(
+            pk, ValidationResult(proven=n % 2 == 0, principal=validator)
+        )
     )
 
     assert sum(results) == 1

@@ -35,7 +35,7 @@ def assert_legal(thing, table):
 
 
 def test_a17_the_tables_are_those_of_rfc_8555_section_7_1_6():
-    assert states.edges(ORDER) == {
+    assert states.transitions_of(ORDER) == {
         ("pending", "ready"),
         ("pending", "invalid"),
         ("ready", "processing"),
@@ -43,17 +43,17 @@ def test_a17_the_tables_are_those_of_rfc_8555_section_7_1_6():
         ("processing", "valid"),
         ("processing", "invalid"),
     }
-    assert states.edges(CHALLENGE) == {
+    assert states.transitions_of(CHALLENGE) == {
         ("pending", "processing"),
         ("processing", "valid"),
         ("processing", "invalid"),
     }
     ends = {"deactivated", "expired", "revoked"}
-    assert states.edges(AUTHORIZATION) == {
+    assert states.transitions_of(AUTHORIZATION) == {
         *(("pending", to) for to in {"valid", "invalid", *ends}),
         *(("valid", to) for to in ends),
     }
-    assert states.edges(ACCOUNT) == {("valid", "deactivated"), ("valid", "revoked")}
+    assert states.transitions_of(ACCOUNT) == {("valid", "deactivated"), ("valid", "revoked")}
 
 
 @pytest.mark.parametrize("table", [ACCOUNT, AUTHORIZATION, CHALLENGE, ORDER])
@@ -62,20 +62,20 @@ def test_a17_no_other_move_is_possible(table):
         for after in table:
             thing = Thing(before)
             if after in table[before]:
-                states.move(thing, after, table)
+                states.transition(thing, after, table)
                 assert thing.status == after
             else:
                 with pytest.raises(InvalidTransition):
-                    states.move(thing, after, table)
+                    states.transition(thing, after, table)
                 assert thing.status == before
 
 
 def test_a17_an_order_without_authorizations_to_wait_for_is_ready():
-    assert states.order_after([]) == "ready"
-    assert states.order_after(["valid", "valid"]) == "ready"
-    assert states.order_after(["valid", "pending"]) == "pending"
+    assert states.order_status_for([]) == "ready"
+    assert states.order_status_for(["valid", "valid"]) == "ready"
+    assert states.order_status_for(["valid", "pending"]) == "pending"
     for lost in ("invalid", "deactivated", "expired", "revoked"):
-        assert states.order_after(["valid", "pending", lost]) == "invalid"
+        assert states.order_status_for(["valid", "pending", lost]) == "invalid"
 
 
 class World:
@@ -92,7 +92,7 @@ class World:
 
     def attempt(self, thing, to, table):
         with suppress(InvalidTransition):
-            states.move(thing, to, table)
+            states.transition(thing, to, table)
 
     def settle(self, authorization, challenge, proven):
         orders = [
@@ -100,7 +100,7 @@ class World:
             for order, needed in self.orders.items()
             if authorization in needed and order.status in {"pending", "ready"}
         ]
-        states.settle(challenge, authorization, orders, proven=proven)
+        states.apply_validation(challenge, authorization, orders, proven=proven)
 
     def act(self):
         dice = self.dice
@@ -165,8 +165,8 @@ class Life(RuleBasedStateMachine):
     @rule(to=st.sampled_from(["valid", "invalid"]))
     def finalize(self, to):
         order = next(o for o in self.world.orders if o.status == "ready")
-        states.move(order, "processing", ORDER)
-        states.move(order, to, ORDER)
+        states.transition(order, "processing", ORDER)
+        states.transition(order, to, ORDER)
 
     @invariant()
     def legal(self):

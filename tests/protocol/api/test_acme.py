@@ -9,7 +9,7 @@ from apps.applications.roles import Role
 from apps.enrollment.acme.models import AcmeChallenge, AcmeEndpoint, EabKey
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.services import challenges
-from apps.enrollment.acme.services.challenges import Verdict
+from apps.enrollment.acme.services.challenges import ValidationResult
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
 from tests.protocol.api.conftest import ABSENT, Caller, code_of, fields_of
@@ -140,9 +140,9 @@ def test_accounts_and_orders_are_shown_with_why_they_are_not_valid(members, base
         "hops": [{"url": "http://b.example.com/", "address": "192.0.2.7", "outcome": "refused"}],
         "seen": [],
     }
-    challenges.settle(
+    challenges.record_result(
         challenge.pk,
-        Verdict(
+        ValidationResult(
             proven=False,
             problem=document(Type.CONNECTION, "Nobody listens."),
             attempt=attempt,

@@ -6,13 +6,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
-from apps.applications.api import present, wire
 from apps.applications.api.filters import ApplicationFilter
-from apps.applications.api.schema import (
-    ApplicationPageSchema,
-    ApplicationSchema,
-    DescriptionSchema,
-    NewApplicationSchema,
+from apps.applications.api.serializers import (
+    ApplicationPageSerializer,
+    ApplicationRowSerializer,
+    ApplicationSerializer,
+    DescriptionSerializer,
+    NewApplicationSerializer,
+    PairingSerializer,
 )
 from apps.applications.models import Application
 from apps.applications.roles import Permission
@@ -29,7 +30,10 @@ def _detail(principal: Principal, application: Application) -> dict[str, object]
     rights = access.rights_in(principal, application.pk)
     visible = Permission.VIEW_ENROLLMENT in rights
     pairings = selectors.pairings_of(principal, application) if visible else ()
-    return present.application_detail(application, rights, pairings)
+    return ApplicationRowSerializer.of(application) | {
+        "permissions": sorted(right.value for right in rights),
+        "profiles": [PairingSerializer.of(row) for row in pairings],
+    }
 
 
 class ApplicationsView(APIView):
@@ -38,23 +42,25 @@ class ApplicationsView(APIView):
     @extend_schema(
         operation_id="applications_list",
         parameters=[*paging(*_SORTS), *ApplicationFilter.parameters()],
-        responses=ApplicationPageSchema,
+        responses=ApplicationPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List your applications."""
         rows = selectors.applications_visible_to(principal_of(request))
         rows = ApplicationFilter.apply(request, rows)
-        return page_of(request, rows, present.application_row, sorts=_SORTS)
+        return page_of(request, rows, ApplicationRowSerializer.of, sorts=_SORTS)
 
     @extend_schema(
         operation_id="applications_create",
-        request=NewApplicationSchema,
-        responses={201: ApplicationSchema} | problems(409, 422),
+        request=NewApplicationSerializer,
+        responses={201: ApplicationSerializer} | problems(409, 422),
     )
     def post(self, request: Request) -> Response:
         """Create an application without members or profiles."""
         principal = governor_of(request)
-        application = services.create_application(principal, **wire.read_named(request.data))
+        application = services.create_application(
+            principal, **NewApplicationSerializer.parse(request.data)
+        )
         return Response(
             _detail(principal, application),
             status=201,
@@ -65,7 +71,7 @@ class ApplicationsView(APIView):
 class ApplicationView(APIView):
     """One application."""
 
-    @extend_schema(operation_id="applications_read", responses=ApplicationSchema)
+    @extend_schema(operation_id="applications_read", responses=ApplicationSerializer)
     def get(self, request: Request, reference: str) -> Response:
         """Show an application by identifier or name, with your permissions and its profiles."""
         principal = principal_of(request)
@@ -73,17 +79,17 @@ class ApplicationView(APIView):
 
     @extend_schema(
         operation_id="applications_update",
-        request=DescriptionSchema,
-        responses={200: ApplicationSchema} | problems(422),
+        request=DescriptionSerializer,
+        responses={200: ApplicationSerializer} | problems(422),
     )
     def patch(self, request: Request, reference: str) -> Response:
         """Change the description."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         access.require(principal, Permission.EDIT, application)
-        description = wire.read_description(request.data)
-        if description is not None:
-            services.update_application(principal, application, description=description)
+        changes = DescriptionSerializer.parse(request.data)
+        if changes:
+            services.update_application(principal, application, **changes)
         return Response(_detail(principal, application))
 
     @extend_schema(operation_id="applications_delete", responses={204: None} | problems(409))

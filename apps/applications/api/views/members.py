@@ -11,18 +11,17 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import AccountKind, User
 from apps.applications import access, selectors, services
-from apps.applications.api import present, wire
 from apps.applications.api.filters import MemberFilter
-from apps.applications.api.schema import (
-    BulkMembersSchema,
-    BulkResultSchema,
-    MemberPageSchema,
-    MemberSchema,
-    NewMemberSchema,
-    RoleChangeSchema,
+from apps.applications.api.serializers import (
+    BulkMembersSerializer,
+    BulkResultSerializer,
+    MemberPageSerializer,
+    MemberSerializer,
+    NewMemberSerializer,
+    RoleChangeSerializer,
 )
 from apps.applications.models import Application, MachineIdentity, Membership
-from apps.applications.roles import Permission
+from apps.applications.roles import Permission, Role
 from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.principals import Principal
@@ -46,23 +45,24 @@ def _member_of(application: Application, member_id: UUID) -> Membership:
     return found
 
 
-def _resolved(wanted: wire.NewMember) -> dict[str, Any]:
-    """Return who is meant. Whoever manages members may name anybody in the product.
+def _resolved(sent: dict[str, str]) -> dict[str, Any]:
+    """Return the account or group that ``sent`` names by its kind. Whoever manages members may name anybody in the product.
 
     Raises:
         NotFound: nobody bears the name.
     """
-    if wanted.kind == "machine_identity":
+    ((kind, reference),) = sent.items()
+    if kind == "machine_identity":
         machines = MachineIdentity.objects.select_related("user")
-        return {"machine": one(machines, wanted.reference)}
-    if wanted.kind == "group":
-        found: Any = Group.objects.filter(name=wanted.reference).first()
+        return {"machine": one(machines, reference)}
+    if kind == "group":
+        found: Any = Group.objects.filter(name=reference).first()
     else:
         people = User.objects.filter(kind=AccountKind.PERSON)
-        found = people.filter(username=wanted.reference).first()
+        found = people.filter(username=reference).first()
     if found is None:
         raise NotFound
-    return {wanted.kind: found}
+    return {kind: found}
 
 
 class MembersView(APIView):
@@ -71,28 +71,29 @@ class MembersView(APIView):
     @extend_schema(
         operation_id="applications_members_list",
         parameters=[*paging(), *MemberFilter.parameters()],
-        responses=MemberPageSchema,
+        responses=MemberPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List the members of an application."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         rows = MemberFilter.apply(request, selectors.members_of(principal, application))
-        return page_of(request, rows, present.member)
+        return page_of(request, rows, MemberSerializer.of)
 
     @extend_schema(
         operation_id="applications_members_add",
-        request=NewMemberSchema,
-        responses={201: MemberSchema} | problems(409),
+        request=NewMemberSerializer,
+        responses={201: MemberSerializer} | problems(409),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Give a person, a group or a machine identity a role."""
         principal = principal_of(request)
         application = _managed(principal, reference)
-        wanted = wire.read_member(request.data)
-        member = services.add_member(principal, application, role=wanted.role, **_resolved(wanted))
+        sent = NewMemberSerializer.parse(request.data)
+        role = Role(sent.pop("role"))
+        member = services.add_member(principal, application, role=role, **_resolved(sent))
         return Response(
-            present.member(member),
+            MemberSerializer.of(member),
             status=201,
             headers={"Location": f"/api/v1/applications/{application.name}/members/{member.pk}/"},
         )
@@ -103,41 +104,42 @@ class BulkMembersView(APIView):
 
     @extend_schema(
         operation_id="applications_members_bulk_add",
-        request=BulkMembersSchema,
-        responses={200: BulkResultSchema},
+        request=BulkMembersSerializer,
+        responses={200: BulkResultSerializer},
     )
     def post(self, request: Request, reference: str) -> Response:
         """Add people and machine identities by name; one that fails does not stop the others."""
         principal = principal_of(request)
         application = _managed(principal, reference)
-        role, names = wire.read_bulk(request.data)
-        return Response(
-            present.bulk(services.bulk_add(principal, application, names=names, role=role))
+        sent = BulkMembersSerializer.parse(request.data)
+        result = services.bulk_add(
+            principal, application, names=sent["names"], role=Role(sent["role"])
         )
+        return Response(BulkResultSerializer.of(result))
 
 
 class MemberView(APIView):
     """One member."""
 
-    @extend_schema(operation_id="applications_members_read", responses=MemberSchema)
+    @extend_schema(operation_id="applications_members_read", responses=MemberSerializer)
     def get(self, request: Request, reference: str, member_id: UUID) -> Response:
         """Read a member's role."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         access.require(principal, Permission.VIEW_MEMBERS, application)
-        return Response(present.member(_member_of(application, member_id)))
+        return Response(MemberSerializer.of(_member_of(application, member_id)))
 
     @extend_schema(
         operation_id="applications_members_update",
-        request=RoleChangeSchema,
-        responses=MemberSchema,
+        request=RoleChangeSerializer,
+        responses=MemberSerializer,
     )
     def patch(self, request: Request, reference: str, member_id: UUID) -> Response:
         """Give a member another role; nobody changes their own."""
         principal = principal_of(request)
         member = _member_of(_managed(principal, reference), member_id)
-        role = wire.read_role(request.data)
-        return Response(present.member(services.change_role(principal, member, role)))
+        role = Role(RoleChangeSerializer.parse(request.data)["role"])
+        return Response(MemberSerializer.of(services.change_role(principal, member, role)))
 
     @extend_schema(operation_id="applications_members_remove", responses={204: None})
     def delete(self, request: Request, reference: str, member_id: UUID) -> Response:

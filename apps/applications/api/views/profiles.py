@@ -6,13 +6,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
-from apps.applications.api import present, wire
 from apps.applications.api.filters import PairingFilter
-from apps.applications.api.schema import (
-    NewPairingSchema,
-    PairingPageSchema,
-    PairingSchema,
-    SwitchesSchema,
+from apps.applications.api.serializers import (
+    NewPairingSerializer,
+    PairingPageSerializer,
+    PairingSerializer,
+    SwitchesSerializer,
 )
 from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
@@ -46,30 +45,30 @@ class AttachedProfilesView(APIView):
     @extend_schema(
         operation_id="applications_profiles_list",
         parameters=[*paging(), *PairingFilter.parameters()],
-        responses=PairingPageSchema,
+        responses=PairingPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List the profiles that the application may use."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         rows = PairingFilter.apply(request, selectors.pairings_of(principal, application))
-        return page_of(request, rows, present.pairing)
+        return page_of(request, rows, PairingSerializer.of)
 
     @extend_schema(
         operation_id="applications_profiles_attach",
-        request=NewPairingSchema,
-        responses={201: PairingSchema} | problems(409),
+        request=NewPairingSerializer,
+        responses={201: PairingSerializer} | problems(409),
     )
     def post(self, request: Request, reference: str) -> Response:
         """Let the application use a profile: an act of product administrators."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         principal.require_governance()
-        wanted, switches = wire.read_pairing(request.data)
-        profile = one(profile_selectors.profiles(), wanted)
+        switches = NewPairingSerializer.parse(request.data)
+        profile = one(profile_selectors.profiles(), switches.pop("profile"))
         pairing = services.attach_profile(principal, application, profile, **switches)
         return Response(
-            present.pairing(pairing),
+            PairingSerializer.of(pairing),
             status=201,
             headers={
                 "Location": f"/api/v1/applications/{application.name}/profiles/{profile.name}/"
@@ -80,25 +79,27 @@ class AttachedProfilesView(APIView):
 class AttachedProfileView(APIView):
     """One attached profile."""
 
-    @extend_schema(operation_id="applications_profiles_read", responses=PairingSchema)
+    @extend_schema(operation_id="applications_profiles_read", responses=PairingSerializer)
     def get(self, request: Request, reference: str, profile: str) -> Response:
         """Read under which conditions the application uses a profile."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference)
         access.require(principal, Permission.VIEW_ENROLLMENT, application)
-        return Response(present.pairing(_pairing_of(application, profile)))
+        return Response(PairingSerializer.of(_pairing_of(application, profile)))
 
     @extend_schema(
         operation_id="applications_profiles_update",
-        request=SwitchesSchema,
-        responses=PairingSchema,
+        request=SwitchesSerializer,
+        responses=PairingSerializer,
     )
     def patch(self, request: Request, reference: str, profile: str) -> Response:
         """Open or close the API door, or ask for approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
-        switches = wire.read_switches(request.data)
-        return Response(present.pairing(services.update_pairing(principal, pairing, **switches)))
+        switches = SwitchesSerializer.parse(request.data)
+        return Response(
+            PairingSerializer.of(services.update_pairing(principal, pairing, **switches))
+        )
 
     @extend_schema(operation_id="applications_profiles_detach", responses={204: None})
     def delete(self, request: Request, reference: str, profile: str) -> Response:

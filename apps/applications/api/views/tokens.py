@@ -9,13 +9,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.applications import selectors, services
-from apps.applications.api import present, wire
 from apps.applications.api.filters import TokenFilter
-from apps.applications.api.schema import (
-    CreatedTokenSchema,
-    NewTokenSchema,
-    TokenPageSchema,
-    TokenSchema,
+from apps.applications.api.serializers import (
+    CreatedTokenSerializer,
+    NewTokenSerializer,
+    TokenPageSerializer,
+    TokenSerializer,
 )
 from apps.applications.models import ApiToken
 from apps.errors import NotFound
@@ -23,8 +22,8 @@ from apps.principals import Principal
 from apps.web.callers import principal_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.reader import refuse_fields
 from apps.web.references import one
+from apps.web.serializers import NoBody
 
 _SORTS = {"name": "name"}
 # The primary key is the digest, which stays inside; the public identifier rises with time, too.
@@ -38,11 +37,11 @@ def _found(principal: Principal, token_id: UUID) -> ApiToken:
     return found
 
 
-def _owner(request: Request, principal: Principal, wanted: wire.NewToken) -> Any:
+def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
     """Return the machine in sight that is to own the token, or the caller's own account."""
-    if wanted.machine_identity is None:
+    if machine is None:
         return request.user
-    return one(selectors.machines_visible_to(principal), wanted.machine_identity)
+    return one(selectors.machines_visible_to(principal), machine)
 
 
 class TokensView(APIView):
@@ -51,17 +50,17 @@ class TokensView(APIView):
     @extend_schema(
         operation_id="tokens_list",
         parameters=[*paging(*_SORTS), *TokenFilter.parameters()],
-        responses=TokenPageSchema,
+        responses=TokenPageSerializer,
     )
     def get(self, request: Request) -> Response:
         """List your tokens, without their texts; all tokens, if you govern."""
         rows = TokenFilter.apply(request, selectors.tokens_visible_to(reader_of(request)))
-        return page_of(request, rows, present.token, sorts=_SORTS, key=_KEY)
+        return page_of(request, rows, TokenSerializer.of, sorts=_SORTS, key=_KEY)
 
     @extend_schema(
         operation_id="tokens_create",
-        request=NewTokenSchema,
-        responses={201: CreatedTokenSchema} | problems(404, 409, 422),
+        request=NewTokenSerializer,
+        responses={201: CreatedTokenSerializer} | problems(404, 409, 422),
     )
     def post(self, request: Request) -> Response:
         """Create a token for yourself or, if you govern, for a machine identity.
@@ -69,17 +68,18 @@ class TokensView(APIView):
         Its text is in this answer and nowhere else.
         """
         principal = principal_of(request)
-        wanted = wire.read_token(request.data)
+        sent = NewTokenSerializer.parse(request.data)
+        machine, reference = sent.pop("machine_identity", None), sent.pop("application", None)
         application = (
-            selectors.application_for(principal, wanted.application, scoped=False)
-            if wanted.application is not None
+            selectors.application_for(principal, reference, scoped=False)
+            if reference is not None
             else None
         )
         token, text = services.create_token(
-            principal, _owner(request, principal, wanted), application=application, **wanted.options
+            principal, _owner(request, principal, machine), application=application, **sent
         )
         return Response(
-            present.token(token) | {"token": text},
+            TokenSerializer.of(token) | {"token": text},
             status=201,
             headers={
                 "Cache-Control": "no-store",
@@ -91,20 +91,20 @@ class TokensView(APIView):
 class TokenView(APIView):
     """One token."""
 
-    @extend_schema(operation_id="tokens_read", responses=TokenSchema)
+    @extend_schema(operation_id="tokens_read", responses=TokenSerializer)
     def get(self, request: Request, token_id: UUID) -> Response:
         """Read what may be shown of a token."""
-        return Response(present.token(_found(reader_of(request), token_id)))
+        return Response(TokenSerializer.of(_found(reader_of(request), token_id)))
 
 
 class RevokeTokenView(APIView):
     """The end of a token."""
 
-    @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSchema)
+    @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSerializer)
     def post(self, request: Request, token_id: UUID) -> Response:
         """End a token now; harmless to repeat."""
         principal = principal_of(request)
         token = _found(principal, token_id)
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         services.revoke_token(principal, token)
-        return Response(present.token(token))
+        return Response(TokenSerializer.of(token))

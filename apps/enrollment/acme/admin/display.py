@@ -25,7 +25,7 @@ def status_badge(status: str) -> str:
 
 def authorization_badge(row: AcmeAuthorization) -> str:
     """Return the badge of an authorization as it is at this moment."""
-    return status_badge(wire.status_now(row))
+    return status_badge(wire.current_status(row))
 
 
 def day(moment: Any) -> str:

@@ -96,7 +96,7 @@ def authorization(row: AcmeAuthorization) -> dict[str, Any]:
         "id": str(row.pk),
         "identifier": {"type": row.identifier_type, "value": row.identifier_value},
         "wildcard": row.wildcard,
-        "status": wire.status_now(row),
+        "status": wire.current_status(row),
         "expires_at": time_text(row.expires_at),
         "challenges": [challenge(item) for item in row.challenges.all()],
     }

@@ -1,4 +1,4 @@
-"""How do accounts come, change and go? RFC 8555 section 7.3."""
+"""ACME accounts: registration, contacts, deactivation and order lists (RFC 8555 section 7.3)."""
 
 import re
 from contextlib import nullcontext
@@ -10,9 +10,12 @@ from django.db import IntegrityError, transaction
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import jws
-from apps.enrollment.acme.auth import Account, Signed, meet
-from apps.enrollment.acme.endpoint_config import Door
-from apps.enrollment.acme.jws import Jws
+from apps.enrollment.acme.auth import (
+    Account,
+    SignedRequest,
+    account_principal,
+    account_with_thumbprint,
+)
 from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.services import eab, limits
@@ -21,23 +24,16 @@ from apps.enrollment.acme.states import (
     AccountStatus,
     AuthorizationStatus,
     OrderStatus,
-    move,
+    transition,
 )
 from apps.errors import AuthenticationFailed, Malformed
 from apps.statements import writes
-from apps.statements.lookups import TEXT, Asked, RowLookup
 
 MAX_CONTACTS = 10
 _MAX_CONTACT = 320
-# Lenient on purpose: what is no address bounces; header fields and lists are another matter.
+# Lenient on purpose: mail to a wrong address bounces. Header fields and lists are refused (A-12).
 _ADDRESS = re.compile(r"[^\s@,;<>?%&]+@[^\s@,;<>?%&]+")
 ORDERS_PER_PAGE = 50
-
-_WITH_KEY = RowLookup(
-    AcmeAccount,
-    lambda thumbprint: AcmeAccount.objects.filter(thumbprint=thumbprint).order_by(),
-    thumbprint=TEXT,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +44,11 @@ class Registration:
     created: bool
 
 
-def sought(message: Jws, _names: dict[str, Any], _door: Door | None) -> list[Asked]:
-    """Return the query for the account of the key in a request's header."""
-    return [(_WITH_KEY, (jws.thumbprint(message.header["jwk"]),))]
-
-
-def register(signed: Signed) -> Registration:
-    """Return the account of the key that signed, made now unless there is one (7.3, 7.3.1).
+def register(signed: SignedRequest) -> Registration:
+    """Return the account of the key that signed; create it when there is none (7.3, 7.3.1).
 
     An existing account is found by its key alone: contacts, terms and external account
-    binding are looked at for new ones only, so ``onlyReturnExisting`` never needs a binding.
+    binding are read for new accounts only, so ``onlyReturnExisting`` never needs a binding.
 
     Raises:
         Refusal: no such account, no (acceptable) external account binding, terms not agreed
@@ -68,32 +59,33 @@ def register(signed: Signed) -> Registration:
     assert signed.jwk is not None
     payload = signed.payload()
     thumbprint = jws.thumbprint(signed.jwk)
-    found = _by_thumbprint(signed, thumbprint)
+    found = _existing(signed, thumbprint)
     if found is not None:
         return Registration(found, created=False)
     if payload.get("onlyReturnExisting") is True:
         raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "No account has this key.")
     try:
-        made = _make(signed, payload, thumbprint)
+        _create(signed, payload, thumbprint)
     except (IntegrityError, Refusal):
-        # The same key registered twice at the same time: both get the same account, also when
-        # the first of them has used the binding up.
-        found = _by_thumbprint(signed, thumbprint)
+        # The same key was registered by a parallel request: both get the same account, also
+        # when the first of them has used up the binding.
+        found = _existing(signed, thumbprint)
         if found is None:
             raise
         return Registration(found, created=False)
-    meet(signed.door.url("acct", made.url_id), made.key)
-    return Registration(made, created=True)
+    created = account_with_thumbprint(signed.config, thumbprint)
+    assert created is not None
+    return Registration(created, created=True)
 
 
-def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
+def _create(signed: SignedRequest, payload: dict[str, Any], thumbprint: str) -> None:
     assert signed.jwk is not None
     contacts = read_contacts(payload.get("contact"))
     _require_terms(signed, payload)
-    limits.check_account(signed.door, signed.ip)
-    key = eab.bound_key(signed, payload)
+    limits.check_new_account(signed.config, signed.ip)
+    key = eab.key_from_binding(signed, payload)
     row = AcmeAccount(
-        endpoint_id=signed.door.endpoint_id,
+        endpoint_id=signed.config.endpoint_id,
         thumbprint=thumbprint,
         jwk=jws.canonical(signed.jwk),
         contacts=list(contacts),
@@ -101,31 +93,29 @@ def _make(signed: Signed, payload: dict[str, Any], thumbprint: str) -> Account:
         eab_key=key,
         created_ip=signed.ip or None,
     )
-    account = _as_account(row, tuple(key.identifiers) if key is not None else None)
     with transaction.atomic() if key is not None else nullcontext(), writes.together():
         if key is not None:
-            eab.use(key)
+            eab.count_use(key)
         writes.insert(row)
         record(
             Event.ACME_ACCOUNT_CREATED,
-            principal=replace(signed, account=account).principal(),
+            principal=account_principal(signed.config, row.pk, row.url_id, signed.ip),
             subject=row,
-            application_id=signed.door.application_id,
+            application_id=signed.config.application_id,
             thumbprint=thumbprint,
             contacts=list(contacts),
             eab_kid=key.kid if key is not None else "",
         )
-    return account
 
 
-def update(signed: Signed) -> Account:
+def update(signed: SignedRequest) -> Account:
     """Change contacts or deactivate; everything else in the payload is ignored (7.3.2, 7.3.6).
 
     Raises:
         Malformed: a status other than ``deactivated``.
         Refusal: unusable contacts.
     """
-    account = signed.the_account()
+    account = signed.signing_account()
     if not signed.jws.payload:
         return account
     payload = signed.payload()
@@ -145,12 +135,12 @@ def update(signed: Signed) -> Account:
     return replace(account, contacts=contacts)
 
 
-def deactivate(signed: Signed) -> Account:
-    """End the account for good, with what is open in its name; certificates stay (7.3.6)."""
-    account = signed.the_account()
+def deactivate(signed: SignedRequest) -> Account:
+    """Deactivate the account and close its open objects; certificates stay valid (7.3.6)."""
+    account = signed.signing_account()
     with transaction.atomic():
         row = _locked(account)
-        move(row, AccountStatus.DEACTIVATED, ACCOUNT)
+        transition(row, AccountStatus.DEACTIVATED, ACCOUNT)
         row.save(update_fields=["status"])
         close_open_objects(row, "The account was deactivated.")
         _record(Event.ACME_ACCOUNT_DEACTIVATED, signed, row)
@@ -158,7 +148,7 @@ def deactivate(signed: Signed) -> Account:
 
 
 def close_open_objects(row: AcmeAccount, reason: str) -> None:
-    """End open orders and authorizations of an account that ends, in the caller's transaction."""
+    """Close open orders and authorizations of an account, in the caller's transaction."""
     AcmeOrder.objects.filter(
         account=row, status__in=[OrderStatus.PENDING, OrderStatus.READY]
     ).update(status=OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, reason))
@@ -167,7 +157,7 @@ def close_open_objects(row: AcmeAccount, reason: str) -> None:
     ).update(status=AuthorizationStatus.DEACTIVATED)
 
 
-def orders_page(signed: Signed, cursor: str) -> tuple[list[str], str]:
+def orders_page(signed: SignedRequest, cursor: str) -> tuple[list[str], str]:
     """Return the URL ids of one page of orders, newest first, and the next cursor (7.1.2.1).
 
     Invalid orders are left out, as the RFC suggests.
@@ -177,9 +167,9 @@ def orders_page(signed: Signed, cursor: str) -> tuple[list[str], str]:
         cursor: URL id of the last order of the page before; empty for the first page.
 
     Raises:
-        Malformed: the cursor is none of this account's orders.
+        Malformed: the cursor is not one of this account's orders.
     """
-    mine = AcmeOrder.objects.filter(account_id=signed.the_account().id)
+    mine = AcmeOrder.objects.filter(account_id=signed.signing_account().id)
     rows = mine.exclude(status=OrderStatus.INVALID)
     if cursor:
         last = mine.filter(url_id=cursor).values_list("pk", flat=True).first()
@@ -214,32 +204,20 @@ def read_contacts(listed: object) -> tuple[str, ...]:
     return tuple(listed)
 
 
-def _by_thumbprint(signed: Signed, thumbprint: str) -> Account | None:
-    found = signed.rows(_WITH_KEY, thumbprint)
-    row = next((r for r in found if r.endpoint_id == signed.door.endpoint_id), None)
-    if row is None:
-        return None
-    if row.status != AccountStatus.VALID:
-        raise AuthenticationFailed(f"The account is {row.status}.")
-    return _as_account(row, None)
+def _existing(signed: SignedRequest, thumbprint: str) -> Account | None:
+    """Return the account of a key.
+
+    Raises:
+        AuthenticationFailed: it was deactivated or revoked.
+    """
+    account = account_with_thumbprint(signed.config, thumbprint)
+    if account is not None and account.status != AccountStatus.VALID:
+        raise AuthenticationFailed(f"The account is {account.status}.")
+    return account
 
 
-def _as_account(row: AcmeAccount, bound: tuple[str, ...] | None) -> Account:
-    return Account(
-        id=row.pk,
-        endpoint_id=row.endpoint_id,
-        url_id=row.url_id,
-        status=row.status,
-        jwk=row.jwk,
-        key=jws.load_key(row.jwk),
-        thumbprint=row.thumbprint,
-        contacts=tuple(row.contacts),
-        bound=bound,
-    )
-
-
-def _require_terms(signed: Signed, payload: dict[str, Any]) -> None:
-    terms = signed.door.terms_of_service
+def _require_terms(signed: SignedRequest, payload: dict[str, Any]) -> None:
+    terms = signed.config.terms_of_service
     if terms and payload.get("termsOfServiceAgreed") is not True:
         raise Refusal(
             Type.USER_ACTION_REQUIRED,
@@ -255,11 +233,11 @@ def _locked(account: Account) -> AcmeAccount:
     return row
 
 
-def _record(event: Event, signed: Signed, row: AcmeAccount, **data: Any) -> None:
+def _record(event: Event, signed: SignedRequest, row: AcmeAccount, **data: Any) -> None:
     record(
         event,
         principal=signed.principal(),
         subject=row,
-        application_id=signed.door.application_id,
+        application_id=signed.config.application_id,
         **data,
     )

@@ -1,9 +1,8 @@
-"""May this account have certificates for this name? RFC 8555 sections 7.4.1, 7.5 and 8."""
+"""ACME authorizations: reuse, creation, reading and deactivation (RFC 8555 sections 7.4.1, 7.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.db import transaction
 
@@ -11,8 +10,8 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import states
-from apps.enrollment.acme.auth import Account, Signed
-from apps.enrollment.acme.endpoint_config import Door
+from apps.enrollment.acme.auth import Account, SignedRequest
+from apps.enrollment.acme.endpoint_config import EndpointConfig
 from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
 from apps.enrollment.acme.models import (
     AcmeAuthorization,
@@ -22,259 +21,191 @@ from apps.enrollment.acme.models import (
 )
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.services import limits
-from apps.enrollment.acme.states import (
-    AUTHORIZATION,
-    ORDER,
-    AuthorizationStatus,
-    ChallengeType,
-    OrderStatus,
-)
+from apps.enrollment.acme.states import AuthorizationStatus, ChallengeType, OrderStatus
 from apps.errors import Malformed, NotFound
-from apps.principals import Principal
 from apps.statements import writes
-from apps.statements.lookups import TEXT, TIME, Asked, RowLookup
-from apps.statements.rows import fresh
+from apps.statements.lookups import TEXT, RowLookup
 
 RETRY_AFTER_S = 3
-# An authorization about to expire is not handed out again.
+# An authorization that is about to expire is not reused: the order would fail at finalize.
 _REUSE_MARGIN = timedelta(minutes=10)
-# dns challenges prove a name and all below it; addresses have no name to put a record under.
+# DNS challenges prove a name and all names below it (RFC 8555 section 8.4). Addresses have no
+# name for a record (RFC 8738 section 7).
 _FOR_WILDCARDS = (
     ChallengeType.DNS_01,
     ChallengeType.DNS_ACCOUNT_01,
     ChallengeType.DNS_PERSIST_01,
 )
 _FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
+_NO_CHALLENGE = "No challenge that this endpoint offers can prove it."
+_NOT_COVERED = "The account's external account binding key is not for this name."
 
-_BY_URL = RowLookup(
+_BY_URL_ID = RowLookup(
     AcmeAuthorization,
     lambda url_id: AcmeAuthorization.objects.filter(url_id=url_id).order_by(),
     url_id=TEXT,
 )
-WITH_CHALLENGES = RowLookup(
+_CHALLENGES_OF = RowLookup(
     AcmeChallenge,
-    lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by(),
+    lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
     related=("authorization",),
     url_id=TEXT,
-)
-_REUSABLE = RowLookup(
-    AcmeAuthorization,
-    lambda account, name, alive: AcmeAuthorization.objects.filter(
-        account__url_id=account,
-        identifier_value=name,
-        status=AuthorizationStatus.VALID.value,
-        expires_at__gt=alive,
-    ).order_by("pk"),
-    account=TEXT,
-    name=TEXT,
-    alive=TIME,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The authorizations that an order needs, in the order of its identifiers.
+class OrderAuthorizations:
+    """The authorizations of a new order.
 
     Attributes:
-        all: each with its primary key, whether it is in the database yet or not.
-        new: those still to be inserted.
-        challenges: theirs.
+        all: one for each identifier, in the order of the identifiers; with primary keys.
+        new: those that are not in the database yet.
+        challenges: of the new ones.
     """
 
-    all: list[AcmeAuthorization]
-    new: list[AcmeAuthorization]
-    challenges: list[AcmeChallenge]
+    all: list[AcmeAuthorization] = field(default_factory=list)
+    new: list[AcmeAuthorization] = field(default_factory=list)
+    challenges: list[AcmeChallenge] = field(default_factory=list)
 
     def insert(self) -> None:
-        """Write the new rows, with the caller's batch."""
+        """Write the new rows, in the caller's batch if there is one."""
         writes.insert(*self.new, *self.challenges)
 
 
-def sought(door: Door, account_url_id: str, identifiers: Sequence[Identifier]) -> list[Asked]:
-    """Return the query that ``wanted`` would send, when it is one that can go along with others."""
-    names = {identifier.base for identifier in identifiers}
-    if not door.authz_lifetime_h or len(names) != 1:
-        return []
-    return [(_REUSABLE, (account_url_id, *names, clock.now_s() + _REUSE_MARGIN))]
-
-
-def wanted(
-    door: Door,
+def for_identifiers(
+    config: EndpointConfig,
     account: Account,
     identifiers: Sequence[Identifier],
     expires_at: datetime,
-    found_along: Sequence[Sequence[AcmeAuthorization]] = (),
-) -> Wanted:
-    """Return an authorization for each identifier: a valid one of this account, or a new one.
+) -> OrderAuthorizations:
+    """Return an authorization for each identifier: a valid one of the account, or a new one.
 
     Args:
-        door: where.
-        account: whose.
-        identifiers: in order.
-        expires_at: end of new ones.
-        found_along: what ``sought`` has found, when somebody has sent it.
+        config: the endpoint.
+        account: whose authorizations.
+        identifiers: in the order of the new order.
+        expires_at: when new authorizations expire.
 
     Raises:
         Refusal: no challenge on offer can prove some of the identifiers.
     """
-    known = _reusable(door, account, identifiers, found_along)
-    found = Wanted([], [], [])
+    reusable = _reusable(config, account, identifiers)
+    found = OrderAuthorizations()
     impossible = []
     for identifier in identifiers:
-        row = known.get((identifier.type, identifier.base, identifier.wildcard))
+        row = reusable.get((identifier.type, identifier.base, identifier.wildcard))
         if row is None:
-            types = offered(door, identifier)
-            skipped = _needs_no_proof(door, account, identifier)
-            if not types and not skipped:
+            types = challenge_types_for(config, identifier)
+            trusted = _is_trusted(config, account, identifier)
+            if not types and not trusted:
                 impossible.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, _NO_CHALLENGE))
                 continue
-            row = _new(door, account, identifier, expires_at, valid=skipped)
+            row = _new(config, account, identifier, expires_at, valid=trusted)
             found.new.append(row)
-            if not skipped:
-                found.challenges.extend(
-                    fresh(AcmeChallenge, related={"authorization": row}, type=t) for t in types
-                )
+            if not trusted:
+                found.challenges.extend(AcmeChallenge(authorization=row, type=t) for t in types)
         found.all.append(row)
     if impossible:
         raise refusal_of(impossible)
     return found
 
 
-def offered(door: Door, identifier: Identifier) -> list[str]:
-    """Return the challenge types that can prove an identifier here (A-20, A-30)."""
+def challenge_types_for(config: EndpointConfig, identifier: Identifier) -> list[str]:
+    """Return the offered challenge types that can prove an identifier.
+
+    RFC 8555 section 8.3 (no http-01 for wildcards), RFC 8737 section 3, RFC 8738 section 7.
+    """
+    offered = config.offered_challenge_types
     if identifier.wildcard:
-        return [t for t in door.offers if t in _FOR_WILDCARDS]
+        return [kind for kind in offered if kind in _FOR_WILDCARDS]
     if identifier.type == "ip":
-        return [t for t in door.offers if t in _FOR_ADDRESSES]
-    return list(door.offers)
+        return [kind for kind in offered if kind in _FOR_ADDRESSES]
+    return list(offered)
 
 
-def require_bound(account: Account, identifiers: Sequence[Identifier]) -> None:
-    """Refuse names outside of what the account's EAB key was given for.
+def require_eab_identifiers(account: Account, identifiers: Sequence[Identifier]) -> None:
+    """Refuse names outside the list of the account's EAB key.
 
     Raises:
         Refusal: rejectedIdentifier, naming each.
     """
-    if not account.bound:
+    if not account.eab_identifiers:
         return
-    foreign = outside(identifiers, account.bound)
+    foreign = outside(identifiers, account.eab_identifiers)
     if foreign:
-        raise refusal_of([(i.as_dict(), Type.REJECTED_IDENTIFIER, _NOT_BOUND) for i in foreign])
+        raise refusal_of([(i.as_dict(), Type.REJECTED_IDENTIFIER, _NOT_COVERED) for i in foreign])
 
 
-def preauthorize(signed: Signed) -> tuple[AcmeAuthorization, list[AcmeChallenge], bool]:
+def preauthorize(signed: SignedRequest) -> tuple[AcmeAuthorization, list[AcmeChallenge], bool]:
     """Return an authorization before any order needs it, and whether it is new (7.4.1).
 
     Raises:
         Malformed, Refusal: no identifier, a wildcard, or one that is not for this account.
         RateLimited: see ``limits``.
     """
-    account = signed.the_account()
+    config, account = signed.config, signed.signing_account()
     identifier = parse_one(signed.payload().get("identifier"))
     if identifier.wildcard:
         raise Malformed("Wildcards are authorized by orders only (RFC 8555 section 7.4.1).")
-    require_bound(account, [identifier])
-    limits.check_failures(signed)
-    ends = clock.now() + timedelta(hours=signed.door.order_lifetime_h)
-    found = wanted(signed.door, account, [identifier], ends)
-    if found.new:
-        found.insert()
-    row = found.all[0]
+    require_eab_identifiers(account, [identifier])
+    limits.check_failures(config, account.id)
+    expires_at = clock.now() + timedelta(hours=config.order_lifetime_h)
+    found = for_identifiers(config, account, [identifier], expires_at)
+    found.insert()
+    (row,) = found.all
     challenges = found.challenges or list(row.challenges.all())
     return row, challenges, bool(found.new)
 
 
-def read(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
+def get(signed: SignedRequest, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
     """Return an authorization of the account and its challenges.
 
     Raises:
         NotFound: no such authorization, or another account's.
     """
-    challenges = sorted(signed.rows(WITH_CHALLENGES, url_id), key=lambda item: item.pk)
-    # One that an administrator vouched for has no challenges.
-    row = challenges[0].authorization if challenges else _BY_URL.first(url_id)
-    if row is None or row.account_id != signed.the_account().id:
+    challenges = _CHALLENGES_OF.all(url_id)
+    # An authorization that an EAB key's list made valid has no challenges.
+    row = challenges[0].authorization if challenges else _BY_URL_ID.first(url_id)
+    if row is None or row.account_id != signed.signing_account().id:
         raise NotFound
     return row, challenges
 
 
-def update(signed: Signed, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
-    """Give an authorization up: the only change that a client can make (7.5.2).
+def deactivate(signed: SignedRequest, url_id: str) -> tuple[AcmeAuthorization, list[AcmeChallenge]]:
+    """Deactivate an authorization: the only change that a client can make (7.5.2).
 
-    Open orders that counted on it become invalid; certificates stay.
+    Open orders that need it become invalid; certificates stay valid.
 
     Raises:
-        Malformed: any other payload.
-        NotFound: as ``read``.
+        Malformed: the payload asks for anything else.
+        NotFound: as ``get``.
     """
     if signed.payload().get("status") != AuthorizationStatus.DEACTIVATED:
         raise Malformed("The only change to an authorization is the status 'deactivated'.")
-    found, challenges = read(signed, url_id)
+    found, challenges = get(signed, url_id)
     with transaction.atomic():
         row = AcmeAuthorization.objects.select_for_update().get(pk=found.pk)
         if row.status != AuthorizationStatus.DEACTIVATED:
-            states.move(row, AuthorizationStatus.DEACTIVATED, AUTHORIZATION)
+            states.transition(row, AuthorizationStatus.DEACTIVATED, states.AUTHORIZATION)
             row.save(update_fields=["status"])
-            for order in open_orders(row):
-                states.move(order, OrderStatus.INVALID, ORDER)
+            for order in lock_open_orders(row):
+                states.transition(order, OrderStatus.INVALID, states.ORDER)
                 order.error = document(Type.UNAUTHORIZED, f"{row}: given up by the client.")
                 order.save(update_fields=["status", "error"])
-            _record(Event.ACME_AUTHORIZATION_DEACTIVATED, signed.principal(), row)
+            record(
+                Event.ACME_AUTHORIZATION_DEACTIVATED,
+                principal=signed.principal(),
+                subject=row,
+                application_id=signed.config.application_id,
+            )
     return row, challenges
 
 
-def _reusable(
-    door: Door,
-    account: Account,
-    identifiers: Sequence[Identifier],
-    found_along: Sequence[Sequence[AcmeAuthorization]],
-) -> dict[tuple[str, str, bool], AcmeAuthorization]:
-    """Return valid authorizations of the same account, hence of the same endpoint (A-29)."""
-    if not door.authz_lifetime_h:
-        return {}
-    if found_along:
-        rows = list(found_along[0])
-    else:
-        rows = list(
-            AcmeAuthorization.objects.filter(
-                account_id=account.id,
-                identifier_value__in={identifier.base for identifier in identifiers},
-                status=AuthorizationStatus.VALID,
-                expires_at__gt=clock.now() + _REUSE_MARGIN,
-            )
-        )
-    rows.sort(key=lambda row: row.pk)  # of several for a name the newest is taken
-    return {(row.identifier_type, row.identifier_value, row.wildcard): row for row in rows}
+def lock_open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
+    """Return the open orders that need an authorization, locked.
 
-
-def _needs_no_proof(door: Door, account: Account, identifier: Identifier) -> bool:
-    """Tell whether an administrator vouches for the name: by listing it with the EAB key."""
-    return (
-        door.skip_validation
-        and bool(account.bound)
-        and not outside([identifier], account.bound or ())
-    )
-
-
-def _new(
-    door: Door, account: Account, identifier: Identifier, expires_at: datetime, *, valid: bool
-) -> AcmeAuthorization:
-    if valid and door.authz_lifetime_h:
-        expires_at = clock.now() + timedelta(hours=door.authz_lifetime_h)
-    return fresh(
-        AcmeAuthorization,
-        related={},
-        account_id=account.id,
-        identifier_type=identifier.type,
-        identifier_value=identifier.base,
-        wildcard=identifier.wildcard,
-        status=AuthorizationStatus.VALID if valid else AuthorizationStatus.PENDING,
-        expires_at=expires_at,
-    )
-
-
-def open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
-    """Return the orders that still count on an authorization, locked in one global sequence."""
+    Always by ascending primary key, so that two transactions cannot wait for each other.
+    """
     linked = AcmeOrderAuthorization.objects.filter(authorization=authorization)
     return list(
         AcmeOrder.objects.select_for_update()
@@ -285,15 +216,45 @@ def open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
     )
 
 
-def _record(event: Event, principal: Principal, row: AcmeAuthorization, **data: Any) -> None:
-    record(
-        event,
-        principal=principal,
-        subject=row,
-        application_id=row.account.endpoint.pairing.application_id,
-        **data,
+def _reusable(
+    config: EndpointConfig, account: Account, identifiers: Sequence[Identifier]
+) -> dict[tuple[str, str, bool], AcmeAuthorization]:
+    """Return the account's valid authorizations by (type, value, wildcard) (RFC 8555 section 7.1.3).
+
+    An account belongs to one endpoint, so they were proven under this endpoint's settings.
+    """
+    if not config.authz_lifetime_h:
+        return {}
+    rows = AcmeAuthorization.objects.filter(
+        account_id=account.id,
+        identifier_value__in={identifier.base for identifier in identifiers},
+        status=AuthorizationStatus.VALID,
+        expires_at__gt=clock.now() + _REUSE_MARGIN,
+    ).order_by("pk")  # of several for one name the newest wins
+    return {(row.identifier_type, row.identifier_value, row.wildcard): row for row in rows}
+
+
+def _is_trusted(config: EndpointConfig, account: Account, identifier: Identifier) -> bool:
+    """Tell whether the name needs no proof: an administrator listed it with the EAB key."""
+    listed = account.eab_identifiers
+    return config.skip_validation and bool(listed) and not outside([identifier], listed or ())
+
+
+def _new(
+    config: EndpointConfig,
+    account: Account,
+    identifier: Identifier,
+    expires_at: datetime,
+    *,
+    valid: bool,
+) -> AcmeAuthorization:
+    if valid and config.authz_lifetime_h:
+        expires_at = clock.now() + timedelta(hours=config.authz_lifetime_h)
+    return AcmeAuthorization(
+        account_id=account.id,
+        identifier_type=identifier.type,
+        identifier_value=identifier.base,
+        wildcard=identifier.wildcard,
+        status=AuthorizationStatus.VALID if valid else AuthorizationStatus.PENDING,
+        expires_at=expires_at,
     )
-
-
-_NO_CHALLENGE = "No challenge that this endpoint offers can prove it."
-_NOT_BOUND = "The account's external account binding key is not for this name."

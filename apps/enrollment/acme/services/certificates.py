@@ -1,4 +1,4 @@
-"""Which chains can a client download? RFC 8555 section 7.4.2 (A-27)."""
+"""Download of certificate chains (RFC 8555 section 7.4.2)."""
 
 import time
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from uuid import UUID
 
 from apps.authorities import selectors as authority_selectors
 from apps.authorities.models import AuthorityCertificate
-from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.models import AcmeOrder
 from apps.errors import NotFound
 from apps.statements.lookups import TEXT, Lookup
@@ -17,7 +17,7 @@ CONTENT_TYPE = "application/pem-certificate-chain"
 _CACHE_SECONDS = 60.0
 _CACHE_SIZE = 256
 
-BY_ORDER = Lookup(
+_BY_ORDER = Lookup(
     lambda url_id: (
         AcmeOrder.objects.filter(url_id=url_id, certificate__isnull=False)
         .order_by()
@@ -29,10 +29,10 @@ BY_ORDER = Lookup(
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One chain, and how many others there are.
+    """One chain, and the numbers of the others.
 
     Attributes:
-        pem: leaf first, each certifies the one before.
+        pem: the leaf first; each certificate certifies the one before it.
         alternates: numbers of the other chains.
     """
 
@@ -40,7 +40,7 @@ class Download:
     alternates: tuple[int, ...]
 
 
-def download(signed: Signed, url_id: str, number: int) -> Download:
+def download(signed: SignedRequest, url_id: str, number: int) -> Download:
     """Return a chain of an order's certificate.
 
     Chain 0 is what a server sends: everything but the root. Chain 1 has the root too. Where the
@@ -55,8 +55,8 @@ def download(signed: Signed, url_id: str, number: int) -> Download:
     Raises:
         NotFound: no such order, another account's, not valid yet, or no such chain.
     """
-    found = signed.rows(BY_ORDER, url_id)
-    if not found or found[0][0] != signed.the_account().id:
+    found = _BY_ORDER.all(url_id)
+    if not found or found[0][0] != signed.signing_account().id:
         raise NotFound
     _, der, issuer_certificate_id = found[0]
     chains = _chains_above(issuer_certificate_id)
@@ -69,22 +69,22 @@ def download(signed: Signed, url_id: str, number: int) -> Download:
     )
 
 
-_kept: dict[UUID, tuple[float, tuple[str, ...]]] = {}
+_chain_cache: dict[UUID, tuple[float, tuple[str, ...]]] = {}
 
 
 def _chains_above(issuer_certificate_id: Any) -> tuple[str, ...]:
-    """Return the chains (PEM) above a leaf, the default first; kept for a minute."""
+    """Return the chains (PEM) above a leaf, the default first; cached for a minute."""
     if issuer_certificate_id is None:
         return ("",)
-    kept = _kept.get(issuer_certificate_id)
-    if kept is not None and time.monotonic() - kept[0] < _CACHE_SECONDS:
-        return kept[1]
+    cached = _chain_cache.get(issuer_certificate_id)
+    if cached is not None and time.monotonic() - cached[0] < _CACHE_SECONDS:
+        return cached[1]
     issuer = AuthorityCertificate.objects.select_related("authority").get(pk=issuer_certificate_id)
     every = authority_selectors.chain_of(issuer)
     without_root = authority_selectors.chain_without_root(issuer_certificate_id)
     wanted = [without_root, every] if without_root else [every]
     chains = tuple(dict.fromkeys(bundles.to_pem(ders) for ders in wanted))
-    if len(_kept) >= _CACHE_SIZE:
-        _kept.clear()
-    _kept[issuer_certificate_id] = (time.monotonic(), chains)
+    if len(_chain_cache) >= _CACHE_SIZE:
+        _chain_cache.clear()
+    _chain_cache[issuer_certificate_id] = (time.monotonic(), chains)
     return chains

@@ -24,7 +24,7 @@ from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab, limits
 from apps.enrollment.acme.services.accounts import close_open_objects
 from apps.enrollment.acme.states import AccountStatus, ChallengeType
-from apps.enrollment.acme.validation import persistent_records as persist
+from apps.enrollment.acme.validation import persistent_records
 from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, Violation
 from apps.principals import Principal, Scope
 from apps.profiles.models import IssuerType
@@ -52,7 +52,7 @@ _SETTINGS = (
 
 
 def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> AcmeEndpoint:
-    """Open the ACME door of a pairing.
+    """Open the ACME config of a pairing.
 
     Args:
         principal: needs ``edit_enrollment`` in the application.
@@ -78,7 +78,7 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
 
 
 def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -> AcmeEndpoint:
-    """Change settings of an endpoint; ``enabled=False`` closes the door at once.
+    """Change settings of an endpoint; ``enabled=False`` closes the config at once.
 
     Raises:
         NotFound, AccessDenied, InvalidInput: as ``enable_acme``.
@@ -98,7 +98,7 @@ def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -
 
 
 def disable_acme(principal: Principal, endpoint: AcmeEndpoint) -> AcmeEndpoint:
-    """Close the door; accounts and orders stay for when it is opened again."""
+    """Close the config; accounts and orders stay for when it is opened again."""
     return update_acme(principal, endpoint, enabled=False)
 
 
@@ -245,7 +245,7 @@ def revoke_account(principal: Principal, account: AcmeAccount) -> AcmeAccount:
 
 
 def _end_account(principal: Principal, row: AcmeAccount) -> str:
-    states.move(row, AccountStatus.REVOKED, states.ACCOUNT)
+    states.transition(row, AccountStatus.REVOKED, states.ACCOUNT)
     row.save(update_fields=["status"])
     close_open_objects(row, "The account was revoked.")
     record(
@@ -357,10 +357,10 @@ def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
     wrong = [
         _violation(f"caa_identities[{index}]", name, "This is not a domain name.")
         for index, name in enumerate(listed)
-        if not persist.normalized(name)
+        if not persistent_records.normalized(name)
     ]
-    if not 0 < len(listed) <= persist.MAX_ISSUERS:
-        text = f"dns-persist-01 needs 1 to {persist.MAX_ISSUERS} names by which records call us."
+    if not 0 < len(listed) <= persistent_records.MAX_ISSUERS:
+        text = f"dns-persist-01 needs 1 to {persistent_records.MAX_ISSUERS} names by which records call us."
         wrong.append(_violation("caa_identities", listed, text))
     return wrong
 

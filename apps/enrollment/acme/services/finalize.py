@@ -1,32 +1,32 @@
-"""How does a ready order become a certificate? RFC 8555 section 7.4 (A-18, A-19, A-35).
+"""Finalization of ACME orders: the CSR becomes a certificate request (RFC 8555 section 7.4).
 
 The certificate request takes the order's own primary key. So the database admits one request
-for an order, whatever many clients, processes or crashes do, and a request that outlived its
-process is found again without anybody having written down where.
+for an order, whatever parallel clients, processes or crashes do, and the request of a process that
+died is found again by the order alone.
 """
 
 from datetime import datetime
 
 from django.db import IntegrityError
-from django.db.models import Exists, OuterRef, Subquery
 
 from apps import clock
 from apps.certificates import issuance
-from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
-from apps.certificates.signing import Issued, is_renewed_or_renewing
+from apps.certificates.outcomes import Issued, Pending
+from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
-from apps.enrollment.acme.auth import Signed
+from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
 from apps.enrollment.acme.services import orders
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
-from apps.enrollment.acme.validation import recheck
+from apps.enrollment.acme.validation import caa_recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
 from apps.profiles.requested_content import RequestedContent
-from apps.statements.lookups import TEXT, Lookup
+from apps.statements.lookups import KEY, TEXT, Lookup
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName
 from pki.names import canonical_san
@@ -35,43 +35,48 @@ from pki.template import TypeValue
 _NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 _MAX_COMMON_NAME = 64
 
-# Of each authorization of an order; the last two are the same in every row.
-_STANDING = Lookup(
-    lambda url_id, thumbprint: (
-        AcmeOrderAuthorization.objects.filter(order__url_id=url_id)
+_AUTHORIZATIONS_OF = Lookup(
+    lambda order: (
+        AcmeOrderAuthorization.objects.filter(order_id=order)
         .order_by()
         .values_list(
             "authorization__identifier_value",
             "authorization__status",
             "authorization__expires_at",
             "authorization__created_at",
-            Exists(AcmeAccount.objects.filter(thumbprint=thumbprint)),
-            # Not Exists: an unlucky plan of that reads all requests there are.
-            Subquery(CertificateRequest.objects.filter(pk=OuterRef("order_id")).values("pk")),
         )
     ),
-    url_id=TEXT,
+    order=KEY,
+)
+_REQUEST = Lookup(
+    lambda request: CertificateRequest.objects.filter(pk=request).order_by().values_list("pk"),
+    request=KEY,
+)
+_ACCOUNT_WITH_KEY = Lookup(
+    lambda thumbprint: (
+        AcmeAccount.objects.filter(thumbprint=thumbprint).order_by().values_list("pk")[:1]
+    ),
     thumbprint=TEXT,
 )
 
 
-def finalize(signed: Signed, url_id: str) -> AcmeOrder:
+def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
     """Submit an order's CSR to the pipeline.
 
     Returns:
-        The order: ``valid`` with its certificate, or ``processing`` while somebody has to
-        approve or the signature is still to be made.
+        The order: ``valid`` with its certificate, or ``processing`` while an approval or the
+        signature is outstanding.
 
     Raises:
         NotFound: no such order, or another account's.
-        Refusal: the order is not ready, an authorization has run out, or CAA does not let us
-            issue any more.
+        Refusal: the order is not ready, an authorization has expired, or CAA records forbid to
+            issue by now.
         BadCSR, PolicyViolation: the CSR is not for these names, or breaks the policy; the
             order stays ready for a better one.
         Malformed: the payload has no CSR.
         UpstreamUnavailable: the key backend did not answer before anything was decided.
     """
-    order = _ready(signed, url_id)
+    order = _ready_order(signed, url_id)
     text = signed.payload().get("csr")
     if not isinstance(text, str):
         raise Malformed("The payload has the base64url member csr.")
@@ -79,14 +84,21 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
     identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
     common_name = _require_names(parsed, identifiers)
     _require_profile(signed, order)
-    oldest = _require_standing(order, parsed)
-    if signed.door.check_caa and recheck.is_due(oldest) and recheck.require(order):
-        # The look-ups took their time; much can have happened meanwhile.
-        order = _ready(signed, url_id)
-        _require_standing(order, parsed)
+    _require_no_request(order)
+    _require_own_key(parsed)
+    oldest = _require_valid_authorizations(order)
+    if (
+        signed.config.check_caa
+        and caa_recheck.is_due(oldest)
+        and caa_recheck.require_permission(order)
+    ):
+        # The look-ups may take seconds, in which the order may have changed.
+        order = _ready_order(signed, url_id)
+        _require_no_request(order)
+        _require_valid_authorizations(order)
     enrollment = Enrollment(
         principal=signed.principal(),
-        pairing=pairing_of(signed.door),
+        pairing=pairing_of(signed.config),
         method=EnrollmentMethod.ACME,
         csr=parsed,
         requested=RequestedContent(
@@ -98,15 +110,15 @@ def finalize(signed: Signed, url_id: str) -> AcmeOrder:
         ),
         replaces=_predecessor(order),
         request_id=order.pk,
-        also=lambda certificate: orders.complete(order, certificate),
+        also=lambda certificate: orders.mark_valid(order, certificate),
     )
     return _submit(order, enrollment)
 
 
-def _ready(signed: Signed, url_id: str) -> AcmeOrder:
-    order = orders.own(signed, url_id)
+def _ready_order(signed: SignedRequest, url_id: str) -> AcmeOrder:
+    order = orders.get_stored(signed, url_id)
     if order.status != OrderStatus.READY or order.expires_at <= clock.now():
-        raise _not_ready(orders.follow(order))
+        raise _not_ready(orders.sync_with_request(order))
     return order
 
 
@@ -120,21 +132,23 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
     except InvalidTransition as error:
         raise orders.unavailable(error) from error
     except (IntegrityError, AlreadyExists) as error:
-        # Somebody else finalizes the same order, or renewed the same certificate, right now.
-        if orders.follow(order).status == OrderStatus.READY:
+        # A parallel request finalized the same order, or renewed the same certificate.
+        if orders.sync_with_request(order).status == OrderStatus.READY:
             raise
         raise _not_ready(order) from error
     except UpstreamUnavailable:
-        # Reserved but not signed: the reconciler will, and the order follows.
-        if orders.follow(order).status == OrderStatus.READY:
+        # The request is stored but not signed: the reconciler will sign it (certificates.sweeps).
+        if orders.sync_with_request(order).status == OrderStatus.READY:
             raise
         return order
     if isinstance(outcome, Pending):
-        return orders.advance(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+        return orders.transition_order(
+            order, OrderStatus.PROCESSING, certificate_request_id=order.pk
+        )
     assert isinstance(outcome, Issued)
     if outcome.stored_here:
         return order
-    return orders.advance(
+    return orders.transition_order(
         order,
         OrderStatus.PROCESSING,
         OrderStatus.VALID,
@@ -153,7 +167,9 @@ def _parsed(csr_der: bytes) -> ParsedCSR:
 
 
 def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> str:
-    """Refuse a CSR whose names, wherever they stand, are not exactly the order's (A-18).
+    """Refuse a CSR whose names are not exactly the order's (RFC 8555 section 7.4).
+
+    Names count in the common name and in subjectAltName alike.
 
     Returns:
         The common name to certify, in canonical form; empty when the CSR has none.
@@ -174,7 +190,7 @@ def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> st
     for attribute, value in parsed.subject:
         if attribute != "common_name":
             raise BadCSR(f"The CSR's subject has {attribute}; only a common name is taken here.")
-        kind, common_name = _host(value)
+        kind, common_name = _as_alternative_name(value)
         names.add((kind, common_name))
     wanted = {identifier.san for identifier in identifiers}
     if names != wanted:
@@ -182,8 +198,8 @@ def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> st
     return common_name if len(common_name) <= _MAX_COMMON_NAME else ""
 
 
-def _host(common_name: str) -> TypeValue:
-    """Return a common name as the alternative name that it would be."""
+def _as_alternative_name(common_name: str) -> TypeValue:
+    """Return a common name as the alternative name (type, value) with the same meaning."""
     for kind in ("ip_address", "dns_name"):
         try:
             return kind, canonical_san(kind, common_name)
@@ -200,40 +216,50 @@ def _difference(names: set[TypeValue], wanted: set[TypeValue]) -> str:
     return f"The names of the CSR are not those of the order: {' and '.join(found)}."[:1000]
 
 
-def _require_profile(signed: Signed, order: AcmeOrder) -> None:
-    if order.profile and order.profile != signed.door.profile_name:
+def _require_profile(signed: SignedRequest, order: AcmeOrder) -> None:
+    if order.profile and order.profile != signed.config.profile_name:
         raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
 
 
-def _require_standing(order: AcmeOrder, parsed: ParsedCSR) -> datetime:
-    """Refuse an order with a request already, a lost authorization, or an account's own key.
+def _require_no_request(order: AcmeOrder) -> None:
+    """Refuse an order whose request exists: an earlier finalize did not come to its end."""
+    if _REQUEST.first(order.pk) is not None:
+        raise _not_ready(orders.sync_with_request(order))
 
-    An order of which an authorization was lost or ran out meanwhile ends here.
+
+def _require_own_key(parsed: ParsedCSR) -> None:
+    """Refuse a CSR with the key of an account (RFC 8555 section 11.1).
+
+    Raises:
+        BadCSR: the key is an account's, at any endpoint.
+    """
+    if _ACCOUNT_WITH_KEY.first(jws.thumbprint_of(parsed.public_key)) is not None:
+        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
+
+
+def _require_valid_authorizations(order: AcmeOrder) -> datetime:
+    """Refuse an order that has lost an authorization since it became ready; it becomes invalid.
 
     Returns:
-        When the oldest authorization was made: no proof is older.
+        When the oldest authorization was created: no proof is older.
     """
     now = clock.now()
-    rows = _STANDING.all(order.url_id, jws.thumbprint_of(parsed.public_key))
-    *_, of_an_account, requested = rows[0]
-    if requested is not None:  # by somebody who did not come back to say so
-        raise _not_ready(orders.follow(order))
-    if of_an_account:  # RFC 8555 section 11.1
-        raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
+    rows = _AUTHORIZATIONS_OF.all(order.pk)
     lost = [
         name
-        for name, status, expires_at, *_ in rows
+        for name, status, expires_at, _ in rows
         if status != AuthorizationStatus.VALID or expires_at <= now
     ]
     if lost:
         detail = f"The authorization for {lost[0]} is no longer valid."
-        orders.advance(order, OrderStatus.INVALID, error=document(Type.UNAUTHORIZED, detail))
+        error = document(Type.UNAUTHORIZED, detail)
+        orders.transition_order(order, OrderStatus.INVALID, error=error)
         raise Refusal(Type.UNAUTHORIZED, detail)
-    return min(created_at for *_, created_at, _, _ in rows)
+    return min(created_at for *_, created_at in rows)
 
 
 def _predecessor(order: AcmeOrder) -> Certificate | None:
-    """Return the certificate that this order renews, unless another door was faster."""
+    """Return the certificate that this order renews, unless another config was faster."""
     if order.replaces_certificate_id is None or is_renewed_or_renewing(
         order.replaces_certificate_id
     ):

@@ -7,13 +7,13 @@ from django.db import IntegrityError, transaction
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import jws
-from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.auth import Account, SignedRequest
 from apps.enrollment.acme.models import AcmeAccount
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.errors import Malformed
 
 
-def change(signed: Signed) -> Account:
+def change(signed: SignedRequest) -> Account:
     """Replace the account's key by the one that signed the inner JWS; open objects survive.
 
     Raises:
@@ -22,7 +22,7 @@ def change(signed: Signed) -> Account:
             sign.
         Refusal: the new key has an account already (409 with its Location).
     """
-    account = signed.the_account()
+    account = signed.signing_account()
     inner = jws.parse_members(signed.payload())
     jwk = inner.header.get("jwk")
     key = jws.load_key(jwk)
@@ -36,7 +36,7 @@ def change(signed: Signed) -> Account:
     return _store(signed, account, jwk)
 
 
-def _require_account(signed: Signed, account: Account, inner: jws.Jws) -> None:
+def _require_account(signed: SignedRequest, account: Account, inner: jws.Jws) -> None:
     """Check that the holder of the new key means this account and its present key."""
     asked = inner.json()
     if asked.get("account") != signed.jws.header["kid"]:
@@ -49,9 +49,9 @@ def _require_account(signed: Signed, account: Account, inner: jws.Jws) -> None:
         raise Malformed("oldKey is not the account's present key.")
 
 
-def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
+def _store(signed: SignedRequest, account: Account, jwk: dict[str, str]) -> Account:
     thumbprint = jws.thumbprint(jwk)
-    accounts = AcmeAccount.objects.filter(endpoint_id=signed.door.endpoint_id)
+    accounts = AcmeAccount.objects.filter(endpoint_id=signed.config.endpoint_id)
     try:
         with transaction.atomic():
             row = accounts.select_for_update().get(pk=account.id)
@@ -68,7 +68,7 @@ def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
                 Event.ACME_ACCOUNT_KEY_CHANGED,
                 principal=signed.principal(),
                 subject=row,
-                application_id=signed.door.application_id,
+                application_id=signed.config.application_id,
                 before=account.thumbprint,
                 after=thumbprint,
             )
@@ -78,10 +78,10 @@ def _store(signed: Signed, account: Account, jwk: dict[str, str]) -> Account:
     return replace(account, jwk=row.jwk, key=jws.load_key(row.jwk), thumbprint=thumbprint)
 
 
-def _taken(signed: Signed, url_id: str) -> Refusal:
+def _taken(signed: SignedRequest, url_id: str) -> Refusal:
     return Refusal(
         Type.MALFORMED,
         "The new key has an account already.",
         status=409,
-        headers={"Location": signed.door.url("acct", url_id)},
+        headers={"Location": signed.config.url("acct", url_id)},
     )

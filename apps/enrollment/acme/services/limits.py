@@ -1,6 +1,6 @@
-"""How much may one account, one address or one set of names ask for? RFC 8555 section 6.6.
+"""Rate limits by account, address and set of names (RFC 8555 section 6.6).
 
-Counted in the rows themselves, so that every process and host sees the same numbers.
+They count the rows themselves, so that every process and host sees the same numbers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,12 +13,11 @@ from uuid import UUID
 from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
-from apps.enrollment.acme.auth import Signed
-from apps.enrollment.acme.endpoint_config import Door
+from apps.enrollment.acme.endpoint_config import EndpointConfig
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.errors import InvalidInput, RateLimited, Violation
-from apps.statements.lookups import KEY, TEXT, TIME, Asked, Lookup, at_once
+from apps.statements.lookups import KEY, TEXT, TIME, Lookup
 
 WINDOW = timedelta(hours=1)
 # Per hour; for an internal CA, where a runaway client is likelier than an attacker.
@@ -41,9 +40,9 @@ class _Counted:
 
     Attributes:
         what: for the refusal, in the plural.
-        rows: the query; the last slot is the time since when they count.
-        column: when each happened.
-        slots: kinds of the values that tell whose they are, and the time.
+        rows: returns the query; its last argument is the time since when rows count.
+        column: time of each counted row.
+        slots: kinds of the arguments of ``rows``.
     """
 
     what: str
@@ -52,20 +51,11 @@ class _Counted:
     slots: tuple[tuple[str, "Field[Any, Any]"], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One limit in force, and the query that finds a row when it is reached."""
-
-    number: int
-    counted: _Counted
-    asked: Asked
-
-
 def parse(document: Mapping[str, Any]) -> dict[str, int]:
-    """Return limits as they are kept with an endpoint; 0 lifts one.
+    """Return limits as an endpoint stores them; 0 lifts a limit.
 
     Raises:
-        InvalidInput: unknown names, or values that are no counts.
+        InvalidInput: unknown names, or values that are not counts.
     """
     wrong = [
         Violation(
@@ -83,72 +73,69 @@ def parse(document: Mapping[str, Any]) -> dict[str, int]:
     return dict(document)
 
 
-def describe(door: Door) -> str:
-    """Return the limits of an endpoint for people: where ``Link: rel="help"`` leads."""
-    lines = [f"{name.replace('_', ' ')}: {_limit(door, name) or 'unlimited'}" for name in DEFAULTS]
+def describe(config: EndpointConfig) -> str:
+    """Return the limits of an endpoint for people: the page behind ``Link: rel="help"``."""
+    lines = [
+        f"{name.replace('_', ' ')}: {_limit(config, name) or 'unlimited'}" for name in DEFAULTS
+    ]
     return "\n".join(["Limits of this ACME endpoint, per hour:", "", *lines, ""])
 
 
-def check_account(door: Door, ip: str) -> None:
-    """Refuse yet another account from one address.
+def check_new_account(config: EndpointConfig, ip: str) -> None:
+    """Refuse one more account from an address.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
     if ip:
-        _check((_limit(door, "accounts_per_address"), _ACCOUNTS_OF, (ip,)))
+        _check(_limit(config, "accounts_per_address"), _ACCOUNTS_OF, ip)
 
 
-def on_orders(door: Door, account_url_id: str, identifiers_sha256: str) -> list[Limit]:
-    """Return the limits on yet another order of one account, or for one set of names."""
-    return _in_force(
-        (_limit(door, "orders_per_account"), _ORDERS_OF, (account_url_id,)),
-        (
-            _limit(door, "orders_per_names"),
-            _ORDERS_FOR,
-            (identifiers_sha256, door.endpoint_id),
-        ),
-    )
+def check_new_order(config: EndpointConfig, account_id: UUID, identifiers_sha256: str) -> None:
+    """Refuse one more order of an account, or for one set of names.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    _check(_limit(config, "orders_per_account"), _ORDERS_OF, account_id)
+    _check(_limit(config, "orders_per_names"), _ORDERS_FOR, identifiers_sha256, config.endpoint_id)
 
 
-def on_failures(door: Door, account_url_id: str) -> list[Limit]:
-    """Return the limit on validations for an account whose validations keep failing."""
-    return _in_force((_limit(door, "failures_per_account"), _FAILURES_OF, (account_url_id,)))
-
-
-def check_failures(signed: Signed) -> None:
+def check_failures(config: EndpointConfig, account_id: UUID) -> None:
     """Refuse to validate for an account whose validations keep failing.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    limits = on_failures(signed.door, signed.the_account().url_id)
-    refuse_beyond(limits, signed.several([limit.asked for limit in limits]))
+    _check(_limit(config, "failures_per_account"), _FAILURES_OF, account_id)
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
-    """Refuse to look for a persistent record that an account failed with again and again.
+    """Refuse to look up a persistent record with which an account failed again and again.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _check((FAILURES_PER_NAME, _NAME_FAILURES_OF, (account_id, name)))
+    _check(FAILURES_PER_NAME, _NAME_FAILURES_OF, account_id, name)
 
 
-def check_refusals(times: Sequence[datetime]) -> None:
-    """Refuse to ask CAA about a name that was refused again and again; newest first.
+def check_caa_refusals(times: Sequence[datetime]) -> None:
+    """Refuse to look up CAA for a name that CAA refused again and again.
+
+    Args:
+        times: of the refusals, newest first.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    lately = [moment for moment in times if moment > _since()][:CAA_REFUSALS_PER_NAME]
-    if len(lately) == CAA_REFUSALS_PER_NAME:
+    recent = [moment for moment in times if moment > _since()][:CAA_REFUSALS_PER_NAME]
+    if len(recent) == CAA_REFUSALS_PER_NAME:
         what = "refusals because of CAA for one name"
-        raise _limited(CAA_REFUSALS_PER_NAME, lately[-1], what)
+        raise _rate_limited(CAA_REFUSALS_PER_NAME, recent[-1], what)
 
 
-def _limit(door: Door, name: str) -> int:
-    value: int = door.limits.get(name, DEFAULTS[name])
+def _limit(config: EndpointConfig, name: str) -> int:
+    value: int = config.limits.get(name, DEFAULTS[name])
     return value
 
 
@@ -160,9 +147,9 @@ _ACCOUNTS_OF = _Counted(
 )
 _ORDERS_OF = _Counted(
     "orders of this account",
-    lambda account, since: AcmeOrder.objects.filter(account__url_id=account, created_at__gt=since),
+    lambda account, since: AcmeOrder.objects.filter(account_id=account, created_at__gt=since),
     "created_at",
-    (("account", TEXT), ("since", TIME)),
+    (("account", KEY), ("since", TIME)),
 )
 _ORDERS_FOR = _Counted(
     "orders for these names",
@@ -175,12 +162,12 @@ _ORDERS_FOR = _Counted(
 _FAILURES_OF = _Counted(
     "failed validations",
     lambda account, since: AcmeChallenge.objects.filter(
-        authorization__account__url_id=account,
+        authorization__account_id=account,
         status=ChallengeStatus.INVALID.value,
         settled_at__gt=since,
     ),
     "settled_at",
-    (("account", TEXT), ("since", TIME)),
+    (("account", KEY), ("since", TIME)),
 )
 _NAME_FAILURES_OF = _Counted(
     "failed validations of this name",
@@ -198,7 +185,7 @@ _NAME_FAILURES_OF = _Counted(
 
 @lru_cache(maxsize=64)
 def _nth_newest(counted: _Counted, number: int) -> Lookup:
-    """Return the query of one row: never more are counted than a limit must know of."""
+    """Return the query for the time of the ``number``-th newest row: one row is read, not all."""
     return Lookup(
         lambda **slots: (
             counted.rows(**slots)
@@ -209,33 +196,20 @@ def _nth_newest(counted: _Counted, number: int) -> Lookup:
     )
 
 
-def _in_force(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> list[Limit]:
-    """Return limits as queries: of so many, what is counted, for whom; one of 0 is lifted."""
-    since = _since()
-    return [
-        Limit(number, counted, (_nth_newest(counted, number), (*whose, since)))
-        for number, counted, whose in limits
-        if number
-    ]
-
-
-def refuse_beyond(limits: Sequence[Limit], found: Sequence[Sequence[tuple[Any, ...]]]) -> None:
-    """Refuse when a limit is reached within the window, by what the query of each has found.
+def _check(limit: int, counted: _Counted, *values: Any) -> None:
+    """Refuse when ``limit`` rows were counted within the window; a limit of 0 is lifted.
 
     Raises:
-        RateLimited: the answer says when to come back.
+        RateLimited: until the oldest of them leaves the window.
     """
-    for limit, rows in zip(limits, found, strict=True):
-        for (oldest,) in rows:
-            raise _limited(limit.number, oldest, limit.counted.what)
+    if not limit:
+        return
+    row = _nth_newest(counted, limit).first(*values, _since())
+    if row is not None:
+        raise _rate_limited(limit, row[0], counted.what)
 
 
-def _check(*limits: tuple[int, _Counted, tuple[Any, ...]]) -> None:
-    inforce = _in_force(*limits)
-    refuse_beyond(inforce, at_once(*(limit.asked for limit in inforce)))
-
-
-def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
+def _rate_limited(limit: int, oldest: datetime, what: str) -> RateLimited:
     wait = oldest + WINDOW - clock.now()
     return RateLimited(
         max(1, int(wait.total_seconds()) + 1), f"More than {limit} {what} within an hour."
@@ -243,5 +217,5 @@ def _limited(limit: int, oldest: datetime, what: str) -> RateLimited:
 
 
 def _since() -> datetime:
-    """Return the beginning of the window; the same all through a second, so for one request."""
-    return clock.now_s() + timedelta(seconds=1) - WINDOW
+    """Return the beginning of the window."""
+    return clock.now() - WINDOW

@@ -1,6 +1,7 @@
-"""What does a client want a certificate for, and how far is it? RFC 8555 section 7.4.
+"""ACME orders: creation, reading and state transitions (RFC 8555 sections 7.1.3, 7.1.6 and 7.4).
 
-An order follows its certificate request when it is read; nothing has to poll for it.
+An order takes its state from its certificate request whenever it is read, so that no background
+job has to poll requests.
 """
 
 from collections.abc import Sequence
@@ -9,54 +10,46 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import Subquery
 
 from apps import clock
-from apps.certificates import decision as decisions
+from apps.certificates import decision as policy_decision
 from apps.certificates import states as request_states
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.acme.auth import Account, Signed, account_url_id
-from apps.enrollment.acme.endpoint_config import Door, pairing_of
+from apps.enrollment.acme.auth import Account, SignedRequest
+from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
-from apps.enrollment.acme.jws import Jws
 from apps.enrollment.acme.models import AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import authorizations, limits
-from apps.enrollment.acme.services import renewal_info as ari
-from apps.enrollment.acme.services.limits import Limit
-from apps.enrollment.acme.states import ORDER, OrderStatus, move, order_after
+from apps.enrollment.acme.services import authorizations, limits, renewal_info
+from apps.enrollment.acme.states import ORDER, OrderStatus, order_status_for, transition
 from apps.enrollment.acme.wire import read_time
 from apps.errors import InvalidTransition, Malformed, NotFound, Violation
 from apps.profiles.requested_content import RequestedContent
 from apps.statements import writes
-from apps.statements.lookups import TEXT, Asked, Lookup, RowLookup
-from apps.statements.rows import fresh
+from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
 RETRY_AFTER_S = 5
 APPROVAL_RETRY_AFTER_S = 60
-# An order has no more than this many edges before it.
-_RACES = 3
+# An order passes through at most three transitions, so no more parallel changes can get ahead.
+_MAX_RETRIES = 3
 
-BY_URL = RowLookup(
+_BY_URL_ID = RowLookup(
     AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), url_id=TEXT
 )
-
-# The request has the order's own primary key, see ``finalize``.
+# The request of an order has the order's own primary key, see ``finalize``.
 _REQUEST_OF = Lookup(
-    lambda url_id: (
-        CertificateRequest.objects.filter(
-            pk=Subquery(AcmeOrder.objects.filter(url_id=url_id).order_by().values("pk"))
-        )
+    lambda order: (
+        CertificateRequest.objects.filter(pk=order)
         .order_by()
         .values_list("state", "failure", "violations", "certificate__pk")
     ),
-    url_id=TEXT,
+    order=KEY,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Wanted:
-    """The payload of newOrder, read."""
+class _Payload:
+    """The payload of newOrder, parsed."""
 
     identifiers: tuple[Identifier, ...]
     not_before: datetime | None
@@ -65,119 +58,99 @@ class _Wanted:
     replaces: str
 
 
-def sought(message: Jws, _names: dict[str, Any], door: Door | None) -> list[Asked]:
-    """Return the queries that ``create`` will need for a payload that can be read."""
-    if door is None:
-        return []
-    try:
-        identifiers = parse_all(message.json().get("identifiers"))
-    except (Malformed, Refusal):
-        return []  # told when the nonce is used up
-    limited, reusable = _sought(door, account_url_id(message), identifiers)
-    return [*(limit.asked for limit in limited), *reusable]
-
-
-def _sought(
-    door: Door, account: str, identifiers: Sequence[Identifier]
-) -> tuple[list[Limit], list[Asked]]:
-    """Return the limits on an order, and what finds authorizations that it could use again."""
-    limited = limits.on_orders(door, account, digest(identifiers))
-    return limited, authorizations.sought(door, account, identifiers)
-
-
-def create(signed: Signed) -> AcmeOrder:
-    """Make an order (7.4): nothing is accepted that a certificate could not be given for.
+def create(signed: SignedRequest) -> AcmeOrder:
+    """Create an order (7.4); names that no certificate could be issued for are refused now.
 
     Raises:
         Malformed, Refusal: unusable identifiers, dates, profile or predecessor; each
             identifier that policy or the EAB key refuses is named.
         RateLimited: see ``limits``.
     """
-    door, account = signed.door, signed.the_account()
-    asked = _read(signed)
-    authorizations.require_bound(account, asked.identifiers)
-    limited, reusable = _sought(door, account.url_id, asked.identifiers)
-    found = signed.several([*(limit.asked for limit in limited), *reusable])
-    limits.refuse_beyond(limited, found[: len(limited)])
-    _require_policy(signed, asked)
-    replaced = _replaced(signed, account, asked)
-    ends = clock.now() + timedelta(hours=door.order_lifetime_h)
-    wanted = authorizations.wanted(door, account, asked.identifiers, ends, found[len(limited) :])
-    order = fresh(
-        AcmeOrder,
-        related={"replaces_certificate": replaced},
+    config, account = signed.config, signed.signing_account()
+    payload = _parse(signed)
+    authorizations.require_eab_identifiers(account, payload.identifiers)
+    identifiers_sha256 = digest(payload.identifiers)
+    limits.check_new_order(config, account.id, identifiers_sha256)
+    _require_policy(signed, payload)
+    replaced = _replaced(signed, account, payload)
+    expires_at = clock.now() + timedelta(hours=config.order_lifetime_h)
+    found = authorizations.for_identifiers(config, account, payload.identifiers, expires_at)
+    order = AcmeOrder(
         account_id=account.id,
-        status=order_after(row.status for row in wanted.all),
-        identifiers=[identifier.as_dict() for identifier in asked.identifiers],
-        identifiers_sha256=digest(asked.identifiers),
-        authorization_url_ids=[row.url_id for row in wanted.all],
-        not_before=asked.not_before,
-        not_after=asked.not_after,
-        profile=asked.profile,
-        replaces=asked.replaces,
-        expires_at=ends,
+        status=order_status_for(row.status for row in found.all),
+        identifiers=[identifier.as_dict() for identifier in payload.identifiers],
+        identifiers_sha256=identifiers_sha256,
+        authorization_url_ids=[row.url_id for row in found.all],
+        not_before=payload.not_before,
+        not_after=payload.not_after,
+        profile=payload.profile,
+        replaces=payload.replaces,
+        replaces_certificate=replaced,
+        expires_at=expires_at,
     )
     try:
         with writes.together():
-            wanted.insert()
+            found.insert()
             writes.insert(order)
-            for row in wanted.all:
+            for row in found.all:
                 writes.add(AcmeOrderAuthorization, order_id=order.pk, authorization_id=row.pk)
     except IntegrityError as error:
+        # The unique constraint decides between parallel orders that replace one certificate.
         if replaced is None:
             raise
-        raise ari.already_replaced() from error
+        raise renewal_info.already_replaced() from error
     return order
 
 
-def read(signed: Signed, url_id: str) -> AcmeOrder:
+def get(signed: SignedRequest, url_id: str) -> AcmeOrder:
     """Return an order of the account, brought up to date with its certificate request.
 
     Raises:
         NotFound: no such order, or another account's.
     """
-    return follow(own(signed, url_id))
+    return sync_with_request(get_stored(signed, url_id))
 
 
-def own(signed: Signed, url_id: str) -> AcmeOrder:
-    """Return an order of the account as its row stands.
+def get_stored(signed: SignedRequest, url_id: str) -> AcmeOrder:
+    """Return an order of the account as the database has it.
 
     Raises:
         NotFound: no such order, or another account's.
     """
-    for order in signed.rows(BY_URL, url_id):
-        if order.account_id == signed.the_account().id:
-            return order
-    raise NotFound
-
-
-def follow(order: AcmeOrder) -> AcmeOrder:
-    """Move an order to where its certificate request, or the clock, says it is."""
-    if order.status in (OrderStatus.READY, OrderStatus.PROCESSING):
-        found = _REQUEST_OF.first(order.url_id)
-        if found is not None:
-            _follow_request(order, *found)
-    open_still = order.status in (OrderStatus.PENDING, OrderStatus.READY)
-    if open_still and order.expires_at <= clock.now():
-        advance(order, OrderStatus.INVALID, error=document(Type.MALFORMED, "The order expired."))
+    order = _BY_URL_ID.first(url_id)
+    if order is None or order.account_id != signed.signing_account().id:
+        raise NotFound
     return order
 
 
-def advance(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
-    """Take an order along edges of its table, from wherever on the way it stands by now.
+def sync_with_request(order: AcmeOrder) -> AcmeOrder:
+    """Bring an order to the state that its certificate request, or its expiry, gives it."""
+    if order.status in (OrderStatus.READY, OrderStatus.PROCESSING):
+        found = _REQUEST_OF.first(order.pk)
+        if found is not None:
+            _apply_request_state(order, *found)
+    is_open = order.status in (OrderStatus.PENDING, OrderStatus.READY)
+    if is_open and order.expires_at <= clock.now():
+        error = document(Type.MALFORMED, "The order expired.")
+        transition_order(order, OrderStatus.INVALID, error=error)
+    return order
 
-    Readers and finalizers move the same order by what they see of its request; each sets only
-    the columns of the farthest point it knows, so whoever comes last completes the row.
+
+def transition_order(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
+    """Move an order along its transition table; parallel requests may move it as well.
+
+    Readers and finalizers move the same order by what they know of its request. Each sets only
+    the columns of the farthest state it knows, so whoever comes last completes the row.
 
     Args:
-        order: as the caller read it; shows the row's true state afterwards.
-        path: statuses in turn; those that it has passed already are left out.
-        changes: columns that go with the last of them.
+        order: as the caller read it; has the stored state afterwards.
+        path: the states to pass, in turn; those already passed are left out.
+        changes: columns that are set with the last state.
     """
-    for _ in range(_RACES):
+    for _ in range(_MAX_RETRIES):
         before = order.status
         for to in path[path.index(before) + 1 :] if before in path else path:
-            move(order, to, ORDER)
+            transition(order, to, ORDER)
         if AcmeOrder.objects.filter(pk=order.pk, status=before).update(
             status=order.status, **changes
         ):
@@ -190,14 +163,14 @@ def advance(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
     return order
 
 
-def complete(order: AcmeOrder, certificate: Certificate) -> None:
-    """Make a ready order valid, as part of the batch that stores its certificate.
+def mark_valid(order: AcmeOrder, certificate: Certificate) -> None:
+    """Make a ready order valid, in the batch of writes that stores its certificate.
 
-    A reader may have moved the row on to ``processing`` meanwhile.
+    The update also matches ``processing``: a reader may have moved the order there meanwhile.
     """
     before = order.status
     for to in (OrderStatus.PROCESSING, OrderStatus.VALID):
-        move(order, to, ORDER)
+        transition(order, to, ORDER)
     order.certificate_request_id, order.certificate_id = order.pk, certificate.pk
     writes.change(
         AcmeOrder,
@@ -211,18 +184,18 @@ def complete(order: AcmeOrder, certificate: Certificate) -> None:
 
 
 def retry_after(order: AcmeOrder) -> int:
-    """Return how many seconds a client waits before it reads a processing order again."""
+    """Return after how many seconds a client should read a processing order again."""
     waits = CertificateRequest.objects.filter(
         pk=order.pk, state=RequestState.PENDING_APPROVAL
     ).exists()
     return APPROVAL_RETRY_AFTER_S if waits else RETRY_AFTER_S
 
 
-def _follow_request(
+def _apply_request_state(
     order: AcmeOrder, state: str, failure: str, violations: list[Any], certificate_id: Any
 ) -> None:
     if state == RequestState.ISSUED and certificate_id is not None:
-        advance(
+        transition_order(
             order,
             OrderStatus.PROCESSING,
             OrderStatus.VALID,
@@ -231,12 +204,12 @@ def _follow_request(
         )
     elif state in request_states.OPEN_STATES or state == RequestState.ISSUED:
         if order.status == OrderStatus.READY:
-            advance(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+            transition_order(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
     else:
         reasons = "; ".join(str(item["reason"]) for item in violations) or failure
         detail = f"The request was {state}. {reasons}".strip()
         kind = Type.UNAUTHORIZED if state == RequestState.REJECTED else Type.SERVER_INTERNAL
-        advance(
+        transition_order(
             order,
             OrderStatus.INVALID,
             error=document(kind, detail),
@@ -244,12 +217,12 @@ def _follow_request(
         )
 
 
-def _read(signed: Signed) -> _Wanted:
+def _parse(signed: SignedRequest) -> _Payload:
     payload = signed.payload()
     profile, replaces = payload.get("profile"), payload.get("replaces")
-    if profile is not None and profile != signed.door.profile_name:
+    if profile is not None and profile != signed.config.profile_name:
         raise Refusal(
-            Type.INVALID_PROFILE, f"The only profile here is {signed.door.profile_name!r}."
+            Type.INVALID_PROFILE, f"The only profile here is {signed.config.profile_name!r}."
         )
     if replaces is not None and not isinstance(replaces, str):
         raise Malformed("replaces is a text (RFC 9773 section 4.1).")
@@ -257,7 +230,7 @@ def _read(signed: Signed) -> _Wanted:
     not_after = read_time(payload.get("notAfter"), "notAfter")
     if not_before is not None and not_after is not None and not_after <= not_before:
         raise Malformed("notAfter must be later than notBefore.")
-    return _Wanted(
+    return _Payload(
         identifiers=parse_all(payload.get("identifiers")),
         not_before=not_before,
         not_after=not_after,
@@ -266,56 +239,55 @@ def _read(signed: Signed) -> _Wanted:
     )
 
 
-def _require_policy(signed: Signed, asked: _Wanted) -> None:
-    """Hold names and dates against policy now rather than after all the proofs.
+def _require_policy(signed: SignedRequest, payload: _Payload) -> None:
+    """Evaluate names and dates against policy before the client proves control of the names.
 
-    Keys and usages cannot be judged before the CSR is there; the pipeline judges everything
-    again at finalize.
+    Keys and usages are known only with the CSR; the pipeline evaluates everything at finalize.
     """
     requested = RequestedContent(
-        subject_alt_names=tuple(identifier.san for identifier in asked.identifiers),
-        not_before=asked.not_before,
-        not_after=asked.not_after,
+        subject_alt_names=tuple(identifier.san for identifier in payload.identifiers),
+        not_before=payload.not_before,
+        not_after=payload.not_after,
     )
     try:
-        decision = decisions.decide(pairing_of(signed.door), None, requested)
+        decision = policy_decision.decide(pairing_of(signed.config), None, requested)
     except InvalidTransition as error:
         raise unavailable(error) from error
-    wrong, dates = _blamed(decision.violations, asked.identifiers)
+    wrong, dates = _sorted_violations(decision.violations, payload.identifiers)
     if wrong:
         raise refusal_of(wrong)
     if dates:
         raise Refusal(Type.MALFORMED, " ".join(dates))
-    if decision.leaf is not None and asked.not_after not in (None, decision.leaf.not_after):
+    if decision.leaf is not None and payload.not_after not in (None, decision.leaf.not_after):
         raise Refusal(
             Type.MALFORMED,
             f"notAfter lies beyond the authority's own end, {decision.leaf.not_after:%Y-%m-%d}.",
         )
 
 
-def _blamed(
+def _sorted_violations(
     violations: Sequence[Violation], identifiers: Sequence[Identifier]
 ) -> tuple[list[tuple[dict[str, str], Type, str]], list[str]]:
-    """Return what is wrong with names, and what with dates; the rest waits for the CSR."""
+    """Return violations of names, and of dates; all others are left to the evaluation at finalize."""
     wrong, dates = [], []
     for item in violations:
         section, _, rest = item.field.partition("[")
         text = f"{item.reason} {item.hint}".strip()
         if section == "subject_alt_names":
             index = rest.partition("]")[0]
-            # A rule on the whole list blames its first entry, for want of a better one.
-            blamed = identifiers[int(index) if index.isdigit() else 0]
-            wrong.append((blamed.as_dict(), Type.REJECTED_IDENTIFIER, text))
+            # A rule on the whole list names no entry; the first one stands for it.
+            identifier = identifiers[int(index) if index.isdigit() else 0]
+            wrong.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, text))
         elif section.split(".")[0] in {"validity", "not_before", "not_after", "ttl"}:
             dates.append(text)
     return wrong, dates
 
 
-def _replaced(signed: Signed, account: Account, asked: _Wanted) -> Certificate | None:
-    if not asked.replaces:
+def _replaced(signed: SignedRequest, account: Account, payload: _Payload) -> Certificate | None:
+    if not payload.replaces:
         return None
-    names = {(identifier.type, identifier.value) for identifier in asked.identifiers}
-    return ari.replaceable(signed.door, account, asked.replaces, names)
+    names = {(identifier.type, identifier.value) for identifier in payload.identifiers}
+    return renewal_info.replaceable(signed.config, account, payload.replaces, names)
 
 
 def unavailable(error: InvalidTransition) -> Refusal:

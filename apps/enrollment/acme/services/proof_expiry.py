@@ -1,7 +1,7 @@
-"""Have the proofs ended on which a request rests that waited for its approval?
+"""Expiry of dns-persist-01 proofs, checked before an approved request is signed.
 
-draft-ietf-acme-dns-persist-02 section 4.1: after persistUntil nothing is issued upon a record,
-however long ago it was looked up.
+draft-ietf-acme-dns-persist-02 section 4.1: after persistUntil nothing is issued on a record,
+however long ago it was looked up. An approval may take days.
 """
 
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from apps.enrollment.acme.states import ChallengeStatus
 from apps.errors import Violation
 
 
-def ended(request: CertificateRequest) -> Iterator[Violation]:
-    """Yield each name of an ACME order whose every proof has ended by itself.
+def expired_proofs(request: CertificateRequest) -> Iterator[Violation]:
+    """Yield a violation for each name of an ACME request whose every proof has expired.
 
     The order of a request has the request's own primary key, see ``finalize``.
     """
@@ -24,11 +24,13 @@ def ended(request: CertificateRequest) -> Iterator[Violation]:
         authorization__order_links__order_id=request.pk, status=ChallengeStatus.VALID
     ).select_related("authorization")
     now = clock.now()
-    good: dict[str, bool] = {}
+    unexpired: dict[str, bool] = {}
     for row in proofs:
         name = str(row.authorization)
-        good[name] = good.get(name, False) or row.good_until is None or row.good_until > now
-    for name in sorted(name for name, holds in good.items() if not holds):
+        unexpired[name] = (
+            unexpired.get(name, False) or row.good_until is None or row.good_until > now
+        )
+    for name in sorted(name for name, proven in unexpired.items() if not proven):
         yield Violation(
             "acme.proof_ended",
             "subject_alt_names",

@@ -8,12 +8,12 @@ from uuid import UUID
 from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities.models import Authority, AuthorityState
-from apps.certificates import signing
 from apps.certificates.decision import evaluate_leaf
 from apps.certificates.models import Certificate, CertificateState
+from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Account
-from apps.enrollment.acme.endpoint_config import Door, pairing_of
+from apps.enrollment.acme.endpoint_config import EndpointConfig, pairing_of
 from apps.enrollment.acme.models import AcmeOrder
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.enrollment.acme.states import OrderStatus
@@ -70,25 +70,25 @@ def certificate_id(issuer_key_id: bytes, serial_number: int) -> str:
     return f"{jws.encode(issuer_key_id)}.{jws.encode(serial)}"
 
 
-def renewal_info(door: Door, text: str) -> dict[str, Any]:
+def renewal_info(config: EndpointConfig, text: str) -> dict[str, Any]:
     """Return the suggested window for one certificate of this endpoint (section 4.2).
 
     Raises:
         Malformed: no certificate id.
         NotFound: not a certificate of this application and profile.
     """
-    certificate = _find(door, parse(text))
-    start, end = _window(door, certificate)
+    certificate = _find(config, parse(text))
+    start, end = _window(config, certificate)
     return {"suggestedWindow": {"start": time_text(start), "end": time_text(end)}}
 
 
 def replaceable(
-    door: Door, account: Account, text: str, names: set[tuple[str, str]]
+    config: EndpointConfig, account: Account, text: str, names: set[tuple[str, str]]
 ) -> Certificate:
     """Return the certificate that a new order means to replace (section 5).
 
     Args:
-        door: the endpoint.
+        config: the endpoint.
         account: who orders; must have ordered the predecessor too (PV-24).
         text: the certificate id.
         names: identifiers of the new order, of which the predecessor has at least one.
@@ -97,7 +97,7 @@ def replaceable(
         Malformed: no certificate id.
         Refusal: not this account's, no name in common, or replaced already.
     """
-    certificate = _find(door, parse(text))
+    certificate = _find(config, parse(text))
     order = AcmeOrder.objects.filter(certificate=certificate, account_id=account.id).first()
     if order is None:
         raise Refusal(Type.UNAUTHORIZED, "The certificate to replace is not this account's.")
@@ -106,7 +106,7 @@ def replaceable(
     successors = AcmeOrder.objects.filter(replaces_certificate=certificate)
     if successors.exclude(status=OrderStatus.INVALID).exists():
         raise already_replaced()
-    if signing.is_renewed_or_renewing(certificate.pk):
+    if is_renewed_or_renewing(certificate.pk):
         raise already_replaced()
     return certificate
 
@@ -116,11 +116,11 @@ def already_replaced() -> Refusal:
     return Refusal(Type.ALREADY_REPLACED, "The certificate has been replaced by another order.")
 
 
-def reason_to_hurry(door: Door, certificate: Certificate) -> str:
+def reason_to_hurry(config: EndpointConfig, certificate: Certificate) -> str:
     """Return why a certificate should be replaced right now; empty when there is no reason."""
     if certificate.state in (CertificateState.REVOKED, CertificateState.HELD):
         return "revoked"
-    pairing = pairing_of(door)
+    pairing = pairing_of(config)
     if certificate.authority_id != pairing.profile.authority_id:
         return "the profile has moved to another authority"
     authority = certificate.authority
@@ -129,9 +129,9 @@ def reason_to_hurry(door: Door, certificate: Certificate) -> str:
     return "policy was tightened" if _breaks_policy(pairing, certificate) else ""
 
 
-def _window(door: Door, certificate: Certificate) -> tuple[datetime, datetime]:
+def _window(config: EndpointConfig, certificate: Certificate) -> tuple[datetime, datetime]:
     now = clock.now_s()
-    if reason_to_hurry(door, certificate):
+    if reason_to_hurry(config, certificate):
         return now - timedelta(hours=2), now - timedelta(hours=1)
     lifetime = certificate.not_after - certificate.not_before
     start = certificate.not_before + lifetime * _START_AT
@@ -148,15 +148,15 @@ def _breaks_policy(pairing: Pairing, certificate: Certificate) -> bool:
     return bool(violations_of(evaluate_leaf(policy_selectors.rules_of(version), leaf, None)))
 
 
-def _find(door: Door, wanted: CertificateId) -> Certificate:
+def _find(config: EndpointConfig, wanted: CertificateId) -> Certificate:
     authority_id = _authority_with(wanted.issuer_key_id)
     found = (
         Certificate.objects.select_related("authority", "request")
         .filter(
             authority_id=authority_id,
             serial_number=wanted.serial_number,
-            application_id=door.application_id,
-            profile_id=door.profile_id,
+            application_id=config.application_id,
+            profile_id=config.profile_id,
         )
         .first()
         if authority_id is not None

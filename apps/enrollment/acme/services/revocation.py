@@ -9,7 +9,7 @@ from apps import clock
 from apps.certificates import revocation
 from apps.certificates.models import Certificate
 from apps.enrollment.acme import jws
-from apps.enrollment.acme.auth import Account, Signed
+from apps.enrollment.acme.auth import Account, SignedRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.enrollment.acme.states import AuthorizationStatus
 from apps.errors import AccessDenied, BadRevocationReason, Malformed, NotFound
@@ -27,7 +27,7 @@ _REASONS = {
 _ACME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 
 
-def revoke(signed: Signed) -> None:
+def revoke(signed: SignedRequest) -> None:
     """Revoke a certificate of this endpoint.
 
     Three may ask: the account that ordered it, an account that now has valid authorizations
@@ -66,14 +66,14 @@ def read_reason(code: Any) -> RevocationReason:
     return _REASONS[code]
 
 
-def _find(signed: Signed, der: bytes) -> Certificate:
+def _find(signed: SignedRequest, der: bytes) -> Certificate:
     """Look up by the digest of every byte; names and serial numbers prove nothing (PV-15)."""
     found = (
         Certificate.objects.select_related("application")
         .filter(
             fingerprint_sha256=hashlib.sha256(der).hexdigest(),
-            application_id=signed.door.application_id,
-            profile_id=signed.door.profile_id,
+            application_id=signed.config.application_id,
+            profile_id=signed.config.profile_id,
         )
         .first()
     )
@@ -82,7 +82,7 @@ def _find(signed: Signed, der: bytes) -> Certificate:
     return found
 
 
-def _may(signed: Signed, certificate: Certificate) -> bool:
+def _may(signed: SignedRequest, certificate: Certificate) -> bool:
     if signed.account is None:
         assert signed.jwk is not None
         key = x509.load_der_x509_certificate(bytes(certificate.der)).public_key()

@@ -1,9 +1,8 @@
-"""When is a challenge validated, how often, and what is done with the outcome?
+"""Validation of challenges: within the request, then repeatedly in the worker (RFC 8555 section 8.2).
 
-The request that answers a challenge tries once, briefly (``try_now``), because most clients
-are ready; what that does not settle goes to the worker (``run``). A client that answers again
-while the worker tries gets another try at once (RFC 8555 section 8.2). Nothing here holds a
-transaction while it talks to the network.
+The request in which a client responds to a challenge tries once, briefly (``validate_inline``),
+because most clients are ready; what that does not decide goes to the worker (``run``). A client
+that responds again meanwhile gets another try at once. No transaction is open during network calls.
 """
 
 import threading
@@ -20,7 +19,6 @@ from apps.egress import Deadline, EgressError
 from apps.enrollment.acme.models import AcmeChallenge
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.services import challenges
-from apps.enrollment.acme.services.challenges import Answered
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus, ChallengeType
 from apps.enrollment.acme.validation import (
     caa,
@@ -38,10 +36,11 @@ Validator = Callable[[Target, Deadline], Outcome]
 
 JOB = challenges.VALIDATE_JOB
 _REQUEST = "request"
-# Clients poll for about a minute and a half: the verdict must come well within.
+# Seconds before each attempt. Clients poll for about a minute and a half, so the result has to
+# come well within that.
 PAUSES_S: tuple[float, ...] = (0, 2, 6)
 LEASE = timedelta(minutes=3)
-_VALIDATORS: dict[str, Validator] = {
+VALIDATORS: dict[str, Validator] = {
     ChallengeType.HTTP_01: http_01.validate,
     ChallengeType.DNS_01: dns_01.validate,
     ChallengeType.DNS_ACCOUNT_01: dns_01.validate,
@@ -52,81 +51,80 @@ _ADDRESS_TYPES = frozenset({ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01})
 _WILDCARD_TYPES = frozenset(
     {ChallengeType.DNS_01, ChallengeType.DNS_ACCOUNT_01, ChallengeType.DNS_PERSIST_01}
 )
-# Slow servers may hold up this many requests of a process, and no more.
-_inline_slots = threading.BoundedSemaphore(2)
+# Slow servers hold up at most this many requests of a process.
+inline_slots = threading.BoundedSemaphore(2)
 
 
 def attempt(
     challenge_id: UUID, budget_s: float = TOTAL_S, *, last: bool = False, by: str = "worker"
 ) -> bool:
-    """Validate once and write the outcome down.
+    """Validate once and store what happened.
 
     Args:
         challenge_id: a challenge that is ``processing``; any other is left alone.
-        budget_s: for everything, CAA included.
-        last: settle whatever happens.
+        budget_s: seconds for everything, CAA look-ups included.
+        last: store the outcome as the result, even if another attempt might help.
         by: who tried, for the record.
 
     Returns:
-        Whether the challenge is settled now, by this attempt or an earlier one.
+        Whether the challenge has a result now, by this attempt or an earlier one.
     """
     target = targets.load(challenge_id)
     if target is None:
         return True
     outcome = validate(target, Deadline(budget_s))
     if outcome.proven or last or not outcome.again:
-        challenges.settle(challenge_id, _verdict(outcome, target, by))
+        challenges.record_result(challenge_id, _result(outcome, target, by))
         return True
-    challenges.note_attempt(
+    challenges.record_attempt(
         challenge_id, attempt=outcome.record(target, by=by), problem=outcome.problem()
     )
     return False
 
 
-def try_now(answered: Answered) -> AcmeChallenge:
-    """Validate within the request that answers the challenge.
+def validate_inline(row: AcmeChallenge) -> AcmeChallenge:
+    """Validate within the request in which the client responds to the challenge.
 
-    Nothing is written before the outcome: a client whose request dies has no answer, and sends
-    it again. What is not settled here goes to the worker; never raises for what servers out
-    there do.
+    Nothing is written before the outcome: a client whose request dies gets no answer, and sends
+    it again. Failures of foreign servers never raise here.
 
     Args:
-        answered: not settled.
+        row: ``pending`` or ``processing``, from ``challenges.accept_response``.
 
     Returns:
-        The challenge as it is afterwards.
+        The challenge as it is stored afterwards.
     """
-    row = answered.row
-    runs_already = row.status == ChallengeStatus.PROCESSING
-    if row.authorization.status != AuthorizationStatus.PENDING:  # proven, or lost, by another
+    was_queued = row.status == ChallengeStatus.PROCESSING
+    if row.authorization.status != AuthorizationStatus.PENDING:  # decided by another challenge
         return row
-    outcome, target = _validated_inline(row)
+    target = targets.target_of(row)
+    outcome = _validate_briefly(target)
     if outcome is None:
-        return challenges.hand_over(row, attempt=None, problem=None)
-    if outcome.proven or not outcome.again:
-        settled = challenges.settle_at_once(answered, _verdict(outcome, target, _REQUEST))
-        if runs_already:
-            withdraw(JOB, str(row.pk))
-        return settled
-    return challenges.hand_over(
-        row, attempt=outcome.record(target, by=_REQUEST), problem=outcome.problem()
-    )
+        return challenges.queue_validation(row, attempt=None, problem=None)
+    if not outcome.proven and outcome.again:
+        return challenges.queue_validation(
+            row, attempt=outcome.record(target, by=_REQUEST), problem=outcome.problem()
+        )
+    challenges.record_result(row.pk, _result(outcome, target, _REQUEST))
+    if was_queued:
+        withdraw(JOB, str(row.pk))
+    row.refresh_from_db(fields=["status", "settled_at", "error"])
+    return row
 
 
-def _validated_inline(row: AcmeChallenge) -> tuple[Outcome | None, Target]:
-    """Return what a brief validation comes to, ``None`` when there is no time or place for one."""
-    target = targets.of(row)
+def _validate_briefly(target: Target) -> Outcome | None:
+    """Return the outcome of one brief validation; ``None`` when there is no time or slot for it."""
     budget_s = settings.SEALWRIGHT["ACME_INLINE_VALIDATION_MS"] / 1000
-    if budget_s <= 0 or not _inline_slots.acquire(blocking=False):
-        return None, target
+    if budget_s <= 0 or not inline_slots.acquire(blocking=False):
+        return None
     try:
-        return validate(target, Deadline(budget_s)), target
+        return validate(target, Deadline(budget_s))
     finally:
-        _inline_slots.release()
+        inline_slots.release()
 
 
-def _verdict(outcome: Outcome, target: Target, by: str) -> challenges.Verdict:
-    return challenges.Verdict(
+def _result(outcome: Outcome, target: Target, by: str) -> challenges.ValidationResult:
+    return challenges.ValidationResult(
         proven=outcome.proven,
         problem=outcome.problem(),
         attempt=outcome.record(target, by=by),
@@ -136,22 +134,22 @@ def _verdict(outcome: Outcome, target: Target, by: str) -> challenges.Verdict:
 
 
 def run(challenge: str) -> str:
-    """Validate in the worker: a few times, then for good. Harmless to run twice.
+    """Validate in the worker: a few attempts, the last of which decides. Harmless to run twice.
 
-    What the network does ends in a verdict here; only our own failures raise, and bring the
-    job back later.
+    Failures of the network become the result; only failures of this server raise, so that the
+    job runs again later.
     """
     for number, pause_s in enumerate(PAUSES_S, start=1):
         time.sleep(pause_s)
         if attempt(UUID(challenge), last=number == len(PAUSES_S)):
-            return f"settled at attempt {number}"
-    raise AssertionError("the last attempt settles")  # pragma: no cover
+            return f"decided at attempt {number}"
+    raise AssertionError("the last attempt decides")  # pragma: no cover
 
 
 def validate(target: Target, deadline: Deadline) -> Outcome:
-    """Run the challenge's validator, then ask CAA; touches no database."""
-    validator = _VALIDATORS.get(target.challenge_type)
-    if validator is None or not _fits(target):
+    """Run the challenge's validator, then check CAA; without the database."""
+    validator = VALIDATORS.get(target.challenge_type)
+    if validator is None or not _can_prove(target):
         return Outcome(
             proven=False,
             kind=Type.MALFORMED,
@@ -163,7 +161,7 @@ def validate(target: Target, deadline: Deadline) -> Outcome:
         if not outcome.proven:
             return outcome
         allowed = caa.check(target, deadline)
-    except EgressError as error:  # the time ran out between two steps
+    except EgressError as error:  # the deadline passed between two steps
         return unreachable(error)
     return replace(
         allowed,
@@ -173,8 +171,8 @@ def validate(target: Target, deadline: Deadline) -> Outcome:
     )
 
 
-def _fits(target: Target) -> bool:
-    """Tell whether the type may prove the identifier at all, whatever was offered (A-20, A-30)."""
+def _can_prove(target: Target) -> bool:
+    """Tell whether the type can prove the identifier (RFC 8555 section 8.3, RFC 8738 section 7)."""
     if target.identifier_type == "ip":
         return target.challenge_type in _ADDRESS_TYPES and not target.wildcard
     return not target.wildcard or target.challenge_type in _WILDCARD_TYPES

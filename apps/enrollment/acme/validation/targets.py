@@ -1,4 +1,4 @@
-"""What is to be proven, how, and from where may it be fetched?"""
+"""The target of a validation: identifier, challenge, and the limits of the connections."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -32,7 +32,7 @@ class _Bounds(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """One challenge, with all that a validator needs to know.
+    """One challenge with everything that a validator needs.
 
     Attributes:
         challenge_id: primary key.
@@ -41,16 +41,16 @@ class Target:
         thumbprint: of the account's key (RFC 7638).
         identifier_type: ``dns`` or ``ip``.
         identifier: canonical, without ``*.``.
-        wildcard: whether the certificate is to stand for every name below.
+        wildcard: whether the certificate is for all names one label below.
         account_url: as the client knows it.
-        http_port: where http-01 begins.
-        tls_port: where tls-alpn-01 connects.
+        http_port: port of the first http-01 request.
+        tls_port: port of tls-alpn-01.
         resolvers: name servers; empty for the system's.
-        allowed_networks: what may be reached beyond the default.
-        caa_identities: our names in CAA records; ``None`` when the records are not asked for.
-        issuers: our names in persistent records.
-        bases: what the endpoint's URLs begin with, and have begun with formerly.
-        account_path: of the account's URL, below the base.
+        allowed_networks: networks that may be reached beyond the default.
+        caa_identities: the authority's names in CAA records; ``None`` when CAA is not checked.
+        issuers: the authority's names in dns-persist-01 records.
+        bases: common beginnings of the endpoint's URLs: the present one, then former ones.
+        account_path: the account's URL below the base.
         former_thumbprints: of keys that the account had before, newest first.
     """
 
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def key_authorization(self) -> bytes:
-        """Return what only the holder of the account's key can know (RFC 8555 section 8.1)."""
+        """Return the key authorization: token and thumbprint (RFC 8555 section 8.1)."""
         return f"{self.token}.{self.thumbprint}".encode("ascii")
 
     @property
@@ -84,13 +84,13 @@ class Target:
 
     @property
     def digest_text(self) -> bytes:
-        """Return the digest as TXT records carry it: base64url without padding."""
+        """Return the digest as in TXT records: base64url without padding (RFC 8555 section 8.4)."""
         return urlsafe_b64encode(self.digest).rstrip(b"=")
 
     def web_purpose(self, deadline: Deadline) -> EgressRules:
-        """Return what http-01 may do: ten redirects, no certificate checks (A-21).
+        """Return the bounds of http-01: ten redirects, certificates are not checked (RFC 8555 8.3).
 
-        The first hop goes to the endpoint's port; further ones there or to the usual ones.
+        The first request goes to the endpoint's port; redirects may also lead to 80 and 443.
         """
         return EgressRules(
             name="acme.http-01",
@@ -104,13 +104,13 @@ class Target:
         )
 
     def tls_purpose(self, deadline: Deadline) -> EgressRules:
-        """Return what tls-alpn-01 may do: one handshake."""
+        """Return the bounds of tls-alpn-01: one handshake (RFC 8737)."""
         return EgressRules(
             name="acme.tls-alpn-01", ports=frozenset({self.tls_port}), **self._bounds(deadline)
         )
 
     def dns_purpose(self, deadline: Deadline) -> EgressRules:
-        """Return what dns-01 and CAA may do: ask name servers, connect nowhere."""
+        """Return the bounds of DNS challenges and CAA: name servers only, no connections."""
         return EgressRules(name="acme.dns", ports=frozenset(), **self._bounds(deadline))
 
     def _bounds(self, deadline: Deadline) -> _Bounds:
@@ -127,21 +127,21 @@ class Target:
 
 
 def load(challenge_id: UUID) -> Target | None:
-    """Return what a challenge is to prove; ``None`` when there is nothing left to prove."""
+    """Return the target of a processing challenge; ``None`` when nothing is left to prove."""
     row = _challenges().filter(
         pk=challenge_id,
         status=ChallengeStatus.PROCESSING.value,
         authorization__status=AuthorizationStatus.PENDING.value,
-        # An account that has ended proves nothing, whatever its records say (dns-persist 4.2).
+        # Records of an account that has ended prove nothing (dns-persist 4.2).
         authorization__account__status=AccountStatus.VALID.value,
     )
-    return next(map(of, row[:1]), None)
+    return next(map(target_of, row[:1]), None)
 
 
 def proofs_of(order_id: UUID) -> list[AcmeChallenge]:
     """Return the challenge that proved each DNS name of an order: of several, the latest.
 
-    Names that an administrator vouches for have none.
+    Names that were valid by an EAB key's list have none.
     """
     rows = _challenges().filter(
         authorization__order_links__order_id=order_id,
@@ -152,8 +152,8 @@ def proofs_of(order_id: UUID) -> list[AcmeChallenge]:
     return list({row.authorization_id: row for row in rows.order_by("settled_at", "pk")}.values())
 
 
-def of(row: AcmeChallenge) -> Target:
-    """Return a challenge, loaded with all that it belongs to, as validators need it."""
+def target_of(row: AcmeChallenge) -> Target:
+    """Return the target of a challenge that is loaded with account, endpoint and pairing."""
     authorization = row.authorization
     account = authorization.account
     endpoint = account.endpoint
@@ -188,9 +188,9 @@ def _challenges() -> QuerySet[AcmeChallenge]:
 
 
 def _bases(endpoint: AcmeEndpoint) -> tuple[str, ...]:
-    """Return the endpoint's public URL, as ``auth`` compares it with what clients signed.
+    """Return the endpoint's base URL at the present origin, then at former origins.
 
-    After it those that it had at former origins: lasting records were made for them.
+    dns-persist-01 records that were created under a former origin stay good.
     """
     pairing = endpoint.pairing
     path = f"/acme/{pairing.application.name}/{pairing.profile.name}"

@@ -14,7 +14,6 @@ from apps.enrollment.acme.models import (
     AcmeOrder,
     AcmeOrderAuthorization,
 )
-from apps.enrollment.acme.services import challenges
 from apps.enrollment.acme.validation import attempts, targets
 from apps.jobs import runner
 from apps.jobs.models import Job, JobState
@@ -218,17 +217,17 @@ def test_worker_tries_again_and_succeeds_when_the_answer_comes(challenge, answer
             answer(row)
 
     monkeypatch.setattr(attempts.time, "sleep", patient)
-    assert attempts.run(challenge=str(row.pk)) == "settled at attempt 2"
+    assert attempts.run(challenge=str(row.pk)) == "decided at attempt 2"
     assert statuses(row) == ("valid", "valid", "ready")
     assert [item["proven"] for item in row.attempts] == [False, True]
 
 
 def test_worker_gives_a_verdict_after_its_last_attempt(challenge):
     row = challenge()
-    assert attempts.run(challenge=str(row.pk)) == "settled at attempt 3"
+    assert attempts.run(challenge=str(row.pk)) == "decided at attempt 3"
     assert statuses(row) == ("invalid", "invalid", "invalid")
     assert len(row.attempts) == 3
-    assert attempts.run(challenge=str(row.pk)) == "settled at attempt 1"
+    assert attempts.run(challenge=str(row.pk)) == "decided at attempt 1"
     row.refresh_from_db()
     assert len(row.attempts) == 3
 
@@ -246,27 +245,23 @@ def test_job_kind_is_registered_and_runs(challenge, answer):
     assert statuses(row)[0] == "valid"
 
 
-def answered(row):
-    return challenges.Answered(row, challenges.ORDERS_OF.all(row.url_id))
-
-
 @pytest.fixture
 def inline(settings):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACME_INLINE_VALIDATION_MS": 1500}
 
 
-def test_request_settles_what_is_ready_without_the_worker(challenge, answer, inline):
+def test_the_request_validates_a_ready_challenge_without_the_worker(challenge, answer, inline):
     row = challenge()
     answer(row)
     enqueue(attempts.JOB, {}, idempotency_key=str(row.pk), delay=timedelta(seconds=30))
-    assert attempts.try_now(answered(row)).status == "valid"
+    assert attempts.validate_inline(row).status == "valid"
     assert statuses(row)[0] == "valid"
     assert not Job.objects.filter(kind="acme.validate").exists()
 
 
-def test_request_hands_over_to_the_worker_what_is_not_ready(challenge, inline):
+def test_the_request_leaves_a_challenge_that_is_not_ready_to_the_worker(challenge, inline):
     row = challenge()
-    assert attempts.try_now(answered(row)).status == "processing"
+    assert attempts.validate_inline(row).status == "processing"
     assert Job.objects.get(kind="acme.validate").arguments == {"challenge": str(row.pk)}
     row.refresh_from_db()
     assert row.attempts[0]["by"] == "request"
@@ -275,13 +270,13 @@ def test_request_hands_over_to_the_worker_what_is_not_ready(challenge, inline):
 def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
     row = challenge()
     answer(row)
-    assert attempts._inline_slots.acquire(blocking=False)
-    assert attempts._inline_slots.acquire(blocking=False)
+    assert attempts.inline_slots.acquire(blocking=False)
+    assert attempts.inline_slots.acquire(blocking=False)
     try:
-        assert attempts.try_now(answered(row)).status == "processing"
+        assert attempts.validate_inline(row).status == "processing"
     finally:
-        attempts._inline_slots.release()
-        attempts._inline_slots.release()
+        attempts.inline_slots.release()
+        attempts.inline_slots.release()
     assert Job.objects.filter(kind="acme.validate").count() == 1
     assert statuses(row)[0] == "processing"
 
@@ -289,7 +284,7 @@ def test_slow_servers_hold_up_few_requests(challenge, answer, inline):
 def test_inline_validation_can_be_turned_off(challenge, answer, web):
     row = challenge()
     answer(row)
-    assert attempts.try_now(answered(row)).status == "processing"
+    assert attempts.validate_inline(row).status == "processing"
     assert web.requests == []
 
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from apps.egress import Deadline
 from apps.enrollment.acme.problems import Type
-from apps.enrollment.acme.validation import attempts, dns_persist_01
-from apps.enrollment.acme.validation import persistent_records as persist
+from apps.enrollment.acme.validation import attempts, dns_persist_01, persistent_records
 from apps.enrollment.acme.validation.dns_persist_01 import Asker, judge
 
 from .conftest import THUMBPRINT
@@ -25,7 +24,7 @@ OLD_KEY = "A" * 43
 
 
 def uri(domain="a.test", thumbprint=THUMBPRINT, path=PATH, base=BASE):
-    return persist.hashed_uri(base, domain, thumbprint, path)
+    return persistent_records.hashed_uri(base, domain, thumbprint, path)
 
 
 def record(*parameters, issuer=US):
@@ -65,8 +64,8 @@ OURS = f"accounturi={uri()}"
 )
 def test_10_2_the_drafts_own_vectors(domain, digest):
     url = "https://ca.example/acct/123"
-    assert persist.account_digest(domain, THUMBPRINT, url) == digest
-    made = persist.hashed_uri("https://ca.example", domain, THUMBPRINT, "acct/123")
+    assert persistent_records.account_digest(domain, THUMBPRINT, url) == digest
+    made = persistent_records.hashed_uri("https://ca.example", domain, THUMBPRINT, "acct/123")
     assert made == f"https://ca.example/account-hash/sha-256/{digest}"
 
 
@@ -79,12 +78,12 @@ def test_the_command_in_the_document_computes_what_the_draft_says():
 
 
 def test_4_2_the_present_key_comes_first_then_former_ones_newest_first():
-    made = list(persist.accepted_uris(("b1", "b2"), "d", ("new", "old"), "acct/x"))
+    made = list(persistent_records.accepted_uris(("b1", "b2"), "d", ("new", "old"), "acct/x"))
     assert made[:2] == [
-        persist.hashed_uri("b1", "d", "new", "acct/x"),
-        persist.hashed_uri("b1", "*", "new", "acct/x"),
+        persistent_records.hashed_uri("b1", "d", "new", "acct/x"),
+        persistent_records.hashed_uri("b1", "*", "new", "acct/x"),
     ]
-    assert made[4] == persist.hashed_uri("b1", "d", "old", "acct/x")
+    assert made[4] == persistent_records.hashed_uri("b1", "d", "old", "acct/x")
     assert len(set(made)) == 8
 
 
@@ -106,13 +105,13 @@ def test_4_2_the_present_key_comes_first_then_former_ones_newest_first():
     ],
 )
 def test_3_1_9_2_issuer_names_are_lower_case_a_labels(given_name, found):
-    assert persist.normalized(given_name) == found
+    assert persistent_records.normalized(given_name) == found
 
 
 def test_3_1_at_most_ten_names_each_once():
     many = tuple(f"ca{n}.example" for n in range(20))
-    assert persist.issuer_names(many) == many[:10]
-    assert persist.issuer_names(("A.example", "a.example.", "b c")) == ("a.example",)
+    assert persistent_records.issuer_names(many) == many[:10]
+    assert persistent_records.issuer_names(("A.example", "a.example.", "b c")) == ("a.example",)
 
 
 # --- one record ---------------------------------------------------------------------------------
