@@ -225,3 +225,9 @@ def test_what_is_absent_is_404(members, base, endpoint):
 
 def _url(client: Acme, challenge: AcmeChallenge) -> str:
     return f"{client.directory['newOrder'].removesuffix('new-order')}chall/{challenge.url_id}"
+
+
+@pytest.mark.parametrize("path", ["", "payments-tls/eab-keys/"])
+def test_lists_refuse_parameters_that_they_do_not_know(governor, endpoint, path):
+    answer = governor.get(f"applications/payments/acme/endpoints/{path}?colour=red")
+    assert code_of(answer, 400) == "malformed"
