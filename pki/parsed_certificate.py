@@ -68,7 +68,7 @@ class ParsedCertificate:
         outer_algorithm_der: the AlgorithmIdentifier beside the signature.
         issuer_der: the issuer's Name.
         subject_der: the subject's Name.
-        key_algorithm: of the subject's key; ``None`` when it is not one of ours.
+        key_algorithm: of the subject's key; ``None`` for an unsupported one.
         key_identifier: computed from that key.
         subject: the pairs that can be read.
         subject_findings: what is wrong with the other parts of the subject.
