@@ -202,7 +202,9 @@ def _constraints(cert: ParsedCertificate) -> Iterator[Violation]:
 def _extension_set(cert: ParsedCertificate) -> Iterator[Violation]:
     """X-09, ANC-5: known extensions only; the library refuses repeated ones."""
     for oid in cert.extensions.keys() - _ALLOWED_EXTENSIONS:
-        yield _broken("x09", "extensions", "The extension is not one that we issue.", oid.dotted_string)
+        yield _broken(
+            "x09", "extensions", "The extension is not one that we issue.", oid.dotted_string
+        )
 
 
 def _key_identifiers(cert: ParsedCertificate) -> Iterator[Violation]:
