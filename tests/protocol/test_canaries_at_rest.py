@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib import admin as django_admin
-from django.test import Client
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from drf_spectacular.generators import SchemaGenerator
@@ -43,6 +42,7 @@ from tests.protocol.test_canaries import (
     shapes_of_key,
     token,
 )
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 __all__ = ["api", "log", "token"]
