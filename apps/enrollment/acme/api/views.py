@@ -1,4 +1,4 @@
-"""The API of ACME: endpoints and EAB keys to set up, clients and orders to look into."""
+"""Management API of ACME: endpoints, EAB keys, accounts and orders."""
 
 from uuid import UUID
 
@@ -48,14 +48,14 @@ def _seen(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
 
 
 def _acted_on(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
-    """Return an endpoint on the way to an act that checks its own rights."""
+    """Return an endpoint for a service that checks the rights itself."""
     return selectors.endpoint_of(
         _pairing(_application(principal, reference, scoped=False), profile)
     )
 
 
 def _key(principal: Principal, reference: str, profile: str, key_id: UUID) -> EabKey:
-    """Return an EAB key on the way to an act that checks its own rights."""
+    """Return an EAB key for a service that checks the rights itself."""
     return selectors.eab_key_for(_acted_on(principal, reference, profile), key_id)
 
 
@@ -85,7 +85,7 @@ class AcmeEndpointsView(APIView):
         responses={201: schema.AcmeEndpointSchema} | problems(409, 422),
     )
     def post(self, request: Request, reference: str) -> Response:
-        """Open the ACME door of an attached profile."""
+        """Set ACME up for an attached profile."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         profile, settings = wire.read_endpoint(request.data)
@@ -107,7 +107,7 @@ class AcmeEndpointView(APIView):
         responses={200: schema.AcmeEndpointSchema} | problems(422),
     )
     def patch(self, request: Request, reference: str, profile: str) -> Response:
-        """Change settings; ``{"enabled": false}`` closes the door at once."""
+        """Change settings; ``{"enabled": false}`` closes the endpoint at once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
         settings = wire.read_settings(request.data)
@@ -153,7 +153,7 @@ class EabKeyView(APIView):
 
 
 class RevealEabKeyView(APIView):
-    """A secret, once."""
+    """The secret of an EAB key, shown once."""
 
     @extend_schema(
         operation_id="acme_eab_keys_reveal",
@@ -170,7 +170,7 @@ class RevealEabKeyView(APIView):
 
 
 class RotateEabKeyView(APIView):
-    """Another secret."""
+    """A new secret of an EAB key."""
 
     @extend_schema(
         operation_id="acme_eab_keys_rotate",
@@ -187,7 +187,7 @@ class RotateEabKeyView(APIView):
 
 
 class RevokeEabKeyView(APIView):
-    """The end of a key."""
+    """Revocation of an EAB key."""
 
     @extend_schema(
         operation_id="acme_eab_keys_revoke",
@@ -195,7 +195,7 @@ class RevokeEabKeyView(APIView):
         responses={200: schema.EabKeySchema} | problems(409),
     )
     def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
-        """Let nobody register with a key any more; on request its accounts end, too."""
+        """Revoke a key; on request, its accounts as well."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
         accounts = wire.read_eab_revocation(request.data)
@@ -210,7 +210,7 @@ def _account(principal: Principal, application: Application, account_id: UUID) -
 
 
 class AcmeAccountsView(APIView):
-    """The clients of an application."""
+    """The accounts of an application."""
 
     @extend_schema(
         operation_id="acme_accounts_list",
@@ -225,7 +225,7 @@ class AcmeAccountsView(APIView):
 
 
 class AcmeAccountView(APIView):
-    """One client."""
+    """One account."""
 
     @extend_schema(operation_id="acme_accounts_read", responses=schema.AcmeAccountSchema)
     def get(self, request: Request, reference: str, account_id: UUID) -> Response:
@@ -236,7 +236,7 @@ class AcmeAccountView(APIView):
 
 
 class RevokeAcmeAccountView(APIView):
-    """The end of a client."""
+    """Revocation of an account."""
 
     @extend_schema(
         operation_id="acme_accounts_revoke",
@@ -244,7 +244,7 @@ class RevokeAcmeAccountView(APIView):
         responses={200: schema.AcmeAccountSchema} | problems(409),
     )
     def post(self, request: Request, reference: str, account_id: UUID) -> Response:
-        """End an account for good; its certificates stay valid."""
+        """Revoke an account; its certificates stay valid."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         rows = selectors.accounts().filter(endpoint__pairing__application=application)
@@ -286,7 +286,7 @@ class AcmeOrderView(APIView):
 
 
 class FailingClientsView(APIView):
-    """Clients in trouble."""
+    """Accounts whose validations fail."""
 
     @extend_schema(operation_id="acme_failing_list", responses=schema.FailingClientPageSchema)
     def get(self, request: Request, reference: str) -> Response:
