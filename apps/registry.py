@@ -141,11 +141,11 @@ class EnrollmentMethod:
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 
 
-# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields the
-# ``pki.findings.Violation`` of everything at the door it came through that holds no more.
+# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields a
+# ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 ReleaseCheck = Callable[[Any], Iterable[Any]]
 
-# Models of which ``applications.epoch`` has to hear, beside those below it.
+# Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
 
 enrollment_methods: dict[str, EnrollmentMethod] = {}

@@ -1,17 +1,14 @@
 """How do requests and certificates look in JSON? Rows in, plain dictionaries out."""
 
-import base64
 from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 from apps.certificates import export
-from apps.certificates.bulk import Outcome
 from apps.certificates.decision import Decision
-from apps.certificates.issuance import Pending
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.errors import SealwrightError
 from apps.web.problems import document_of
 from pki import bundles, keys, names
@@ -87,7 +84,9 @@ def request_detail(request: CertificateRequest, certificate: Certificate | None)
     csr_der = bytes(request.csr_der)
     return request_row(request) | {
         "content": content(Leaf.from_dict(request.leaf)) if request.leaf else None,
-        "csr_pem": _csr_pem(csr_der) if csr_der[:1] == b"\x30" else None,
+        "csr_pem": bundles.pem_block("CERTIFICATE REQUEST", csr_der)
+        if csr_der[:1] == b"\x30"
+        else None,
         "certificate": certificate_detail(certificate) if certificate else None,
     }
 
@@ -171,11 +170,3 @@ def _typed(pairs: Any) -> list[dict[str, str]]:
 def _time(moment: Any) -> str | None:
     """Return RFC 3339 text in UTC."""
     return moment.isoformat().replace("+00:00", "Z") if moment else None
-
-
-def _csr_pem(der: bytes) -> str:
-    body = base64.encodebytes(der).decode().replace("\n", "")
-    lines = [body[i : i + 64] for i in range(0, len(body), 64)]
-    return "\n".join(
-        ["-----BEGIN CERTIFICATE REQUEST-----", *lines, "-----END CERTIFICATE REQUEST-----", ""]
-    )

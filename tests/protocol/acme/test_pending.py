@@ -165,16 +165,16 @@ def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted
 
 
 def test_an_order_that_a_reader_moves_during_the_signature_is_completed(trusted, monkeypatch):
-    from apps.certificates import signing
+    from apps.authorities import signing
 
     order = trusted.order("www.example.com")
-    sign = signing.sign
+    signed = signing.sign_tbs
 
     def slowly(*arguments):
         assert read(trusted, order["Location"]).json()["status"] == "processing"
-        return sign(*arguments)
+        return signed(*arguments)
 
-    monkeypatch.setattr(signing, "sign", slowly)
+    monkeypatch.setattr(signing, "sign_tbs", slowly)
     trusted.finalize(order.json(), make_csr("www.example.com"))
     assert AcmeOrder.objects.get().status == "valid"
     shown = read(trusted, order["Location"]).json()

@@ -27,7 +27,7 @@ from apps.authorities import services as authority_services
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind
 from apps.certificates import issuance, revocation
-from apps.certificates.issuance import Enrollment
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
 from apps.enrollment.acme.services import endpoints as acme
@@ -312,7 +312,7 @@ def session_of(user: User) -> dict[str, str]:
     """Return the header of a browser in which the person is signed in."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    session[BACKEND_SESSION_KEY] = "apps.accounts.backends.LockoutBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}
