@@ -13,7 +13,12 @@ from apps.applications.models import Application, Pairing
 from apps.applications.tokens import principal_of
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import serializers
-from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
+from apps.enrollment.acme.api.filters import (
+    AcmeAccountFilter,
+    AcmeEndpointFilter,
+    AcmeOrderFilter,
+    EabKeyFilter,
+)
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as services
 from apps.errors import NotFound
@@ -85,7 +90,9 @@ class AcmeEndpointsView(APIView):
         """List the profiles that clients can use by ACME."""
         principal = principal_of(request)
         rows = selectors.endpoints_of(principal, _application(principal, reference))
-        return page_of(request, rows, serializers.AcmeEndpointSerializer.of)
+        return page_of(
+            request, AcmeEndpointFilter.apply(request, rows), serializers.AcmeEndpointSerializer.of
+        )
 
     @extend_schema(
         operation_id="acme_endpoints_create",
@@ -142,9 +149,8 @@ class EabKeysView(APIView):
         """List the keys, without their secrets."""
         principal = principal_of(request)
         endpoint = _seen(principal, reference, profile)
-        return page_of(
-            request, services.eab_keys_of(principal, endpoint), serializers.EabKeySerializer.of
-        )
+        rows = services.eab_keys_of(principal, endpoint)
+        return page_of(request, EabKeyFilter.apply(request, rows), serializers.EabKeySerializer.of)
 
     @extend_schema(
         operation_id="acme_eab_keys_create",
