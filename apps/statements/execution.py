@@ -5,7 +5,8 @@ psycopg cursor with ``prepare=True`` lets it do that once for each connection. T
 logging, wrappers and error classes are Django's, and the same inside and outside of transactions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import psycopg
@@ -38,29 +39,34 @@ def here() -> Any:
 
 def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a query and return its rows."""
-    with _cursor() as cursor:
-        cursor.execute(sql, values)
+    with _executed(sql, values) as cursor:
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
 
 
 def affected(sql: str, values: Sequence[Any]) -> int:
     """Run a change and return how many rows it touched."""
-    with _cursor() as cursor:
-        cursor.execute(sql, values)
+    with _executed(sql, values) as cursor:
         return int(cursor.rowcount)
 
 
-def _cursor() -> Any:
+@contextmanager
+def _executed(sql: str, values: Sequence[Any]) -> Iterator[Any]:
     connection = here()
     if connection.vendor != "postgresql":
-        return connection.cursor()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            yield cursor
+        return
     # As ``connection.cursor()`` begins: a connection that the server ended is made anew.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     raw = _PreparingCursor(connection.connection)
-    return (
-        connection.make_debug_cursor(raw)
-        if connection.queries_logged
-        else connection.make_cursor(raw)
-    )
+    logged: Any = nullcontext()
+    if connection.queries_logged:
+        # Django's own log would ask this cursor for a text with the values in it; it has none.
+        logged = connection.make_debug_cursor(raw).debug_sql(sql, values)
+    with connection.make_cursor(raw) as cursor:
+        with logged:
+            cursor.execute(sql, values)
+        yield cursor
