@@ -12,7 +12,12 @@ from apps.applications.models import Application, Pairing
 from apps.applications.tokens import principal_of
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import present, schema, wire
-from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
+from apps.enrollment.acme.api.filters import (
+    AcmeAccountFilter,
+    AcmeEndpointFilter,
+    AcmeOrderFilter,
+    EabKeyFilter,
+)
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as services
 from apps.errors import NotFound
@@ -77,7 +82,7 @@ class AcmeEndpointsView(APIView):
         """List the profiles that clients can use by ACME."""
         principal = principal_of(request)
         rows = selectors.endpoints_of(principal, _application(principal, reference))
-        return page_of(request, rows, present.endpoint)
+        return page_of(request, AcmeEndpointFilter.apply(request, rows), present.endpoint)
 
     @extend_schema(
         operation_id="acme_endpoints_create",
@@ -126,7 +131,8 @@ class EabKeysView(APIView):
         """List the keys, without their secrets."""
         principal = principal_of(request)
         endpoint = _seen(principal, reference, profile)
-        return page_of(request, services.eab_keys_of(principal, endpoint), present.eab_key)
+        rows = services.eab_keys_of(principal, endpoint)
+        return page_of(request, EabKeyFilter.apply(request, rows), present.eab_key)
 
     @extend_schema(
         operation_id="acme_eab_keys_create",
