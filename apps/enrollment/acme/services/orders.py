@@ -89,11 +89,11 @@ def create(signed: SignedRequest) -> AcmeOrder:
         expires_at=expires_at,
     )
     try:
-        with writes.together():
+        with writes.batch():
             found.insert()
             writes.insert(order)
             for row in found.all:
-                writes.add(AcmeOrderAuthorization, order_id=order.pk, authorization_id=row.pk)
+                writes.insert(AcmeOrderAuthorization(order_id=order.pk, authorization_id=row.pk))
     except IntegrityError as error:
         # The unique constraint decides between parallel orders that replace one certificate.
         if replaced is None:
