@@ -61,6 +61,7 @@ class Event(StrEnum):
     REQUEST_REJECTED = "request.rejected"
     REQUEST_APPROVED = "request.approved"
     REQUEST_PENDING_APPROVAL = "request.pending_approval"
+    REQUEST_SUBMITTED = "request.submitted"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_EXPIRED = "request.expired"
     APPROVAL_GRANTED = "approval.granted"

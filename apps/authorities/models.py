@@ -137,19 +137,14 @@ class OcspResponder(models.Model):
 class IssuedSerial(models.Model):
     """A serial number that an authority has used, written before anything is signed.
 
-    ``request_id`` names the certificate request it is for, which may be written later, or never:
-    then the reconciler ends it. Certificates of authorities and OCSP responders have none.
+    ``request_id`` names the certificate request it is for, written by the same commit. Certificates
+    of authorities and OCSP responders have none.
     """
 
     id = models.BigAutoField(primary_key=True)
-    # The unique constraint's index begins with it. Not for the database to check: an authority
-    # with certificates stays, and numbers of one that never issued any harm nobody.
+    # The unique constraint's index begins with it.
     authority = models.ForeignKey(
-        Authority,
-        on_delete=models.PROTECT,
-        related_name="issued_serials",
-        db_index=False,
-        db_constraint=False,
+        Authority, on_delete=models.PROTECT, related_name="issued_serials", db_index=False
     )
     serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
     tbs_sha256 = models.CharField(max_length=64, help_text="digest of what is to be signed")

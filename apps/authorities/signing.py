@@ -161,11 +161,6 @@ def sign_tbs(
     return der
 
 
-def signs_in_process(handle: IssuerHandle) -> bool:
-    """Tell whether a signature that this process does not hand out will never have been."""
-    return backend_of(handle.key.backend).in_process
-
-
 def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
     """Return the authority's signature over something that is not a certificate, e.g. a CRL."""
     signature = backend_of(handle.key.backend).sign(handle.key, data, signature_algorithm)

@@ -1,10 +1,10 @@
-"""Must somebody agree first? The gate between policy and signing.
+"""Approval of requests by a second person, and the signing of approved ones.
 
-A pairing may demand that a second person approves each request. Whoever asked can never
-approve, and an approval is consumed once, under the request's row lock.
+Whoever asked can never approve, and an approval is used once, under the request's row lock.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from uuid import UUID
 
 from django.db import transaction
@@ -15,29 +15,21 @@ from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities import signing as authority_signing
-from apps.certificates import signing, states
+from apps.certificates import pipeline, states
 from apps.certificates.decision import Decision, evaluate_leaf
-from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.certificates.signing import Issued
-from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
+from apps.certificates.models import CertificateRequest, RequestState
+from apps.certificates.outcomes import Issued, Pending
+from apps.certificates.pipeline import Draft
+from apps.certificates.signers.selection import signer_of_request
+from apps.errors import AccessDenied, InvalidTransition, PolicyViolation, SealwrightError
 from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import violations_of
 from apps.principals import Principal
 from pki.findings import Violation
 from pki.template import Leaf
 
-RETRY_AFTER_S = 60
 
-
-def first_state(pairing: Pairing) -> RequestState:
-    """Return where an accepted request starts."""
-    if pairing.requires_approval:
-        return RequestState.PENDING_APPROVAL
-    return RequestState.APPROVED
-
-
-def approve(principal: Principal, request: CertificateRequest) -> Issued:
+def approve(principal: Principal, request: CertificateRequest) -> Issued | Pending:
     """Release a pending request and sign it.
 
     The current policy is applied to the content again: rules that were tightened while the
@@ -62,7 +54,7 @@ def approve(principal: Principal, request: CertificateRequest) -> Issued:
             subject=locked,
             application_id=locked.application_id,
         )
-    return release(principal, locked)
+    return sign_approved(principal, locked)
 
 
 def deny(principal: Principal, request: CertificateRequest, comment: str = "") -> None:
@@ -83,8 +75,8 @@ def cancel(principal: Principal, request: CertificateRequest) -> None:
     _end(principal, request, RequestState.CANCELLED, Event.REQUEST_CANCELLED, "")
 
 
-def release(principal: Principal, request: CertificateRequest) -> Issued:
-    """Sign an approved request once, however many callers release it.
+def sign_approved(principal: Principal, request: CertificateRequest) -> Issued | Pending:
+    """Sign an approved request once, however many callers do it at a time.
 
     Returns:
         The outcome; every caller gets the same certificate.
@@ -92,62 +84,63 @@ def release(principal: Principal, request: CertificateRequest) -> Issued:
     Raises:
         InvalidTransition: another caller is signing it right now, or it has ended otherwise.
         PolicyViolation: the current policy refuses the content; the request is rejected.
+        UpstreamUnavailable, UpstreamRejected: as ``issuance.submit``.
     """
     decision = _decide_again(request)
     if decision.violations:
-        return _reject(principal, request, decision)
-    intent = signing.prepare(request, decision)
-    with transaction.atomic():
-        locked = _locked(request.pk)
-        if locked.state == RequestState.ISSUED:
-            return Issued(locked, Certificate.objects.get(request=locked))
-        if locked.state != RequestState.APPROVED:
-            raise InvalidTransition(f"The request is {locked.state}, not approved.")
-        signing.reserve(locked, intent)
-        locked.save()
-    return signing.sign(locked, intent, principal)
+        _reject(principal, request, decision)
+        raise PolicyViolation(decision.violations, request_id=str(request.pk))
+    (outcome,) = pipeline.run(
+        [Draft(principal, request=request, decision=decision, signer=decision.signer)]
+    )
+    if isinstance(outcome, SealwrightError):
+        raise outcome
+    # The key belongs to whoever asked, not to whoever approved.
+    return replace(outcome, private_key_der=None) if isinstance(outcome, Issued) else outcome
 
 
 def _decide_again(request: CertificateRequest) -> Decision:
-    """Return today's decision on the content as it was approved, its validity moved on by the wait."""
+    """Return today's decision on the content as approved, its validity moved on by the wait."""
     leaf = Leaf.from_dict(request.leaf)
     now = clock.now_s()
     if leaf.not_before <= now:
         # A start that was asked for in advance was not waited for until it came.
         waited = now - max(request.created_at.replace(microsecond=0), leaf.not_before)
         leaf = leaf.with_validity(leaf.not_before + waited, leaf.not_after + waited)
-    issuer = None
-    if request.authority_id is not None:
-        issuer = authority_signing.issuer_of(request.authority_id)
-        if leaf.not_after > issuer.not_after:
-            leaf = leaf.with_validity(leaf.not_before, issuer.not_after)
+    signer = signer_of_request(request)
+    end = signer.limits(leaf.key_algorithm).not_after
+    if end is not None and leaf.not_after > end:
+        leaf = leaf.with_validity(leaf.not_before, end)
     version = request.profile.policy.current_version
     assert version is not None
-    verdicts = evaluate_leaf(policy_selectors.rules_of(version), leaf, issuer)
+    verdicts = evaluate_leaf(
+        policy_selectors.rules_of(version), leaf, signer, has_csr=bool(request.csr_der)
+    )
     return Decision(
         leaf=leaf,
         verdicts=verdicts,
         violations=(*_withdrawn(request), *violations_of(verdicts)),
         csr=None,
-        issuer=issuer,
+        signer=signer,
         policy_version=version,
     )
 
 
 def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
-    """Yield what no longer holds of the pair that was asked under, or of its door (AC-05)."""
+    """Yield what was withdrawn since: the pairing, its issuer, or something of its method (AC-05)."""
     attached = Pairing.objects.filter(
         application_id=request.application_id, profile_id=request.profile_id
     )
     if not attached.exists():
         yield _DETACHED
-    if request.authority_id != request.profile.authority_id:
+    now = request.profile
+    if (request.issuer_type, request.authority_id) != (now.issuer_type, now.authority_id):
         yield _OTHER_ISSUER
     for check in registry.release_checks:
         yield from check(request)
 
 
-def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> Issued:
+def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> None:
     listed = [violation.as_dict() for violation in decision.violations]
     with transaction.atomic():
         if states.move(request, RequestState.REJECTED, violations=listed, sealed_private_key=b""):
@@ -158,7 +151,6 @@ def _reject(principal: Principal, request: CertificateRequest, decision: Decisio
                 application_id=request.application_id,
                 violations=listed,
             )
-    raise PolicyViolation(decision.violations, request_id=str(request.pk))
 
 
 def _end(

@@ -1,4 +1,4 @@
-"""How are keys made here and kept? Sealed at rest, bound to the row that holds them."""
+"""Private keys made by the server: sealed at rest, bound to the row that holds them."""
 
 from dataclasses import dataclass
 from uuid import UUID

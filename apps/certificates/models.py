@@ -1,4 +1,4 @@
-"""Which certificates were asked for, which exist, and what became of them?"""
+"""Certificate requests and the inventory of certificates."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ from apps.applications.models import Application
 from apps.authorities.models import Authority, AuthorityCertificate
 from apps.keys.models import KEY_ALGORITHM_CHOICES
 from apps.policies.models import PolicyVersion
-from apps.profiles.models import Profile
+from apps.profiles.models import EXTERNAL_ISSUER, IssuerType, Profile
 from pki.reasons import RevocationReason
 
 
@@ -29,7 +29,7 @@ class RequestState(models.TextChoices):
 
 
 class EnrollmentMethod(models.TextChoices):
-    """Through which door a request came."""
+    """How a request came in."""
 
     API = "api", "API"
     ACME = "acme", "ACME"
@@ -41,15 +41,13 @@ class EnrollmentMethod(models.TextChoices):
 class CertificateRequest(models.Model):
     """One attempt to obtain a certificate through one application-profile pairing.
 
-    Whatever waits for somebody else is written before anything is signed, with the exact content
-    to be signed: a crash between signing and saving loses none of it. What is signed at once, by
-    a key of the very process, is written with its certificate; until then the serial number and
-    its digest are on record, in the authority's ledger (ADR 0012).
+    Written before anything is signed, with the serial number and the exact bytes to be signed, so
+    that a crash between signing and storing loses neither (docs/architecture.md, commit 1).
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
-    # Rows of this table and the next are written thousands of times an hour: a column has an
-    # index of its own only where none of those in Meta begins with it and somebody asks by it.
+    # Each index costs every insert: a column has its own only where no index in Meta begins with
+    # it and some query needs it.
     application = models.ForeignKey(
         Application,
         on_delete=models.PROTECT,
@@ -73,7 +71,12 @@ class CertificateRequest(models.Model):
         on_delete=models.PROTECT,
         related_name="certificate_requests",
         db_index=False,
-        db_constraint=False,
+    )
+    issuer_type = models.CharField(
+        max_length=12,
+        choices=[*IssuerType.choices, (EXTERNAL_ISSUER, "External authority")],
+        default=IssuerType.AUTHORITY,
+        help_text="who signs; of the profile when the request was made",
     )
     state = models.CharField(max_length=20, choices=RequestState.choices)
     method = models.CharField(max_length=10, choices=EnrollmentMethod.choices)
@@ -89,6 +92,9 @@ class CertificateRequest(models.Model):
     serial_number = models.CharField(max_length=40, blank=True, help_text="lower-case hex")
     tbs_der = models.BinaryField(blank=True, default=b"", help_text="what is to be signed")
     tbs_sha256 = models.CharField(max_length=64, blank=True)
+    upstream_reference = models.CharField(
+        max_length=200, blank=True, help_text="the order at an external authority"
+    )
     replaces = models.ForeignKey(
         "Certificate",
         null=True,
@@ -108,7 +114,9 @@ class CertificateRequest(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(
                 name="request_signing_has_intent",
+                # An external authority chooses the serial number, and writes the TBSCertificate.
                 condition=~Q(state__in=["signing", "issued"])
+                | Q(issuer_type=EXTERNAL_ISSUER)
                 | (~Q(serial_number="") & ~Q(tbs_sha256="")),
             ),
             models.UniqueConstraint(
@@ -155,9 +163,6 @@ class Certificate(models.Model):
     """An end-entity certificate in the inventory."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
-    # The database checks each reference at each commit, and locks the row that it points at. It
-    # need not where others imply it: the request holds application, profile and policy version,
-    # the issuer's certificate its authority.
     request = models.OneToOneField(
         CertificateRequest,
         null=True,
@@ -172,7 +177,6 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="certificates",
         db_index=False,
-        db_constraint=False,
     )
     profile = models.ForeignKey(
         Profile,
@@ -180,7 +184,6 @@ class Certificate(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="certificates",
-        db_constraint=False,
     )
     policy_version = models.ForeignKey(
         PolicyVersion,
@@ -189,7 +192,6 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="certificates",
         db_index=False,
-        db_constraint=False,
     )
     authority = models.ForeignKey(
         Authority,
@@ -198,7 +200,6 @@ class Certificate(models.Model):
         on_delete=models.PROTECT,
         related_name="issued_certificates",
         db_index=False,
-        db_constraint=False,
     )
     issuer_certificate = models.ForeignKey(
         AuthorityCertificate,
@@ -270,21 +271,3 @@ class Certificate(models.Model):
     def __str__(self) -> str:
         """Name the certificate as people know it."""
         return self.common_name or self.subject or self.serial_number
-
-
-class LedgerMark(models.Model):
-    """Up to where the reconciler has compared reserved serial numbers with requests; one row."""
-
-    ONLY = 1
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
-    serial_id = models.BigIntegerField(default=0)
-
-    class Meta:
-        """There is one."""
-
-        constraints: ClassVar = [models.CheckConstraint(name="ledger_mark_only", condition=Q(id=1))]
-
-    def __str__(self) -> str:
-        """Name the place."""
-        return f"up to serial number {self.serial_id}"

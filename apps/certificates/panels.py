@@ -1,4 +1,4 @@
-"""What about certificates belongs on the front page? What expires, and what waits for approval."""
+"""Front page panels: certificates that expire soon, and requests that wait for approval."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""How is a certificate renewed? The same names through the same pipeline, linked to the old one."""
+"""Renewal: the same names through the same pipeline, linked to the certificate before."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -7,10 +7,11 @@ from uuid import UUID
 from apps.applications import access
 from apps.applications import selectors as application_selectors
 from apps.applications.roles import Permission
-from apps.certificates import issuance, key_material, signing
-from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates import issuance, key_material
+from apps.certificates.enrollment import Enrollment, require_open_method
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued, Pending
+from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.errors import (
     AlreadyExists,
     BadCSR,
@@ -33,7 +34,7 @@ _ONE_SECOND = timedelta(seconds=1)
 
 
 class KeySource(StrEnum):
-    """Which key the renewed certificate certifies (RFC 3647: renew keeps it, rekey does not)."""
+    """Which key the new certificate certifies (RFC 3647: renewal keeps it, re-key does not)."""
 
     NEW = "new"
     REUSE = "reuse"
@@ -56,7 +57,7 @@ def renew(
         certificate: what to renew; it stays valid and is not revoked.
         key_source: ``new`` and ``reuse`` only where the key is kept here; ``csr`` brings one.
         csr_bytes: PKCS#10 for ``csr``; its names must be those of the certificate.
-        method: the door.
+        method: how the request came in.
         request_id: as in ``Enrollment``.
 
     Raises:
@@ -71,12 +72,12 @@ def renew(
     access.require(principal, Permission.REQUEST_CERTIFICATES, certificate.application)
     if certificate.state in {CertificateState.REVOKED, CertificateState.HELD}:
         raise InvalidTransition("A revoked certificate is not renewed; request a new one.")
-    if signing.is_renewed_or_renewing(certificate.pk):
+    if is_renewed_or_renewing(certificate.pk):
         raise AlreadyExists("This certificate has been renewed, or is being renewed.")
     pairing = application_selectors.pairing_for(
         principal, str(certificate.application_id), str(certificate.profile_id)
     )
-    issuance.require_open_method(pairing, method)
+    require_open_method(pairing, method)
     request = certificate.request
     if request is None:
         raise InvalidTransition("The certificate was not issued here; request a new one.")

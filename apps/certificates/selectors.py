@@ -1,4 +1,4 @@
-"""Which requests and certificates may this principal see?"""
+"""Reads of requests and certificates, narrowed to what a principal may see."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Which way can a request go? The one table of transitions."""
+"""State machine of certificate requests: the table of transitions, and how to make one."""
 
 from apps import clock
 from apps.certificates.models import CertificateRequest, RequestState
@@ -9,8 +9,8 @@ S = RequestState
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     S.PENDING_APPROVAL: frozenset({S.APPROVED, S.REJECTED, S.CANCELLED, S.EXPIRED}),
-    S.APPROVED: frozenset({S.SIGNING, S.SUBMITTED, S.REJECTED, S.CANCELLED, S.FAILED}),
-    S.SIGNING: frozenset({S.ISSUED, S.FAILED}),
+    S.APPROVED: frozenset({S.SIGNING, S.REJECTED, S.CANCELLED, S.FAILED}),
+    S.SIGNING: frozenset({S.ISSUED, S.SUBMITTED, S.FAILED}),
     S.SUBMITTED: frozenset({S.ISSUED, S.FAILED, S.REJECTED}),
     S.ISSUED: frozenset(),
     S.REJECTED: frozenset(),
@@ -38,27 +38,27 @@ def move(request: CertificateRequest, to: RequestState, **changes: object) -> bo
     Raises:
         InvalidTransition: the table has no such edge.
     """
-    change = edge(request, to, **changes)
+    change = transition(request, to, **changes)
     moved = bool(change.apply())
     if moved:
-        take_over(request, change)
+        apply_to_instance(request, change)
     return moved
 
 
-def edge(request: CertificateRequest, to: RequestState, **changes: object) -> Change:
-    """Return the move itself, to be made together with what goes with it; see ``move``.
+def transition(request: CertificateRequest, to: RequestState, **changes: object) -> Change:
+    """Return the UPDATE that makes a transition, to be written in a batch; see ``move``.
 
     Raises:
         InvalidTransition: the table has no such edge.
     """
     if to not in TRANSITIONS[request.state]:
         raise InvalidTransition(f"A request that is {request.state} cannot become {to.value}.")
-    # What the reconciler goes by is set here: an UPDATE does not set it by itself.
+    # An UPDATE does not set ``auto_now`` columns; the reconciler goes by this one.
     wanted = {"state": to.value, "updated_at": clock.now()} | changes
     return Change(CertificateRequest, wanted, {"id": request.pk, "state": str(request.state)})
 
 
-def take_over(request: CertificateRequest, change: Change) -> None:
-    """Show in a row at hand what a move has made of it."""
+def apply_to_instance(request: CertificateRequest, change: Change) -> None:
+    """Copy the columns of a transition that was written onto the instance."""
     for name, value in change.set.items():
         setattr(request, name, value)

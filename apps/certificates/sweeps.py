@@ -1,4 +1,4 @@
-"""What must be put right regularly? Interrupted requests and expired certificates."""
+"""Scheduled jobs: finish interrupted requests, and mark expired certificates."""
 
 import logging
 from datetime import timedelta
@@ -9,14 +9,16 @@ from django.db import transaction
 from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.certificates import abandoned, approvals, signing
+from apps.certificates import approvals, pipeline
 from apps.certificates.models import (
     Certificate,
     CertificateRequest,
     CertificateState,
     RequestState,
 )
+from apps.certificates.outcomes import Issued, Pending
 from apps.errors import SealwrightError, UpstreamUnavailable
+from apps.principals import Principal
 from apps.sealing import SealingError
 
 logger = logging.getLogger(__name__)
@@ -24,45 +26,62 @@ _BATCH = 500
 
 
 def reconcile() -> str:
-    """End requests that a crash left between the two commits, or approved but unsigned.
+    """Finish requests that a crash left between the two commits, or approved but unsigned.
 
-    A ``signing`` row holds serial number and content, so finishing it repeats nothing: the
-    same bytes are signed, and the unique request on a certificate admits one outcome. Where the
-    process died before it wrote such a row, nobody has seen a signature, and it fails.
+    A ``signing`` row holds serial number and content, so finishing it repeats nothing: the same
+    bytes are signed, and the unique request of a certificate admits one outcome. External
+    authorities are asked again about what was submitted to them.
     """
     principal = principals.system("reconciler")
     before = clock.now() - timedelta(seconds=settings.SEALWRIGHT["SIGNING_TIMEOUT_S"])
-    finished = failed = 0
-    interrupted = CertificateRequest.objects.select_related(
-        "authority", "application", "profile__policy__current_version", "replaces"
+    rows = CertificateRequest.objects.select_related(
+        "authority", "application", "profile__policy__current_version", "policy_version", "replaces"
     )
-    stuck = interrupted.filter(state=RequestState.SIGNING, signing_since__lt=before)
-    for request in stuck.order_by("signing_since")[:_BATCH]:
-        try:
-            done = signing.resume(request, principal) is not None
-        except (UpstreamUnavailable, SealingError) as error:
-            # Neither a silent key backend nor a missing keyring says anything about the request.
-            logger.warning("request %s waits for its key: %s", request.pk, error)
-            continue
-        except SealwrightError as error:
-            signing.give_up(request, principal, error.detail)
-            done = False
-        except Exception:  # a row that cannot be read must not keep the others waiting
-            logger.exception("request %s cannot be finished", request.pk)
-            continue
-        finished, failed = finished + done, failed + (not done)
-    for request in interrupted.filter(state=RequestState.APPROVED, updated_at__lt=before)[:_BATCH]:
-        try:
-            approvals.release(principal, request)
-            finished += 1
-        except SealwrightError as error:
-            logger.warning("approved request %s not signed: %s", request.pk, error)
-            failed += 1
-        except Exception:  # see above
-            logger.exception("approved request %s cannot be signed", request.pk)
-            failed += 1
-    failed += abandoned.end(principal, before)
+    left = rows.filter(state=RequestState.SIGNING, signing_since__lt=before)
+    asked = rows.filter(state=RequestState.SUBMITTED, updated_at__lt=before)
+    results = [
+        _finish(request, principal)
+        for request in [*left.order_by("signing_since")[:_BATCH], *asked.order_by("id")[:_BATCH]]
+    ]
+    approved = rows.filter(state=RequestState.APPROVED, updated_at__lt=before)
+    results += [_sign_approved(request, principal) for request in approved[:_BATCH]]
+    finished = sum(done is True for done in results)
+    failed = sum(done is False for done in results)
     return f"finished {finished}, failed {failed}"
+
+
+def _finish(request: CertificateRequest, principal: Principal) -> bool | None:
+    """Return whether a certificate came of it; ``None`` while the request has to wait."""
+    try:
+        outcome = pipeline.resume(request, principal)
+    except SealingError as error:
+        # A missing keyring says nothing about the request.
+        logger.warning("request %s waits for its key: %s", request.pk, error)
+        return None
+    except SealwrightError as error:
+        pipeline.give_up(request, principal, error.detail)
+        return False
+    except Exception:  # a row that cannot be read must not keep the others waiting
+        logger.exception("request %s cannot be finished", request.pk)
+        return None
+    if isinstance(outcome, UpstreamUnavailable):
+        logger.warning("request %s waits for its signer: %s", request.pk, outcome)
+        return None
+    if isinstance(outcome, Pending):
+        return None
+    return isinstance(outcome, Issued)
+
+
+def _sign_approved(request: CertificateRequest, principal: Principal) -> bool:
+    try:
+        approvals.sign_approved(principal, request)
+    except SealwrightError as error:
+        logger.warning("approved request %s not signed: %s", request.pk, error)
+        return False
+    except Exception:  # as in ``_finish``
+        logger.exception("approved request %s cannot be signed", request.pk)
+        return False
+    return True
 
 
 def mark_expired() -> str:

@@ -21,9 +21,10 @@ from apps.applications import services as application_services
 from apps.applications.models import Application, Pairing
 from apps.authorities.models import Authority, AuthorityCertificate
 from apps.certificates import issuance
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.export import chain_ders
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued
 from apps.errors import InvalidTransition
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
@@ -154,7 +155,7 @@ def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) ->
     key = keys.generate_private_key(_ALGORITHM)
     wanted = names()
     outcome = issuance.submit(
-        issuance.Enrollment(
+        Enrollment(
             principal=principal,
             pairing=pairing,
             method=EnrollmentMethod.RENEWAL,

@@ -1,4 +1,4 @@
-"""Model of profiles: authority, policy and defaults of a kind of certificate."""
+"""Model of profiles: issuer, policy and defaults of a kind of certificate."""
 
 from typing import ClassVar
 
@@ -9,9 +9,16 @@ from apps import clock, ids
 from apps.authorities.models import Authority
 from apps.policies.models import Policy
 
+EXTERNAL_ISSUER = "external"
+"""Issuer type of profiles whose certificates an external authority signs.
+
+The database and the issuance pipeline take it; ``IssuerType`` will offer it as soon as there is a
+connector (ADR 0015).
+"""
+
 
 class IssuerType(models.TextChoices):
-    """Who signs: an authority, or the certificate's own key."""
+    """Who signs: an authority of this installation, or the certificate's own key."""
 
     AUTHORITY = "authority", "Certificate authority"
     SELF_SIGNED = "self-signed", "Self-signed"
@@ -44,7 +51,7 @@ class Profile(models.Model):
             models.CheckConstraint(
                 name="profile_authority_iff_signed_by_one",
                 condition=Q(issuer_type="authority", authority__isnull=False)
-                | Q(issuer_type="self-signed", authority__isnull=True),
+                | Q(issuer_type__in=["self-signed", EXTERNAL_ISSUER], authority__isnull=True),
             ),
         ]
 

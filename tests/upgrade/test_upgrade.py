@@ -28,7 +28,9 @@ HOUSEKEEPING = {
     "sealwright_cache",
 }
 # Tables, and columns as "table.column", that a migration removes on purpose, with the reason.
-DROPPED: dict[str, str] = {}
+DROPPED: dict[str, str] = {
+    "certificates_ledgermark": "the reconciler compares serial numbers with requests no more",
+}
 
 
 @dataclass(frozen=True, slots=True)

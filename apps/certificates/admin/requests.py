@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from apps.certificates import approvals
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates.outcomes import Pending
 from apps.principals import Principal
 from apps.site.display import admin_url, state_badge
 from apps.site.model_admin import ReadOnlyAdmin
@@ -33,8 +34,10 @@ class DenyForm(ObjectForm):
 def _approve(
     _: HttpRequest, principal: Principal, request: CertificateRequest, _data: _Data
 ) -> str:
-    issued = approvals.approve(principal, request)
-    return f"The request is approved; the certificate {issued.certificate} was issued."
+    outcome = approvals.approve(principal, request)
+    if isinstance(outcome, Pending):
+        return "The request is approved, and was submitted to its external authority."
+    return f"The request is approved; the certificate {outcome.certificate} was issued."
 
 
 def _deny(_: HttpRequest, principal: Principal, request: CertificateRequest, data: _Data) -> str:

@@ -10,10 +10,10 @@ from rest_framework.views import APIView
 
 from apps.applications import pairings
 from apps.applications.tokens import principal_of
-from apps.certificates import bulk, issuance
-from apps.certificates.bulk import Outcome
-from apps.certificates.issuance import Enrollment
+from apps.certificates import issuance
+from apps.certificates.enrollment import Enrollment, authorise
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
+from apps.certificates.outcomes import Outcome
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.idempotency import Attempt, once
 from apps.enrollment.api.rights import require_requesting
@@ -75,13 +75,11 @@ def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[O
             request_id=request_id,
         )
     if enrollments:
-        made = bulk.submit_many(list(enrollments.values()))
+        made = issuance.submit_many(list(enrollments.values()))
         outcomes |= zip(enrollments, made, strict=True)
     else:
         # Whoever may not ask learns nothing else, whatever was sent.
-        issuance.authorise(
-            Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API)
-        )
+        authorise(Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API))
     return [outcomes[number] for number in range(len(body.requests))]
 
 

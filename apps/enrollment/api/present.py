@@ -7,11 +7,9 @@ from functools import lru_cache
 from typing import Any
 
 from apps.certificates import export
-from apps.certificates.bulk import Outcome
 from apps.certificates.decision import Decision
-from apps.certificates.issuance import Pending
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.errors import SealwrightError
 from apps.web.problems import document_of
 from pki import bundles, keys, names

@@ -6,8 +6,8 @@ cost a fraction of a serializer; a test holds both against these descriptions.
 
 from rest_framework import serializers
 
-from apps.certificates.bulk import MAX_ENROLLMENTS
 from apps.certificates.export import ExportFormat
+from apps.certificates.issuance import MAX_ENROLLMENTS
 from apps.certificates.models import (
     CertificateSource,
     CertificateState,

@@ -13,9 +13,9 @@ from apps.applications import access, pairings
 from apps.applications.roles import Permission
 from apps.applications.tokens import principal_of
 from apps.certificates import approvals, export, issuance, renewal, revocation, selectors
-from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
-from apps.certificates.signing import Issued
+from apps.certificates.outcomes import Issued, Pending
 from apps.enrollment.api import present, wire
 from apps.enrollment.api.filters import CertificateFilter, RequestFilter
 from apps.enrollment.api.idempotency import Attempt, once
@@ -175,9 +175,7 @@ class ApproveView(RequestActionView):
         """Release the request and sign it; nobody approves a request of their own."""
         principal, found = self._found(request, request_id)
         refuse_fields(request.data)
-        result = approvals.approve(principal, found)
-        # The key belongs to whoever asked, not to whoever approved.
-        return _answer(Issued(result.request, result.certificate))
+        return _answer(approvals.approve(principal, found))
 
 
 class DenyView(RequestActionView):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from apps.certificates.bulk import MAX_ENROLLMENTS
+from apps.certificates.issuance import MAX_ENROLLMENTS
 from apps.errors import Malformed
 from apps.policies.durations import parse_duration
 from apps.profiles.requested_content import RequestedContent

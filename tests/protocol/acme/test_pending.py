@@ -165,7 +165,7 @@ def test_a_crash_after_signing_stores_nothing_and_the_reconciler_ends_it(trusted
 
 
 def test_an_order_that_a_reader_moves_during_the_signature_is_completed(trusted, monkeypatch):
-    from apps.certificates import signing
+    from apps.authorities import signing
 
     order = trusted.order("www.example.com")
     sign = signing.sign

@@ -13,8 +13,8 @@ from apps.applications.models import Pairing
 from apps.audit.models import AuditEvent
 from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial
-from apps.certificates import bulk, signing, states, sweeps
-from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates import issuance, states, sweeps
+from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.api.models import IdempotentCall
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
@@ -71,8 +71,10 @@ def test_each_gets_its_certificate_in_the_order_sent(team, caller):
 
 
 def test_a_hundred_are_issued_by_one_call(team, caller):
-    assert caller.post(MANY, call(team, *map(csr, names(bulk.MAX_ENROLLMENTS)))).status_code == 200
-    assert Certificate.objects.count() == bulk.MAX_ENROLLMENTS
+    assert (
+        caller.post(MANY, call(team, *map(csr, names(issuance.MAX_ENROLLMENTS)))).status_code == 200
+    )
+    assert Certificate.objects.count() == issuance.MAX_ENROLLMENTS
 
 
 def test_a_result_is_what_a_single_call_answers(team, caller):
@@ -208,7 +210,7 @@ def test_ac10_what_a_dead_worker_had_made_is_found_and_the_rest_is_done(
         )
 
     with monkeypatch.context() as broken:
-        broken.setattr(bulk, "_store", lambda _drafts: (_ for _ in ()).throw(SystemExit))
+        broken.setattr(authority_signing, "sign_tbs", lambda *_: (_ for _ in ()).throw(SystemExit))
         with pytest.raises(SystemExit):
             send()
     assert set(CertificateRequest.objects.values_list("state", flat=True)) == {"signing"}
@@ -244,15 +246,19 @@ def test_one_that_another_worker_finished_meanwhile_keeps_its_certificate(
     team, caller, monkeypatch
 ):
     """All are stored together, or else one by one: nothing is lost, nothing stored twice."""
-    real = signing.store_many
+    real, calls = authority_signing.sign_tbs, []
 
-    def overtaken(pairs, principal):
-        request, certificate = pairs[1]
-        signing._store(request, certificate, None, principal, None)
-        request.state = RequestState.SIGNING
-        return real(pairs, principal)
+    def overtaken(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            second = CertificateRequest.objects.order_by("pk")[1]
+            CertificateRequest.objects.filter(pk=second.pk).update(
+                signing_since=clock.now() - timedelta(minutes=5)
+            )
+            assert sweeps.reconcile() == "finished 1, failed 0"
+        return real(*arguments)
 
-    monkeypatch.setattr(signing, "store_many", overtaken)
+    monkeypatch.setattr(authority_signing, "sign_tbs", overtaken)
     body = caller.post(MANY, call(team, *map(csr, names(3)))).json()
     assert body["issued"] == 3
     assert Certificate.objects.count() == 3
@@ -274,4 +280,4 @@ def test_a_call_counts_as_many_against_the_rate_limit(team, caller, settings):
 
 def test_the_service_takes_only_what_belongs_together(team, machine):
     with pytest.raises(ValueError, match="1 to 100"):
-        bulk.submit_many([])
+        issuance.submit_many([])

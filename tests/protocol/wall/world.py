@@ -27,7 +27,7 @@ from apps.authorities import services as authority_services
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind
 from apps.certificates import issuance, revocation
-from apps.certificates.issuance import Enrollment
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
 from apps.enrollment.acme.services import endpoints as acme

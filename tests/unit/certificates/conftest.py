@@ -6,8 +6,9 @@ import pytest
 
 from apps.applications import selectors as application_selectors
 from apps.certificates import issuance
-from apps.certificates.issuance import Enrollment, Issued, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
+from apps.certificates.outcomes import Issued, Pending
 from apps.principals import Principal
 from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team

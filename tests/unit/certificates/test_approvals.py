@@ -9,8 +9,8 @@ from apps.applications import services as application_services
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.certificates import approvals, issuance, sweeps
-from apps.certificates.issuance import Issued
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates.outcomes import Issued
 from apps.errors import AccessDenied, InvalidTransition, PolicyViolation
 from apps.policies import services as policy_services
 from apps.principals import Principal
@@ -133,8 +133,8 @@ def test_a_request_approved_just_now_is_left_to_its_approver(team, waiting, monk
     def meanwhile(principal: Principal, request: CertificateRequest) -> Issued:
         monkeypatch.undo()
         seen.append(sweeps.reconcile())
-        return approvals.release(principal, request)
+        return approvals.sign_approved(principal, request)
 
-    monkeypatch.setattr(approvals, "release", meanwhile)
+    monkeypatch.setattr(approvals, "sign_approved", meanwhile)
     approvals.approve(team.principal(Role.ADMIN), waiting)
     assert seen == ["finished 0, failed 0"]

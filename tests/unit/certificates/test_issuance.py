@@ -12,8 +12,9 @@ from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities.models import IssuedSerial
 from apps.certificates import issuance, key_material
-from apps.certificates.issuance import Issued, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates.outcomes import Issued, Pending
 from apps.errors import AccessDenied, BadCSR, InvalidTransition, NotFound, PolicyViolation
 from apps.profiles.requested_content import RequestedContent
 from pki import keys
@@ -129,7 +130,7 @@ def test_an_auditor_may_look_but_not_ask(team):
 
 def test_another_team_is_not_found(team, other_team):
     mine = enrollment_of(team, make_csr("a.example.com"))
-    foreign = issuance.Enrollment(
+    foreign = Enrollment(
         principal=other_team.principal(Role.ADMIN),
         pairing=mine.pairing,
         method=mine.method,

@@ -1,4 +1,4 @@
-"""Can a request become only what the table says?"""
+"""Requests move along the table of transitions only."""
 
 import itertools
 
@@ -15,11 +15,11 @@ from apps.errors import InvalidTransition
 def test_a_row_that_is_not_written_yet_moves_along_the_table_only(before, after):
     row = CertificateRequest(state=before, tbs_der=b"content")
     if after in states.TRANSITIONS[before]:
-        states.take_over(row, states.edge(row, after, tbs_der=b""))
+        states.apply_to_instance(row, states.transition(row, after, tbs_der=b""))
         assert (row.state, row.tbs_der) == (after, b"")
     else:
         with pytest.raises(InvalidTransition, match=f"{before}"):
-            states.take_over(row, states.edge(row, after, tbs_der=b""))
+            states.apply_to_instance(row, states.transition(row, after, tbs_der=b""))
         assert (row.state, row.tbs_der) == (before, b"content")
     with pytest.raises(InvalidTransition):
-        states.edge(CertificateRequest(state=RequestState.ISSUED), before)
+        states.transition(CertificateRequest(state=RequestState.ISSUED), before)

@@ -16,7 +16,7 @@ from apps.applications import access
 from apps.applications.models import Pairing
 from apps.applications.roles import Permission, Role
 from apps.certificates import issuance
-from apps.certificates.issuance import Enrollment
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
 from apps.enrollment import urls
 from apps.enrollment.acme.services import endpoints

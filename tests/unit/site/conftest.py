@@ -15,7 +15,7 @@ from apps.applications import selectors, services
 from apps.applications.models import ApiToken, MachineIdentity
 from apps.applications.roles import Role
 from apps.certificates import issuance
-from apps.certificates.issuance import Enrollment
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.errors import PolicyViolation
 from apps.jobs.models import Job

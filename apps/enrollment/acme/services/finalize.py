@@ -11,9 +11,10 @@ from django.db import IntegrityError
 
 from apps import clock
 from apps.certificates import issuance
-from apps.certificates.issuance import Enrollment, Pending
+from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
-from apps.certificates.signing import Issued, is_renewed_or_renewing
+from apps.certificates.outcomes import Issued, Pending
+from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.endpoint_config import pairing_of

@@ -8,9 +8,9 @@ from uuid import UUID
 from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities.models import Authority, AuthorityState
-from apps.certificates import signing
 from apps.certificates.decision import evaluate_leaf
 from apps.certificates.models import Certificate, CertificateState
+from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Account
 from apps.enrollment.acme.endpoint_config import EndpointConfig, pairing_of
@@ -106,7 +106,7 @@ def replaceable(
     successors = AcmeOrder.objects.filter(replaces_certificate=certificate)
     if successors.exclude(status=OrderStatus.INVALID).exists():
         raise already_replaced()
-    if signing.is_renewed_or_renewing(certificate.pk):
+    if is_renewed_or_renewing(certificate.pk):
         raise already_replaced()
     return certificate
 
