@@ -21,10 +21,9 @@ from apps.applications.models import ApiToken
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import views
-from apps.certificates.models import Certificate
+from apps.certificates.models import Certificate, IdempotentCall
 from apps.enrollment.acme.models import EabKey
 from apps.enrollment.acme.services import endpoints as acme
-from apps.enrollment.api.models import IdempotentCall
 from apps.jobs.models import Job
 from apps.keys.models import Key
 from apps.principals import ProductRole, Scope
