@@ -1,16 +1,18 @@
-"""Sealwright as a participant: this checkout, newly installed and served as in production.
+"""Sealwright as a contender: this checkout, set up afresh and served as in production.
 
-``manage.py migrate`` and ``quickstart`` on a data directory of its own, then the TLS listener
-by the command line that ``manage.py serve`` runs: gunicorn, two workers of four threads.
-The workload enqueues no jobs, so no job worker runs; rate limits are off.
+``manage.py migrate`` and ``quickstart`` on a data directory of its own, then front server and
+application by the command lines that ``manage.py serve --print`` shows: nginx in front of
+gunicorn, two workers of four threads. The CPU of both counts. The workload enqueues no jobs, so no
+job worker runs; rate limits are off.
 """
 
 import json
 import os
+import shlex
+import ssl
 import sys
 import urllib.request
 from pathlib import Path
-from ssl import create_default_context
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -42,15 +44,12 @@ _ROWS = {
 }
 
 
-def start(
-    database: Database, folder: Path, *, plain: bool = False, acme: bool = False
-) -> "Product":
+def start(database: Database, folder: Path, *, acme: bool = False) -> "Product":
     """Set up and serve a Sealwright.
 
     Args:
         database: where its database is made.
         folder: for its data directory.
-        plain: without TLS, for comparison with servers that have none.
         acme: with an ACME endpoint that accepts every challenge without validation.
     """
     home = folder / "sealwright"
@@ -65,6 +64,7 @@ def start(
         "SEALWRIGHT_HTTPS_PORT": str(port),
         "SEALWRIGHT_HTTP_PORT": str(processes.free_port()),
         "SEALWRIGHT_API_RATE_PER_MINUTE": "0",
+        "SEALWRIGHT_REQUESTS_PER_SECOND": "0",
         "SEALWRIGHT_LOG_LEVEL": "WARNING",
     }
     for command in (["migrate", "--verbosity", "0"], ["quickstart"]):
@@ -79,14 +79,16 @@ def start(
             environment=environment,
         ).strip()
     log = folder / "sealwright.log"
-    config = "bench.stubs.gunicorn_proven" if acme else "config.gunicorn_https"
-    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}"]
-    if plain:
-        command += ["--certfile", ""]
-    process = processes.start(command, folder=_ROOT, environment=environment, log=log)
-    processes.wait_until(lambda: processes.accepts(port), process, log)
+    commands = _commands(environment)
+    if acme:
+        commands["application"][-1] = "python:bench.stubs.gunicorn_proven"
+    parts = [
+        processes.start(commands[name], folder=_ROOT, environment=environment, log=log)
+        for name in ("application", "front")
+    ]
+    processes.wait_until(lambda: _answers(port), parts[0], log)
     facts = json.loads((home / "quickstart.json").read_text())
-    server = f"http://127.0.0.1:{port}" if plain else facts["https_url"]
+    server = facts["https_url"]
     options = {
         "url": server,
         "ca_file": facts["ca_file"],
@@ -98,7 +100,28 @@ def start(
             "Content-Type": "application/json",
         },
     }
-    return Product(process, options, url, database, _authorities(server, facts["ca_file"]))
+    return Product(parts, options, url, database, _authorities(server, facts["ca_file"]))
+
+
+def _commands(environment: dict[str, str]) -> dict[str, list[str]]:
+    """Return the command lines of the running product's parts, by name."""
+    printed = processes.run(
+        [sys.executable, "manage.py", "serve", "--print"], folder=_ROOT, environment=environment
+    )
+    lines = [line.partition(": ") for line in printed.splitlines()]
+    return {name: shlex.split(command) for name, _, command in lines}
+
+
+def _answers(port: int) -> bool:
+    """Tell whether front server and application are both up."""
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unverified.check_hostname = False
+    unverified.verify_mode = ssl.CERT_NONE
+    try:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/livez", context=unverified):
+            return True
+    except OSError:
+        return False
 
 
 class Product:
@@ -106,13 +129,13 @@ class Product:
 
     def __init__(
         self,
-        process: "processes.subprocess.Popen[bytes]",
+        parts: "list[processes.subprocess.Popen[bytes]]",
         options: dict[str, object],
         url: str,
         database: Database,
         authorities: list[bytes],
     ) -> None:
-        self._process, self._options, self._url = process, options, url
+        self._parts, self._options, self._url = parts, options, url
         self._database, self._authorities = database, authorities
 
     def participant(self, name: str, dialect: str, ops: int) -> Participant:
@@ -122,12 +145,11 @@ class Product:
             pipe=self._pipe(dialect),
             ops=ops,
             authorities=self._authorities,
-            app_pids=(self._process.pid,),
+            app_pids=tuple(part.pid for part in self._parts),
             db_pids=self._database.pids,
             tables=_ACME_ROWS if dialect == ACME else _ROWS,
             database_url=self._url,
-            about=f"{'plain HTTP' if 'https' not in str(self._options['url']) else 'TLS'}, "
-            "gunicorn 2 workers x 4 threads",
+            about="TLS, nginx, gunicorn 2 workers x 4 threads",
         )
 
     def _pipe(self, dialect: str) -> Pipe:
@@ -137,13 +159,14 @@ class Product:
         return Pipe("bench.drivers.issue", dialect, options)
 
     def stop(self) -> None:
-        """End the server."""
-        processes.stop(self._process)
+        """End the servers."""
+        for part in reversed(self._parts):
+            processes.stop(part)
 
 
 def _authorities(server: str, ca_file: str) -> list[bytes]:
     """Return issuing authority and root, DER."""
-    context = create_default_context(cafile=ca_file) if server.startswith("https") else None
+    context = ssl.create_default_context(cafile=ca_file)
     with urllib.request.urlopen(f"{server}/pki/{_ISSUING}/ca.cer", context=context) as answer:
         issuing = answer.read()
     root = x509.load_pem_x509_certificate(Path(ca_file).read_bytes())

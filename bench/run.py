@@ -83,7 +83,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=3, help="rounds (default 3; 7 to quote)")
     parser.add_argument("--database", default="postgresql", choices=["postgresql", "sqlite"])
     parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="repeatable")
-    parser.add_argument("--plain", action="store_true", help="serve without TLS")
     parser.add_argument("--seconds", type=float, default=3600, help="start no round after these")
     parser.add_argument("--json", help="write everything measured to this file")
     return parser.parse_args()
@@ -94,7 +93,7 @@ def _participants(
 ) -> tuple[list[Participant], dict[str, str], product.Product]:
     """Start all participants; peers that cannot take part are returned with the reason."""
     acme = workload.dialect == product.ACME
-    server = product.start(base, folder, plain=options.plain, acme=acme)
+    server = product.start(base, folder, acme=acme)
     found = [server.participant("sealwright", workload.dialect, workload.ops)]
     found += [limit(mode, base, folder, ops) for mode, ops in workload.limits.items()]
     skipped = {}

@@ -1,11 +1,13 @@
-"""Which settings come from the environment? The only reader of ``os.environ``.
+"""Settings from environment variables; the only reader of ``os.environ``.
 
 Every variable starts with ``SEALWRIGHT_`` and may also be given as a file
 (``SEALWRIGHT_SECRET_KEY_FILE=/run/secrets/key``). All mistakes are collected and
 reported together, so that one start shows everything that is wrong.
 """
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from environ import FileAwareEnv
 
 PREFIX = "SEALWRIGHT_"
+Network = IPv4Network | IPv6Network
 _reader = FileAwareEnv()
 _MAX_PORT = 65535
 
@@ -85,6 +88,41 @@ class Environment:
         """Return a comma-separated list."""
         raw = self.text(name)
         return [word.strip() for word in raw.split(",") if word.strip()] if raw else list(default)
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        """Return a comma-separated list of addresses and networks (``10.0.0.0/8``)."""
+        found = []
+        for word in self.words(name):
+            try:
+                found.append(ip_network(word))
+            except ValueError:
+                self.problems.append(f"{PREFIX}{name}: {word!r} is not an address or a network")
+        return tuple(found)
+
+    def endpoint(self, name: str) -> str:
+        """Return ``address:port`` (IPv6 in brackets) to listen on; empty when unset."""
+        raw = self.text(name)
+        if not raw:
+            return ""
+        host, _, port = raw.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        try:
+            usable = (":" in bare) == (bare != host) and 0 < int(port) <= _MAX_PORT
+            ip_address(bare)
+        except ValueError:
+            usable = False
+        if not usable:
+            self.problems.append(f"{PREFIX}{name}={raw!r} is not address:port")
+            return ""
+        return raw
+
+    def secret(self, name: str) -> str:
+        """Return a shared secret that can stand in a header field; empty when unset."""
+        raw = self.text(name)
+        if raw and re.fullmatch(r"[A-Za-z0-9._~+/=-]{32,256}", raw) is None:
+            self.problems.append(f"{PREFIX}{name} must be 32 to 256 letters, digits or ._~+/=-")
+            return ""
+        return raw
 
     def _is_origin(self, name: str, raw: str) -> bool:
         """Tell whether a text is an origin; one that is not becomes a problem."""

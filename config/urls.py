@@ -1,4 +1,4 @@
-"""Which paths does the TLS listener serve?"""
+"""URL paths of the product; the front server decides which of them each listener serves."""
 
 from django.contrib import admin
 from django.urls import include, path

@@ -1,8 +1,8 @@
-"""The TLS listener's WSGI application: admin, API, enrollment."""
+"""The WSGI application, for every listener of the front server."""
 
 import os
 
-from config.handler import application as make_application
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
-application = make_application()
+application = get_wsgi_application()

@@ -1,6 +1,6 @@
-"""Is this a host name, an address, a mailbox or a URI, and what is its one canonical form?
+"""Canonical forms of host names, IP addresses, mailboxes and URIs.
 
-Every function takes text from a requester, returns the canonical form or raises
+Every function takes text from a requester and returns the one canonical form, or raises
 ``UnusableName`` with field ``value`` (RFC 5280 section 4.2.1.6, X-16; attacks of AC-04).
 """
 
@@ -21,10 +21,6 @@ MAX_EMAIL = 254
 MAX_URI = 2048
 
 _LDH = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?", re.ASCII)
-# Labels of lower-case letters, digits and inner hyphens, the last of which is no number.
-_PLAIN_HOST = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII
-)
 # What resolvers and browsers read as an IPv4 address when it is the last label.
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -100,8 +96,6 @@ def canonical_dns_name(value: str) -> str:
 
 def canonical_host(value: str, *, shown: str | None = None) -> str:
     """Return a host name without wildcard, as lower-case A-labels."""
-    if _is_plain_host(value):
-        return value
     shown = value if shown is None else shown
     _check_host_text(value, shown)
     labels = [_canonical_label(label, shown) for label in value.lower().split(".")]
@@ -120,19 +114,6 @@ def canonical_host(value: str, *, shown: str | None = None) -> str:
     if not name.isascii() or "xn--" in name:
         _check_lookalikes(labels, shown)
     return name
-
-
-def _is_plain_host(value: str) -> bool:
-    """Tell whether a host name is canonical and beyond doubt; others are looked at in parts.
-
-    Without hyphens in a row there are no A-labels, and no labels that look like some.
-    """
-    return (
-        len(value) <= MAX_NAME
-        and _PLAIN_HOST.fullmatch(value) is not None
-        and "--" not in value
-        and not value.endswith(_REVERSE_ZONES)
-    )
 
 
 def _check_host_text(value: str, shown: str) -> None:

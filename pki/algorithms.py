@@ -1,9 +1,6 @@
-"""Which key and signature algorithms exist here, and which fit together?"""
+"""Key and signature algorithms, and which signatures a key can make."""
 
-from collections.abc import Callable
 from enum import StrEnum
-from functools import lru_cache
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
@@ -149,23 +146,8 @@ def default_signature_algorithm(key: KeyAlgorithm) -> SignatureAlgorithm:
 
 def key_algorithm_of(key: PublicKeyTypes) -> KeyAlgorithm | None:
     """Return the algorithm of a public key, ``None`` when it is not one of ours."""
-    return _reading(type(key))(key)
-
-
-@lru_cache(maxsize=32)
-def _reading(kind: type[PublicKeyTypes]) -> Callable[[Any], KeyAlgorithm | None]:
-    """Return how keys of a class tell their algorithm: asking what it derives from takes long."""
-    if issubclass(kind, rsa.RSAPublicKey):
-        return _of_rsa
-    if issubclass(kind, ec.EllipticCurvePublicKey):
-        return _of_curve
-    found = next((algorithm for base, algorithm in _PLAIN_TYPES if issubclass(kind, base)), None)
-    return lambda _: found
-
-
-def _of_rsa(key: rsa.RSAPublicKey) -> KeyAlgorithm | None:
-    return _RSA_SIZES.get(key.key_size)
-
-
-def _of_curve(key: ec.EllipticCurvePublicKey) -> KeyAlgorithm | None:
-    return _CURVES.get(key.curve.name)
+    if isinstance(key, rsa.RSAPublicKey):
+        return _RSA_SIZES.get(key.key_size)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return _CURVES.get(key.curve.name)
+    return next((algorithm for kind, algorithm in _PLAIN_TYPES if isinstance(key, kind)), None)

@@ -1,4 +1,4 @@
-"""In which containers do certificates and keys leave and enter: PEM, P7B, PKCS#12?
+"""Containers for certificates and keys: PEM, P7B and PKCS#12.
 
 PKCS#12 follows M-07: PBES2 with AES-256-CBC under PBKDF2-HMAC-SHA-256, MAC with SHA-256.
 """
@@ -9,8 +9,10 @@ import hmac
 import os
 import re
 from collections.abc import Sequence
+from typing import Annotated
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import (
@@ -21,13 +23,14 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from pki import der
+from pki import structures
 from pki.algorithms import key_algorithm_of
-from pki.der_values import OCTET_STRING, integer, object_identifier
 from pki.findings import UnsupportedBundle, UnusableCertificate, Violation
+from pki.parsing import load_certificate
+from pki.structures import AlgorithmIdentifier
 
-# One guess at the password costs as much through the MAC as through the encryption; the
-# library's own MAC takes 2 048 rounds and would be the cheap way in.
+# One guess at the password must cost as much through the MAC as through the encryption. The
+# library's own MAC takes 2 048 rounds, which would make it the cheaper attack.
 PKCS12_ROUNDS = 600_000
 PKCS12_SALT_BYTES = 16
 MAX_CERTIFICATE_PEM = 64 * 1024
@@ -42,21 +45,27 @@ ML_DSA_REFUSAL = (
 )
 
 _PEM_LINE = 64
-_SHA256 = object_identifier("2.16.840.1.101.3.4.2.1")
-_NULL = b"\x05\x00"
 
 # --- certificates -----------------------------------------------------------------------------
 
 
 def to_pem(ders: Sequence[bytes]) -> str:
     """Return PEM blocks in the given order, each ending in a newline (RFC 7468 section 5)."""
-    return "".join(map(_pem_block, ders))
+    return "".join(pem_block("CERTIFICATE", data) for data in ders)
 
 
-def _pem_block(data: bytes) -> str:
+def pem_block(label: str, data: bytes) -> str:
+    """Return one PEM block, ending in a newline (RFC 7468 section 2).
+
+    The library writes PEM only of what it has parsed; refused requests are shown as well.
+
+    Args:
+        label: ``CERTIFICATE``, ``CERTIFICATE REQUEST`` or ``X509 CRL``.
+        data: DER, or anything else.
+    """
     text = binascii.b2a_base64(data, newline=False).decode()
     lines = [text[start : start + _PEM_LINE] for start in range(0, len(text), _PEM_LINE)]
-    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
+    return "\n".join((f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""))
 
 
 _BOUNDARY = re.compile(r"-----(BEGIN|END) ([A-Z0-9 ]*)-----")
@@ -122,7 +131,7 @@ def _certificate_of(lines: list[str]) -> bytes:
         raise _unusable("certificate.pem", "A PEM block is not base64.")
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
-        x509.load_der_x509_certificate(data)
+        load_certificate(data)
     except ValueError as error:
         raise _unusable("certificate.unreadable", "A PEM block holds no certificate.") from error
     return data
@@ -141,17 +150,38 @@ def to_p7b(ders: Sequence[bytes]) -> bytes:
     """
     if not ders:
         raise _unsupported("A P7B file holds at least one certificate.")
-    return pkcs7.serialize_certificates([_load(data) for data in ders], Encoding.DER)
-
-
-def _load(data: bytes) -> x509.Certificate:
-    try:
-        return x509.load_der_x509_certificate(data)
-    except ValueError as error:
-        raise _unusable("certificate.unreadable", "This is not a certificate.") from error
+    return pkcs7.serialize_certificates([load_certificate(data) for data in ders], Encoding.DER)
 
 
 # --- PKCS#12 ----------------------------------------------------------------------------------
+
+
+@asn1.sequence
+class _ContentInfo:
+    content_type: x509.ObjectIdentifier
+    content: Annotated[bytes, asn1.Explicit(0)]
+
+
+@asn1.sequence
+class _DigestInfo:
+    digest_algorithm: AlgorithmIdentifier
+    digest: bytes
+
+
+@asn1.sequence
+class _MacData:
+    mac: _DigestInfo
+    mac_salt: bytes
+    iterations: int
+
+
+@asn1.sequence
+class _PFX:
+    """PFX (RFC 7292 section 4)."""
+
+    version: int
+    auth_safe: _ContentInfo
+    mac_data: _MacData
 
 
 def to_pkcs12(
@@ -179,7 +209,7 @@ def to_pkcs12(
     algorithm = key_algorithm_of(key.public_key())
     if algorithm is not None and algorithm.is_post_quantum:
         raise _unsupported(ML_DSA_REFUSAL)
-    certificate = _load(certificate_der)
+    certificate = load_certificate(certificate_der)
     if certificate.public_key() != key.public_key():
         raise _unusable("certificate.key_mismatch", "The certificate is of another key.")
     # The library types its parameter more narrowly than the union that key loading returns.
@@ -187,7 +217,7 @@ def to_pkcs12(
         friendly_name.encode() or None,
         key,  # type: ignore[arg-type]
         certificate,
-        [_load(data) for data in chain_ders],
+        [load_certificate(data) for data in chain_ders],
         _encryption(password),
     )
     return _with_strong_mac(pfx, password)
@@ -203,7 +233,7 @@ def to_java_truststore(ders: Sequence[bytes], password: bytes) -> bytes:
     if not ders:
         raise _unsupported("A truststore holds at least one certificate.")
     entries = [
-        pkcs12.PKCS12Certificate(_load(data), f"ca-{number}".encode())
+        pkcs12.PKCS12Certificate(load_certificate(data), f"ca-{number}".encode())
         for number, data in enumerate(ders, start=1)
     ]
     encryption = _encryption(password)
@@ -229,26 +259,16 @@ def _encryption(password: bytes) -> KeySerializationEncryption:
 def _with_strong_mac(pfx: bytes, password: bytes) -> bytes:
     """Return the file with its MacData made again, with a longer salt and as many rounds as the keys.
 
-    ``PFX ::= SEQUENCE { version, authSafe ContentInfo, macData }``; the MAC covers the content
-    of the OCTET STRING inside authSafe (RFC 7292 section 4).
+    The library has no option for this. The MAC covers the content of the OCTET STRING inside
+    authSafe (RFC 7292 section 4).
     """
-    version, auth_safe, _ = der.children(pfx, der.element_at(pfx))
-    _, tagged = der.children(pfx, auth_safe)
-    content = der.element_at(pfx, tagged.content)
+    file = structures.decode(_PFX, pfx)
     salt = os.urandom(PKCS12_SALT_BYTES)
     mac_key = _mac_key(password.decode(), salt, PKCS12_ROUNDS)
-    digest = hmac.digest(mac_key, pfx[content.content : content.end], "sha256")
-    mac_data = der.encode(
-        der.SEQUENCE,
-        der.encode(
-            der.SEQUENCE,
-            der.encode(der.SEQUENCE, _SHA256, _NULL),
-            der.encode(OCTET_STRING, digest),
-        ),
-        der.encode(OCTET_STRING, salt),
-        integer(PKCS12_ROUNDS),
-    )
-    return der.encode(der.SEQUENCE, pfx[version.start : auth_safe.end], mac_data)
+    file.mac_data.mac.digest = hmac.digest(mac_key, file.auth_safe.content, "sha256")
+    file.mac_data.mac_salt = salt
+    file.mac_data.iterations = PKCS12_ROUNDS
+    return asn1.encode_der(file)
 
 
 def _mac_key(password: str, salt: bytes, rounds: int) -> bytes:

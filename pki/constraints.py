@@ -1,8 +1,8 @@
-"""Which names and how many CAs do the certificates above allow?
+"""Name constraints and path lengths of CA certificates, applied to what is issued below them.
 
-RFC 5280 sections 4.2.1.9 (path length, X-14) and 4.2.1.10 (name constraints, X-15). Every CA
-certificate counts for itself: a name must satisfy each of them. What cannot be understood
-counts as outside every permitted and inside every excluded subtree.
+RFC 5280 sections 4.2.1.9 (path length, X-14) and 4.2.1.10 (name constraints, X-15). A name must
+satisfy each CA certificate above it. A name that cannot be understood counts as outside every
+permitted subtree and inside every excluded one.
 """
 
 import ipaddress
@@ -19,7 +19,7 @@ from pki.findings import UnusableName, Violation
 from pki.names import attribute_oid, san_pair
 from pki.template import TypeValue
 
-# One RDN sequence, made comparable.
+# An RDN sequence in the form that is compared (RFC 5280 section 7.1).
 Rdns = tuple[frozenset[tuple[str, str]], ...]
 
 _CACHED = 512
@@ -80,7 +80,7 @@ def constrain_names(ca_certificates: Iterable[x509.Certificate]) -> bool:
 def path_length_violations(
     path_length: int | None, ca_certificates: Sequence[x509.Certificate]
 ) -> tuple[Violation, ...]:
-    """Return what speaks against a new CA certificate below ``ca_certificates``.
+    """Return every reason not to issue a CA certificate below ``ca_certificates``.
 
     Args:
         path_length: pathLenConstraint wanted for the new CA, ``None`` for none.
@@ -154,7 +154,7 @@ def _by_type(subtrees: Sequence[x509.GeneralName] | None) -> dict[str, tuple[Any
 
 
 def _base_of(subtree: x509.GeneralName) -> tuple[str, Any]:
-    """Return type and comparable base; types that no certificate of ours carries match nothing."""
+    """Return type and comparable base; types that we never certify match nothing."""
     if isinstance(subtree, x509.DirectoryName):
         return _DIRECTORY, _rdns_of(subtree.value)
     if isinstance(subtree, x509.IPAddress):
@@ -232,7 +232,7 @@ def _shown(base: Any) -> str:
 def _holds(
     within: Callable[[Any, Any, bool], bool], value: Any, base: Any, otherwise: bool
 ) -> bool:
-    """Ask a matcher; ``otherwise`` (the cautious answer) for values it cannot read."""
+    """Ask a matcher; return ``otherwise``, the cautious answer, for values it cannot read."""
     try:
         return within(value, base, otherwise)
     except ValueError:

@@ -1,48 +1,37 @@
-"""How is a certificate revocation list written, read back and judged before it is published?
+"""Certificate revocation lists: writer, reader, and the check before publication (RFC 5280 5).
 
-Written by hand in one pass: the library's builder copies its list with every entry, which
-makes a million entries a matter of an hour. RFC 5280 section 5; C-01 to C-09.
+Entries are written by hand in one pass: the library's builder copies its list with every
+entry, so a million entries take an hour. C-01 to C-09.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 
-from pki import der, keys
+from pki import chain, extensions, structures
 from pki.algorithms import SignatureAlgorithm, key_algorithm_of, signature_algorithms_of
-from pki.der_values import (
-    algorithm_identifier,
-    extension,
-    generalized_time,
-    header,
-    integer,
-    object_identifier,
-    public_key_octets,
-    subject_octets,
-    time,
-)
 from pki.findings import PkiError, Violation
+from pki.parsing import ParserFailed, parsed
 from pki.reasons import RevocationReason
+from pki.structures import algorithm_identifier
 
 # RFC 5280 section 5.2.3 allows 20 octets; one bit less keeps the encoding there.
 MAX_NUMBER = 2**159 - 1
 # RFC 5280 section 4.1.2.2: 20 octets with a clear sign bit.
 MAX_SERIAL_NUMBER = 2**159 - 1
 
-_AUTHORITY_KEY_IDENTIFIER = object_identifier("2.5.29.35")
-_CRL_NUMBER = object_identifier("2.5.29.20")
-_REASON_CODE = object_identifier("2.5.29.21")
-_INVALIDITY_DATE = object_identifier("2.5.29.24")
-_ENUMERATED = 0x0A
-_KEY_IDENTIFIER = 0x80
-_VERSION_2 = integer(1)
-
+_INTEGER, _SEQUENCE, _EXPLICIT_0 = 0x02, 0x30, 0xA0
+_VERSION_2 = b"\x02\x01\x01"
+_UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
+# RFC 5280 section 4.1.2.5: two-digit years mean 1950 to 2049.
+_UTC_TIME_YEARS = range(1950, 2050)
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-# A gate that refuses has seen a fault; the first few serial numbers show where to look.
+# The gate refuses because of a fault; the first few serial numbers show where to look.
 _LOST_SHOWN = 20
 
 
@@ -105,87 +94,105 @@ def build_crl(
             (
                 _VERSION_2,
                 algorithm,
-                subject_octets(issuer_certificate),
-                time(this_update),
-                time(next_update),
+                chain.subject_bytes(issuer_certificate),
+                _time(this_update),
+                _time(next_update),
             )
         ),
         revoked=_encode_entries(entries),
-        extensions=_extensions(issuer_certificate, number),
+        extensions=_crl_extensions(issuer_certificate, number),
     )
-    signature = der.encode(der.BIT_STRING, b"\x00", sign(tbs))
+    signature = asn1.encode_der(asn1.BitString(sign(tbs), 0))
     size = len(tbs) + len(algorithm) + len(signature)
-    return b"".join((header(der.SEQUENCE, size), tbs, algorithm, signature))
+    return b"".join((_header(_SEQUENCE, size), tbs, algorithm, signature))
 
 
 def _tbs_cert_list(*, fields: bytes, revoked: bytearray, extensions: bytes) -> bytes:
     """Return the TBSCertList; ``revokedCertificates`` is absent, not empty, without entries (C-03)."""
-    revoked_header = header(der.SEQUENCE, len(revoked)) if revoked else b""
+    revoked_header = _header(_SEQUENCE, len(revoked)) if revoked else b""
     parts = (fields, revoked_header, revoked, extensions)
-    return b"".join((header(der.SEQUENCE, sum(map(len, parts))), *parts))
+    return b"".join((_header(_SEQUENCE, sum(map(len, parts))), *parts))
 
 
 def _encode_entries(entries: Iterable[RevokedEntry]) -> bytearray:
     """Return the content of ``revokedCertificates`` (RFC 5280 section 5.1.2.6)."""
-    plain = {reason: _reason_extensions(reason) for reason in RevocationReason}
+    without_date = {reason: _entry_extensions(reason, None) for reason in RevocationReason}
     out = bytearray()
     for serial_number, revoked_at, reason, invalidity_date in entries:
         if not 0 < serial_number <= MAX_SERIAL_NUMBER:
             raise UnusableCRL([_serial_violation(serial_number)])
         # Room for a clear sign bit, and not an octet more (C-08).
         serial = serial_number.to_bytes(serial_number.bit_length() // 8 + 1, "big")
-        moment = time(revoked_at)
-        extensions = (
-            plain[reason] if invalidity_date is None else _dated_extensions(reason, invalidity_date)
-        )
+        moment = _time(revoked_at)
+        if invalidity_date is None:
+            extensions = without_date[reason]
+        else:
+            extensions = _entry_extensions(reason, invalidity_date)
         # Always the short form of length: at most 22 + 17 + 46 octets.
         size = 2 + len(serial) + len(moment) + len(extensions)
-        out += bytes((der.SEQUENCE, size, der.INTEGER, len(serial)))
+        out += bytes((_SEQUENCE, size, _INTEGER, len(serial)))
         out += serial
         out += moment
         out += extensions
     return out
 
 
-def _reason_extension(reason: RevocationReason) -> bytes:
-    if reason == RevocationReason.UNSPECIFIED:
-        return b""
-    return extension(_REASON_CODE, integer(reason.code, _ENUMERATED))
+def _entry_extensions(reason: RevocationReason, invalidity_date: datetime | None) -> bytes:
+    """Return ``crlEntryExtensions``, DER; empty without any (RFC 5280 section 5.3)."""
+    found: list[x509.ExtensionType] = []
+    if reason != RevocationReason.UNSPECIFIED:
+        found.append(x509.CRLReason(x509.ReasonFlags(reason.value)))
+    if invalidity_date is not None:
+        if invalidity_date.tzinfo is None:
+            raise ValueError("a naive datetime names no moment: give it a time zone")
+        found.append(x509.InvalidityDate(invalidity_date.replace(microsecond=0)))
+    return _extensions(found) if found else b""
 
 
-def _reason_extensions(reason: RevocationReason) -> bytes:
-    found = _reason_extension(reason)
-    return der.encode(der.SEQUENCE, found) if found else b""
-
-
-def _dated_extensions(reason: RevocationReason, invalidity_date: datetime) -> bytes:
-    return der.encode(
-        der.SEQUENCE,
-        _reason_extension(reason),
-        extension(_INVALIDITY_DATE, generalized_time(invalidity_date)),
-    )
-
-
-def _extensions(issuer_certificate: x509.Certificate, number: int) -> bytes:
+def _crl_extensions(issuer_certificate: x509.Certificate, number: int) -> bytes:
     """Return ``crlExtensions``: AKI and CRLNumber, both required (RFC 5280 section 5.2)."""
-    identifier = der.encode(_KEY_IDENTIFIER, _key_identifier(issuer_certificate))
-    return der.encode(
-        der.CONTEXT_0,
-        der.encode(
-            der.SEQUENCE,
-            extension(_AUTHORITY_KEY_IDENTIFIER, der.encode(der.SEQUENCE, identifier)),
-            extension(_CRL_NUMBER, integer(number)),
-        ),
+    authority = extensions.authority_key_identifier(issuer_certificate).value
+    found = _extensions([authority, x509.CRLNumber(number)])
+    return _header(_EXPLICIT_0, len(found)) + found
+
+
+def _extensions(values: Iterable[x509.ExtensionType]) -> bytes:
+    """Return an ``Extensions`` of non-critical extensions, DER."""
+    content = b"".join(asn1.encode_der(structures.extension(value)) for value in values)
+    return _header(_SEQUENCE, len(content)) + content
+
+
+def _header(tag: int, size: int) -> bytes:
+    """Return identifier and length octets for a content of ``size`` octets (X.690 8.1.3)."""
+    if size < 0x80:  # noqa: PLR2004 - the boundary of the short form, X.690 section 8.1.3.4
+        return bytes((tag, size))
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets
+
+
+def _time(moment: datetime) -> bytes:
+    """Return a Time: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 5.1.2.4).
+
+    Written by hand because every entry has one: 1 us, against 3 us by the library.
+
+    Raises:
+        ValueError: a naive datetime.
+    """
+    if moment.tzinfo is None:
+        raise ValueError("a naive datetime names no moment: give it a time zone")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    year = moment.year
+    short = year in _UTC_TIME_YEARS
+    text = "%s%02d%02d%02d%02d%02dZ" % (  # noqa: UP031 - half the cost of an f-string here
+        "%02d" % (year % 100) if short else "%04d" % year,  # noqa: UP031 - as above
+        moment.month,
+        moment.day,
+        moment.hour,
+        moment.minute,
+        moment.second,
     )
-
-
-def _key_identifier(issuer_certificate: x509.Certificate) -> bytes:
-    """Return the issuer's own SKI; computed for imported issuers that carry none."""
-    try:
-        found = issuer_certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
-    except x509.ExtensionNotFound:
-        return keys.key_identifier(public_key_octets(issuer_certificate))
-    return found.value.digest
+    return bytes((_UTC_TIME if short else _GENERALIZED_TIME, len(text))) + text.encode()
 
 
 def _issuer_violations(
@@ -255,22 +262,22 @@ def read_crl(data: bytes) -> CrlSummary:
         UnusableCRL: not a CRL; no number or nextUpdate; a serial number listed twice.
     """
     try:
-        crl = x509.load_der_x509_crl(data)
-        extensions = crl.extensions
-        serials = [entry.serial_number for entry in crl]
-        this_update, next_update = crl.last_update_utc, crl.next_update_utc
-    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+        crl = parsed(lambda: x509.load_der_x509_crl(data))
+        found = parsed(lambda: crl.extensions)
+        serials = parsed(lambda: [entry.serial_number for entry in crl])
+    except ParserFailed as error:
         raise UnusableCRL([_unreadable("This is not a readable CRL.")]) from error
-    number = _extension_value(extensions, x509.CRLNumber)
+    next_update = crl.next_update_utc
+    number = _extension_value(found, x509.CRLNumber)
     if number is None or next_update is None:
         raise UnusableCRL([_unreadable("The CRL lacks its number or its nextUpdate.")])
     unique = frozenset(serials)
     if len(unique) != len(serials):
         raise UnusableCRL([_unreadable("The CRL lists a serial number twice.")])
-    scope = _extension_value(extensions, x509.IssuingDistributionPoint)
+    scope = _extension_value(found, x509.IssuingDistributionPoint)
     return CrlSummary(
         number=number.crl_number,
-        this_update=this_update,
+        this_update=crl.last_update_utc,
         next_update=next_update,
         serial_numbers=unique,
         scope=b"" if scope is None else scope.public_bytes(),
@@ -293,7 +300,7 @@ def publish_gate(
     new: CrlSummary,
     removable: Callable[[set[int]], set[int]],
 ) -> tuple[Violation, ...]:
-    """Return everything that speaks against replacing ``previous`` by ``new`` (C-09).
+    """Return every reason not to replace ``previous`` by ``new`` (C-09).
 
     Args:
         previous: the CRL published now, ``None`` before the first.

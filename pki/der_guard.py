@@ -1,7 +1,7 @@
-"""Are these bytes plain DER of sane size and shape, before any parser sees them?
+"""Scan of hostile bytes before any parser: strict DER of bounded size, depth and number.
 
-The parsers behind are memory-safe; this pass bounds what they are asked to do and refuses
-BER liberties that make two readers disagree (AC-03, SECURITY 5.9). It never recurses.
+The parsers are memory-safe; this pass bounds their work, and refuses the freedoms of BER that
+make two readers disagree (AC-03, X.690 section 10). It never recurses.
 """
 
 from typing import NoReturn

@@ -1,7 +1,7 @@
-"""What does this certificate, request or CRL say? Decoded for people to read.
+"""Certificates, requests and CRLs decoded for people to read, on pages and in terminals.
 
-Made for pages and terminals: it never raises on hostile content, and its texts are exactly
-what the bytes hold, so whoever draws them has to escape them.
+Nothing here raises on hostile content. The texts are exactly what the bytes hold: who shows
+them must escape them.
 """
 
 import contextlib
@@ -13,10 +13,13 @@ from itertools import islice
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from pki import keys
+from pki import csr, der_guard, keys, structures
 from pki.algorithms import key_algorithm_of
 from pki.describe_extensions import Block, Line, extension_block, rdns
+from pki.findings import PkiError
+from pki.parsing import ParserFailed, load_certificate, parsed
 
 _MAX_ENTRIES = 200
 
@@ -31,17 +34,9 @@ class Description:
 def describe_certificate(der: bytes) -> Description:
     """Return a certificate decoded; unreadable bytes give one block that says so."""
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        head = (
-            Line("Subject", rdns(certificate.subject)),
-            Line("Issuer", rdns(certificate.issuer)),
-            Line("Serial number", (f"{certificate.serial_number:x}",), mono=True),
-            Line("Not before", (_time(certificate.not_valid_before_utc),)),
-            Line("Not after", (_time(certificate.not_valid_after_utc),)),
-            Line("Signature algorithm", (_signature_name(certificate),)),
-            Line("Version", (certificate.version.name,)),
-        )
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
+        certificate = load_certificate(der)
+        head = parsed(lambda: _certificate_lines(certificate))
+    except (ParserFailed, PkiError) as error:
         return _unreadable("certificate", error)
     return Description(
         (
@@ -53,16 +48,25 @@ def describe_certificate(der: bytes) -> Description:
     )
 
 
+def _certificate_lines(certificate: x509.Certificate) -> tuple[Line, ...]:
+    return (
+        Line("Subject", rdns(certificate.subject)),
+        Line("Issuer", rdns(certificate.issuer)),
+        Line("Serial number", (f"{certificate.serial_number:x}",), mono=True),
+        Line("Not before", (_time(certificate.not_valid_before_utc),)),
+        Line("Not after", (_time(certificate.not_valid_after_utc),)),
+        Line("Signature algorithm", (_signature_name(certificate),)),
+        Line("Version", (certificate.version.name,)),
+    )
+
+
 def describe_csr(der: bytes) -> Description:
     """Return a PKCS#10 request decoded; unreadable bytes give one block that says so."""
     try:
-        request = x509.load_der_x509_csr(der)
-        head = (
-            Line("Subject", rdns(request.subject)),
-            Line("Signature algorithm", (_signature_name(request),)),
-            Line("Proof of possession", (_possession(request),)),
-        )
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
+        der_guard.scan(der, max_bytes=csr.MAX_BYTES)
+        request = parsed(lambda: x509.load_der_x509_csr(der))
+        head = parsed(lambda: _request_lines(request))
+    except (ParserFailed, PkiError) as error:
         return _unreadable("request", error)
     return Description(
         (
@@ -74,20 +78,24 @@ def describe_csr(der: bytes) -> Description:
     )
 
 
+def _request_lines(request: x509.CertificateSigningRequest) -> tuple[Line, ...]:
+    return (
+        Line("Subject", rdns(request.subject)),
+        Line("Signature algorithm", (_signature_name(request),)),
+        Line("Proof of possession", (_possession(request),)),
+    )
+
+
 def describe_crl(der: bytes) -> Description:
-    """Return a CRL decoded, with at most its first 200 entries."""
+    """Return a CRL decoded, with at most its first 200 entries.
+
+    ``der_guard`` does not come first: a CRL may have a million entries.
+    """
     try:
-        crl = x509.load_der_x509_crl(der)
-        entries = tuple(_entry(entry) for entry in islice(crl, _MAX_ENTRIES))
-        due = crl.next_update_utc
-        head = (
-            Line("Issuer", rdns(crl.issuer)),
-            Line("This update", (_time(crl.last_update_utc),)),
-            Line("Next update", (_time(due) if due else "none",)),
-            Line("Signature algorithm", (_signature_name(crl),)),
-            Line("Revoked certificates", (str(len(crl)),)),
-        )
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
+        crl = parsed(lambda: x509.load_der_x509_crl(der))
+        entries = parsed(lambda: tuple(_entry(entry) for entry in islice(crl, _MAX_ENTRIES)))
+        head = parsed(lambda: _crl_lines(crl))
+    except ParserFailed as error:
         return _unreadable("CRL", error)
     title = "Entries" if len(crl) <= _MAX_ENTRIES else f"First {_MAX_ENTRIES} entries"
     shown = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
@@ -101,9 +109,24 @@ def describe_crl(der: bytes) -> Description:
     )
 
 
+def _crl_lines(crl: x509.CertificateRevocationList) -> tuple[Line, ...]:
+    due = crl.next_update_utc
+    return (
+        Line("Issuer", rdns(crl.issuer)),
+        Line("This update", (_time(crl.last_update_utc),)),
+        Line("Next update", (_time(due) if due else "none",)),
+        Line("Signature algorithm", (_signature_name(crl),)),
+        Line("Revoked certificates", (str(len(crl)),)),
+    )
+
+
 def _unreadable(what: str, error: Exception) -> Description:
-    line = Line("Problem", (f"The {what} cannot be decoded ({type(error).__name__}).",))
+    line = Line("Problem", (f"The {what} cannot be decoded ({_cause(error)}).",))
     return Description((Block(what.capitalize(), (line,)),))
+
+
+def _cause(error: Exception) -> str:
+    return type(error.__cause__ or error).__name__
 
 
 def _time(moment: datetime) -> str:
@@ -114,27 +137,31 @@ def _signature_name(
     signed: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList,
 ) -> str:
     oid = signed.signature_algorithm_oid
-    return f"{oid._name} ({oid.dotted_string})"  # noqa: SLF001 - the library offers no public name
+    algorithm = structures.SIGNATURE_ALGORITHMS.get(oid)
+    return f"{algorithm.value} ({oid.dotted_string})" if algorithm else oid.dotted_string
 
 
 def _possession(request: x509.CertificateSigningRequest) -> str:
     return "verifies" if request.is_signature_valid else "does not verify"
 
 
-def _key_block(load: Callable[[], object]) -> Block:
+def _key_block(load: Callable[[], PublicKeyTypes]) -> Block:
     try:
-        key = load()
-        algorithm = key_algorithm_of(key)  # type: ignore[arg-type]
-        spki = keys.public_key_to_der(key)  # type: ignore[arg-type]
-        lines = [Line("Algorithm", (algorithm.label if algorithm else type(key).__name__,))]
-        if isinstance(key, rsa.RSAPublicKey):
-            lines.append(Line("Exponent", (str(key.public_numbers().e),)))
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            lines.append(Line("Curve", (key.curve.name,)))
-        lines.append(Line("SPKI SHA-256", (keys.spki_sha256(spki),), mono=True))
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
-        return Block("Public key", (Line("Problem", (f"Unreadable ({type(error).__name__}).",)),))
-    return Block("Public key", tuple(lines))
+        lines = parsed(lambda: _key_lines(load()))
+    except ParserFailed as error:
+        return Block("Public key", (Line("Problem", (f"Unreadable ({_cause(error)}).",)),))
+    return Block("Public key", lines)
+
+
+def _key_lines(key: PublicKeyTypes) -> tuple[Line, ...]:
+    algorithm = key_algorithm_of(key)
+    lines = [Line("Algorithm", (algorithm.label if algorithm else type(key).__name__,))]
+    if isinstance(key, rsa.RSAPublicKey):
+        lines.append(Line("Exponent", (str(key.public_numbers().e),)))
+    elif isinstance(key, ec.EllipticCurvePublicKey):
+        lines.append(Line("Curve", (key.curve.name,)))
+    identity = keys.spki_sha256(keys.public_key_to_der(key))
+    return (*lines, Line("SPKI SHA-256", (identity,), mono=True))
 
 
 def _fingerprints(der: bytes) -> Block:
@@ -161,7 +188,7 @@ def _entry(entry: x509.RevokedCertificate) -> str:
 
 def _extension_blocks(load: Callable[[], x509.Extensions]) -> Iterable[Block]:
     try:
-        extensions = list(load())
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
-        return [Block("Extensions", (Line("Problem", (f"Unreadable ({type(error).__name__}).",)),))]
+        extensions = parsed(lambda: list(load()))
+    except ParserFailed as error:
+        return [Block("Extensions", (Line("Problem", (f"Unreadable ({_cause(error)}).",)),))]
     return [extension_block(extension) for extension in extensions]

@@ -1,10 +1,12 @@
-"""What does an extension say? One reader for each kind; what is unknown is shown as bytes."""
+"""Extensions decoded for people to read, one reader for each kind; unknown ones are shown as DER."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtensionOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
+
+from pki.parsing import ParserFailed, parsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,9 @@ def extension_block(extension: x509.Extension[x509.ExtensionType]) -> Block:
     title = _TITLES.get(extension.oid, f"Extension {extension.oid.dotted_string}")
     reader = _READERS.get(type(extension.value))
     try:
-        lines = reader(extension.value) if reader else _raw(extension.value)
-    except Exception as error:  # noqa: BLE001 - hostile bytes: any parser failure is an answer here
-        lines = [Line("Problem", (f"Unreadable ({type(error).__name__}).",))]
+        lines = parsed(lambda: reader(extension.value) if reader else _raw(extension.value))
+    except ParserFailed as error:
+        lines = [Line("Problem", (f"Unreadable ({type(error.__cause__).__name__}).",))]
     return Block(title, tuple(lines), critical=extension.critical)
 
 
@@ -74,9 +76,12 @@ def _key_usage(value: x509.KeyUsage) -> list[Line]:
 
 
 def _extended_key_usage(value: x509.ExtendedKeyUsage) -> list[Line]:
-    return [
-        Line("Usages", tuple(f"{oid._name} ({oid.dotted_string})" for oid in value))  # noqa: SLF001 - the library offers no public name
-    ]
+    return [Line("Usages", tuple(map(_purpose, value)))]
+
+
+def _purpose(oid: x509.ObjectIdentifier) -> str:
+    name = _PURPOSES.get(oid)
+    return f"{name} ({oid.dotted_string})" if name else oid.dotted_string
 
 
 def _basic_constraints(value: x509.BasicConstraints) -> list[Line]:
@@ -138,6 +143,18 @@ _USAGES = (
     "key_cert_sign",
     "crl_sign",
 )
+# RFC 5280 section 4.2.1.12, and the purposes that Windows and Kerberos certificates carry.
+_PURPOSES = {
+    ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth",
+    ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth",
+    ExtendedKeyUsageOID.CODE_SIGNING: "codeSigning",
+    ExtendedKeyUsageOID.EMAIL_PROTECTION: "emailProtection",
+    ExtendedKeyUsageOID.TIME_STAMPING: "timeStamping",
+    ExtendedKeyUsageOID.OCSP_SIGNING: "OCSPSigning",
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE: "anyExtendedKeyUsage",
+    ExtendedKeyUsageOID.SMARTCARD_LOGON: "msSmartcardLogin",
+    ExtendedKeyUsageOID.KERBEROS_PKINIT_KDC: "pkInitKDC",
+}
 _NAME_KINDS: dict[type, str] = {
     x509.DNSName: "DNS",
     x509.IPAddress: "IP",

@@ -1,4 +1,4 @@
-"""How is one broken rule described, and how do pure functions report it?"""
+"""Violations of rules, and the exceptions that carry them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -48,7 +48,7 @@ class UnusableCertificate(PkiError):
 
 
 class UnusableName(PkiError):
-    """A name or address that is not what it claims to be."""
+    """A name or address that is malformed or misleading."""
 
 
 class UnsupportedBundle(PkiError):

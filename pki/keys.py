@@ -75,11 +75,11 @@ def private_key_from_pkcs8(data: bytes, *, trusted: bool) -> PrivateKeyTypes:
 
     Args:
         data: PKCS#8 DER.
-        trusted: we sealed these bytes ourselves; skips the RSA primality check, which costs
+        trusted: this product sealed the bytes; skips the RSA primality check, which costs
             40 to 330 ms.
 
     Raises:
-        UnusableKey: not a private key, an inconsistent one, or of an algorithm not ours.
+        UnusableKey: not a private key, an inconsistent one, or of an unsupported algorithm.
     """
     try:
         key = parsed(
@@ -134,7 +134,7 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     Raises:
         UnusableKey: the key cannot make such signatures.
     """
-    if _can_make(type(key), algorithm):
+    if isinstance(key, _FAMILIES[algorithm][1]):
         signer: Any = key
         signature: bytes = signer.sign(data, *_SCHEMES[algorithm])
         return signature
@@ -154,7 +154,7 @@ def verify(
     public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
-    if not _can_verify(type(public_key), algorithm):
+    if not isinstance(public_key, _FAMILIES[algorithm][0]):
         return False
     verifier: Any = public_key
     try:
@@ -162,17 +162,6 @@ def verify(
     except InvalidSignature:
         return False
     return True
-
-
-# The library's classes take long to tell what is one of them.
-@lru_cache(maxsize=_CACHED)
-def _can_make(kind: type[object], algorithm: SignatureAlgorithm) -> bool:
-    return issubclass(kind, _FAMILIES[algorithm][1])
-
-
-@lru_cache(maxsize=_CACHED)
-def _can_verify(kind: type[object], algorithm: SignatureAlgorithm) -> bool:
-    return issubclass(kind, _FAMILIES[algorithm][0])
 
 
 # Public and private type of the keys of each family, and which family makes which signature.
@@ -211,8 +200,8 @@ _SCHEMES = {algorithm: _scheme(algorithm) for algorithm in SignatureAlgorithm}
 class _Delegated:
     """Passes the data to be signed to a callable; the library does the encoding around it.
 
-    Padding and hash are arguments of the library's own choosing here: the callable knows
-    which signature algorithm it was asked for.
+    The library chooses padding and hash; they are ignored, because the callable knows which
+    signature algorithm it was asked for.
     """
 
     def __init__(self, public_key: PublicKeyTypes, sign: Sign) -> None:
@@ -287,7 +276,7 @@ _WEAKNESSES = {
 
 
 def check_public_key(key: PublicKeyTypes) -> tuple[Violation, ...]:
-    """Return everything that speaks against certifying a key (B-03, AC-02).
+    """Return every reason not to certify a key (B-03, AC-02).
 
     Costs about 0.5 ms for RSA and nothing worth measuring for the other families, whose
     points and lengths the library checked while loading.
@@ -303,7 +292,7 @@ def check_public_key(key: PublicKeyTypes) -> tuple[Violation, ...]:
 
 
 def _unsupported(key: PublicKeyTypes, field: str) -> list[Violation]:
-    """Describe a key of a family, size or curve that is not ours."""
+    """Describe a key of an unsupported family, size or curve."""
     if isinstance(key, rsa.RSAPublicKey):
         code, value, hint = "key.size", f"RSA {key.key_size} bits", "RSA 2048, 3072 or 4096 bits."
     elif isinstance(key, ec.EllipticCurvePublicKey):

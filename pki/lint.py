@@ -200,7 +200,7 @@ def _constraints(cert: ParsedCertificate) -> Iterator[Violation]:
 
 
 def _extension_set(cert: ParsedCertificate) -> Iterator[Violation]:
-    """X-09, ANC-5: known extensions only (the library refuses repeated ones itself)."""
+    """X-09, ANC-5: known extensions only; the library refuses repeated ones."""
     for oid in {extension.oid for extension in cert.certificate.extensions} - _ALLOWED_EXTENSIONS:
         yield _broken("x09", "extensions", "The extension is not one of ours.", oid.dotted_string)
 
@@ -282,8 +282,8 @@ def _extended_key_usage(cert: ParsedCertificate) -> Iterator[Violation]:
 def _publication(cert: ParsedCertificate) -> Iterator[Violation]:
     """X-18, X-19: full names, never critical; plain http, mirrors of CRLs also https.
 
-    https would need a status check to fetch a status; who adds such a mirror has a way out in
-    the plain address beside cert.
+    Fetching a status over https would need another status check first. Such a mirror of a CRL is
+    allowed, because a client can use the plain address beside it.
     """
     points = cert.extension(x509.CRLDistributionPoints)
     if points is not None:

@@ -1,7 +1,7 @@
-"""Which subject names and addresses may stand in a certificate, and in which exact form?
+"""Subjects and alternative names: rules, canonical form, and conversion from and to X.509.
 
 Subjects are ordered (attribute, value) pairs, alternative names (type, value) pairs, as in
-``pki.template``. How a single address is judged stands in ``pki.addresses``.
+``pki.template``. ``pki.addresses`` has the rules for a single address.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ from pki.findings import UnusableName, Violation
 from pki.structures import name_attributes
 from pki.template import TypeValue
 
-# The library warns while it reads an over-long name. Lengths are judged here, with all else.
+# The library warns while it reads an over-long name. Lengths are checked here.
 warnings.filterwarnings("ignore", message="Attribute's length must be", category=UserWarning)
 
 _OIDS: dict[str, x509.ObjectIdentifier] = {
@@ -146,7 +146,7 @@ def canonical_san(kind: str, value: str, *, field: str = "subject_alt_names") ->
 
 @lru_cache(maxsize=4 * _CACHED)
 def _canonical(kind: str, value: str) -> str:
-    """Ask the rule of a type: one issuance asks about each name several times."""
+    """Apply the rule of a type. Cached, because one issuance asks about each name several times."""
     return _CANONICAL[kind](value)
 
 
@@ -157,7 +157,7 @@ def _at(field: str, violation: Violation) -> Violation:
 def subject_violations(
     pairs: Sequence[TypeValue], *, field: str = "subject"
 ) -> tuple[Violation, ...]:
-    """Return everything that keeps ``pairs`` from being a subject (X-08, AC-04)."""
+    """Return every reason why ``pairs`` cannot be a subject (X-08, AC-04)."""
     subject = tuple((attribute, value) for attribute, value in pairs)
     try:
         _require_sound(subject)
@@ -168,7 +168,7 @@ def subject_violations(
 
 @lru_cache(maxsize=_CACHED)
 def _require_sound(subject: tuple[TypeValue, ...]) -> None:
-    """Raise ``UnusableName`` for an unsound subject; only sound ones, short values, are kept."""
+    """Raise ``UnusableName`` for an unsound subject. The cache keeps only sound ones."""
     found = _subject_violations(subject, "subject")
     if found:
         raise UnusableName(found)
@@ -275,7 +275,7 @@ def subject_pairs(name: x509.Name, *, field: str = "subject") -> tuple[TypeValue
     """Return the (attribute, value) pairs of a name that someone else encoded.
 
     Raises:
-        UnusableName: attributes that are not ours, string types that leave the text in doubt
+        UnusableName: unsupported attributes, string types whose text is ambiguous
             (T61String, BMPString, UniversalString), or RDNs of several attributes.
     """
     pairs, found = read_subject(name, field=field)
@@ -341,7 +341,7 @@ def _foreign_encoding(
 
 
 def attribute_oid(attribute: str) -> str:
-    """Return the dotted object identifier of a subject attribute; unknown ones stay as they are."""
+    """Return the dotted object identifier of a subject attribute; unknown ones are returned as is."""
     oid = _OIDS.get(attribute)
     return oid.dotted_string if oid is not None else attribute
 
@@ -359,13 +359,9 @@ def general_name(kind: str, value: str) -> x509.GeneralName:
 
 
 def san_pair(name: x509.GeneralName) -> TypeValue | None:
-    """Return (type, value) of an alternative name as encoded; ``None`` for types not ours."""
+    """Return (type, value) of an alternative name as encoded; ``None`` for unsupported types."""
     kind = _SAN_KINDS.get(type(name))
     return None if kind is None else (kind, str(name.value))
-
-
-# What most values consist of, and nowhere needs an escape.
-_UNESCAPED = re.compile(r"[A-Za-z0-9._*-]*", re.ASCII)
 
 
 def rfc4514(pairs: Sequence[TypeValue]) -> str:
@@ -380,8 +376,6 @@ def rfc4514(pairs: Sequence[TypeValue]) -> str:
 
 def _escaped(value: str) -> str:
     """Escape as RFC 4514 section 2.4 asks."""
-    if _UNESCAPED.fullmatch(value):
-        return value
     text = re.sub(r'([\\,+"<>;=])', r"\\\1", value).replace("\0", "\\00")
     if text.startswith((" ", "#")):
         text = f"\\{text}"

@@ -41,17 +41,18 @@ def parsed(read: Callable[[], _T]) -> _T:
         raise ParserFailed(f"cannot be read: {type(error).__name__}") from error
 
 
-def load_certificate(data: bytes) -> x509.Certificate:
+def load_certificate(data: bytes, *, max_bytes: int = MAX_CERTIFICATE_BYTES) -> x509.Certificate:
     """Return a certificate that somebody else made.
 
     Args:
-        data: DER, at most 64 KiB. It passes ``der_guard`` before the library sees it.
+        data: DER. It passes ``der_guard`` before the library sees it.
+        max_bytes: refuse longer input unseen.
 
     Raises:
         UnusableCertificate: not a certificate in DER.
     """
     try:
-        der_guard.scan(data, max_bytes=MAX_CERTIFICATE_BYTES)
+        der_guard.scan(data, max_bytes=max_bytes)
         return parsed(lambda: x509.load_der_x509_certificate(data))
     except (PkiError, ParserFailed) as error:
         reason = "This is not a certificate."

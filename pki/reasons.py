@@ -1,4 +1,4 @@
-"""Why is a certificate revoked? The reasons of RFC 5280 section 5.3.1."""
+"""Revocation reasons of RFC 5280 section 5.3.1."""
 
 from enum import StrEnum
 

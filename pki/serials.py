@@ -1,4 +1,4 @@
-"""Which serial number does the next certificate get?"""
+"""Random certificate serial numbers and their text form."""
 
 import os
 

@@ -74,10 +74,27 @@ class AttributeTypeAndValue:
     value: asn1.TLV
 
 
+@asn1.sequence
+class Extension:
+    """Extension (RFC 5280 section 4.1).
+
+    DER leaves a false ``critical`` out; some OCSP clients write it.
+    """
+
+    extension_id: x509.ObjectIdentifier
+    critical: bool | None
+    value: bytes
+
+
 # The library decodes classes that are a SEQUENCE. A Name is a SEQUENCE OF, so it is wrapped.
 @asn1.sequence
 class _WrappedName:
     rdn_sequence: list[asn1.SetOf[AttributeTypeAndValue]]
+
+
+@asn1.sequence
+class _WrappedList:
+    elements: list[asn1.TLV]
 
 
 @asn1.sequence
@@ -110,9 +127,26 @@ def name_attributes(name_der: bytes) -> list[AttributeTypeAndValue]:
     Raises:
         ValueError: the bytes are no Name.
     """
-    wrapped = asn1.encode_der(_Wrapped(element=raw(name_der)))
-    rdns = decode(_WrappedName, wrapped).rdn_sequence
+    rdns = decode(_WrappedName, _wrapped(name_der)).rdn_sequence
     return [attribute for rdn in rdns for attribute in rdn.as_list()]
+
+
+def sequence_elements(data: bytes) -> list[bytes]:
+    """Return the elements of a SEQUENCE OF, DER each.
+
+    Raises:
+        ValueError: the bytes are no SEQUENCE OF.
+    """
+    return [asn1.encode_der(element) for element in decode(_WrappedList, _wrapped(data)).elements]
+
+
+def _wrapped(data: bytes) -> bytes:
+    return asn1.encode_der(_Wrapped(element=raw(data)))
+
+
+def extension(value: x509.ExtensionType) -> Extension:
+    """Return a value as a non-critical Extension."""
+    return Extension(extension_id=value.oid, critical=None, value=value.public_bytes())
 
 
 def signed(tbs_der: bytes, algorithm_der: bytes, signature: bytes) -> bytes:
@@ -144,6 +178,8 @@ _SIGNATURE_OIDS = {
     SignatureAlgorithm.ML_DSA_65: SignatureAlgorithmOID.ML_DSA_65,
     SignatureAlgorithm.ML_DSA_87: SignatureAlgorithmOID.ML_DSA_87,
 }
+SIGNATURE_ALGORITHMS = {oid: algorithm for algorithm, oid in _SIGNATURE_OIDS.items()}
+"""Our signature algorithms by object identifier."""
 
 
 @lru_cache(maxsize=len(SignatureAlgorithm))

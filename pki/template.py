@@ -1,7 +1,7 @@
-"""What is in a certificate? Plain values that describe it before it is encoded.
+"""The content of a certificate as plain values, before it is encoded.
 
-A ``Leaf`` or ``CaCertificate`` is decided elsewhere (profile, policy, CSR); nothing enters a
-certificate that does not stand in these values (never "copied from the CSR").
+Profile, policy and request decide a ``Leaf`` or ``CaCertificate``. A certificate says nothing
+but what these values say; nothing is copied from the request.
 """
 
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""From when to when is a certificate valid?"""
+"""Validity period of a new certificate."""
 
 from datetime import UTC, datetime, timedelta
 

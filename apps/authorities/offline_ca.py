@@ -16,16 +16,16 @@ from apps.authorities import name_constraints
 from apps.authorities.models import Authority, AuthorityKind
 from apps.errors import InvalidInput, InvalidTransition
 from apps.keys.backends import backend_of
-from pki import bundles, csr, der_guard, keys
+from pki import bundles, csr, keys
 from pki import chain as pki_chain
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.constraints import is_self_issued, path_length_of
 from pki.findings import PkiError, Violation
 from pki.names import read_subject
+from pki.parsing import ParserFailed, load_certificate, parsed
 from pki.template import NameConstraints
 
 _MAX_BYTES = 256 * 1024
-_MAX_CERTIFICATE_BYTES = 64 * 1024
 _MAX_CERTIFICATES = 10
 _BROKEN_DIGESTS = frozenset({"md5", "sha1"})
 
@@ -124,15 +124,11 @@ def _certificates(data: bytes, field: str) -> list[x509.Certificate]:
             ders = [data]
         else:
             ders = bundles.from_pem(data.decode("ascii", "replace"), _MAX_CERTIFICATES)
-        for der in ders:
-            der_guard.scan(der, max_bytes=_MAX_CERTIFICATE_BYTES)
-        return [x509.load_der_x509_certificate(der) for der in ders]
+        return [load_certificate(der) for der in ders]
     except PkiError as error:
         raise InvalidInput(
             [Violation(v.code, field, v.value, v.reason, v.hint) for v in error.violations]
         ) from error
-    except ValueError as error:
-        raise InvalidInput([_unreadable(field, "This is not a certificate.")]) from error
 
 
 def _unreadable(field: str, reason: str) -> Violation:
@@ -142,9 +138,9 @@ def _unreadable(field: str, reason: str) -> Violation:
 def _own_violations(authority: Authority, own: x509.Certificate) -> Iterator[Violation]:
     """Yield what shows that this is no certificate of this authority."""
     try:
-        public_key_der = keys.public_key_to_der(own.public_key())
-        extensions = own.extensions
-    except (ValueError, TypeError, x509.DuplicateExtension):
+        public_key_der = parsed(lambda: keys.public_key_to_der(own.public_key()))
+        extensions = parsed(lambda: own.extensions)
+    except ParserFailed:
         yield _unreadable("certificate", "Its key or its extensions cannot be read.")
         return
     if public_key_der != bytes(authority.key.public_key_der):

@@ -1,8 +1,9 @@
-"""How do several programs run as one? Started together, watched, and stopped together.
+"""Several programs run as one: started together, watched, and stopped together.
 
-Each program is a fork of this process that then runs a script or module, as ``python`` would
-run it. What has been imported here need not be imported again by each: that is most of the
-time a start takes. The caller closes connections first; nothing here starts threads.
+A Python program is a fork of this process that then runs a script or module, as ``python`` would
+run it: what has been imported here need not be imported again, which is most of the time a start
+takes. Other programs are executed in a fork. The caller closes connections first; nothing here
+starts threads.
 
 For one machine. Where something bigger supervises (systemd, Kubernetes), it runs the same
 programs one by one; ``manage.py serve --print`` shows their command lines.
@@ -25,6 +26,9 @@ from types import FrameType
 logger = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _TICK_S = 0.1
+_ON_TICK_S = 1.0
+# How long programs that stop first may take before the others are asked as well.
+_FIRST_S = 10.0
 _KILL_WAIT_S = 5.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _fork = multiprocessing.get_context("fork")
@@ -36,17 +40,19 @@ class Program:
 
     Attributes:
         name: how messages call it.
-        arguments: what would stand after ``python`` on a command line: ``-m module ...`` or
-            ``script.py ...``.
+        command: the command line that runs it by itself.
+        stop_first_with: a signal that makes it finish its work before any other program is asked
+            to stop; ``None`` stops it with the others, by SIGTERM.
     """
 
     name: str
-    arguments: Sequence[str]
+    command: Sequence[str]
+    stop_first_with: signal.Signals | None = None
 
-    @property
-    def command(self) -> list[str]:
-        """Return the command line that runs the same program by itself."""
-        return [sys.executable, *self.arguments]
+
+def python(name: str, *arguments: str) -> Program:
+    """Return a Python program: ``-m module ...`` or ``script.py ...``."""
+    return Program(name, [sys.executable, *arguments])
 
 
 @dataclass
@@ -61,6 +67,7 @@ class Supervisor:
         folder: their working directory.
         stop_within_s: how long they may take to finish their work once asked to stop.
         ready: asked every tick until it first says yes; then ``on_ready`` is called once.
+        on_tick: called about once a second while the programs run.
     """
 
     programs: Sequence[Program]
@@ -68,6 +75,7 @@ class Supervisor:
     stop_within_s: float = 30.0
     ready: Callable[[], bool] = lambda: True
     on_ready: Callable[[], None] = lambda: None
+    on_tick: Callable[[], None] = lambda: None
     _children: dict[str, BaseProcess] = field(default_factory=dict)
     _signals: list[int] = field(default_factory=list)
 
@@ -89,12 +97,18 @@ class Supervisor:
             for number, handler in previous.items():
                 signal.signal(number, handler)
 
+    def send(self, name: str, number: int) -> None:
+        """Send a signal to a running program."""
+        child = self._children[name]
+        if child.pid is not None and child.exitcode is None:
+            os.kill(child.pid, number)
+
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self._signals.append(number)
 
     def _watch(self) -> str:
         """Wait for a signal; return the name of a program that ended before one came."""
-        announced = False
+        announced, next_tick = False, time.monotonic() + _ON_TICK_S
         while not self._signals:
             for name, child in self._children.items():
                 status = child.exitcode
@@ -104,6 +118,9 @@ class Supervisor:
             if not announced and self.ready():
                 announced = True
                 self.on_ready()
+            if time.monotonic() >= next_tick:
+                self.on_tick()
+                next_tick = time.monotonic() + _ON_TICK_S
             time.sleep(_TICK_S)
         return ""
 
@@ -112,15 +129,23 @@ class Supervisor:
 
         A second signal ends the patience.
         """
-        patience = len(self._signals)
+        patience = max(len(self._signals), 1)
+        deadline = time.monotonic() + self.stop_within_s
+        first = [p for p in self.programs if p.stop_first_with and p.name in self._children]
+        for program in first:
+            self.send(program.name, program.stop_first_with or signal.SIGTERM)
+        self._await([p.name for p in first], min(deadline, time.monotonic() + _FIRST_S), patience)
         for child in self._children.values():
             child.terminate()
-        deadline = time.monotonic() + self.stop_within_s
-        while time.monotonic() < deadline and len(self._signals) <= max(patience, 1):
-            if all(child.exitcode is not None for child in self._children.values()):
-                return True
+        return self._await(list(self._children), deadline, patience)
+
+    def _await(self, names: Sequence[str], deadline: float, patience: int) -> bool:
+        """Wait until the named programs have ended; return whether they did in time."""
+        while any(self._children[name].exitcode is None for name in names):
+            if time.monotonic() >= deadline or len(self._signals) > patience:
+                return False
             time.sleep(_TICK_S)
-        return False
+        return True
 
     def _kill(self) -> None:
         """End what is left, with everything it has started: each child leads its own group."""
@@ -159,13 +184,15 @@ def _become(program: Program, folder: Path, parent: int) -> None:
     _end_with(parent)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
     os.chdir(folder)
-    first, *rest = program.arguments
-    if first == "-m":
-        sys.argv = rest
-        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    executable, *arguments = program.command
+    if executable != sys.executable:
+        os.execv(executable, [executable, *arguments])  # noqa: S606 - a command line of ours, no shell
+    if arguments[0] == "-m":
+        sys.argv = arguments[1:]
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
-        sys.argv = [first, *rest]
-        runpy.run_path(first, run_name="__main__")
+        sys.argv = arguments
+        runpy.run_path(arguments[0], run_name="__main__")
 
 
 def _end_with(parent: int) -> None:

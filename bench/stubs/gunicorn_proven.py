@@ -9,7 +9,7 @@ process, is raised (about one in a hundred did not get one of them with four cli
 import threading
 from typing import Any
 
-from config.gunicorn_https import *  # noqa: F403 - a configuration is its names
+from config.gunicorn import *  # noqa: F403 - a configuration is its names
 
 
 def post_worker_init(_worker: Any) -> None:

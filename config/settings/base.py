@@ -7,6 +7,7 @@ from typing import Any
 from csp.constants import NONE, SELF
 
 from config.env import Environment, host_of
+from config.first_start import run_folder
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -19,8 +20,22 @@ SEALWRIGHT: dict[str, Any] = {
     "HTTP_PORT": env.port("HTTP_PORT", 8080),
     "BIND": env.text("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
-    "PUBLIC_WORKERS": env.integer("PUBLIC_WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # Socket of the application, cache and temporary files of the front server.
+    "RUN_FOLDER": env.path("RUN_FOLDER", run_folder(HOME)),
+    # Account of the front server's workers where it is started by root.
+    "FRONT_USER": env.text("FRONT_USER", "www-data"),
+    # Limits for one client address; 0 switches one off.
+    "CONNECTIONS_PER_ADDRESS": env.integer("CONNECTIONS_PER_ADDRESS", 512, low=0, high=65535),
+    "REQUESTS_PER_SECOND": env.integer("REQUESTS_PER_SECOND", 2000, low=0, high=1_000_000),
+    "ACCESS_LOG": env.text("ACCESS_LOG"),
+    # Proxies in front of us: who they are, where they come in, how they report clients.
+    "TRUSTED_PROXIES": env.networks("TRUSTED_PROXIES"),
+    "PROXY_BIND": env.endpoint("PROXY_BIND"),
+    "PROXY_CLIENT_CERTIFICATE": env.choice(
+        "PROXY_CLIENT_CERTIFICATE", "off", ("off", "escaped-pem", "rfc9440", "xfcc")
+    ),
+    "PROXY_SECRET": env.secret("PROXY_SECRET"),
     # "optional" lets TLS clients show a certificate of one of our authorities (for EST);
     # off by default, because browsers that hold such a certificate would ask about it.
     "TLS_CLIENT_CERTIFICATES": env.choice("TLS_CLIENT_CERTIFICATES", "off", ("off", "optional")),
@@ -86,13 +101,14 @@ AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 MIDDLEWARE = [
+    # Before anything looks at addresses or the scheme.
+    "apps.web.forwarded.read_forwarded",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.web.machine_paths.MachineMiddleware",
     "apps.web.middleware.trace_requests",
     "apps.web.middleware.bound_requests",
     "apps.web.middleware.CommonMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     # For people with browsers only; requests on machine paths pass them by.
     "apps.web.machine_paths.BrowserCSPMiddleware",
     "apps.web.machine_paths.BrowserSessionMiddleware",
@@ -183,7 +199,7 @@ SECURE_SSL_REDIRECT = False
 SILENCED_SYSTEM_CHECKS = [
     "security.W003",  # the CSRF middleware is there, in a subclass that skips machine paths
     "security.W005",  # subdomains of our host name may be other people's servers
-    "security.W008",  # nothing to redirect: the plain listener serves other paths on purpose
+    "security.W008",  # nothing to redirect: the plain listener serves public PKI files on purpose
     "security.W021",  # preload lists are for public sites
 ]
 X_FRAME_OPTIONS = "DENY"
@@ -287,7 +303,7 @@ STATIC_ROOT = env.path("STATIC_ROOT", BASE_DIR / "staticfiles")
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
 }
 USE_TZ = True
 TIME_ZONE = "UTC"

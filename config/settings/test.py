@@ -19,6 +19,7 @@ _SCRATCH = Path(tempfile.mkdtemp(prefix="sealwright-test-"))
 atexit.register(shutil.rmtree, _SCRATCH, ignore_errors=True)
 SEALWRIGHT = SEALWRIGHT | {
     "HOME": _SCRATCH,
+    "RUN_FOLDER": _SCRATCH / "run",
     "KEK_FILE": _SCRATCH / "kek.json",
     # All tests come from one address, and many show bad tokens; its own test sets the limit.
     "AUTH_FAILURES_PER_MINUTE": 0,
@@ -26,4 +27,3 @@ SEALWRIGHT = SEALWRIGHT | {
     "ACME_INLINE_VALIDATION_MS": 0,
 }
 STATIC_ROOT = _SCRATCH / "static"
-STATIC_ROOT.mkdir()  # whitenoise warns of a missing one, and warnings are errors here

@@ -1,4 +1,4 @@
-"""How are OCSP requests read and responses written (RFC 6960, 9654)?"""
+"""OCSP requests and responses (RFC 6960, RFC 9654)."""
 
 from pki.ocsp.requests import MalformedRequest, decode_get_path, parse_request
 from pki.ocsp.responses import build_response, error_response

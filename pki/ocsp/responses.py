@@ -1,63 +1,46 @@
-"""How is an OCSP response written?
+"""Writer for signed OCSP responses about one or more certificates (RFC 6960 section 4.2).
 
-By hand, because the library's builder answers about one certificate only and costs more than
-the signature. RFC 6960 section 4.2; O-02 to O-06.
+The library's builder answers about one certificate only. O-02 to O-06.
 """
 
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 
-from pki import der, keys
+from pki import keys, structures
 from pki.algorithms import SignatureAlgorithm
-from pki.der_values import (
-    OCTET_STRING,
-    algorithm_identifier,
-    extension,
-    generalized_time,
-    integer,
-)
 from pki.findings import UnusableCertificate, Violation
-from pki.ocsp.values import (
-    BASIC_RESPONSE,
-    CONTEXT_1,
-    CONTEXT_2,
-    HASH_OIDS,
-    NONCE,
-    CertId,
-    SingleStatus,
-    key_bits,
+from pki.ocsp.structures import (
+    BasicOCSPResponse,
+    CertID,
+    CertStatus,
+    OCSPResponse,
+    ResponseBytes,
+    ResponseData,
+    RevokedInfo,
+    SingleResponse,
 )
+from pki.ocsp.values import BASIC_RESPONSE, HASH_OIDS, CertId, SingleStatus
 from pki.reasons import RevocationReason
+from pki.structures import AlgorithmIdentifier, algorithm_identifier
 
-_ERRORS = {
-    "malformed_request": 1,
-    "internal_error": 2,
-    "try_later": 3,
-    "sig_required": 5,
-    "unauthorized": 6,
-}
-_ENUMERATED = 0x0A
-_NULL = b"\x05\x00"
-_SUCCESSFUL = integer(0, _ENUMERATED)
-# certStatus: [0] IMPLICIT NULL and [2] IMPLICIT NULL.
-_GOOD = b"\x80\x00"
-_UNKNOWN = b"\x82\x00"
+_ErrorName = Literal[
+    "malformed_request", "internal_error", "try_later", "sig_required", "unauthorized"
+]
+_SUCCESSFUL = b"\x0a\x01\x00"  # ENUMERATED 0
 
 
-def error_response(
-    name: Literal[
-        "malformed_request", "internal_error", "try_later", "sig_required", "unauthorized"
-    ],
-) -> bytes:
+def error_response(name: _ErrorName) -> bytes:
     """Return a response that carries an error status and nothing else (O-02)."""
-    return der.encode(der.SEQUENCE, integer(_ERRORS[name], _ENUMERATED))
+    status = ocsp.OCSPResponseStatus[name.upper()]
+    return ocsp.OCSPResponseBuilder.build_unsuccessful(status).public_bytes(Encoding.DER)
 
 
 def build_response(
@@ -93,44 +76,48 @@ def build_response(
     responder = _responder(responder_certificate)
     if not responder.not_before <= produced_at <= responder.not_after:
         raise UnusableCertificate([_expired_responder(responder)])
-    times = generalized_time(this_update)
-    if next_update is not None:
-        times += der.encode(der.CONTEXT_0, generalized_time(next_update))
-    data = der.encode(
-        der.SEQUENCE,
-        responder.identifier,
-        generalized_time(produced_at),
-        der.encode(der.SEQUENCE, *[_single_response(status, times) for status in statuses]),
-        b"" if nonce is None else _nonce_extension(nonce),
+    updates = _time(this_update), None if next_update is None else _time(next_update)
+    data = asn1.encode_der(
+        ResponseData(
+            responder_id=responder.key_hash,
+            produced_at=_time(produced_at),
+            responses=[_single_response(status, *updates) for status in statuses],
+            response_extensions=(
+                None if nonce is None else [structures.extension(x509.OCSPNonce(nonce))]
+            ),
+        )
     )
-    basic = der.encode(
-        der.SEQUENCE,
-        data,
-        algorithm_identifier(signature_algorithm),
-        der.encode(der.BIT_STRING, b"\x00", keys.sign(private_key, data, signature_algorithm)),
-        responder.certificates,
+    basic = BasicOCSPResponse(
+        tbs_response_data=structures.raw(data),
+        signature_algorithm=structures.raw(algorithm_identifier(signature_algorithm)),
+        signature=asn1.BitString(keys.sign(private_key, data, signature_algorithm), 0),
+        certs=[responder_certificate],
     )
-    response_bytes = der.encode(der.SEQUENCE, BASIC_RESPONSE, der.encode(OCTET_STRING, basic))
-    return der.encode(der.SEQUENCE, _SUCCESSFUL, der.encode(der.CONTEXT_0, response_bytes))
+    return asn1.encode_der(
+        OCSPResponse(
+            response_status=structures.raw(_SUCCESSFUL),
+            response_bytes=ResponseBytes(
+                response_type=BASIC_RESPONSE, response=asn1.encode_der(basic)
+            ),
+        )
+    )
 
 
 class _Responder(NamedTuple):
     """What every response of one responder repeats."""
 
-    identifier: bytes
-    certificates: bytes
+    key_hash: bytes
     not_before: datetime
     not_after: datetime
 
 
 @lru_cache(maxsize=64)
 def _responder(certificate: x509.Certificate) -> _Responder:
-    # byKey needs no name matching; RFC 6960 section 4.2.1 fixes SHA-1 for it.
-    key_hash = hashlib.sha1(key_bits(certificate), usedforsecurity=False).digest()
-    octets = certificate.public_bytes(Encoding.DER)
+    # byKey needs no name matching; RFC 6960 section 4.2.1 fixes SHA-1 for it, as RFC 5280
+    # section 4.2.1.2 (1) does for a key identifier.
+    key_identifier = x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
     return _Responder(
-        identifier=der.encode(CONTEXT_2, der.encode(OCTET_STRING, key_hash)),
-        certificates=der.encode(der.CONTEXT_0, der.encode(der.SEQUENCE, octets)),
+        key_hash=key_identifier.digest,
         not_before=certificate.not_valid_before_utc,
         not_after=certificate.not_valid_after_utc,
     )
@@ -145,34 +132,58 @@ def _expired_responder(responder: _Responder) -> Violation:
     )
 
 
-def _single_response(status: SingleStatus, times: bytes) -> bytes:
-    """Return a SingleResponse (RFC 6960 section 4.2.1); ``times`` are its last two fields."""
+def _time(moment: datetime) -> asn1.GeneralizedTime:
+    """Return a GeneralizedTime in whole seconds (RFC 6960 section 4.2.2.1, RFC 5280 4.1.2.5.2).
+
+    Raises:
+        ValueError: a naive datetime.
+    """
+    return asn1.GeneralizedTime(moment.replace(microsecond=0))
+
+
+def _single_response(
+    status: SingleStatus,
+    this_update: asn1.GeneralizedTime,
+    next_update: asn1.GeneralizedTime | None,
+) -> SingleResponse:
+    return SingleResponse(
+        cert_id=structures.raw(_encoded_cert_id(status.cert_id)),
+        cert_status=_cert_status(status),
+        this_update=this_update,
+        next_update=next_update,
+    )
+
+
+def _cert_status(status: SingleStatus) -> CertStatus:
     if status.status == "good":
-        told = _GOOD
-    elif status.status == "unknown":
-        told = _UNKNOWN
-    elif status.revoked_at is None:
+        return asn1.Variant(asn1.Null(), "good")
+    if status.status == "unknown":
+        return asn1.Variant(asn1.Null(), "unknown")
+    if status.revoked_at is None:
         raise ValueError("a revoked certificate was revoked at some time")
-    else:
-        told = generalized_time(status.revoked_at)
-        if status.reason is not None and status.reason != RevocationReason.UNSPECIFIED:
-            told += der.encode(der.CONTEXT_0, integer(status.reason.code, _ENUMERATED))
-        told = der.encode(CONTEXT_1, told)
-    return der.encode(der.SEQUENCE, _encoded_cert_id(status.cert_id), told, times)
+    info = RevokedInfo(
+        revocation_time=_time(status.revoked_at), revocation_reason=_reason(status.reason)
+    )
+    return asn1.Variant(info, "revoked")
+
+
+def _reason(reason: RevocationReason | None) -> list[asn1.TLV] | None:
+    """Return the CRLReason; RFC 5280 section 5.3.1 wants none instead of ``unspecified``."""
+    if reason is None or reason == RevocationReason.UNSPECIFIED:
+        return None
+    return [structures.raw(x509.CRLReason(x509.ReasonFlags(reason.value)).public_bytes())]
 
 
 def _encoded_cert_id(cert_id: CertId) -> bytes:
     if cert_id.encoded:
         return cert_id.encoded
-    return der.encode(
-        der.SEQUENCE,
-        der.encode(der.SEQUENCE, HASH_OIDS[cert_id.hash_algorithm], _NULL),
-        der.encode(OCTET_STRING, cert_id.issuer_name_hash),
-        der.encode(OCTET_STRING, cert_id.issuer_key_hash),
-        integer(cert_id.serial_number),
+    return asn1.encode_der(
+        CertID(
+            hash_algorithm=AlgorithmIdentifier(
+                algorithm=HASH_OIDS[cert_id.hash_algorithm], parameters=asn1.Null()
+            ),
+            issuer_name_hash=cert_id.issuer_name_hash,
+            issuer_key_hash=cert_id.issuer_key_hash,
+            serial_number=cert_id.serial_number,
+        )
     )
-
-
-def _nonce_extension(nonce: bytes) -> bytes:
-    value = extension(NONCE, der.encode(OCTET_STRING, nonce))
-    return der.encode(CONTEXT_1, der.encode(der.SEQUENCE, value))

@@ -1,4 +1,4 @@
-"""Which words do OCSP requests and responses share?"""
+"""Values that OCSP requests and responses share: CertIDs, statuses and the hashes of an issuer."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,21 +6,19 @@ from datetime import datetime
 from typing import Literal
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 
-from pki import der
-from pki.der_values import object_identifier, public_key_octets, subject_octets
+from pki import chain, structures
 from pki.reasons import RevocationReason
 
-BASIC_RESPONSE = object_identifier("1.3.6.1.5.5.7.48.1.1")
-NONCE = object_identifier("1.3.6.1.5.5.7.48.1.2")
-ACCEPTABLE_RESPONSES = object_identifier("1.3.6.1.5.5.7.48.1.4")
+# RFC 6960 section 4.2.1 (id-pkix-ocsp-basic).
+BASIC_RESPONSE = x509.ObjectIdentifier("1.3.6.1.5.5.7.48.1.1")
 HASH_OIDS = {
-    "sha1": object_identifier("1.3.14.3.2.26"),
-    "sha256": object_identifier("2.16.840.1.101.3.4.2.1"),
-    "sha384": object_identifier("2.16.840.1.101.3.4.2.2"),
-    "sha512": object_identifier("2.16.840.1.101.3.4.2.3"),
+    "sha1": x509.ObjectIdentifier("1.3.14.3.2.26"),
+    "sha256": x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1"),
+    "sha384": x509.ObjectIdentifier("2.16.840.1.101.3.4.2.2"),
+    "sha512": x509.ObjectIdentifier("2.16.840.1.101.3.4.2.3"),
 }
-CONTEXT_1, CONTEXT_2 = 0xA1, 0xA2
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +26,8 @@ class CertId:
     """Which certificate is asked about (RFC 6960 section 4.1.1).
 
     Attributes:
-        hash_algorithm: ``sha1``, ``sha256``, ``sha384`` or ``sha512``; the hex of the OBJECT
-            IDENTIFIER for any other, which no issuer of ours can match.
+        hash_algorithm: ``sha1``, ``sha256``, ``sha384`` or ``sha512``; the dotted object
+            identifier for any other, which no issuer of ours can match.
         issuer_name_hash: digest of the issuer's subject, DER.
         issuer_key_hash: digest of the issuer's public key bits.
         serial_number: as asked; nothing says that such a certificate can exist.
@@ -70,8 +68,9 @@ class SingleStatus:
 
 def issuer_hashes(issuer_certificate: x509.Certificate) -> dict[str, tuple[bytes, bytes]]:
     """Return ``{hash algorithm: (issuerNameHash, issuerKeyHash)}`` for every supported hash."""
-    subject = subject_octets(issuer_certificate)
-    bits = key_bits(issuer_certificate)
+    subject = chain.subject_bytes(issuer_certificate)
+    fields = structures.tbs_certificate(issuer_certificate)
+    bits = structures.public_key_bits(asn1.encode_der(fields.subject_public_key_info))
     return {
         name: (
             hashlib.new(name, subject, usedforsecurity=False).digest(),
@@ -79,10 +78,3 @@ def issuer_hashes(issuer_certificate: x509.Certificate) -> dict[str, tuple[bytes
         )
         for name in HASH_OIDS
     }
-
-
-def key_bits(certificate: x509.Certificate) -> bytes:
-    """Return the value of subjectPublicKey without tag, length and unused-bits octet."""
-    spki = public_key_octets(certificate)
-    *_, bits = der.children(spki, der.element_at(spki))
-    return spki[bits.content + 1 : bits.end]

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from asn1crypto import pem
 from rest_framework import serializers
 
 from apps.certificates import export, revocation
@@ -179,7 +178,7 @@ def request_detail(request: CertificateRequest, certificate: Certificate | None)
     is_der = csr_der.startswith(_ASN1_SEQUENCE)
     return RequestRowSerializer.of(request) | {
         "content": ContentSerializer.of(Leaf.from_dict(request.leaf)) if request.leaf else None,
-        "csr_pem": pem.armor("CERTIFICATE REQUEST", csr_der).decode() if is_der else None,
+        "csr_pem": bundles.pem_block("CERTIFICATE REQUEST", csr_der) if is_der else None,
         "certificate": CertificateDetailSerializer.of(certificate) if certificate else None,
     }
 
@@ -222,7 +221,7 @@ class ReasonField(fields.ChoiceField):
 class RevocationSerializer(Body):
     """Why a certificate is revoked."""
 
-    reason = ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED.value)
+    reason = ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
 
 

@@ -27,7 +27,6 @@ from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.serializers import NoBody
-from pki.reasons import RevocationReason
 
 _SORTS = {"not_after": "not_after"}
 
@@ -121,7 +120,7 @@ class RevokeView(APIView):
             revocation.revoke(
                 principal,
                 found,
-                sent.get("reason", RevocationReason.UNSPECIFIED),
+                sent["reason"],
                 invalidity_date=sent.get("invalidity_date"),
             )
             fresh = selectors.certificate_visible_to(principal, certificate_id)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from rest_framework import serializers
@@ -31,17 +32,17 @@ from apps.web.serializers import (
     page_serializer,
 )
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.names import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES
 
 
-class DurationField(fields.CharField):
+class DurationField(fields.ParsedField):
     """A length of time such as ``90d``."""
 
     hint = "Examples: 90d, 12h, 30m."
 
-    def to_internal_value(self, data: Any) -> Any:
+    def parse(self, text: str) -> timedelta:
         """Return the time."""
-        text = super().to_internal_value(data)
         try:
             return parse_duration(text)
         except ValueError as error:
@@ -60,7 +61,7 @@ class RequestedContentSerializer(Body):
     """What a request may say beside its CSR or key."""
 
     subject = fields.SubjectField(required=False, help_text="attribute to value or values")
-    subject_alt_names = fields.NamesField(required=False)
+    subject_alt_names = fields.NamesField(required=False, max_length=MAX_ALT_NAMES)
     key_usages = fields.ChoicesField(KEY_USAGES, required=False)
     extended_key_usages = fields.ChoicesField(EXTENDED_KEY_USAGES, required=False)
     signature_algorithm = fields.ChoiceField(SIGNATURE_ALGORITHMS, required=False)

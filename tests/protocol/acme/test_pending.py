@@ -168,11 +168,11 @@ def test_an_order_that_a_reader_moves_during_the_signature_is_completed(trusted,
     from apps.authorities import signing
 
     order = trusted.order("www.example.com")
-    sign = signing.sign_tbs
+    signed = signing.sign_tbs
 
     def slowly(*arguments):
         assert read(trusted, order["Location"]).json()["status"] == "processing"
-        return sign(*arguments)
+        return signed(*arguments)
 
     monkeypatch.setattr(signing, "sign_tbs", slowly)
     trusted.finalize(order.json(), make_csr("www.example.com"))

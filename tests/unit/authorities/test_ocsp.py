@@ -54,11 +54,9 @@ def question(authority, serial, *, digest=None, nonce=None):
 
 
 def _key_bits(certificate):
-    from pki import der, keys
+    from pki import keys, structures
 
-    spki = keys.public_key_to_der(certificate.public_key())
-    *_, bits = der.children(spki, der.element_at(spki))
-    return spki[bits.content + 1 : bits.end]
+    return structures.public_key_bits(keys.public_key_to_der(certificate.public_key()))
 
 
 def ask(authority, serial, **options):

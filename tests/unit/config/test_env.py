@@ -1,8 +1,9 @@
+import ipaddress
+
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import Environment, host_of
-from config.listen import address
 from config.settings import base
 
 
@@ -47,15 +48,44 @@ def test_public_host_is_always_answered():
     assert host_of(base.SEALWRIGHT["PUBLIC_URL"]) in base.ALLOWED_HOSTS
 
 
+def test_proxies_are_addresses_and_networks(monkeypatch):
+    env = Environment()
+    assert env.networks("TRUSTED_PROXIES") == ()
+    monkeypatch.setenv("SEALWRIGHT_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::1")
+    assert env.networks("TRUSTED_PROXIES") == (
+        ipaddress.ip_network("10.0.0.0/8"),
+        ipaddress.ip_network("2001:db8::1/128"),
+    )
+    monkeypatch.setenv("SEALWRIGHT_TRUSTED_PROXIES", "10.0.0.1/8,proxy.example")
+    assert env.networks("TRUSTED_PROXIES") == ()
+    with pytest.raises(ImproperlyConfigured, match=r"(?s)10\.0\.0\.1/8.*proxy\.example"):
+        env.finish()
+
+
+@pytest.mark.parametrize("value", ["", "127.0.0.1:9000", "[::1]:9000", "0.0.0.0:1"])
+def test_endpoint_is_an_address_with_a_port(monkeypatch, value):
+    monkeypatch.setenv("SEALWRIGHT_PROXY_BIND", value)
+    env = Environment()
+    assert env.endpoint("PROXY_BIND") == value
+    env.finish()
+
+
 @pytest.mark.parametrize(
-    ("bind", "expected"),
-    [
-        ("127.0.0.1", "127.0.0.1:1"),
-        ("::", "[::]:1"),
-        ("[::1]", "[::1]:1"),
-        ("0.0.0.0", "0.0.0.0:1"),
-    ],
+    "value", ["9000", "localhost:9000", "127.0.0.1:0", "127.0.0.1:70000", "::1:9000", "[1.2.3.4]:1"]
 )
-def test_listening_address_brackets_ipv6(monkeypatch, bind, expected):
-    monkeypatch.setitem(base.SEALWRIGHT, "BIND", bind)
-    assert address(1) == expected
+def test_unusable_endpoint_is_reported(monkeypatch, value):
+    monkeypatch.setenv("SEALWRIGHT_PROXY_BIND", value)
+    env = Environment()
+    assert env.endpoint("PROXY_BIND") == ""
+    with pytest.raises(ImproperlyConfigured, match="SEALWRIGHT_PROXY_BIND"):
+        env.finish()
+
+
+@pytest.mark.parametrize("value", ["short", "x" * 31, "x" * 40 + '"', "x" * 40 + "; }"])
+def test_unusable_secret_is_reported_without_being_shown(monkeypatch, value):
+    monkeypatch.setenv("SEALWRIGHT_PROXY_SECRET", value)
+    env = Environment()
+    assert env.secret("PROXY_SECRET") == ""
+    with pytest.raises(ImproperlyConfigured, match="SEALWRIGHT_PROXY_SECRET") as refused:
+        env.finish()
+    assert value not in str(refused.value)

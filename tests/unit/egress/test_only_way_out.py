@@ -24,7 +24,6 @@ NETWORK = (
 )
 # Files that open no connection of their own accord, each with the reason why it may import.
 EXCEPTIONS = {
-    "config/bounded.py": "limits sockets that gunicorn accepted; opens none",
     "apps/operations/management/commands/serve.py": "asks our own listener whether it is up",
 }
 CODE = ("apps", "pki", "config")

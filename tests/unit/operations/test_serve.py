@@ -7,14 +7,20 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.operations import front_server
 from apps.operations.management.commands import serve
+from tests.interop.server import free_port
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def home(settings, tmp_path: Path) -> Path:
-    settings.SEALWRIGHT = settings.SEALWRIGHT | {"HOME": tmp_path, "BIND": "127.0.0.1"}
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {
+        "HOME": tmp_path,
+        "RUN_FOLDER": tmp_path / "run",
+        "BIND": "127.0.0.1",
+    }
     return tmp_path
 
 
@@ -30,15 +36,45 @@ def test_port_in_use_is_explained(home, settings):
         settings.SEALWRIGHT = settings.SEALWRIGHT | {"HTTPS_PORT": taken.getsockname()[1]}
         with pytest.raises(CommandError, match="SEALWRIGHT_HTTPS_PORT"):
             call_command("serve")
+        settings.SEALWRIGHT = settings.SEALWRIGHT | {
+            "HTTPS_PORT": free_port(),
+            "HTTP_PORT": free_port(),
+            "PROXY_BIND": f"127.0.0.1:{taken.getsockname()[1]}",
+        }
+        with pytest.raises(CommandError, match="SEALWRIGHT_PROXY_BIND"):
+            call_command("serve")
+
+
+def test_missing_nginx_is_explained(home, settings, monkeypatch):
+    (home / "tls").mkdir()
+    (home / "tls" / "server.pem").touch()
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {
+        "HTTPS_PORT": free_port(),
+        "HTTP_PORT": free_port(),
+    }
+    monkeypatch.setattr(front_server.shutil, "which", lambda *_args, **_options: None)
+    with pytest.raises(CommandError, match="apt-get install nginx"):
+        call_command("serve")
+
+
+def test_certificate_that_nginx_cannot_use_is_explained(home, settings):
+    (home / "tls").mkdir()
+    (home / "tls" / "server.pem").write_text("not a certificate")
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {
+        "HTTPS_PORT": free_port(),
+        "HTTP_PORT": free_port(),
+    }
+    with pytest.raises(CommandError, match=r"(?s)nginx refuses.*server\.pem"):
+        call_command("serve")
 
 
 def test_parts_can_be_listed_for_another_supervisor():
     out = StringIO()
     call_command("serve", "--print", stdout=out)
     assert [line.split(":")[0] for line in out.getvalue().splitlines()] == [
-        "https",
-        "public",
+        "application",
         "jobs",
+        "front",
     ]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.operations.supervisor import Program
+from apps.operations.supervisor import python
 
 ROOT = Path(__file__).resolve().parents[3]
 _SLEEP = "import time\ntime.sleep(60)\n"
@@ -32,7 +32,7 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen:
     head = f"""
         import logging, sys
         from pathlib import Path
-        from apps.operations.supervisor import Program, Supervisor
+        from apps.operations.supervisor import Program, Supervisor, python
         logging.basicConfig()
         FOLDER = Path({str(tmp_path)!r})
         def started(supervisor):
@@ -52,7 +52,7 @@ def _script(tmp_path: Path, body: str) -> subprocess.Popen:
 
 
 _TWO_SLEEPERS = """
-supervisor = Supervisor([Program("a", ["sleep.py"]), Program("b", ["sleep.py"])], FOLDER)
+supervisor = Supervisor([python("a", "sleep.py"), python("b", "sleep.py")], FOLDER)
 supervisor.on_ready = lambda: started(supervisor)
 sys.exit(supervisor.run())
 """
@@ -98,7 +98,7 @@ def test_killed_supervisor_leaves_no_orphans(tmp_path):
 def test_program_that_ends_by_itself_takes_the_rest_down(tmp_path):
     (tmp_path / "dying.py").write_text("import sys\nsys.exit(7)\n")
     body = """
-    other, dying = Program("other", ["sleep.py"]), Program("dying", ["dying.py"])
+    other, dying = python("other", "sleep.py"), python("dying", "dying.py")
     supervisor = Supervisor([other, dying], FOLDER)
     status = supervisor.run()
     print(supervisor._children["other"].exitcode)
@@ -111,8 +111,8 @@ def test_program_that_ends_by_itself_takes_the_rest_down(tmp_path):
 
 def test_program_that_cannot_be_started_takes_the_rest_down(tmp_path):
     body = """
-    missing = Program("missing", ["-m", "no_such_module_anywhere"])
-    sys.exit(Supervisor([Program("other", ["sleep.py"]), missing], FOLDER).run())
+    missing = python("missing", "-m", "no_such_module_anywhere")
+    sys.exit(Supervisor([python("other", "sleep.py"), missing], FOLDER).run())
     """
     process = _script(tmp_path, body)
     _, err = process.communicate(timeout=15)
@@ -136,7 +136,7 @@ def test_program_that_does_not_stop_is_killed_with_all_it_started(tmp_path):
         )
     )
     body = """
-    supervisor = Supervisor([Program("parent", ["parent.py"])], FOLDER, stop_within_s=0.5)
+    supervisor = Supervisor([python("parent", "parent.py")], FOLDER, stop_within_s=0.5)
     supervisor.ready = lambda: (FOLDER / "grandchild").exists()
     supervisor.on_ready = lambda: started(supervisor)
     sys.exit(supervisor.run())
@@ -152,7 +152,7 @@ def test_program_that_does_not_stop_is_killed_with_all_it_started(tmp_path):
 
 def test_second_signal_ends_the_patience(tmp_path):
     body = """
-    supervisor = Supervisor([Program("stubborn", ["stubborn.py"])], FOLDER, stop_within_s=60)
+    supervisor = Supervisor([python("stubborn", "stubborn.py")], FOLDER, stop_within_s=60)
     sys.exit(supervisor.run())
     """
     process = _script(tmp_path, body)
@@ -167,7 +167,7 @@ def test_second_signal_ends_the_patience(tmp_path):
 def test_readiness_is_announced_once(tmp_path):
     body = """
     answers = iter([False, True])
-    supervisor = Supervisor([Program("brief", ["brief.py"])], FOLDER)
+    supervisor = Supervisor([python("brief", "brief.py")], FOLDER)
     supervisor.ready = lambda: next(answers)
     supervisor.on_ready = lambda: print("ready")
     supervisor.run()
@@ -179,8 +179,8 @@ def test_readiness_is_announced_once(tmp_path):
 def test_program_sees_its_own_command_line(tmp_path):
     (tmp_path / "say.py").write_text("import sys\nprint(__name__, sys.argv, flush=True)\n")
     body = """
-    Supervisor([Program("say", ["say.py", "--loud"])], FOLDER).run()
+    Supervisor([python("say", "say.py", "--loud")], FOLDER).run()
     """
     out, _ = _script(tmp_path, body).communicate(timeout=15)
     assert out == "__main__ ['say.py', '--loud']\n"
-    assert Program("say", ["say.py", "--loud"]).command == [sys.executable, "say.py", "--loud"]
+    assert python("say", "say.py", "--loud").command == [sys.executable, "say.py", "--loud"]

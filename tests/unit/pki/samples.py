@@ -8,10 +8,11 @@ from cryptography import x509
 from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from pki import build, der, keys, serials, structures
+from pki import build, keys, serials, structures
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.structures import algorithm_identifier
 from pki.template import Leaf, NameConstraints, Publication, TypeValue
+from tests.unit.pki import der
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 PUBLICATION = Publication(

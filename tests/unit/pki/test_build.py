@@ -8,7 +8,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from pki import build, chain, der, keys, lint, serials
+from pki import build, chain, keys, lint, serials
 from pki.algorithms import (
     KeyAlgorithm,
     SignatureAlgorithm,
@@ -17,6 +17,7 @@ from pki.algorithms import (
 )
 from pki.findings import UnusableCertificate, UnusableName
 from pki.template import NameConstraints, Publication
+from tests.unit.pki import der
 from tests.unit.pki.samples import (
     NOW,
     Authority,

@@ -295,7 +295,7 @@ def test_ac02_a_changed_request_is_refused_with_all_its_other_faults():
 
 @pytest.mark.parametrize("oid", ["1.2.840.113549.1.1.4", "1.2.840.113549.1.1.5"])
 def test_ac02_requests_over_md5_and_sha1_are_refused(oid):
-    from pki import der
+    from tests.unit.pki import der
 
     algorithm = der.encode(der.SEQUENCE, object_id(oid), b"\x05\x00")
     key = keys.public_key_to_der(key_of(KeyAlgorithm.RSA_2048).public_key())

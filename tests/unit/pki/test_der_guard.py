@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pki import der, der_guard
+from pki import der_guard
 from pki.findings import PkiError
-from tests.unit.pki import plain_guard
+from tests.unit.pki import der, plain_guard
 from tests.unit.pki.samples import authority, key_of, raw_csr
 
 LIMIT = 64 * 1024

@@ -9,11 +9,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pki import build, der, extensions, keys, lint
+from pki import build, extensions, keys, lint
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.names import x509_name
 from pki.structures import algorithm_identifier
 from pki.template import NameConstraints
+from tests.unit.pki import der
 from tests.unit.pki.samples import NOW, authority, issue, key_of, leaf_of, signature_identifier
 
 CODE = "lint."

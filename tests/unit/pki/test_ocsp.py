@@ -15,9 +15,8 @@ from cryptography.x509 import ocsp as library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pki import der, keys
+from pki import keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.der_values import OCTET_STRING, extension, integer, object_identifier
 from pki.findings import UnusableCertificate, UnusableKey
 from pki.ocsp import (
     CertId,
@@ -31,6 +30,8 @@ from pki.ocsp import (
     parse_request,
 )
 from pki.reasons import RevocationReason
+from tests.unit.pki import der
+from tests.unit.pki.der import OCTET_STRING, extension, integer, object_identifier
 from tests.unit.pki.issuers import NOW, issuer, leaf, responder
 
 P256 = KeyAlgorithm.EC_P256

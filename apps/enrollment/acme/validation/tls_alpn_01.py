@@ -17,8 +17,8 @@ from apps.egress import Deadline, EgressError, Hop, TlsPeer, tls_peer
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation.outcomes import Outcome, failed, unreachable
 from apps.enrollment.acme.validation.targets import Target
-from pki import der_guard
-from pki.findings import PkiError
+from pki.findings import UnusableCertificate
+from pki.parsing import ParserFailed, load_certificate, parsed
 
 _PROTOCOL = "acme-tls/1"
 _ACME_IDENTIFIER = ObjectIdentifier("1.3.6.1.5.5.7.1.31")
@@ -61,16 +61,14 @@ def _problems(target: Target, peer: TlsPeer) -> Iterator[str]:
         yield f"The server did not agree on the protocol {_PROTOCOL}."
         return
     try:
-        der_guard.scan(peer.certificate_der, max_bytes=_MAX_CERTIFICATE_BYTES)
-        certificate = x509.load_der_x509_certificate(peer.certificate_der)
-        extensions = certificate.extensions
-        names = _names(extensions)
-    except (PkiError, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+        certificate = load_certificate(peer.certificate_der, max_bytes=_MAX_CERTIFICATE_BYTES)
+        extensions = parsed(lambda: certificate.extensions)
+    except (UnusableCertificate, ParserFailed):
         yield "The server's certificate cannot be read."
         return
     if not _signed_by_itself(certificate):
         yield "The certificate is not self-signed."
-    if names != [_expected_name(target)]:
+    if _names(extensions) != [_expected_name(target)]:
         yield f"The certificate is not for exactly one name, {target.identifier}."
     yield from _identifier_problems(target, extensions)
 

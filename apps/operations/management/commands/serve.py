@@ -1,11 +1,15 @@
-"""Runs the TLS listener, the plain-HTTP listener and the job workers in the foreground."""
+"""Runs the front server, the application and the job workers in the foreground."""
 
 import http.client
+import logging
 import os
 import shlex
+import signal
 import socket
 import ssl
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +17,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from apps.operations import front_server
+from apps.operations.front_server import CertificateWatch, FrontServerError
 from apps.operations.start_checks import require_keyring
-from apps.operations.supervisor import Program, Supervisor
+from apps.operations.supervisor import Program, Supervisor, python
 
+logger = logging.getLogger(__name__)
+FRONT = "front"
 _PROBE_S = 0.5
 
 
 class Command(BaseCommand):
     """``manage.py serve``: one machine's Sealwright, until Ctrl-C."""
 
-    help = "Run web server, public PKI listener and job workers until Ctrl-C or SIGTERM."
+    help = "Run front server, application and job workers until Ctrl-C or SIGTERM."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -33,19 +41,25 @@ class Command(BaseCommand):
             help="how long running requests and jobs may take to finish (default: 30)",
         )
         parser.add_argument(
-            "--print", action="store_true", help="print the command lines of the parts and exit"
+            "--print",
+            action="store_true",
+            help="write the front server's configuration, print the parts' command lines and exit",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["print"]:
+            with _explained():
+                front_server.prepare()
             for program in programs():
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
         began = time.monotonic()
         require_keyring()
         _require_certificate()
-        for port in ("HTTPS_PORT", "HTTP_PORT"):
-            _require_free(port)
+        _require_free_ports()
+        with _explained():
+            front_server.prepare()
+            front_server.check()
 
         def announce() -> None:
             sealwright = settings.SEALWRIGHT
@@ -64,7 +78,13 @@ class Command(BaseCommand):
             ready=listeners_answer,
             on_ready=announce,
         )
-        status = supervisor.run()
+        supervisor.on_tick = CertificateWatch(
+            send=lambda number: supervisor.send(FRONT, number), report=logger.error
+        ).look
+        try:
+            status = supervisor.run()
+        finally:
+            front_server.clean()
         if status:
             raise CommandError("stopped because of a failure, see above", returncode=status)
         self.stdout.write("Stopped.")
@@ -73,10 +93,19 @@ class Command(BaseCommand):
 def programs() -> list[Program]:
     """Return the parts of a running Sealwright, as any supervisor could start them."""
     return [
-        Program("https", ["-m", "gunicorn", "-c", "python:config.gunicorn_https"]),
-        Program("public", ["-m", "gunicorn", "-c", "python:config.gunicorn_public"]),
-        Program("jobs", ["manage.py", "qcluster", "--skip-checks"]),
+        python("application", "-m", "gunicorn", "-c", "python:config.gunicorn"),
+        python("jobs", "manage.py", "qcluster", "--skip-checks"),
+        # SIGQUIT lets nginx finish the answers that it is sending.
+        Program(FRONT, front_server.command(), stop_first_with=signal.SIGQUIT),
     ]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except FrontServerError as error:
+        raise CommandError(str(error)) from error
 
 
 def listeners_answer() -> bool:
@@ -119,9 +148,17 @@ def _require_certificate() -> None:
         )
 
 
-def _require_free(setting: str) -> None:
-    """Refuse a port that somebody else listens on, before anything is started."""
-    host, port = settings.SEALWRIGHT["BIND"].strip("[]"), settings.SEALWRIGHT[setting]
+def _require_free_ports() -> None:
+    """Refuse ports that somebody else listens on, before anything is started."""
+    host = settings.SEALWRIGHT["BIND"].strip("[]")
+    for setting in ("HTTPS_PORT", "HTTP_PORT"):
+        _require_free(setting, host, settings.SEALWRIGHT[setting])
+    if settings.SEALWRIGHT["PROXY_BIND"]:
+        host, _, port = settings.SEALWRIGHT["PROXY_BIND"].rpartition(":")
+        _require_free("PROXY_BIND", host.strip("[]"), int(port))
+
+
+def _require_free(setting: str, host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

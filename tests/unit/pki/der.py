@@ -1,15 +1,11 @@
-"""How are single DER elements read and written where no library hands out the bytes?
-
-Used for the few places that need the exact octets (the AlgorithmIdentifier of a TBS, the
-BIT STRING of a public key, the order of checks on hostile input); everything else is
-``cryptography``. X.690 sections 8.1 and 10.1.
-"""
+"""DER elements written and read by hand, for input that no library would write (X.690)."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 INTEGER = 0x02
 BIT_STRING = 0x03
+OCTET_STRING = 0x04
 OBJECT_IDENTIFIER = 0x06
 SEQUENCE = 0x30
 SET = 0x31
@@ -107,3 +103,28 @@ def encode(tag: int, *parts: bytes) -> bytes:
         return bytes((tag, size)) + joined
     octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
     return bytes((tag, _LONG_FORM | len(octets))) + octets + joined
+
+
+def integer(value: int, tag: int = INTEGER) -> bytes:
+    """Return a non-negative INTEGER (or ENUMERATED) in its fewest octets."""
+    return encode(tag, value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def object_identifier(dotted: str) -> bytes:
+    """Return an OBJECT IDENTIFIER from its dotted form."""
+    first, second, *arcs = map(int, dotted.split("."))
+    content = bytearray()
+    for arc in (first * 40 + second, *arcs):
+        septets = [arc & 0x7F]
+        while arc := arc >> 7:
+            septets.append(0x80 | (arc & 0x7F))
+        content += bytes(reversed(septets))
+    return encode(OBJECT_IDENTIFIER, bytes(content))
+
+
+def extension(oid: bytes, value: bytes, *, critical: bool = False) -> bytes:
+    """Return an Extension; ``oid`` and ``value`` are DER, a false ``critical`` stays unwritten."""
+    wrapped = encode(OCTET_STRING, value)
+    if critical:
+        return encode(SEQUENCE, oid, b"\x01\x01\xff", wrapped)
+    return encode(SEQUENCE, oid, wrapped)
