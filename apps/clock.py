@@ -1,4 +1,4 @@
-"""Clock of the application, the only reader of the time, so that tests can set it."""
+"""The current time, read in one place so that tests can replace it."""
 
 from datetime import UTC, datetime
 

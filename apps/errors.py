@@ -1,7 +1,7 @@
-"""Domain errors.
+"""Domain errors of all apps, independent of protocols.
 
-These classes say what happened; each protocol has one table that translates them for its clients
-(``apps/web/problems.py`` for REST). Nothing here depends on HTTP.
+Each protocol has one table that translates these classes to its own errors (``apps/web/problems.py``
+for REST). Nothing here depends on HTTP.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pki.findings import Violation as Violation  # noqa: PLC0414 - re-exported, 
 
 
 class SealwrightError(Exception):
-    """Base class of all domain errors; ``detail`` is safe to show to the requester."""
+    """Base class of all domain errors; ``detail`` may be shown to the requester."""
 
     code: ClassVar[str] = "internal"
     default_detail: ClassVar[str] = "The operation failed."
@@ -36,7 +36,7 @@ class Malformed(SealwrightError):
 
 
 class BadCSR(Malformed):
-    """The PKCS#10 request is unreadable or asks for what no policy could grant."""
+    """The PKCS#10 request is unreadable or requests what no policy can allow."""
 
     code = "bad_csr"
     default_detail = "The certificate signing request is unusable."
@@ -79,7 +79,7 @@ class PolicyViolation(SealwrightError):
 
 
 class InvalidInput(SealwrightError):
-    """A governance object (authority, policy, profile ...) is described wrongly."""
+    """The description of an authority, policy, profile or similar object is invalid."""
 
     code = "invalid_input"
 
@@ -103,7 +103,7 @@ class AccessDenied(SealwrightError):
 
 
 class NotFound(SealwrightError):
-    """No such object, or one that belongs to another team: the two look the same."""
+    """There is no such object, or it belongs to another team; the answer is the same."""
 
     code = "not_found"
     default_detail = "No such object."
@@ -141,7 +141,7 @@ class BadRevocationReason(SealwrightError):
 
 
 class InvalidTransition(SealwrightError):
-    """The object is not in a state in which this may happen."""
+    """The object is not in a state that allows this."""
 
     code = "invalid_transition"
     default_detail = "The object is not in a state that allows this."
@@ -155,7 +155,7 @@ class UnsupportedFormat(SealwrightError):
 
 
 class RateLimited(SealwrightError):
-    """Too many requests; come back after ``retry_after_s`` seconds."""
+    """Too many requests; the client may retry after ``retry_after_s`` seconds."""
 
     code = "rate_limited"
 
@@ -172,7 +172,7 @@ class IdempotencyMismatch(SealwrightError):
 
 
 class IdempotencyConflict(SealwrightError):
-    """The first call under this idempotency key still runs."""
+    """The first call with this idempotency key is still running."""
 
     code = "idempotency_in_progress"
 
@@ -182,7 +182,7 @@ class IdempotencyConflict(SealwrightError):
 
 
 class UpstreamUnavailable(SealwrightError):
-    """A key backend or external CA did not answer; the act may be repeated."""
+    """A key backend or external CA did not answer; the caller may try again."""
 
     code = "upstream_unavailable"
     default_detail = "A service this depends on did not answer; try again later."

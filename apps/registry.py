@@ -31,7 +31,7 @@ class JobKind:
 
 @dataclass(frozen=True, slots=True)
 class Recurring:
-    """A job kind that is enqueued again and again, at most once per ``every``."""
+    """A job kind that is enqueued periodically, at most once in ``every``."""
 
     kind: str
     every: timedelta
@@ -39,9 +39,11 @@ class Recurring:
 
 @dataclass(frozen=True, slots=True)
 class SealedField:
-    """A column that holds envelope-encrypted bytes, so that key rotation can find it.
+    """A column that holds secrets under envelope encryption; key rotation visits it.
 
-    ``model`` is ``app_label.ModelName``; ``field`` the binary column (empty = no secret).
+    Attributes:
+        model: ``app_label.ModelName`` as Django's app registry has it now.
+        field: name of the binary field; an empty value means no secret.
     """
 
     model: str
@@ -52,7 +54,10 @@ class SealedField:
 class DashboardPanel:
     """One block of the admin's front page.
 
-    ``context`` is called with the request and returns what ``template`` needs.
+    Attributes:
+        template: name of the template.
+        context: called with the request; returns the context of the template.
+        order: panels are shown in rising order.
     """
 
     template: str
@@ -62,7 +67,12 @@ class DashboardPanel:
 
 @dataclass(frozen=True, slots=True)
 class ReadinessCheck:
-    """One line of ``/readyz``: ``check`` returns an empty text or what is wrong."""
+    """One line of ``/readyz``.
+
+    Attributes:
+        name: shown with the result.
+        check: returns what is wrong; empty when all is well.
+    """
 
     name: str
     check: Callable[[], str]
@@ -70,7 +80,7 @@ class ReadinessCheck:
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """Who calls over REST; contributed by the app that keeps tokens and roles.
+    """Authentication and visibility for the REST API, registered by the app with tokens and roles.
 
     ``principal_of`` takes a request and returns its ``Principal``;
     ``application_ids_in_sight`` takes a principal and returns the applications whose
@@ -141,11 +151,11 @@ class EnrollmentMethod:
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 
 
-# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields the
-# ``pki.findings.Violation`` of everything at the door it came through that holds no more.
+# Called with a ``CertificateRequest`` that is about to be signed after its approval; yields a
+# ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 ReleaseCheck = Callable[[Any], Iterable[Any]]
 
-# Models of which ``applications.epoch`` has to hear, beside those below it.
+# Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
 
 enrollment_methods: dict[str, EnrollmentMethod] = {}

@@ -145,7 +145,7 @@ def default_signature_algorithm(key: KeyAlgorithm) -> SignatureAlgorithm:
 
 
 def key_algorithm_of(key: PublicKeyTypes) -> KeyAlgorithm | None:
-    """Return the algorithm of a public key, ``None`` when it is not one of ours."""
+    """Return the algorithm of a public key, ``None`` for an unsupported one."""
     if isinstance(key, rsa.RSAPublicKey):
         return _RSA_SIZES.get(key.key_size)
     if isinstance(key, ec.EllipticCurvePublicKey):

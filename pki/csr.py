@@ -83,9 +83,8 @@ def parse_csr(data: bytes) -> ParsedCSR:
         data: DER, or exactly one PEM block; at most 32 KiB of DER.
 
     Raises:
-        UnusableCSR: unreadable, a key that is not ours to certify, or no valid proof of
-            possession; lists these and whatever else could be found. Nothing else escapes,
-            whatever the bytes.
+        UnusableCSR: unreadable, an unsupported key, or no valid proof of possession; lists
+            everything that was found. No bytes cause another exception.
     """
     request_der = _der_of(data)
     try:
@@ -232,7 +231,7 @@ def _read_subject(
 
 
 def _read_attributes(request: x509.CertificateSigningRequest, findings: Findings) -> str | None:
-    """Return the challenge password; attributes that nobody asked about are ignored."""
+    """Return the challenge password; other attributes are ignored."""
     attributes = findings.attempt(
         lambda: list(request.attributes), csr_violations.UNREADABLE_ATTRIBUTES
     )

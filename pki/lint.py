@@ -112,9 +112,9 @@ def _frame(cert: ParsedCertificate) -> Iterator[Violation]:
     if cert.outer_algorithm_der != cert.tbs_algorithm_der:
         yield _broken("x03", "signature_algorithm", "The two signature algorithms differ.")
     if cert.tbs_algorithm_der not in _KNOWN_SIGNATURES:
-        yield _broken("x03", "signature_algorithm", "The signature algorithm is not ours.")
+        yield _broken("x03", "signature_algorithm", "The signature algorithm is not supported.")
     if cert.key_algorithm is None:
-        yield _broken("b03", "public_key", "The key algorithm is not ours.")
+        yield _broken("b03", "public_key", "The key algorithm is not supported.")
     if cert.issuer_der != (cert.issuer.subject_der if cert.issuer else cert.subject_der):
         shown = cert.certificate.issuer.rfc4514_string()
         yield _broken("x04", "issuer", "The issuer differs from the subject above.", shown)
@@ -171,7 +171,7 @@ def _alt_names(cert: ParsedCertificate) -> Iterator[Violation]:
 
 
 def _alt_name_pairs(cert: ParsedCertificate) -> list[TypeValue] | None:
-    """Return the alternative names; the type of a name that is not one of ours is empty."""
+    """Return the alternative names; the type of an unsupported name is empty."""
     extension = cert.extension(x509.SubjectAlternativeName)
     if extension is None:
         return None
@@ -201,8 +201,10 @@ def _constraints(cert: ParsedCertificate) -> Iterator[Violation]:
 
 def _extension_set(cert: ParsedCertificate) -> Iterator[Violation]:
     """X-09, ANC-5: known extensions only; the library refuses repeated ones."""
-    for oid in {extension.oid for extension in cert.certificate.extensions} - _ALLOWED_EXTENSIONS:
-        yield _broken("x09", "extensions", "The extension is not one of ours.", oid.dotted_string)
+    for oid in cert.extensions.keys() - _ALLOWED_EXTENSIONS:
+        yield _broken(
+            "x09", "extensions", "The extension is not one that we issue.", oid.dotted_string
+        )
 
 
 def _key_identifiers(cert: ParsedCertificate) -> Iterator[Violation]:
@@ -270,7 +272,7 @@ def _extended_key_usage(cert: ParsedCertificate) -> Iterator[Violation]:
         return
     purposes = list(usage.value)
     if not purposes or set(purposes) - _ALLOWED_USAGES:
-        yield _broken("x17", "extended_key_usage", "An extended key usage is not ours.")
+        yield _broken("x17", "extended_key_usage", "An extended key usage is not supported.")
     stamping = purposes == [extensions.EXTENDED_KEY_USAGE_OIDS["time_stamping"]]
     if usage.critical != stamping:
         yield _broken("x17", "extended_key_usage", "The criticality is wrong.")

@@ -1,9 +1,10 @@
 """A certificate as the lint reads it: raw fields, key, names and extensions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -67,10 +68,11 @@ class ParsedCertificate:
         outer_algorithm_der: the AlgorithmIdentifier beside the signature.
         issuer_der: the issuer's Name.
         subject_der: the subject's Name.
-        key_algorithm: of the subject's key; ``None`` when it is not one of ours.
+        key_algorithm: of the subject's key; ``None`` for an unsupported one.
         key_identifier: computed from that key.
         subject: the pairs that can be read.
         subject_findings: what is wrong with the other parts of the subject.
+        extensions: by object identifier; the library refuses repeated ones.
     """
 
     certificate: x509.Certificate
@@ -84,14 +86,11 @@ class ParsedCertificate:
     key_identifier: bytes
     subject: tuple[TypeValue, ...]
     subject_findings: tuple[Violation, ...]
+    extensions: Mapping[x509.ObjectIdentifier, x509.Extension[Any]]
 
     def extension(self, kind: type[_Value]) -> x509.Extension[_Value] | None:
         """Return the extension that carries a ``kind``."""
-        for extension in self.certificate.extensions:
-            if extension.oid == kind.oid:
-                found: x509.Extension[_Value] = extension
-                return found
-        return None
+        return self.extensions.get(kind.oid)
 
     @property
     def is_ca(self) -> bool:
@@ -123,4 +122,5 @@ def parse(
         key_identifier=keys.key_identifier(spki_der),
         subject=subject,
         subject_findings=findings,
+        extensions={extension.oid: extension for extension in certificate.extensions},
     )

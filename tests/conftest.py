@@ -74,9 +74,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def keyring() -> None:
     """Make the key-encryption key in this process's scratch directory."""
-    from apps import sealing
+    from apps import keyring
 
-    sealing.ensure_keyring()
+    keyring.ensure_keyring()
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ class Pairing(models.Model):
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")
     profile = models.ForeignKey(Profile, on_delete=models.PROTECT, related_name="pairings")
-    api_enabled = models.BooleanField(default=True, help_text="the API door is open")
+    api_enabled = models.BooleanField(default=True, help_text="requests by the API are allowed")
     requires_approval = models.BooleanField(
         default=False, help_text="a second person must approve each request"
     )

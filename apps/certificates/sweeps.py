@@ -18,8 +18,8 @@ from apps.certificates.models import (
 )
 from apps.certificates.outcomes import Issued, Pending
 from apps.errors import SealwrightError, UpstreamUnavailable
+from apps.keyring import SealingError
 from apps.principals import Principal
-from apps.sealing import SealingError
 
 logger = logging.getLogger(__name__)
 _BATCH = 500

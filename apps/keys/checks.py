@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 - Django's name
 from django.db import DatabaseError
 
-from apps import sealing
+from apps import keyring
 from apps.keys import sealed_columns
 
 
@@ -18,7 +18,7 @@ def keyring_is_usable(**_: Any) -> list[CheckMessage]:
     No keyring at all is fine before the first start.
     """
     found: list[CheckMessage] = []
-    if sealing.comes_from_environment():
+    if keyring.comes_from_environment():
         found.append(
             Warning(
                 "The key-encryption key comes from SEALWRIGHT_KEK.",
@@ -29,8 +29,8 @@ def keyring_is_usable(**_: Any) -> list[CheckMessage]:
     elif not settings.SEALWRIGHT["KEK_FILE"].exists():
         return found
     try:
-        sealing.load_keyring()
-    except sealing.KeyringMissing as error:
+        keyring.load_keyring()
+    except keyring.KeyringMissing as error:
         found.append(
             Error(
                 error.detail,

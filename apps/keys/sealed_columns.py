@@ -12,7 +12,7 @@ from django.apps import apps as django_apps
 from django.db import connection, models, transaction
 from django.db.models import Count, F, Func, Value
 
-from apps import registry, sealing
+from apps import keyring, registry, sealing
 from apps.registry import SealedField
 
 BATCH = 200
@@ -26,7 +26,7 @@ class _KeyId(Func):
     output_field = models.BinaryField()
 
     def __init__(self, field: str) -> None:
-        start, length = sealing.KEY_ID_OFFSET + 1, sealing.KEY_ID_BYTES
+        start, length = sealing.KEY_ID_OFFSET + 1, keyring.KEY_ID_BYTES
         super().__init__(F(field), Value(start), Value(length))
 
 
@@ -50,13 +50,13 @@ def problems() -> list[str]:
     if not in_use:
         return []
     try:
-        keyring = sealing.load_keyring()
-    except sealing.KeyringMissing as error:
+        ring = keyring.load_keyring()
+    except keyring.KeyringMissing as error:
         return [f"{sum(in_use.values())} sealed values cannot be opened. {error.detail}"]
     missing = [
         f"{count} sealed values need the key-encryption key {key_id}, which is not in the keyring."
         for key_id, count in sorted(in_use.items())
-        if key_id not in keyring.keys
+        if key_id not in ring.keys
     ]
     return missing or list(_broken_samples())
 
@@ -65,24 +65,24 @@ class _Readiness:
     """Readiness check that remembers success for five minutes, because it reads every column."""
 
     checked_at: float | None = None
-    checked_with: sealing.Keyring | None = None
+    checked_with: keyring.Keyring | None = None
 
     def check(self) -> str:
         """Return what is wrong for ``/readyz``; empty when every secret can be opened."""
         now = time.monotonic()
         try:
-            keyring = sealing.load_keyring()
-        except sealing.KeyringMissing as error:
+            ring = keyring.load_keyring()
+        except keyring.KeyringMissing as error:
             return error.detail
         if (
             self.checked_at is None
-            or self.checked_with is not keyring
+            or self.checked_with is not ring
             or now - self.checked_at > _RECHECK_SECONDS
         ):
             found = problems()
             if found:
                 return " ".join(found)
-            self.checked_at, self.checked_with = now, keyring
+            self.checked_at, self.checked_with = now, ring
         return ""
 
 
@@ -103,7 +103,7 @@ def rewrap_batch(sealed: SealedField, size: int = BATCH) -> int:
         CannotUnseal: a value cannot be opened; the message names its row.
     """
     model, field = _model_of(sealed), sealed.field
-    current = bytes.fromhex(sealing.load_keyring().current)
+    current = bytes.fromhex(keyring.load_keyring().current)
     with transaction.atomic():
         rows = (
             _rows(model, field)

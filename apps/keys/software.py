@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-from apps import sealing
+from apps import keyring, sealing
 from apps.errors import UpstreamRejected, UpstreamUnavailable
 from apps.keys.base import GeneratedKey, KeyBackend
 from apps.keys.models import Key
@@ -95,7 +95,7 @@ class SoftwareBackend(KeyBackend):
             raise UpstreamRejected("The private key does not exist any more.")
         try:
             pkcs8 = sealing.unseal(bytes(row.sealed_private_key), context=_context(key_id))
-        except sealing.SealingError as error:
+        except keyring.SealingError as error:
             raise UpstreamUnavailable(
                 f"The private key {key_id} cannot be opened: {error.detail}"
             ) from error

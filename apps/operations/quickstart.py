@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from knox.crypto import hash_token
 
-from apps import clock, principals, sealing, secret_files
+from apps import clock, keyring, principals, secret_files
 from apps.accounts import services as account_services
 from apps.accounts.models import User
 from apps.applications import services as application_services
@@ -85,7 +85,7 @@ def facts_file() -> Path:
 def run() -> Outcome:
     """Make or complete the first installation, and keep its certificate and token fresh."""
     with _alone():
-        sealing.ensure_keyring()
+        keyring.ensure_keyring()
         principal = _SYSTEM
         outcome = Outcome(_read())
         if not AuditEvent.objects.filter(event=Event.SETTINGS_INITIALISED).exists():

@@ -27,7 +27,7 @@ class CertId:
 
     Attributes:
         hash_algorithm: ``sha1``, ``sha256``, ``sha384`` or ``sha512``; the dotted object
-            identifier for any other, which no issuer of ours can match.
+            identifier for any other, which matches none of our issuers.
         issuer_name_hash: digest of the issuer's subject, DER.
         issuer_key_hash: digest of the issuer's public key bits.
         serial_number: as asked; nothing says that such a certificate can exist.

@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from django.apps import apps
-from django.test import Client
 
 from apps.certificates import selectors
 from apps.principals import ProductRole
 from tests.factories.accounts import PASSWORD, make_person
 from tests.factories.applications import make_machine, make_token
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib import admin as django_admin
-from django.test import Client
 from django_q.models import OrmQ
 from django_q.signing import SignedPackage
 from drf_spectacular.generators import SchemaGenerator
 
-from apps import sealing
+from apps import keyring, sealing
 from apps.applications import services
 from apps.applications.models import ApiToken
 from apps.applications.roles import Role
@@ -42,6 +41,7 @@ from tests.protocol.test_canaries import (
     shapes_of_key,
     token,
 )
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 __all__ = ["api", "log", "token"]
@@ -56,7 +56,7 @@ def everything_queued() -> bytes:
 
 def keyring_shapes() -> dict[str, bytes]:
     """Return the forms in which the key-encryption key could leak."""
-    ring = sealing.load_keyring()
+    ring = keyring.load_keyring()
     key = ring.keys[ring.current]
     return {"KEK": key, "KEK hex": key.hex().encode(), "KEK base64": b64(key)[:40].encode()}
 

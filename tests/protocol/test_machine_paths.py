@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 from django.contrib.sessions.models import Session
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import URLPattern, get_resolver
 from rest_framework.authentication import BaseAuthentication
 
@@ -17,6 +17,7 @@ from apps.web.machine_paths import machine_prefixes
 from tests.factories.accounts import make_person
 from tests.factories.applications import Team, make_machine, make_token
 from tests.protocol.wall.world import session_of
+from tests.served import Client
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",

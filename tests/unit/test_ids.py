@@ -1,10 +1,12 @@
-"""Identifiers are UUIDv7 (RFC 9562), unique and in order."""
+"""Tests of identifiers and stable model labels."""
 
 import uuid
 
 import pytest
 
 from apps import ids
+from apps.jobs.models import Job
+from apps.keys.models import Key
 from apps.web import trace
 
 
@@ -26,3 +28,8 @@ def test_requests_without_a_name_of_their_own_get_a_random_uuid(wanted):
     assert [str(one) for one in read] == names
     assert {(one.version, one.variant) for one in read} == {(4, uuid.RFC_4122)}
     assert len(set(names)) == 100
+
+
+def test_a_moved_model_keeps_its_first_label():
+    assert ids.label_of(Key) == ids.label_of(Key()) == "authorities.Key"
+    assert ids.label_of(Job) == "jobs.Job"

@@ -1,4 +1,4 @@
-"""Sealed secrets open only in their place, and the keyring file is private."""
+"""Tests of envelope encryption and of the keyring file."""
 
 import base64
 import itertools
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps import sealing
+from apps import keyring, sealing
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def kek_file(settings, tmp_path):
 
 @pytest.fixture
 def keyring_file(kek_file):
-    sealing.ensure_keyring()
+    keyring.ensure_keyring()
     return kek_file
 
 
@@ -61,21 +61,21 @@ def test_every_altered_byte_is_noticed(keyring_file):
 
 
 def test_the_keyring_is_made_once_and_for_its_owner_alone(kek_file):
-    assert sealing.ensure_keyring()
+    assert keyring.ensure_keyring()
     first = kek_file.read_text()
     assert kek_file.stat().st_mode & 0o777 == 0o600
-    assert not sealing.ensure_keyring()
+    assert not keyring.ensure_keyring()
     assert kek_file.read_text() == first
     document = json.loads(first)
     assert set(document) == {"current", "keys"}
     key = base64.b64decode(document["keys"][document["current"]])
     assert len(key) == 32
-    assert document["current"] == sealing.key_id_for(key)
+    assert document["current"] == keyring.key_id_for(key)
     assert list(kek_file.parent.iterdir()) == [kek_file]
 
 
 def test_nothing_is_sealed_without_a_keyring(kek_file):
-    with pytest.raises(sealing.KeyringMissing):
+    with pytest.raises(keyring.KeyringMissing):
         sealing.seal(b"x", context="c")
     assert not kek_file.exists()
 
@@ -84,8 +84,8 @@ def test_nothing_is_sealed_without_a_keyring(kek_file):
 def test_a_keyring_open_to_others_is_refused(keyring_file, mode):
     keyring_file.chmod(mode)
     os.utime(keyring_file, ns=(1, mode))
-    with pytest.raises(sealing.KeyringMissing, match="0600"):
-        sealing.load_keyring()
+    with pytest.raises(keyring.KeyringMissing, match="0600"):
+        keyring.load_keyring()
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_keyring_open_to_others_is_refused(keyring_file, mode):
 )
 def test_a_damaged_keyring_is_refused_and_never_replaced(keyring_file, damage):
     keyring_file.write_text(damage)
-    for act in (sealing.load_keyring, sealing.ensure_keyring):
-        with pytest.raises(sealing.KeyringMissing, match="damaged"):
+    for act in (keyring.load_keyring, keyring.ensure_keyring):
+        with pytest.raises(keyring.KeyringMissing, match="damaged"):
             act()
     assert keyring_file.read_text() == damage
 
@@ -112,20 +112,20 @@ def test_a_damaged_keyring_is_refused_and_never_replaced(keyring_file, damage):
 def test_another_keyring_does_not_open_it(keyring_file):
     sealed = sealing.seal(b"x", context="c")
     keyring_file.unlink()
-    sealing.ensure_keyring()
+    keyring.ensure_keyring()
     with pytest.raises(sealing.CannotUnseal, match="not in the keyring"):
         sealing.unseal(sealed, context="c")
 
 
 def test_rotation_seals_under_the_new_key_and_opens_under_both(keyring_file):
     old = sealing.seal(b"secret", context="c")
-    key_id = sealing.add_key()
+    key_id = keyring.add_key()
     new = sealing.seal(b"secret", context="c")
     assert sealing.key_id_of(new) == key_id != sealing.key_id_of(old)
     assert sealing.unseal(old, context="c") == b"secret"
     moved = sealing.rewrap(old, "c")
     assert sealing.key_id_of(moved) == key_id
-    sealing.drop_key(sealing.key_id_of(old))
+    keyring.drop_key(sealing.key_id_of(old))
     assert sealing.unseal(moved, context="c") == b"secret"
     with pytest.raises(sealing.CannotUnseal):
         sealing.unseal(old, context="c")
@@ -141,7 +141,7 @@ def test_rewrapping_refuses_what_does_not_open(keyring_file):
 
 def test_the_current_key_is_not_dropped(keyring_file):
     with pytest.raises(ValueError, match="current"):
-        sealing.drop_key(sealing.load_keyring().current)
+        keyring.drop_key(keyring.load_keyring().current)
 
 
 def test_a_key_from_the_environment_works_but_warns(settings, kek_file, caplog):
@@ -152,23 +152,23 @@ def test_a_key_from_the_environment_works_but_warns(settings, kek_file, caplog):
     assert "trials only" in caplog.text
     assert old not in caplog.text
     assert not kek_file.exists()
-    with pytest.raises(sealing.KeyringMissing):
-        sealing.add_key()
+    with pytest.raises(keyring.KeyringMissing):
+        keyring.add_key()
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"KEK": f"{new}, {old}"}
     assert sealing.unseal(sealed, context="c") == b"x"
-    assert sealing.key_id_of(sealing.rewrap(sealed, "c")) == sealing.key_id_for(bytes([2]) * 32)
+    assert sealing.key_id_of(sealing.rewrap(sealed, "c")) == keyring.key_id_for(bytes([2]) * 32)
 
 
 @pytest.mark.parametrize("text", ["x", "AAAA", "," + "A" * 44])
 def test_an_unusable_key_in_the_environment_is_refused_without_showing_it(settings, text):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"KEK": text}
-    with pytest.raises(sealing.KeyringMissing) as caught:
-        sealing.load_keyring()
+    with pytest.raises(keyring.KeyringMissing) as caught:
+        keyring.load_keyring()
     assert text not in str(caught.value)
 
 
 def test_keys_do_not_show_in_representations(keyring_file):
-    keyring = sealing.load_keyring()
-    key = keyring.keys[keyring.current]
-    assert repr(key) not in repr(keyring)
-    assert key.hex() not in repr(keyring)
+    ring = keyring.load_keyring()
+    key = ring.keys[ring.current]
+    assert repr(key) not in repr(ring)
+    assert key.hex() not in repr(ring)

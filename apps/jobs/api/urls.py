@@ -1,4 +1,4 @@
-"""Which paths under ``/api/v1/`` are about background jobs?"""
+"""URLs of the job API."""
 
 from django.urls import path
 

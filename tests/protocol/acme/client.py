@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from django.test import Client
 
 from tests.factories.keys import make_csr, private_key
+from tests.served import Client
 
 JOSE = "application/jose+json"
 EMPTY = object()

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from apps import principals, registry
 from apps.applications.roles import Role
@@ -14,6 +13,7 @@ from apps.enrollment.acme.services.challenges import VALIDATE_JOB
 from apps.policies import services as policy_services
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
+from tests.served import Client
 
 ANYTHING = ("**", "0.0.0.0/0", "::/0")
 

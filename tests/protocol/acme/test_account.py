@@ -2,7 +2,6 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from django.test import Client
 
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
@@ -11,6 +10,7 @@ from apps.enrollment.acme.services import accounts
 from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

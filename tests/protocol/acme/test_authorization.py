@@ -1,7 +1,6 @@
 """How does an account come to be authorized for a name? A-08, A-09, A-20, A-23, A-29."""
 
 import pytest
-from django.test import Client
 
 from apps import principals
 from apps.audit.models import AuditEvent
@@ -12,6 +11,7 @@ from apps.enrollment.acme.services.challenges import ValidationResult
 from apps.jobs.models import Job
 from tests.protocol.acme.client import Acme, dns, ip, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 VALIDATOR = principals.system("acme-validation")

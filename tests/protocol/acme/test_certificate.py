@@ -4,7 +4,6 @@ import re
 
 import pytest
 from cryptography import x509
-from django.test import Client
 
 from apps.applications import services as application_services
 from apps.applications.roles import Role
@@ -14,6 +13,7 @@ from tests.factories.keys import make_csr
 from tests.factories.profiles import make_profile
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import ANYTHING, make_eab, url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

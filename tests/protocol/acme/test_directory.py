@@ -1,12 +1,12 @@
 """Does the directory tell where everything is, and nothing that is not there? A-07, A-26, A-33."""
 
 import pytest
-from django.test import Client
 
 from apps.applications.roles import Role
 from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

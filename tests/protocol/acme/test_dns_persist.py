@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from django.test import Client
 
 from apps import clock, registry
 from apps.applications.roles import Role
@@ -30,6 +29,7 @@ from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, ip, jwk_of, kind
 from tests.protocol.acme.conftest import allow_wildcards, url_of
 from tests.protocol.acme.test_key_change import roll
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 TYPE, US = "dns-persist-01", "authority.example"

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from django.test import Client
 
 from apps import clock
 from apps.applications.roles import Role
@@ -12,6 +11,7 @@ from apps.enrollment.acme.models import AcmeAccount, EabKey
 from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, ip, jwk_of, jws, kind, unb64
 from tests.protocol.acme.conftest import make_eab, url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

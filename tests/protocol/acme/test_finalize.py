@@ -6,7 +6,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from django.test import Client
 
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
@@ -14,6 +13,7 @@ from apps.policies import services as policy_services
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, b64, ip, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 KEY = ec.generate_private_key(ec.SECP256R1())

@@ -7,7 +7,6 @@ from base64 import urlsafe_b64decode
 import josepy
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from apps.errors import BadAlgorithm, BadMessageSignature, BadPublicKey, Malform
 from tests.protocol.acme.client import EMPTY, Acme, b64, jwk_of, kind, sign
 from tests.protocol.acme.client import jws as made
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 RSA = rsa.generate_private_key(65537, 2048)
 KEYS = {

@@ -2,13 +2,13 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from django.test import Client
 
 from apps.audit.models import AuditEvent
 from apps.enrollment.acme.jws import thumbprint
 from apps.enrollment.acme.models import AcmeAccount
 from tests.protocol.acme.client import Acme, algorithm_of, jwk_of, jws, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 
 from apps import clock
 from apps.applications.roles import Role
@@ -12,6 +11,7 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.errors import InvalidInput
 from tests.protocol.acme.client import Acme, dns, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

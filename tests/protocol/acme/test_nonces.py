@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 from django.db import connections
-from django.test import Client, override_settings
+from django.test import override_settings
 
 from apps.enrollment.acme import nonces
 from apps.enrollment.acme.models import AcmeUsedNonce
@@ -13,6 +13,7 @@ from apps.enrollment.acme.problems import Refusal
 from apps.errors import Malformed
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 FORM = r"^[A-Za-z0-9_-]{43}$"

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 
 from apps import clock
 from apps.applications.roles import Role
@@ -14,6 +13,7 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.policies import services as policy_services
 from tests.protocol.acme.client import Acme, dns, ip, kind
 from tests.protocol.acme.conftest import allow_wildcards, url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

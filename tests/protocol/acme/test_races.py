@@ -5,7 +5,6 @@ import threading
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import connections
-from django.test import Client
 
 from apps import principals
 from apps.authorities.models import IssuedSerial
@@ -17,6 +16,7 @@ from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, dns, jwk_of, kind
 from tests.protocol.acme.conftest import make_eab, url_of
 from tests.protocol.acme.test_renewal_info import id_of
+from tests.served import Client
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 THREADS = 12

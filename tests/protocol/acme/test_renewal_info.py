@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +23,7 @@ from tests.factories.authorities import make_issuing
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, dns, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 GOVERNOR = principals.system("tests")

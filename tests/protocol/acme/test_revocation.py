@@ -1,7 +1,6 @@
 """Who may revoke what, and why? A-28, PV-03, PV-06."""
 
 import pytest
-from django.test import Client
 
 from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate
@@ -10,6 +9,7 @@ from pki.algorithms import KeyAlgorithm
 from tests.factories.keys import make_csr, private_key
 from tests.protocol.acme.client import Acme, b64, kind
 from tests.protocol.acme.conftest import url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.test import Client
 
 from apps import clock, sealing
 from apps.applications.roles import Role
@@ -15,6 +14,7 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from tests.protocol.acme.client import Acme, kind
 from tests.protocol.acme.conftest import make_eab, url_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from apps.accounts.models import User
 from apps.applications import services
@@ -13,6 +12,7 @@ from apps.applications.roles import Role
 from apps.principals import ProductRole, Scope
 from tests.factories.accounts import make_person, principal_for
 from tests.factories.applications import Team
+from tests.served import Client
 
 PREFIX = "/api/v1/"
 ABSENT = "0190a000-0000-7000-8000-000000000000"

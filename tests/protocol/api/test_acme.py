@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from apps import principals
 from apps.applications.roles import Role
@@ -14,6 +13,7 @@ from apps.enrollment.acme.services.challenges import ValidationResult
 from tests.factories.applications import Team
 from tests.protocol.acme.client import Acme
 from tests.protocol.api.conftest import ABSENT, Caller, code_of, fields_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 
@@ -225,3 +225,9 @@ def test_what_is_absent_is_404(members, base, endpoint):
 
 def _url(client: Acme, challenge: AcmeChallenge) -> str:
     return f"{client.directory['newOrder'].removesuffix('new-order')}chall/{challenge.url_id}"
+
+
+@pytest.mark.parametrize("path", ["", "payments-tls/eab-keys/"])
+def test_lists_refuse_parameters_that_they_do_not_know(governor, endpoint, path):
+    answer = governor.get(f"applications/payments/acme/endpoints/{path}?colour=red")
+    assert code_of(answer, 400) == "malformed"

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from django.test import Client
 
 from apps import clock
 from apps.applications.models import Pairing
@@ -21,6 +20,7 @@ from apps.web import throttle
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
 from tests.protocol.api.conftest import Caller, bare, code_of, fields_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 ONE, MANY = "certificate-requests/", "certificate-requests/bulk/"

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from apps import clock
@@ -15,6 +14,7 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
 from tests.protocol.api.test_certificate_requests import URL, pem
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 TOKENS = ApiToken._meta.db_table

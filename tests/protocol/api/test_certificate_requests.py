@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from django.test import Client
 
 from apps import clock
 from apps.applications.models import Pairing
@@ -21,6 +20,7 @@ from apps.principals import Scope
 from pki.algorithms import KeyAlgorithm
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/certificate-requests/"

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import connection
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from tests.protocol.wall.world import rolled_back
+from tests.served import Client
 
 _PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 _INSTANCE = re.compile(r"urn:uuid:[0-9a-f-]{36}")

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
-from django.test import Client
 
 from apps import principals
 from apps.accounts.models import User
@@ -31,6 +30,7 @@ from tests.factories.keys import make_csr
 from tests.factories.profiles import make_profile
 from tests.protocol.acme.client import JOSE, Acme, b64, dns, jwk_of, jws, unb64
 from tests.protocol.wall.world import session_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 API, ADMIN, ACME = "API", "admin", "ACME"

@@ -8,7 +8,6 @@ import json
 from typing import Any
 
 import pytest
-from django.test import Client
 
 from apps import principals
 from apps.applications import services
@@ -16,6 +15,7 @@ from apps.applications.models import MachineIdentity
 from apps.applications.roles import Role
 from apps.principals import Scope
 from tests.factories.applications import Team, make_application, make_machine, make_token
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/certificate-requests/"

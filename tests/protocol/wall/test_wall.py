@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib import admin
-from django.test import Client, override_settings
+from django.test import override_settings
 
 from apps.certificates import selectors
 from apps.certificates.models import Certificate
@@ -44,6 +44,7 @@ from tests.protocol.wall.table import (
     Row,
 )
 from tests.protocol.wall.world import ABSENT, ABSENT_NAME, World
+from tests.served import Client
 
 TLS = routes("config.urls")
 PLAIN = routes("config.urls_public")

@@ -15,7 +15,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.test import Client, TestCase
+from django.test import TestCase
 
 from apps import clock, principals
 from apps.accounts.models import User
@@ -41,6 +41,7 @@ from tests.factories.applications import Team, make_application, make_machine, m
 from tests.factories.authorities import make_issuing
 from tests.factories.profiles import make_policy, make_profile
 from tests.protocol.acme.client import Acme
+from tests.served import Client
 
 SYSTEM = principals.system("tests")
 ABSENT = "01a20000-0000-7000-8000-00000000dead"
@@ -312,7 +313,7 @@ def session_of(user: User) -> dict[str, str]:
     """Return the header of a browser in which the person is signed in."""
     session = SessionStore()
     session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[BACKEND_SESSION_KEY] = "apps.accounts.backends.LockoutBackend"
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session.save()
     return {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session.session_key}"}

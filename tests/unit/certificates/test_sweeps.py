@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from cryptography import x509
 
-from apps import clock, sealing
+from apps import clock, keyring
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger
 from apps.authorities import services as authority_services
@@ -102,11 +102,11 @@ def test_a_keyring_that_is_away_for_a_while_costs_no_request(team, monkeypatch):
     request = CertificateRequest.objects.get()
     age(request)
 
-    def away() -> sealing.Keyring:
-        raise sealing.KeyringMissing
+    def away() -> keyring.Keyring:
+        raise keyring.KeyringMissing
 
     with monkeypatch.context() as patched:
-        patched.setattr(sealing, "load_keyring", away)
+        patched.setattr(keyring, "load_keyring", away)
         assert sweeps.reconcile() == "finished 0, failed 0"
     assert sweeps.reconcile() == "finished 1, failed 0"
     assert Certificate.objects.get().sealed_private_key

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps import registry, sealing
+from apps import keyring, registry
 from apps.audit.models import AuditEvent
 from apps.keys import checks, sealed_columns
 from apps.keys.models import Key
@@ -22,7 +22,7 @@ FIELD = registry.SealedField("keys.Key", "sealed_private_key")
 def kek_file(settings, tmp_path):
     path = tmp_path / "kek.json"
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"KEK_FILE": path, "KEK": ""}
-    sealing.ensure_keyring()
+    keyring.ensure_keyring()
     return path
 
 
@@ -45,7 +45,7 @@ def still_sign(keys):
 
 
 def test_k4_rotation_moves_every_value_and_drops_the_old_key(keys, kek_file):
-    old = sealing.load_keyring().current
+    old = keyring.load_keyring().current
     assert "5 values moved" in rotate()
     document = json.loads(kek_file.read_text())
     assert list(document["keys"]) == [document["current"]]
@@ -61,31 +61,31 @@ def test_k4_rotation_moves_every_value_and_drops_the_old_key(keys, kek_file):
 
 
 def test_k4_an_interrupted_rotation_is_resumed(keys, kek_file):
-    old, new = sealing.load_keyring().current, sealing.add_key()
+    old, new = keyring.load_keyring().current, keyring.add_key()
     assert sealed_columns.rewrap_batch(FIELD, size=2) == 2
     assert sealed_columns.key_ids_in_use() == {old: 3, new: 2}
     assert sealed_columns.problems() == []
     still_sign(keys)
     assert "3 values moved" in rotate("--resume")
     assert sealed_columns.key_ids_in_use() == {new: 5}
-    assert set(sealing.load_keyring().keys) == {new}
+    assert set(keyring.load_keyring().keys) == {new}
 
 
 def test_a_value_that_does_not_open_stops_rotation_and_keeps_the_old_key(keys, kek_file):
-    old = sealing.load_keyring().current
+    old = keyring.load_keyring().current
     broken = bytearray(keys[2].sealed_private_key)
     broken[-1] ^= 1
     Key.objects.filter(pk=keys[2].pk).update(sealed_private_key=bytes(broken))
     with pytest.raises(CommandError, match=str(keys[2].pk)):
         rotate()
-    assert old in sealing.load_keyring().keys
+    assert old in keyring.load_keyring().keys
     still_sign([key for key in keys if key != keys[2]])
 
 
 def test_a_missing_key_is_named_by_check_and_readiness(keys, kek_file):
-    old = sealing.load_keyring().current
+    old = keyring.load_keyring().current
     kek_file.unlink()
-    sealing.ensure_keyring()
+    keyring.ensure_keyring()
     assert f"5 sealed values need the key-encryption key {old}" in sealed_columns.readiness()
     (error,) = checks.sealed_values_can_be_opened(databases=["default"])
     assert error.id == "keys.E002"

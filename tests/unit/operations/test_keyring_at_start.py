@@ -16,25 +16,25 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from apps import sealing
+from apps import keyring
 
 KEYS = 450  # rotation commits every 200
 _SET_UP = """
 import django; django.setup()
 from django.core.management import call_command
 call_command("migrate", interactive=False, verbosity=0)
-from apps import sealing
+from apps import keyring, sealing
 from apps.keys.services import generate_key
 from apps.keys.models import Key
 from pki.algorithms import KeyAlgorithm
-sealing.ensure_keyring()
+keyring.ensure_keyring()
 Key.objects.bulk_create([generate_key(KeyAlgorithm.ED25519) for _ in range({keys})])
 """
 # Dies by SIGKILL inside the second transaction, with the first one committed.
 _KILLED = """
 import os, signal, django; django.setup()
 from django.core.management import call_command
-from apps import sealing
+from apps import keyring, sealing
 real, done = sealing.rewrap, []
 def dying(sealed, context):
     done.append(context)
@@ -46,14 +46,14 @@ call_command("rotate_kek", "--grace-s", "0")
 """
 _LOOK = """
 import json, django; django.setup()
-from apps import sealing
+from apps import keyring, sealing
 from apps.keys import sealed_columns
 from apps.keys.software import SoftwareBackend
 from apps.keys.models import Key
 from pki.algorithms import SignatureAlgorithm
 for key in Key.objects.all():
     assert SoftwareBackend().sign(key, b"data", SignatureAlgorithm.ED25519)
-ring = sealing.load_keyring()
+ring = keyring.load_keyring()
 print(json.dumps({
     "problems": sealed_columns.problems(), "in_use": dict(sealed_columns.key_ids_in_use()),
     "current": ring.current, "held": sorted(ring.keys),
@@ -99,8 +99,8 @@ def contents(home: Path) -> dict[str, str]:
 
 
 def another_keyring() -> str:
-    key = secrets.token_bytes(sealing.KEY_BYTES)
-    key_id = sealing.key_id_for(key)
+    key = secrets.token_bytes(keyring.KEY_BYTES)
+    key_id = keyring.key_id_for(key)
     return json.dumps({"current": key_id, "keys": {key_id: base64.b64encode(key).decode()}})
 
 

@@ -1,10 +1,30 @@
-"""Which ACME accounts and orders does a list show? Query parameters that narrow it."""
+"""Query parameters of the lists of ACME accounts and orders."""
 
 from django_filters import rest_framework as filters
 
-from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
+from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
 from apps.enrollment.acme.states import AccountStatus, OrderStatus
 from apps.web.filters import StrictFilterSet
+
+
+class AcmeEndpointFilter(StrictFilterSet):
+    """Lists of endpoints are only paged."""
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = AcmeEndpoint
+        fields: tuple[str, ...] = ()
+
+
+class EabKeyFilter(StrictFilterSet):
+    """Lists of EAB keys are only paged."""
+
+    class Meta:
+        """The model behind the filters."""
+
+        model = EabKey
+        fields: tuple[str, ...] = ()
 
 
 class AcmeAccountFilter(StrictFilterSet):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
-from apps import principals, registry, sealing
+from apps import keyring, principals, registry
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.keys import sealed_columns
@@ -34,19 +34,19 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         try:
             self._rotate(resume=options["resume"], grace_s=options["grace_s"])
-        except sealing.SealingError as error:
+        except keyring.SealingError as error:
             raise CommandError(error.detail) from error
 
     def _rotate(self, *, resume: bool, grace_s: int) -> None:
         if not resume:
-            self.stdout.write(f"New key-encryption key {sealing.add_key()}.")
+            self.stdout.write(f"New key-encryption key {keyring.add_key()}.")
         moved = self._rewrap_all()
         # A process that read the old keyring may still be about to commit.
         if self._retired_keys():
             time.sleep(grace_s)
             moved += self._rewrap_all()
         dropped = self._drop_unused()
-        current = sealing.load_keyring().current
+        current = keyring.load_keyring().current
         with transaction.atomic():
             record(
                 Event.KEK_ROTATED,
@@ -66,18 +66,18 @@ class Command(BaseCommand):
         return moved
 
     def _retired_keys(self) -> list[str]:
-        keyring = sealing.load_keyring()
-        return [key_id for key_id in keyring.keys if key_id != keyring.current]
+        ring = keyring.load_keyring()
+        return [key_id for key_id in ring.keys if key_id != ring.current]
 
     def _drop_unused(self) -> list[str]:
         in_use, dropped = sealed_columns.key_ids_in_use(), []
         for key_id in self._retired_keys():
             if in_use[key_id]:
                 self.stdout.write(f"{key_id} stays: {in_use[key_id]} values need it.")
-            elif sealing.comes_from_environment():
+            elif keyring.comes_from_environment():
                 self.stdout.write(f"{key_id} is not needed: remove it from SEALWRIGHT_KEK.")
             else:
-                sealing.drop_key(key_id)
+                keyring.drop_key(key_id)
                 dropped.append(key_id)
                 self.stdout.write(f"{key_id} dropped: nothing needs it.")
         return dropped
