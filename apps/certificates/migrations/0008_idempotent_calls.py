@@ -9,7 +9,7 @@ import apps.ids
 class Migration(migrations.Migration):
     dependencies = [
         ("certificates", "0007_references"),
-        ("enrollment", "0003_lean_indexes"),
+        ("enrollment", "0004_plain_help_texts"),
     ]
 
     operations = [

@@ -5,7 +5,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("enrollment", "0003_lean_indexes"),
+        ("enrollment", "0004_plain_help_texts"),
         ("certificates", "0008_idempotent_calls"),
     ]
 
