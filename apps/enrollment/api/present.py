@@ -52,12 +52,12 @@ def certificate_detail(certificate: Certificate) -> dict[str, Any]:
     """Return a certificate with its PEM and the chain above it (without the root)."""
     shown = certificate_row(certificate)
     shown["pem"] = bundles.to_pem((bytes(certificate.der),))
-    shown["chain_pem"] = _chain_pem(tuple(export.chain_ders(certificate)))
+    shown["chain_pem"] = chain_pem(tuple(export.chain_ders(certificate)))
     return shown
 
 
 @lru_cache(maxsize=64)
-def _chain_pem(ders: tuple[bytes, ...]) -> str:
+def chain_pem(ders: tuple[bytes, ...]) -> str:
     """Return the chain of an authority, which all of its certificates share."""
     return bundles.to_pem(ders)
 

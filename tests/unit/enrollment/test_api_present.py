@@ -8,4 +8,4 @@ from apps.enrollment.api import present
 def test_chains_that_are_kept_do_not_mix():
     one, two = (b"issuer one", b"above"), (b"issuer two", b"above")
     for ders in (one, two, one, (), two[:1]):
-        assert present._chain_pem(ders) == "".join(map(ssl.DER_cert_to_PEM_cert, ders))
+        assert present.chain_pem(ders) == "".join(map(ssl.DER_cert_to_PEM_cert, ders))
