@@ -67,11 +67,6 @@ class Principal:
         return f"{self.kind}:{self.id}"
 
     @property
-    def epoch(self) -> str:
-        """Return ``governance_version``; the earlier name."""
-        return self.governance_version
-
-    @property
     def is_system(self) -> bool:
         """Tell whether this is Sealwright itself (schedules, reconciler, commands)."""
         return self.kind == "system"

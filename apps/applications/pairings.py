@@ -38,11 +38,6 @@ def pairing_for(application: str | UUID, profile: str | UUID, *, version: str = 
     )
 
 
-def named(application: str | UUID, profile: str | UUID, *, epoch: str = "") -> Pairing:
-    """Do as ``pairing_for``; the earlier name."""
-    return pairing_for(application, profile, version=epoch)
-
-
 def _read(application: str | UUID, profile: str | UUID) -> Pairing:
     values = _reference(application), _reference(profile)
     pairings, issuers = _LOOKUPS[type(values[0]), type(values[1])]

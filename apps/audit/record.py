@@ -54,12 +54,12 @@ def record(
             look like tokens or private keys, are blanked; long texts are cut.
 
     Returns:
-        The row; ``None`` inside ``statements.writes.together()``, of whose batch it is a part.
+        The row; ``None`` inside ``statements.writes.batch()``, of whose batch it is a part.
 
     Raises:
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
-    gathered = writes.is_gathering()
+    gathered = writes.is_open()
     # A test case's own transaction is none that production would have.
     if not gathered and all(
         getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
@@ -87,7 +87,7 @@ def record(
         "data": data,
     }
     if gathered:
-        writes.add(AuditEvent, **values)
+        writes.insert(AuditEvent(**values))
         return None
     return AuditEvent.objects.create(**values)
 

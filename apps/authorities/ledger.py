@@ -58,13 +58,14 @@ def reserve_serial(
         IntegrityError: the authority has used the number; the transaction is lost (X-02 makes
             this a matter of 2^-152).
     """
-    writes.add(
-        IssuedSerial,
-        authority_id=authority_id,
-        serial_number=serial_hex,
-        tbs_sha256=tbs_sha256,
-        not_after=not_after,
-        request_id=request_id,
+    writes.insert(
+        IssuedSerial(
+            authority_id=authority_id,
+            serial_number=serial_hex,
+            tbs_sha256=tbs_sha256,
+            not_after=not_after,
+            request_id=request_id,
+        )
     )
 
 

@@ -261,7 +261,7 @@ def _is_refused(draft: Draft) -> bool:
 
 
 def _write_new(drafts: Sequence[Draft]) -> None:
-    with writes.together():
+    with writes.batch():
         for draft in drafts:
             request = draft.row
             if draft.intent is not None:
@@ -277,7 +277,7 @@ def _write_released(draft: Draft) -> None:
     """Commit the intent of an approved request; of several callers one does."""
     assert draft.intent is not None
     change = states.transition(draft.row, RequestState.SIGNING, **rows.intent_columns(draft.intent))
-    with writes.together(only_if=change) as batch:
+    with writes.batch(change) as batch:
         _reserve(draft)
     if batch.done:
         states.apply_to_instance(draft.row, change)
@@ -370,10 +370,10 @@ def _commit_certificates(drafts: Sequence[Draft]) -> None:
         },
     )
     try:
-        with writes.together(only_if=all_of_them, touching=len(drafts)):
+        with writes.batch(all_of_them, expected_rows=len(drafts)):
             for draft in drafts:
                 _add_certificate(draft)
-    except (IntegrityError, writes.NotAllTouched):
+    except (IntegrityError, writes.UnexpectedRowCount):
         if len(drafts) > 1:
             for draft in drafts:
                 _commit_certificates([draft])

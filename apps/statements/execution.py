@@ -1,44 +1,72 @@
-"""Who runs a statement that was put together before? The thread's connection, prepared if it can."""
+"""Execution of SQL that was compiled earlier, as server-side prepared statements on PostgreSQL.
 
-import threading
-from collections.abc import Sequence
+Django binds values on the client, so that PostgreSQL parses and plans each statement anew. A
+psycopg cursor with ``prepare=True`` lets it do that once for each connection. Transactions, query
+logging, wrappers and error classes are Django's, and the same inside and outside of transactions.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, connections
 
-
-class _Here(threading.local):
-    """The connection of each thread, which Django makes once: its own way to it is a long one."""
-
-    def __init__(self) -> None:
-        self.connection = connections[DEFAULT_DB_ALIAS]
+# Preparing pays for statements that come again; those of larger batches hardly ever do.
+_MAX_PREPARED_VALUES = 500
 
 
-_here = _Here()
+class _PreparingCursor(psycopg.Cursor[Any]):
+    """psycopg's cursor with binding on the server, which asks for preparation of each statement."""
+
+    def execute(
+        self,
+        query: Any,
+        params: Sequence[Any] | Mapping[str, Any] | None = None,
+        *,
+        prepare: bool | None = None,  # noqa: ARG002 - decided here: Django's wrapper cannot say it
+        binary: bool | None = None,
+    ) -> "_PreparingCursor":
+        """Execute, as psycopg does."""
+        wanted = params is None or len(params) <= _MAX_PREPARED_VALUES
+        return super().execute(query, params, prepare=wanted, binary=binary)
 
 
 def here() -> Any:
     """Return this thread's connection."""
-    return _here.connection
+    return connections[DEFAULT_DB_ALIAS]
 
 
-def fetch_all(
-    connection: Any, sql: str, values: Sequence[Any], *, once: bool = False
-) -> list[tuple[Any, ...]]:
-    """Run a query and return its rows; ``once`` when it will hardly be run again."""
-    if connection.vendor == "postgresql" and connection.takes_prepared():
-        rows: list[tuple[Any, ...]] = connection.run_prepared(sql, values, once=once)[0]
-        return rows
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
+def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """Run a query and return its rows."""
+    with _executed(sql, values) as cursor:
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
-def affected(connection: Any, sql: str, values: Sequence[Any]) -> int:
+def affected(sql: str, values: Sequence[Any]) -> int:
     """Run a change and return how many rows it touched."""
-    if connection.vendor == "postgresql" and connection.takes_prepared():
-        return int(connection.run_prepared(sql, values)[1])
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
+    with _executed(sql, values) as cursor:
         return int(cursor.rowcount)
+
+
+@contextmanager
+def _executed(sql: str, values: Sequence[Any]) -> Iterator[Any]:
+    connection = here()
+    if connection.vendor != "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            yield cursor
+        return
+    # As ``connection.cursor()`` begins: a connection that the server ended is made anew.
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    raw = _PreparingCursor(connection.connection)
+    logged: Any = nullcontext()
+    if connection.queries_logged:
+        # Django's own log would ask this cursor for a text with the values in it; it has none.
+        logged = connection.make_debug_cursor(raw).debug_sql(sql, values)
+    with connection.make_cursor(raw) as cursor:
+        with logged:
+            cursor.execute(sql, values)
+        yield cursor

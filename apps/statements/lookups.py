@@ -1,18 +1,16 @@
-"""How are the same few rows found thousands of times a second? By SQL that Django built once.
+"""Queries that are compiled once per process and run with different values.
 
-Half of what a hot request would cost is the ORM putting together, from the same lines of code,
-the same statement as the time before. Here a query set is compiled once per process, with
-slots for the values, and run again and again; Django still writes the SQL and converts the
-columns, so nothing here knows tables or dialects.
+For queries of each certificate or protocol request: building the same SQL again costs the ORM about
+half of what such a request takes. Django still writes the SQL and converts the columns, so nothing
+here knows tables or dialects.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
+from django.db import DEFAULT_DB_ALIAS
 from django.db.models import (
     DateTimeField,
     Expression,
@@ -25,9 +23,8 @@ from django.db.models import (
 )
 
 from apps.statements import execution
-from apps.statements.rows import loaded
 
-# Of which kind a slot's value is.
+# Types of slots.
 TEXT, NUMBER, KEY, TIME = TextField(), IntegerField(), UUIDField(), DateTimeField()
 
 _Row = TypeVar("_Row", bound=Model)
@@ -35,7 +32,7 @@ _Converter = Callable[[Any, Any, Any], Any]
 
 
 class Slot(Expression):
-    """Stands in a query for a value that each run brings along."""
+    """Placeholder in a query for a value that each run passes."""
 
     def __init__(self, name: str, field: "Field[Any, Any]") -> None:
         super().__init__(output_field=field)
@@ -53,13 +50,11 @@ class _Compiled:
     Attributes:
         sql: with placeholders.
         parameters: for each placeholder a constant, or the number of the value to put there.
-        width: how many columns there are.
         fields: of the values, to bring them into the form that the database takes.
         converters: of the columns that need any, by column number.
     """
 
     sql: str
-    width: int
     parameters: tuple[tuple[bool, Any], ...]
     fields: tuple["Field[Any, Any]", ...]
     converters: tuple[tuple[int, tuple[_Converter, ...], Any], ...]
@@ -68,7 +63,7 @@ class _Compiled:
         """Return the parameters for one run."""
         if len(values) != len(self.fields):
             raise TypeError(f"{len(self.fields)} values are wanted, not {len(values)}")
-        # PostgreSQL reads all of them from their texts.
+        # psycopg adapts them by their Python types.
         ready = (
             values
             if connection.vendor == "postgresql"
@@ -113,22 +108,12 @@ class Lookup:
         """Return every row for these values, given in the order of the slots."""
         connection = execution.here()
         compiled = self._for(connection)
-        rows = execution.fetch_all(connection, compiled.sql, compiled.bound(values, connection))
-        return [compiled.converted(row, connection) for row in rows]
-
-    def made_of(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        """Return raw rows as ``all`` would."""
-        connection = execution.here()
-        compiled = self._for(connection)
+        rows = execution.fetch_all(compiled.sql, compiled.bound(values, connection))
         return [compiled.converted(row, connection) for row in rows]
 
     def first(self, *values: Any) -> tuple[Any, ...] | None:
         """Return the first row for these values, ``None`` when there is none."""
         return next(iter(self.all(*values)), None)
-
-    def compiled(self) -> _Compiled:
-        """Return the query as this thread's database takes it, to be a part of a statement."""
-        return self._for(execution.here())
 
     def _for(self, connection: Any) -> _Compiled:
         return self._compiled.get(connection.vendor) or self._compile(connection)
@@ -142,7 +127,6 @@ class Lookup:
             found = compiler.get_converters([item[0] for item in compiler.select])
             compiled = _Compiled(
                 sql=sql,
-                width=len(compiler.select),
                 parameters=tuple(
                     (True, numbers[item.name]) if isinstance(item, Slot) else (False, item)
                     for item in parameters
@@ -185,42 +169,39 @@ class RowLookup(Generic[_Row]):
         found = self._lookup.first(*values)
         return self._row(found) if found is not None else None
 
-    def made_of(self, rows: Sequence[tuple[Any, ...]]) -> list[_Row]:
-        """Return raw rows as ``all`` would."""
-        return self._rows(self._lookup.made_of(rows))
-
-    def compiled(self) -> _Compiled:
-        """Do as ``Lookup.compiled``."""
-        return self._lookup.compiled()
-
     def _rows(self, found: Sequence[tuple[Any, ...]]) -> list[_Row]:
-        met: dict[Any, Any] = {}
-        return [self._row(columns, met) for columns in found]
+        return [self._row(columns) for columns in found]
 
-    def _row(self, columns: tuple[Any, ...], met: dict[Any, Any] | None = None) -> _Row:
-        """Return a row; what several rows of one answer point at is made once, kept in ``met``."""
+    def _row(self, columns: tuple[Any, ...]) -> _Row:
         made: dict[str, Any] = {}
         at = 0
         for part in self._parts:
             end = at + len(part.names)
             mine, at = columns[at:end], end
-            known = met.get((part.path, mine[part.key])) if met is not None and part.path else None
-            row = made[part.path] = known if known is not None else part.made(mine)
-            if part.path and made[part.parent] is not None:
-                made[part.parent]._state.fields_cache[part.relation] = row  # noqa: SLF001 - as assigning does, for less
-                if met is not None:
-                    met[part.path, mine[part.key]] = row
+            row = made[part.path] = part.made(mine)
+            if part.relation is not None and made[part.parent] is not None:
+                part.relation.set_cached_value(made[part.parent], row)
         found: _Row = made[""]
         return found
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The columns of one model within a joined row."""
+    """The columns of one model within a joined row.
+
+    Attributes:
+        path: relation from the first model, as in ``select_related``; empty for the first one.
+        parent: path of the model that points here.
+        relation: its foreign key; ``None`` for the first one.
+        model: whose columns they are.
+        names: of the columns, as attributes of the model.
+        columns: of the columns, as in ``values_list`` of the first model.
+        key: place of the primary key among them.
+    """
 
     path: str
     parent: str
-    relation: str
+    relation: Any
     model: type[Model]
     names: tuple[str, ...]
     columns: tuple[str, ...]
@@ -229,14 +210,15 @@ class _Part:
     @classmethod
     def of(cls, root: type[Model], path: str) -> "_Part":
         model: Any = root
+        relation = None
         for step in path.split("__") if path else ():
-            model = model._meta.get_field(step).related_model  # noqa: SLF001 - Django's documented Meta API
+            relation = model._meta.get_field(step)  # noqa: SLF001 - Django's documented Meta API
+            model = relation.related_model
         fields = model._meta.concrete_fields  # noqa: SLF001 - Django's documented Meta API
         names = tuple(field.attname for field in fields)
-        parent, _, relation = path.rpartition("__")
         return cls(
             path=path,
-            parent=parent,
+            parent=path.rpartition("__")[0],
             relation=relation,
             model=model,
             names=names,
@@ -247,79 +229,4 @@ class _Part:
     def made(self, columns: tuple[Any, ...]) -> Model | None:
         if columns[self.key] is None:
             return None
-        return loaded(self.model, self.names, columns)
-
-
-# A query with the values for its slots.
-Asked = tuple[Lookup | RowLookup[Any], Sequence[Any]]
-
-
-class Joined:
-    """Several queries in one statement, which spares the way there and back for all but one.
-
-    Each finds at most one row, save for the last, which may find any number; and the first
-    column of each is never null.
-    """
-
-    def __init__(self, asked: Sequence[Asked]) -> None:
-        connection = execution.here()
-        queries, self.columns, self.source, self._places = _joined(
-            tuple([lookup for lookup, _ in asked]), connection.vendor
-        )
-        self.values: list[Any] = []
-        for query, (_, values) in zip(queries, asked, strict=True):
-            self.values += query.bound(values, connection)
-
-    def split(self, rows: Sequence[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
-        """Return the raw rows that each query found."""
-        found = []
-        for start, end, is_last in self._places:
-            mine = rows if is_last else rows[:1]
-            found.append([row[start:end] for row in mine if row[start] is not None])
-        return found
-
-
-@lru_cache(maxsize=256)
-def _joined(
-    lookups: tuple[Lookup | RowLookup[Any], ...],
-    vendor: str,  # noqa: ARG001 - for which the queries are compiled
-) -> tuple[tuple[_Compiled, ...], str, str, tuple[tuple[int, int, bool], ...]]:
-    """Return the queries, columns and source of the statement, and where each query's columns are.
-
-    The statement finds a row even where no query does.
-    """
-    queries = tuple(lookup.compiled() for lookup in lookups)
-    names = [f"found{number}" for number in range(len(queries))]
-    joins = [
-        f"LEFT JOIN ({query.sql}) AS {name} ON true"
-        for query, name in zip(queries, names, strict=True)
-    ]
-    columns = ", ".join(f"{name}.*" for name in names)
-    ends = list(accumulate(query.width for query in queries))
-    places = tuple(
-        (end - query.width, end, end == ends[-1]) for end, query in zip(ends, queries, strict=True)
-    )
-    return queries, columns, " ".join(["FROM (SELECT 1) AS one", *joins]), places
-
-
-def raw_rows(*asked: Asked) -> list[list[tuple[Any, ...]]]:
-    """Run several queries by one statement, see ``Joined``; return the raw rows of each.
-
-    A raw row is as the database gave it: fit to be the key of a cache. Whoever has made something
-    of an equal row before need not take it apart again; others ask ``made_of``.
-    """
-    if not asked:
-        return []
-    joined = Joined(asked)
-    sql = f"SELECT {joined.columns} {joined.source}"
-    return joined.split(execution.fetch_all(execution.here(), sql, joined.values))
-
-
-def at_once(*asked: Asked) -> list[list[Any]]:
-    """Run several queries by one statement, see ``Joined``.
-
-    Returns:
-        For each what its ``all`` would.
-    """
-    found = raw_rows(*asked)
-    return [lookup.made_of(rows) for (lookup, _), rows in zip(asked, found, strict=True)]
+        return self.model.from_db(DEFAULT_DB_ALIAS, self.names, columns)

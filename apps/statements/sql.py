@@ -1,9 +1,8 @@
-"""What do the statements of a batch look like? Texts from models, made once for each shape.
+"""SQL texts of batches, made from models once for each shape.
 
 Tables, columns and types are Django's; values never become part of a text.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,60 +11,47 @@ from typing import Any
 from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
 
-from apps.statements.postgresql import parameters
-from apps.statements.postgresql.parameters import WireForm
-
-ToWire = Callable[[Any], bytes | None]
-# Model, columns set, and columns asked for, each with the length of its list or 0.
+# Model, columns set, and columns compared, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
-# A part that lets the transaction's commit not wait for the disk; it has to be selected from.
-HASTY = "hasty AS (SELECT set_config('synchronous_commit', 'off', true))"
-# Asked once, before. As a table to join it would be gone when a row that somebody else has just
-# changed is looked at again, and that row be left as it is.
+# Evaluated once, before the other parts. Joined as a table it would be empty when PostgreSQL looks
+# again at a row that somebody else has just changed, and that row would be left as it is.
 _GUARDED = "EXISTS (SELECT 1 FROM guard)"
 
 
 @lru_cache(maxsize=256)
 def batch(
-    guard: Shape | str | None,
+    guard: Shape | None,
     changes: tuple[Shape, ...],
     inserts: tuple[tuple[type[Model], int], ...],
-    touching: int,
-    *,
-    durable: bool,
+    expected_rows: int,
 ) -> str:
-    """Return PostgreSQL's statement for a batch of this shape; it says whether it was done.
+    """Return PostgreSQL's statement for a batch of this shape; it tells whether it was done.
 
     Args:
-        guard: the change, or the query, that has to find rows for anything else to happen.
+        guard: the change that has to touch rows for anything else to happen.
         changes: further ones.
         inserts: models, each with its number of rows.
-        touching: how many rows the guard has to find; 0 for any.
-        durable: whether the commit waits for the disk.
+        expected_rows: how many rows the guard has to touch; 0 for any.
     """
     guarded = guard is not None
-    parts = [] if durable else [HASTY]
-    if isinstance(guard, str):
-        parts.append(f"guard AS ({guard})")
-    elif guard is not None:
-        first = update(guard, guarded=False, vendor="postgresql")
-        parts.append(f"guard AS ({first} RETURNING 1)")
+    parts = []
+    if guard is not None:
+        parts.append(f"guard AS ({update(guard, guarded=False, vendor='postgresql')} RETURNING 1)")
     others = [update(shape, guarded=guarded, vendor="postgresql") for shape in changes]
     others += [
         insert(model, count, guarded=guarded, vendor="postgresql") for model, count in inserts
     ]
     parts += [f"part{number} AS ({sql})" for number, sql in enumerate(others)]
     done = "true" if guard is None else _GUARDED
-    if touching:
-        # Anything else divides by zero, which undoes the statement as a whole.
-        done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {touching:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
-    source = "" if durable else " FROM hasty"
-    return f"WITH {', '.join(parts)} SELECT {done}{source}"
+    if expected_rows:
+        # Any other number divides by zero, which undoes the statement as a whole.
+        done = f"1 / (CASE WHEN (SELECT count(*) FROM guard) = {expected_rows:d} THEN 1 ELSE 0 END)"  # noqa: S608 - a number
+    return f"WITH {', '.join(parts)} SELECT {done}"
 
 
 @lru_cache(maxsize=256)
 def insert(model: type[Model], count: int, *, guarded: bool, vendor: str) -> str:
-    """Return an INSERT of ``count`` rows; guarded, only if the batch's change has touched any."""
+    """Return an INSERT of ``count`` rows; guarded: only if the guard has touched any."""
     known = columns(model, vendor)
     quote = connection.ops.quote_name
     names = ", ".join(quote(column.name) for column in known.values())
@@ -94,21 +80,18 @@ class Column:
     """One column of a table on one database.
 
     Attributes:
+        field: of the model.
         name: in the database.
         placeholder: for its value; with a cast where the server could not tell the type.
         assignment: quoted name, ``=`` and placeholder.
-        attribute: of the model's instances.
-        ready: brings a value into the form that the database takes; ``None`` when it takes it
-            as it is.
-        wire: how its values travel to PostgreSQL in a row that is written.
+        prepared: brings a value into the form that the database driver takes.
     """
 
+    field: "Field[Any, Any]"
     name: str
     placeholder: str
     assignment: str
-    attribute: str
-    ready: Callable[[Any], Any] | None
-    wire: WireForm
+    prepared: Callable[[Any], Any]
 
     def comparison(self, count: int, vendor: str) -> str:
         """Return what compares the column with one value, or with any of ``count``."""
@@ -118,10 +101,6 @@ class Column:
         if vendor == "postgresql":
             return f"{quoted} = ANY({self.placeholder}[])"
         return f"{quoted} IN ({', '.join(['%s'] * count)})"
-
-    def prepared(self, value: Any) -> Any:
-        """Return a value in the form that the database takes."""
-        return value if self.ready is None else self.ready(value)
 
 
 @lru_cache(maxsize=256)
@@ -135,73 +114,24 @@ def columns(model: type[Model], vendor: str) -> dict[str, Column]:
     return {item.attname: _column(item, vendor) for item in fields}
 
 
-@lru_cache(maxsize=256)
-def wire_forms(model: type[Model]) -> tuple[tuple[tuple[str, ToWire], ...], tuple[int, ...]]:
-    """Return the attributes that an INSERT fills with what makes their values ready to travel.
-
-    Beside them the formats, see ``parameters.Bound``.
-    """
-    known = columns(model, "postgresql").items()
-    return (
-        tuple((attribute, column.wire.of) for attribute, column in known),
-        tuple(column.wire.format for _, column in known),
-    )
-
-
-@lru_cache(maxsize=256)
-def stamped(model: type[Model]) -> tuple[str, ...]:
-    """Return the attributes where Django puts the time of writing (``auto_now``)."""
-    return tuple(
-        item.attname
-        for item in model._meta.local_concrete_fields  # noqa: SLF001 - Django's documented Meta API
-        if getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False)
-    )
-
-
 def _column(item: "Field[Any, Any]", vendor: str) -> Column:
     placeholder = "%s"
+    prepared: Callable[[Any], Any] = lambda value: item.get_db_prep_save(value, connection)  # noqa: E731
     if vendor == "postgresql":
         # Without its length: a cast to varchar(20) would cut longer texts instead of refusing.
         kind = str(item.db_type(connection)).partition("(")[0]
         placeholder = f"%s::{kind}"
+        if not isinstance(item, JSONField | GenericIPAddressField):
+            prepared = _unchanged  # psycopg adapts every other value by its Python type
     name = str(item.column)
-    ready = _preparation(item, vendor)
     return Column(
+        field=item,
         name=name,
         placeholder=placeholder,
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
-        attribute=item.attname,
-        ready=ready,
-        wire=_wire_form(item, ready),
+        prepared=prepared,
     )
 
 
-def _wire_form(item: "Field[Any, Any]", ready: Callable[[Any], Any] | None) -> WireForm:
-    by_kind = parameters.wire_form(item)
-    if by_kind is not None:
-        return by_kind
-
-    # The type of the value decides, not that of the column.
-    def by_value(value: Any) -> bytes | None:
-        prepared = value if ready is None else ready(value)
-        (text,) = parameters.as_texts([prepared], connection)
-        return text
-
-    return WireForm(by_value)
-
-
-def _preparation(item: "Field[Any, Any]", vendor: str) -> Callable[[Any], Any] | None:
-    def prepared(value: Any) -> Any:
-        return item.get_db_prep_save(value, connection)
-
-    if vendor != "postgresql":
-        return prepared
-    if isinstance(item, JSONField):
-        encode = (item.encoder or json.JSONEncoder)().encode
-
-        def text(value: Any) -> Any:
-            return None if value is None else encode(value)
-
-        return text
-    # The casts of our statements read everything else from its text.
-    return prepared if isinstance(item, GenericIPAddressField) else None
+def _unchanged(value: Any) -> Any:
+    return value

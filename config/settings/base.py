@@ -143,8 +143,10 @@ if _database["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
     }
 else:
-    _database["ENGINE"] = "apps.statements.postgresql"
     _database["CONN_HEALTH_CHECKS"] = True
+    # Django switches preparing off. Above this number of runs psycopg prepares by itself, which is
+    # never; the statements that ask for it are prepared (``apps.statements.execution``).
+    _database.setdefault("OPTIONS", {})["prepare_threshold"] = 2**31
 # django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
 _database["CONN_MAX_AGE"] = 600
 # A refusal must not roll back its own audit row, and no key is used inside a transaction.
@@ -256,11 +258,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     # One name for each set of choices, wherever it is used.
     "ENUM_NAME_OVERRIDES": {
-        "AcmeAccountStatus": "apps.enrollment.acme.api.schema.ACCOUNT_STATUSES",
-        "AcmeAuthorizationStatus": "apps.enrollment.acme.api.schema.AUTHORIZATION_STATUSES",
-        "AcmeChallengeStatus": "apps.enrollment.acme.api.schema.CHALLENGE_STATUSES",
-        "AcmeChallengeType": "apps.enrollment.acme.api.schema.CHALLENGE_TYPES",
-        "AcmeOrderStatus": "apps.enrollment.acme.api.schema.ORDER_STATUSES",
+        "AcmeAccountStatus": "apps.enrollment.acme.api.serializers.ACCOUNT_STATUSES",
+        "AcmeAuthorizationStatus": "apps.enrollment.acme.api.serializers.AUTHORIZATION_STATUSES",
+        "AcmeChallengeStatus": "apps.enrollment.acme.api.serializers.CHALLENGE_STATUSES",
+        "AcmeChallengeType": "apps.enrollment.acme.api.serializers.CHALLENGE_TYPES",
+        "AcmeOrderStatus": "apps.enrollment.acme.api.serializers.ORDER_STATUSES",
         "AuthorityKind": "apps.authorities.models.AuthorityKind",
         "AuthorityState": "apps.authorities.models.AuthorityState",
         "CertificateState": "apps.certificates.models.CertificateState",

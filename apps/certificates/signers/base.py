@@ -2,7 +2,7 @@
 
 The issuance pipeline knows nothing else about the issuer of a certificate. ``internal`` signs with
 an authority of this installation, ``self_signed`` with the certificate's own key. A connector to an
-external authority implements the same four methods and registers itself in ``selection``.
+external authority implements the same four methods and adds itself to ``selection.signer_factories``.
 """
 
 import hashlib

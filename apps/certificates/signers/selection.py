@@ -31,15 +31,11 @@ def _self_signed(
     return SelfSigner()
 
 
-_factories: dict[str, SignerFactory] = {
+signer_factories: dict[str, SignerFactory] = {
     IssuerType.AUTHORITY: _internal,
     IssuerType.SELF_SIGNED: _self_signed,
 }
-
-
-def register(issuer_type: str, factory: SignerFactory) -> None:
-    """Add the signer of another kind of issuer; called from ``AppConfig.ready``."""
-    _factories[issuer_type] = factory
+"""By issuer type. A connector adds its own in ``AppConfig.ready``."""
 
 
 def signer_of_pairing(pairing: Pairing) -> Signer:
@@ -67,7 +63,7 @@ def _signer(
     authority_id: UUID | None,
     version: tuple[Any, ...] | None,
 ) -> Signer:
-    factory = _factories.get(issuer_type)
+    factory = signer_factories.get(issuer_type)
     if factory is None:
         raise InvalidTransition(f"Nothing signs for profiles of the type {issuer_type!r}.")
     return factory(profile, authority_id, version)

@@ -21,7 +21,6 @@ from apps.enrollment.acme.models import AcmeUsedNonce
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.errors import Malformed
 from apps.statements import execution
-from apps.statements.sql import HASTY
 
 LIFETIME_S = 3600
 _TIME_OCTETS, _RANDOM_OCTETS, _TAG_OCTETS = 4, 12, 16
@@ -30,15 +29,7 @@ _FORM = re.compile(r"[A-Za-z0-9_-]+")
 _LENGTH = 43
 _LABEL = b"sealwright acme nonces v1"
 _TABLE = AcmeUsedNonce._meta.db_table  # noqa: SLF001 - Django's documented Meta API
-_INSERT = {
-    # Does not wait for the disk: a crash of the database host may forget the last moments of
-    # uses, and what could then be sent again is what the client itself had just sent.
-    "postgresql": (
-        f'WITH {HASTY}, used AS (INSERT INTO "{_TABLE}" (nonce) SELECT %s::uuid FROM hasty '  # noqa: S608 - constants
-        "ON CONFLICT DO NOTHING RETURNING 1) SELECT 1 FROM used"
-    ),
-    "sqlite": f'INSERT INTO "{_TABLE}" (nonce) VALUES (%s) ON CONFLICT DO NOTHING',  # noqa: S608 - constants
-}
+_INSERT = f'INSERT INTO "{_TABLE}" (nonce) VALUES (%s) ON CONFLICT DO NOTHING'  # noqa: S608 - a constant
 
 
 def issue() -> str:
@@ -81,9 +72,8 @@ def consume(nonce: UUID) -> None:
     Raises:
         Refusal: badNonce: it was used before.
     """
-    connection = execution.here()
-    value = str(nonce) if connection.vendor == "postgresql" else nonce.hex
-    if execution.affected(connection, _INSERT[connection.vendor], [value]) != 1:
+    stored = AcmeUsedNonce._meta.get_field("nonce").get_db_prep_value(nonce, execution.here())  # noqa: SLF001 - Django's documented Meta API
+    if execution.affected(_INSERT, [stored]) != 1:
         raise _bad_nonce()
 
 

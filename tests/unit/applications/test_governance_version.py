@@ -23,7 +23,7 @@ from apps.applications.models import (
 )
 from apps.applications.roles import Permission, Role
 from apps.applications.tokens import BearerAuthentication
-from apps.enrollment.acme import endpoint_config as doors
+from apps.enrollment.acme import endpoint_config
 from apps.enrollment.acme.services import endpoints as acme
 from apps.errors import NotFound
 from tests.factories.applications import Team, make_machine, make_token
@@ -107,7 +107,7 @@ def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed, rf):
         BearerAuthentication().authenticate(request)
         access.rights_in(replace(principal, governance_version=now()), governed.application.pk)
         pairings.pairing_for(governed.application.name, governed.profile.name, version=now())
-        doors.door_named(governed.application.name, governed.profile.name)
+        endpoint_config.config_for(governed.application.name, governed.profile.name)
     read = {
         table
         for one in asked.captured_queries
@@ -173,12 +173,12 @@ def test_without_a_version_nothing_cached_counts(governed, django_assert_num_que
 
 def test_a_closed_door_is_closed_at_once(governed):
     names = governed.application.name, governed.profile.name
-    assert doors.door_named(*names).enabled
+    assert endpoint_config.config_for(*names).enabled
     acme.update_acme(
         governed.principal(Role.ADMIN), acme_endpoint_of(governed.pairing), enabled=False
     )
     with pytest.raises(NotFound):
-        doors.door_named(*names)
+        endpoint_config.config_for(*names)
 
 
 def acme_endpoint_of(pairing: Pairing):

@@ -10,7 +10,7 @@ from apps.accounts.models import User
 from apps.applications.models import ApiToken
 from apps.audit.models import AuditEvent
 from apps.policies.models import Policy, PolicyVersion
-from apps.statements.lookups import KEY, NUMBER, TEXT, TIME, Lookup, RowLookup, at_once, raw_rows
+from apps.statements.lookups import KEY, NUMBER, TEXT, TIME, Lookup, RowLookup
 from tests.factories.accounts import make_person
 
 pytestmark = pytest.mark.django_db
@@ -141,56 +141,6 @@ def test_a_loaded_row_can_be_changed_saved_and_read_again():
     assert found.description == "changed"
     assert found.current_version.number == 1
     assert found.versions.count() == 1
-
-
-def test_raw_rows_are_equal_as_long_as_the_database_is():
-    policy = make_policy("web", {"a": 1})
-    ((row,),) = raw_rows((_BY_NAME, ["web"]))
-    assert hash(row) == hash(raw_rows((_BY_NAME, ["web"]))[0][0])
-    assert _BY_NAME.made_of([row])[0][2] == {"a": 1}
-    policy.current_version = None
-    policy.save()
-    assert raw_rows((_BY_NAME, ["web"])) != [[row]]
-
-
-def test_several_queries_are_one_statement(django_assert_num_queries):
-    policy = make_policy("web", {}, {"a": 1})
-    policies = RowLookup(
-        Policy,
-        lambda name: Policy.objects.filter(name=name).order_by(),
-        related=("current_version",),
-        name=TEXT,
-    )
-    newest = Lookup(
-        lambda key: (
-            PolicyVersion.objects.filter(policy_id=key)
-            .order_by("-number")
-            .values_list("created_at")[:1]
-        ),
-        key=KEY,
-    )
-    every = Lookup(
-        lambda key: (
-            PolicyVersion.objects.filter(policy_id=key)
-            .order_by("number")
-            .values_list("number", "rules")
-        ),
-        key=KEY,
-    )
-    with django_assert_num_queries(1):
-        (row,), none, ((made_at,),), versions = at_once(
-            (policies, ["web"]),
-            (policies, ["none"]),
-            (newest, [policy.pk]),
-            (every, [policy.pk]),
-        )
-    assert (row, row.current_version.rules, none) == (policy, {"a": 1}, [])
-    assert made_at == policy.current_version.created_at
-    assert sorted(versions) == [(1, {}), (2, {"a": 1})]
-    assert at_once((every, [uuid4()]), (policies, ["none"])) == [[], []]
-    # The same queries again, for others.
-    assert at_once((newest, [uuid4()]), (policies, ["web"])) == [[], [policy]]
-    assert at_once((newest, [policy.pk]), (policies, ["none"])) == [[(made_at,)], []]
 
 
 def test_lookups_read_in_the_transaction_around_them():

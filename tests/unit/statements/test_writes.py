@@ -23,7 +23,7 @@ def version_of(policy: Policy, number: int = 1, **columns: object) -> PolicyVers
 def test_a_row_reads_back_as_it_was():
     policy, late = Policy(name="web", description="%s 'quoted' ü"), clock.now() + timedelta(days=9)
     version = version_of(policy, created_at=late)
-    with writes.together() as batch:
+    with writes.batch() as batch:
         writes.insert(policy)
         writes.insert(version)
     assert batch.done
@@ -36,7 +36,7 @@ def test_a_row_reads_back_as_it_was():
 @pytest.mark.django_db(transaction=True)
 def test_a_batch_is_one_statement_where_the_database_can():
     policy = Policy(name="web")
-    with CaptureQueriesContext(connection) as asked, writes.together():
+    with CaptureQueriesContext(connection) as asked, writes.batch():
         writes.insert(policy)
         writes.insert(version_of(policy, 1), version_of(policy, 2))
     if connection.vendor == "postgresql":
@@ -47,7 +47,7 @@ def test_a_batch_is_one_statement_where_the_database_can():
 @pytest.mark.django_db(transaction=True)
 def test_a_refused_row_takes_the_others_with_it():
     Policy.objects.create(name="taken")
-    with pytest.raises(IntegrityError), writes.together():
+    with pytest.raises(IntegrityError), writes.batch():
         writes.insert(Policy(name="fresh"), Policy(name="taken"))
     assert list(Policy.objects.values_list("name", flat=True)) == ["taken"]
 
@@ -55,7 +55,7 @@ def test_a_refused_row_takes_the_others_with_it():
 def test_a_refusal_leaves_the_transaction_around_it_usable():
     Policy.objects.create(name="taken")
     with transaction.atomic():
-        with pytest.raises(IntegrityError), writes.together():
+        with pytest.raises(IntegrityError), writes.batch():
             writes.insert(Policy(name="taken"))
         Policy.objects.create(name="later")
     assert Policy.objects.count() == 2
@@ -63,14 +63,14 @@ def test_a_refusal_leaves_the_transaction_around_it_usable():
 
 def test_nothing_is_written_when_the_block_raises():
     def fails() -> None:
-        with writes.together():
+        with writes.batch():
             writes.insert(Policy(name="web"))
             raise LookupError
 
     with pytest.raises(LookupError):
         fails()
     assert not Policy.objects.exists()
-    assert not writes.is_gathering()
+    assert not writes.is_open()
     writes.insert(Policy(name="web"))
     assert Policy.objects.count() == 1
 
@@ -80,7 +80,7 @@ def test_a_change_that_finds_its_row_goes_with_the_inserts():
     change = writes.Change(
         Policy, set={"description": "new"}, where={"id": policy.pk, "description": "old"}
     )
-    with writes.together(only_if=change) as batch:
+    with writes.batch(change) as batch:
         writes.insert(version_of(policy), version_of(policy, 2))
     assert batch.done
     policy.refresh_from_db()
@@ -95,7 +95,7 @@ def test_a_change_that_finds_nothing_stops_everything_else():
         Policy, set={"description": "new"}, where={"id": policy.pk, "description": "old"}
     )
     version = version_of(policy)
-    with writes.together(only_if=change) as batch:
+    with writes.batch(change) as batch:
         writes.change(Policy, set={"description": "new"}, where={"id": other.pk})
         writes.insert(version)
     assert not batch.done
@@ -106,7 +106,7 @@ def test_a_change_that_finds_nothing_stops_everything_else():
 
 def test_further_changes_may_find_nothing():
     first, second = (Policy.objects.create(name=name) for name in ("one", "two"))
-    with writes.together() as batch:
+    with writes.batch() as batch:
         writes.change(Policy, set={"description": "a"}, where={"id": first.pk})
         writes.change(Policy, set={"description": "b"}, where={"id": second.pk, "name": "2"})
         writes.insert(version_of(first))
@@ -123,13 +123,13 @@ def test_outside_of_a_block_everything_happens_at_once():
 
 
 def test_blocks_do_not_nest():
-    with writes.together(), pytest.raises(RuntimeError), writes.together():
+    with writes.batch(), pytest.raises(RuntimeError), writes.batch():
         pass
-    assert not writes.is_gathering()
+    assert not writes.is_open()
 
 
 def test_an_empty_block_does_nothing(django_assert_num_queries):
-    with django_assert_num_queries(0), writes.together() as batch:
+    with django_assert_num_queries(0), writes.batch() as batch:
         pass
     assert batch.done
 
@@ -137,7 +137,7 @@ def test_an_empty_block_does_nothing(django_assert_num_queries):
 def test_a_block_with_a_condition_alone_makes_the_change():
     policy = Policy.objects.create(name="web")
     change = writes.Change(Policy, {"description": "x"}, {"id": policy.pk})
-    with writes.together(only_if=change) as batch:
+    with writes.batch(change) as batch:
         pass
     assert batch.done
     assert Policy.objects.get().description == "x"
@@ -162,59 +162,7 @@ def test_what_no_text_can_hold_is_refused():
     assert not Policy.objects.exists()
 
 
-def test_a_column_that_django_stamps_is_stamped():
-    from apps.certificates.models import CertificateRequest
-
-    row = CertificateRequest()
-    assert row.updated_at is None
-    before = clock.now()
-    batch = writes.Batch()
-    batch.insert(row)
-    writes._stamp(batch)
-    assert row.updated_at >= before
-    assert row.updated_at in writes._values(CertificateRequest, [row.__dict__], "postgresql")
-
-
-def test_a_row_by_its_columns_gets_defaults_for_the_rest():
-    policy = Policy.objects.create(name="web")
-    before = clock.now()
-    writes.add(PolicyVersion, policy_id=policy.pk, number=1, rules=[], created_by="tests")
-    found = PolicyVersion.objects.get()
-    assert found.pk
-    assert found.created_at >= before
-
-
-def test_a_row_by_columns_that_there_are_not_is_refused():
-    with pytest.raises(TypeError, match="colour"):
-        writes.add(Policy, name="web", colour="red")
-    assert not Policy.objects.exists()
-
-
 def test_many_rows_of_one_model_go_in_one_statement():
     jobs = [Job(kind="crl.publish", arguments={"n": n}) for n in range(50)]
     writes.insert(*jobs)
     assert {job.arguments["n"] for job in Job.objects.all()} == set(range(50))
-
-
-@pytest.mark.postgres
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("guarded", [True, False])
-def test_a_commit_that_need_not_wait_says_so_for_itself_alone(guarded):
-    policy = Policy.objects.create(name="web")
-    change = writes.Change(Policy, {"description": "x"}, {"id": policy.pk}) if guarded else None
-    with connection.cursor() as cursor:
-        cursor.execute("SET synchronous_commit TO on")  # the tests' server has it off
-    with CaptureQueriesContext(connection) as asked:
-        with writes.together(only_if=change, durable=False) as batch:
-            writes.insert(version_of(policy))
-        with connection.cursor() as cursor:
-            cursor.execute("SHOW synchronous_commit")
-            afterwards = cursor.fetchone()
-        with writes.together():
-            writes.insert(version_of(policy, 2))
-    assert batch.done
-    assert PolicyVersion.objects.count() == 2
-    assert afterwards == ("on",)
-    hasty, _, waits = (one["sql"] for one in asked.captured_queries)
-    assert "'synchronous_commit', 'off', true" in hasty
-    assert "synchronous_commit" not in waits

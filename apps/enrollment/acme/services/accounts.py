@@ -93,7 +93,7 @@ def _create(signed: SignedRequest, payload: dict[str, Any], thumbprint: str) -> 
         eab_key=key,
         created_ip=signed.ip or None,
     )
-    with transaction.atomic() if key is not None else nullcontext(), writes.together():
+    with transaction.atomic() if key is not None else nullcontext(), writes.batch():
         if key is not None:
             eab.count_use(key)
         writes.insert(row)

@@ -18,7 +18,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from apps.operations import front_server
-from apps.operations.front_server import CertificateWatch, FrontServerError
+from apps.operations.front_server import CertificateWatch
+from apps.operations.nginx_config import FrontServerError
 from apps.operations.start_checks import require_keyring
 from apps.operations.supervisor import Program, Supervisor, python
 
@@ -50,7 +51,8 @@ class Command(BaseCommand):
         if options["print"]:
             with _explained():
                 front_server.prepare()
-            for program in programs():
+                parts = programs()
+            for program in parts:
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
         began = time.monotonic()
