@@ -180,7 +180,7 @@ def test_pages_about_faults_give_nothing_away(team, token, log, monkeypatch, pat
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(secret)
 
-    monkeypatch.setattr(views, "_listed", broken)
+    monkeypatch.setattr(views, "render_to_string", broken)
     monkeypatch.setattr(health, "HttpResponse", broken)
     monkeypatch.setattr(type(django_admin.site._registry[Certificate]), "get_queryset", broken)
     browser = Client(raise_request_exception=False)
