@@ -227,9 +227,10 @@ def _values(model: type[Model], given: Sequence[Model], vendor: str) -> list[Any
     columns = sql_of.columns(model, vendor).items()
     found = []
     for row in given:
-        values = vars(row)
         for attribute, column in columns:
             # Only time stamps ask the field, which costs as much as everything else here.
-            value = column.field.pre_save(row, True) if column.is_stamped else values[attribute]
+            value = (
+                column.field.pre_save(row, True) if column.is_stamped else getattr(row, attribute)
+            )
             found.append(column.prepared(value))
     return found

@@ -258,11 +258,11 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_PATCH": False,
     # One name for each set of choices, wherever it is used.
     "ENUM_NAME_OVERRIDES": {
-        "AcmeAccountStatus": "apps.enrollment.acme.api.schema.ACCOUNT_STATUSES",
-        "AcmeAuthorizationStatus": "apps.enrollment.acme.api.schema.AUTHORIZATION_STATUSES",
-        "AcmeChallengeStatus": "apps.enrollment.acme.api.schema.CHALLENGE_STATUSES",
-        "AcmeChallengeType": "apps.enrollment.acme.api.schema.CHALLENGE_TYPES",
-        "AcmeOrderStatus": "apps.enrollment.acme.api.schema.ORDER_STATUSES",
+        "AcmeAccountStatus": "apps.enrollment.acme.api.serializers.ACCOUNT_STATUSES",
+        "AcmeAuthorizationStatus": "apps.enrollment.acme.api.serializers.AUTHORIZATION_STATUSES",
+        "AcmeChallengeStatus": "apps.enrollment.acme.api.serializers.CHALLENGE_STATUSES",
+        "AcmeChallengeType": "apps.enrollment.acme.api.serializers.CHALLENGE_TYPES",
+        "AcmeOrderStatus": "apps.enrollment.acme.api.serializers.ORDER_STATUSES",
         "AuthorityKind": "apps.authorities.models.AuthorityKind",
         "AuthorityState": "apps.authorities.models.AuthorityState",
         "CertificateState": "apps.certificates.models.CertificateState",

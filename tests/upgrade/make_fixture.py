@@ -313,7 +313,7 @@ def acme(manifest: dict[str, Any], pairing: Any) -> None:
     ).get()
     AcmeChallenge.objects.filter(pk=challenge.pk).update(status="processing")
     detail = "It answered with status 404."
-    challenges.record_result(
+    challenges.settle(
         challenge.pk,
         Verdict(
             proven=False, problem=document(Type.INCORRECT_RESPONSE, detail),

@@ -11,7 +11,7 @@ from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 def sweep() -> str:
     """Delete expired nonces, close expired orders and authorizations.
 
-    Requests refuse all of them by their age already; this keeps tables and pages true.
+    Requests refuse all of them by their age already; the sweep corrects what tables and pages show.
     """
     now = clock.now()
     expired = AcmeOrder.objects.filter(

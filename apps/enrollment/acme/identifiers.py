@@ -1,4 +1,4 @@
-"""Which names does a client ask for, and may it? Identifiers of RFC 8555 and RFC 8738."""
+"""Identifiers of ACME orders: DNS names and IP addresses (RFC 8555 section 9.7.7, RFC 8738)."""
 
 import hashlib
 import ipaddress
@@ -30,7 +30,7 @@ class Identifier:
 
     @property
     def wildcard(self) -> bool:
-        """Tell whether it stands for every name below another."""
+        """Tell whether it is a wildcard name."""
         return self.value.startswith(_WILDCARD)
 
     @property
@@ -88,23 +88,23 @@ def refusal_of(wrong: Sequence[tuple[dict[str, str], Type, str]]) -> Refusal:
 
 
 def digest(identifiers: Iterable[Identifier]) -> str:
-    """Return what two orders for the same set of names have in common."""
+    """Return a digest of the set of names: equal for two orders of the same names."""
     listed = [[item.type, item.value] for item in sorted(identifiers)]
     return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
-def outside(identifiers: Iterable[Identifier], bound: Sequence[str]) -> list[Identifier]:
-    """Return the identifiers that no pattern covers; ``bound`` as kept with an EAB key."""
-    patterns = compiled(tuple(bound))
+def outside(identifiers: Iterable[Identifier], patterns: Sequence[str]) -> list[Identifier]:
+    """Return the identifiers that no pattern covers; ``patterns`` as an EAB key stores them."""
+    allowed = compiled(tuple(patterns))
     return [
         item
         for item in identifiers
-        if not any(kind == item.type and pattern.covers(item.value) for kind, pattern in patterns)
+        if not any(kind == item.type and pattern.covers(item.value) for kind, pattern in allowed)
     ]
 
 
 def canonical_patterns(texts: Iterable[str]) -> list[str]:
-    """Return restrictions in the form in which they are kept.
+    """Return patterns of an EAB key in the form in which they are stored.
 
     Args:
         texts: addresses and networks (``10.0.0.0/8``), everything else is a DNS pattern:

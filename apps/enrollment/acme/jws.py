@@ -1,7 +1,7 @@
-"""Is this body a JWS as ACME demands it? RFC 8555 section 6.2, RFC 7515, RFC 7518, RFC 8037.
+"""JWS and JWK as ACME uses them (RFC 8555 section 6.2, RFC 7515, RFC 7518, RFC 7638, RFC 8037).
 
-Stricter than general JOSE libraries on purpose: exactly the flattened serialization, no
-unprotected header, unpadded base64url, an algorithm from our list that fits the key.
+Stricter than general JOSE libraries: only the flattened serialization, no unprotected header,
+unpadded base64url, and an algorithm that is allowed here and fits the key (ADR 0016).
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class Jws:
         """Return the payload as a JSON object.
 
         Raises:
-            Malformed: it is none.
+            Malformed: it is not a JSON object.
         """
         return parse_object(self.payload)
 
@@ -154,7 +154,7 @@ def load_key(jwk: Any) -> PublicKey:
         raise Malformed("jwk must be a JSON object.")
     if {"d", "p", "q", "k"} & set(jwk):
         raise Malformed("The jwk holds a private key; treat that key as compromised.")
-    return _loaded(json.dumps(_required(jwk), sort_keys=True))
+    return _parsed_key(json.dumps(_required(jwk), sort_keys=True))
 
 
 def thumbprint(jwk: dict[str, Any]) -> str:
@@ -164,7 +164,7 @@ def thumbprint(jwk: dict[str, Any]) -> str:
 
 
 def thumbprint_of(key: Any) -> str:
-    """Return the thumbprint of a public key; empty for kinds that no account can have."""
+    """Return the RFC 7638 thumbprint of a public key; empty for key types that accounts cannot have."""
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
         return thumbprint({"kty": "RSA", "n": _uint(numbers.n), "e": _uint(numbers.e)})
@@ -182,7 +182,7 @@ def thumbprint_of(key: Any) -> str:
 
 
 def canonical(jwk: dict[str, Any]) -> dict[str, str]:
-    """Return the required members of a JWK only; what is stored of an account's key."""
+    """Return only the required members of a JWK, the form in which account keys are stored."""
     return _required(jwk)
 
 
@@ -254,8 +254,8 @@ def _required(jwk: dict[str, Any]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=4096)
-def _loaded(canonical_json: str) -> PublicKey:
-    """Return the key; cached, because each account signs every one of its requests."""
+def _parsed_key(canonical_json: str) -> PublicKey:
+    """Return the key. Cached: parsing an EC point costs more than the signature check's overhead."""
     jwk = json.loads(canonical_json)
     try:
         match jwk["kty"]:

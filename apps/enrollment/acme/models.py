@@ -1,7 +1,7 @@
-"""Which ACME endpoints, keys, accounts, orders and challenges are there? RFC 8555 section 7.1.
+"""Models of ACME: endpoints, EAB keys, accounts, orders, authorizations and challenges.
 
-Rows that clients address carry ``url_id``, a random 128-bit text: an address alone is worth
-nothing (ownership is checked), and it gives nothing away (RFC 8555 section 10.5).
+Rows that clients address carry ``url_id``, a random 128-bit text: it gives nothing away (RFC 8555
+section 10.5), and knowing it is not enough, because ownership is checked as well.
 """
 
 from typing import ClassVar
@@ -33,11 +33,11 @@ def default_challenge_types() -> list[str]:
 
 
 class AcmeEndpoint(models.Model):
-    """The ACME door of one application-profile pair: its directory and its rules."""
+    """The ACME endpoint of one application-profile pair: its directory and its settings."""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     pairing = models.OneToOneField(Pairing, on_delete=models.CASCADE, related_name="acme")
-    enabled = models.BooleanField(default=True, help_text="the ACME door is open")
+    enabled = models.BooleanField(default=True, help_text="ACME clients are served")
     require_eab = models.BooleanField(
         default=True, help_text="new accounts need an external account binding key"
     )
@@ -63,7 +63,7 @@ class AcmeEndpoint(models.Model):
     authz_lifetime_h = models.PositiveIntegerField(
         default=168, help_text="how long a proven identifier is believed; 0 = once only"
     )
-    limits = models.JSONField(default=dict, blank=True, help_text="see acme.limits.DEFAULTS")
+    limits = models.JSONField(default=dict, blank=True, help_text="see services.limits.DEFAULTS")
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
@@ -239,8 +239,8 @@ class AcmeChallenge(models.Model):
 class AcmeOrder(models.Model):
     """A client's request for one certificate (RFC 8555 section 7.1.3).
 
-    The certificate request of an order has the order's own primary key, so an order yields at
-    most one, whoever finalizes it how often.
+    The certificate request of an order has the order's own primary key, so that an order yields
+    at most one, however often it is finalized.
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)

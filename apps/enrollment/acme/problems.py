@@ -1,7 +1,7 @@
-"""How does each error sound over ACME? RFC 8555 section 6.7, from one table.
+"""ACME problem documents: one table from errors to problem types (RFC 8555 section 6.7).
 
-Only types of the ACME registry are sent (A-24). Domain errors are translated by ``TABLE``;
-what only ACME knows (a used nonce, an order that is not ready) is raised as ``Refusal``.
+Only types of the ACME registry are sent. Domain errors are translated by ``TABLE``; errors that only
+ACME has (a used nonce, an order that is not ready) are raised as ``Refusal``.
 """
 
 import logging
@@ -108,7 +108,7 @@ class Refusal(Exception):
         kind: the registered type.
         detail: one sentence for people.
         status: HTTP status, by default the one that goes with the type.
-        subproblems: (identifier, type, detail) of each identifier that is to blame.
+        subproblems: (identifier, type, detail) of each identifier with an error.
         headers: further HTTP headers.
     """
 
@@ -137,7 +137,7 @@ def document(kind: Type, detail: str, **members: Any) -> dict[str, Any]:
 def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """Return status, problem document and further headers for any error.
 
-    What is not in the table gives nothing away; its text goes to the log.
+    The text of an error that is not in the table is logged, not sent.
     """
     if isinstance(error, Refusal):
         return error.status, _refused(error), error.headers

@@ -1,4 +1,4 @@
-"""Which ACME endpoints, clients and orders may this principal see, and which of them fail?"""
+"""Queries of ACME endpoints, accounts, orders and failing clients, for admin pages and API."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def eab_key_for(endpoint: AcmeEndpoint, key_id: UUID) -> EabKey:
 
 
 def accounts_of(principal: Principal, application: Application) -> QuerySet[AcmeAccount]:
-    """Return the ACME accounts of an application, with counts of orders and of late failures.
+    """Return the ACME accounts of an application, with counts of orders and of recent failures.
 
     Raises:
         NotFound, AccessDenied: the right to see the enrollment settings is missing.
@@ -131,7 +131,7 @@ def orders() -> QuerySet[AcmeOrder]:
 
 
 def with_challenges(rows: QuerySet[AcmeOrder]) -> QuerySet[AcmeOrder]:
-    """Bring each order's authorizations and challenges along, in a fixed order."""
+    """Prefetch each order's authorizations and challenges, in a fixed order."""
     challenges = Prefetch("challenges", AcmeChallenge.objects.order_by("pk"))
     found = AcmeAuthorization.objects.order_by("pk").prefetch_related(challenges)
     return rows.prefetch_related(Prefetch("authorizations", found))

@@ -1,6 +1,6 @@
 """ACME resources over HTTP: one view for each resource (RFC 8555 sections 6 and 7).
 
-Views without sessions, cookies or CSRF tokens: a request acts for whoever signed it. Every answer,
+Views without sessions, cookies or CSRF tokens: a request acts for its signer. Every answer,
 refusals included, carries a new nonce.
 """
 

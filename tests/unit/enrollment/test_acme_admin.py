@@ -70,7 +70,7 @@ def test_what_the_service_refuses_stands_at_its_field(acme, browser):
     page = admin_url(acme.endpoint)
     wrong = FORM | {"require_eab": "", "skip_validation": "on", "resolvers": "ns.example"}
     text = browser.post(page, wrong).content.decode()
-    assert "would let anybody in" in text
+    assert "would admit everyone" in text
     assert "resolvers[0]" in text
     assert browser.post(page, FORM | {"check_caa": "on"}).status_code == 302
     acme.endpoint.refresh_from_db()

@@ -1,4 +1,4 @@
-"""Which ACME clients are there, what did they order, and how are they ended?"""
+"""Admin pages of ACME accounts."""
 
 from typing import Any, ClassVar
 
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.enrollment.acme import selectors
-from apps.enrollment.acme.admin import display as shown
+from apps.enrollment.acme.admin import display
 from apps.enrollment.acme.models import AcmeAccount
 from apps.enrollment.acme.services import endpoints as services
 from apps.enrollment.acme.states import AccountStatus
@@ -21,7 +21,7 @@ _NEWEST = 20
 
 def _revoke(_: HttpRequest, principal: Principal, account: AcmeAccount, _data: Any) -> str:
     services.revoke_account(principal, account)
-    return f"{account} has ended."
+    return f"{account} is revoked."
 
 
 class _Failing(admin.SimpleListFilter):
@@ -39,7 +39,7 @@ class _Failing(admin.SimpleListFilter):
 
 @admin.register(AcmeAccount)
 class AcmeAccountAdmin(ReadOnlyAdmin):
-    """Clients register themselves; here they are seen and, if need be, ended."""
+    """Accounts register themselves; this page shows and revokes them."""
 
     list_display = (
         "client",
@@ -63,14 +63,14 @@ class AcmeAccountAdmin(ReadOnlyAdmin):
             form=Confirmation,
             run=_revoke,
             danger=True,
-            intro="The client can do nothing any more; its certificates stay valid. "
+            intro="The account can make no further requests; its certificates stay valid. "
             "This cannot be undone.",
             available=lambda account: account.status == AccountStatus.VALID,
         ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeAccount]:
-        """Count orders and late failures along the way."""
+        """Return the accounts with counts of orders and recent failures."""
         return selectors.accounts()
 
     @admin.display(description="Client")
@@ -81,7 +81,7 @@ class AcmeAccountAdmin(ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def status_shown(self, account: AcmeAccount) -> str:
         """Return the status, coloured."""
-        return shown.status_badge(account.status)
+        return display.status_badge(account.status)
 
     @admin.display(description="Endpoint")
     def where(self, account: AcmeAccount) -> str:
@@ -103,8 +103,8 @@ class AcmeAccountAdmin(ReadOnlyAdmin):
         rows = [
             (
                 link(row),
-                shown.status_badge(row.status),
-                shown.day(row.created_at),
+                display.status_badge(row.status),
+                display.day(row.created_at),
                 selectors.reason_of(row),
             )
             for row in obj.orders.order_by("-id")[:_NEWEST]
@@ -115,7 +115,7 @@ class AcmeAccountAdmin(ReadOnlyAdmin):
                 "Account",
                 [
                     Detail("Account", obj.url_id, mono=True),
-                    Detail("Status", shown.status_badge(obj.status)),
+                    Detail("Status", display.status_badge(obj.status)),
                     Detail("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
                     Detail("Contacts", obj.contacts),
                     Detail("EAB key", key, admin_url(key) if key else ""),
@@ -124,7 +124,7 @@ class AcmeAccountAdmin(ReadOnlyAdmin):
                     Detail("Created", obj.created_at),
                 ],
             ),
-            shown.table(
+            display.table(
                 "Newest orders", ["Names", "Status", "Created", "Error"], rows, "No orders yet."
             ),
         ]

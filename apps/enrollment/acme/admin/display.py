@@ -1,4 +1,4 @@
-"""How do ACME's states, attempts and failures look on every page?"""
+"""Badges, tables and sections that the admin pages of ACME share."""
 
 from typing import Any
 

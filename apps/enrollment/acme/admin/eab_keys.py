@@ -1,4 +1,4 @@
-"""How are EAB keys read, shown once, renewed and ended?"""
+"""Admin pages of EAB keys."""
 
 from typing import Any, ClassVar
 
@@ -6,8 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from apps.enrollment.acme.admin import display as shown
-from apps.enrollment.acme.admin import forms
+from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.admin.endpoints import secret_page
 from apps.enrollment.acme.models import EabKey
 from apps.enrollment.acme.services import eab
@@ -99,13 +98,13 @@ class EabKeyAdmin(ReadOnlyAdmin):
     @admin.display
     def state(self, key: EabKey) -> str:
         """Return whether it lets clients in."""
-        return shown.status_badge(eab.state_of(key))
+        return display.status_badge(eab.state_of(key))
 
     def sections(self, request: HttpRequest, obj: EabKey) -> list[Section]:
         """Show its terms and the accounts made with it."""
         accounts = obj.accounts.order_by("-id")[:_SHOWN_ACCOUNTS]
         rows = [
-            (link(row, row.url_id), shown.status_badge(row.status), ", ".join(row.contacts))
+            (link(row, row.url_id), display.status_badge(row.status), ", ".join(row.contacts))
             for row in accounts
         ]
         return [
@@ -113,7 +112,7 @@ class EabKeyAdmin(ReadOnlyAdmin):
                 "EAB key",
                 [
                     Detail("Kid", obj.kid, mono=True),
-                    Detail("State", shown.status_badge(eab.state_of(obj))),
+                    Detail("State", display.status_badge(eab.state_of(obj))),
                     Detail("Endpoint", obj.endpoint.pairing, admin_url(obj.endpoint)),
                     Detail("For accounts", "any number" if obj.reusable else "one"),
                     Detail("Used", str(obj.used_count)),
@@ -126,7 +125,7 @@ class EabKeyAdmin(ReadOnlyAdmin):
                     Detail("Created", f"{obj.created_at:%Y-%m-%d %H:%M} by {obj.created_by}"),
                 ],
             ),
-            shown.table(
+            display.table(
                 "Newest accounts",
                 ["Account", "Status", "Contacts"],
                 rows,

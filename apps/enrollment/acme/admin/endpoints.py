@@ -1,4 +1,4 @@
-"""How is the ACME door of an application and a profile set up, and used by clients?"""
+"""Admin pages of ACME endpoints."""
 
 from typing import Any, ClassVar
 
@@ -9,8 +9,7 @@ from django.template.response import TemplateResponse
 
 from apps.enrollment import trust_anchor
 from apps.enrollment.acme import selectors, snippets
-from apps.enrollment.acme.admin import display as shown
-from apps.enrollment.acme.admin import forms
+from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services import endpoints as services
@@ -36,7 +35,7 @@ def texts(endpoint: AcmeEndpoint, **known: Any) -> tuple[Snippet, ...]:
 
 
 def secret_page(request: HttpRequest, key: EabKey, secret: str) -> HttpResponse:
-    """Answer with a key's secret itself: a redirect would have to keep it somewhere."""
+    """Return the page with a key's secret: a redirect would need to store the secret."""
     context = admin.site.each_context(request) | {
         "title": "The EAB key",
         "opts": EabKey._meta,  # noqa: SLF001 - Django's documented Meta API
@@ -58,7 +57,7 @@ def _create_key(
 
 @admin.register(AcmeEndpoint)
 class AcmeEndpointAdmin(GovernedAdmin):
-    """The ACME doors of applications."""
+    """ACME endpoints of application-profile pairs."""
 
     add_form = forms.NewEndpointForm
     edit_form = forms.SettingsForm
@@ -82,7 +81,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeEndpoint]:
-        """Bring the pair along, and count clients."""
+        """Return the endpoints with their pairs and the number of accounts."""
         return (
             super()
             .get_queryset(request)
@@ -95,7 +94,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
         """Return the pair."""
         return str(endpoint.pairing)
 
-    @admin.display(description="Door", ordering="enabled")
+    @admin.display(description="State", ordering="enabled")
     def open(self, endpoint: AcmeEndpoint) -> str:
         """Return whether clients are served."""
         return badge("open", "good") if endpoint.enabled else badge("closed")
@@ -111,7 +110,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
         return int(endpoint.account_count)
 
     def create(self, request: HttpRequest, principal: Principal, data: _Data) -> AcmeEndpoint:
-        """Open the door of a pair."""
+        """Set ACME up for a pair."""
         settings = {name: value for name, value in data.items() if name != "pairing"}
         return services.enable_acme(principal, data["pairing"], **settings)
 
@@ -126,7 +125,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
         return str(obj.pairing)
 
     def sections(self, request: HttpRequest, obj: AcmeEndpoint) -> list[Section]:
-        """Show where it is, who fails, its keys, and what to paste into clients."""
+        """Show address, failing clients, EAB keys and client snippets."""
         pairing = obj.pairing
         return [
             details(
@@ -139,7 +138,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
                     Detail("Created", obj.created_at),
                 ],
             ),
-            shown.failing(selectors.failing_clients(endpoint=obj)),
+            display.failing(selectors.failing_clients(endpoint=obj)),
             _keys(obj),
             Section("Clients", "enrollment/snippets.html", {"snippets": texts(obj)}),
         ]
@@ -149,13 +148,13 @@ def _keys(endpoint: AcmeEndpoint) -> Section:
     rows = [
         (
             link(key),
-            shown.status_badge(eab.state_of(key)),
+            display.status_badge(eab.state_of(key)),
             "any number" if key.reusable else "one",
             str(key.used_count),
-            shown.day(key.last_used_at),
-            shown.day(key.expires_at),
+            display.day(key.last_used_at),
+            display.day(key.expires_at),
         )
         for key in endpoint.eab_keys.defer("sealed_hmac_key")
     ]
     head = ["Key", "State", "For accounts", "Used", "Last used", "Expires"]
-    return shown.table("EAB keys", head, rows, "No key yet: without one no client can register.")
+    return display.table("EAB keys", head, rows, "No key yet: without one no client can register.")

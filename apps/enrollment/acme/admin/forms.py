@@ -1,4 +1,4 @@
-"""What do the admin's forms about ACME ask for?"""
+"""Forms of the admin pages of ACME."""
 
 from typing import Any, ClassVar
 
@@ -24,7 +24,7 @@ class _Settings(ServiceForm):
     """The settings of an endpoint; empty limits have their defaults."""
 
     field_of: ClassVar = {f"limits.{name}": name for name in DEFAULTS} | {"profile": "pairing"}
-    enabled = forms.BooleanField(required=False, initial=True, help_text="The ACME door is open.")
+    enabled = forms.BooleanField(required=False, initial=True, help_text="ACME clients are served.")
     require_eab = forms.BooleanField(
         required=False,
         initial=True,

@@ -1,4 +1,4 @@
-"""Why is this order not valid? Orders, authorizations and challenges, to read."""
+"""Admin pages of ACME orders, authorizations and challenges; they are read-only."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.enrollment.acme import selectors
-from apps.enrollment.acme.admin import display as shown
+from apps.enrollment.acme.admin import display
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
 from apps.site.display import admin_url, link
 from apps.site.model_admin import ReadOnlyAdmin
@@ -27,7 +27,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
     empty_text = "No ACME client has ordered anything yet."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeOrder]:
-        """Bring account and endpoint along."""
+        """Return the orders with account and endpoint."""
         return selectors.orders()
 
     @admin.display(description="Names")
@@ -38,7 +38,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def status_shown(self, order: AcmeOrder) -> str:
         """Return the status, coloured."""
-        return shown.status_badge(order.status)
+        return display.status_badge(order.status)
 
     @admin.display(description="Endpoint")
     def where(self, order: AcmeOrder) -> str:
@@ -62,7 +62,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
         course = details(
             "Order",
             [
-                Detail("Status", shown.status_badge(obj.status)),
+                Detail("Status", display.status_badge(obj.status)),
                 Detail("Names", [item["value"] for item in obj.identifiers]),
                 Detail("Error", selectors.reason_of(obj)),
                 Detail("Account", account, admin_url(account)),
@@ -77,7 +77,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
             ],
         )
         found = selectors.with_challenges(AcmeOrder.objects.filter(pk=obj.pk)).get()
-        return [course, *[shown.challenges(row) for row in found.authorizations.all()]]
+        return [course, *[display.challenges(row) for row in found.authorizations.all()]]
 
 
 @admin.register(AcmeAuthorization)
@@ -100,12 +100,12 @@ class AcmeAuthorizationAdmin(ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def status_shown(self, row: AcmeAuthorization) -> str:
         """Return the status, coloured."""
-        return shown.authorization_badge(row)
+        return display.authorization_badge(row)
 
     def sections(self, request: HttpRequest, obj: AcmeAuthorization) -> list[Section]:
         """Show whose it is, its challenges, and the orders that count on it."""
         rows = [
-            (link(row), shown.status_badge(row.status), shown.day(row.created_at))
+            (link(row), display.status_badge(row.status), display.day(row.created_at))
             for row in obj.orders.order_by("-id")
         ]
         return [
@@ -113,14 +113,14 @@ class AcmeAuthorizationAdmin(ReadOnlyAdmin):
                 "Authorization",
                 [
                     Detail("Identifier", f"{obj.identifier_type} {obj}"),
-                    Detail("Status", shown.authorization_badge(obj)),
+                    Detail("Status", display.authorization_badge(obj)),
                     Detail("Account", obj.account, admin_url(obj.account)),
                     Detail("Expires", obj.expires_at),
                     Detail("Created", obj.created_at),
                 ],
             ),
-            shown.challenges(obj, "Challenges"),
-            shown.table("Orders", ["Order", "Status", "Created"], rows, "No order counts on it."),
+            display.challenges(obj, "Challenges"),
+            display.table("Orders", ["Order", "Status", "Created"], rows, "No order counts on it."),
         ]
 
 
@@ -144,7 +144,7 @@ class AcmeChallengeAdmin(ReadOnlyAdmin):
     @admin.display(description="Status", ordering="status")
     def status_shown(self, row: AcmeChallenge) -> str:
         """Return the status, coloured."""
-        return shown.status_badge(row.status)
+        return display.status_badge(row.status)
 
     @admin.display(description="Attempts")
     def attempt_count(self, row: AcmeChallenge) -> int:
@@ -168,7 +168,7 @@ class AcmeChallengeAdmin(ReadOnlyAdmin):
                 "Challenge",
                 [
                     Detail("Type", obj.type),
-                    Detail("Status", shown.status_badge(obj.status)),
+                    Detail("Status", display.status_badge(obj.status)),
                     Detail("Authorization", obj.authorization, admin_url(obj.authorization)),
                     Detail("Token", obj.token, mono=True),
                     Detail("Error", selectors.reason_of(obj)),
@@ -176,5 +176,5 @@ class AcmeChallengeAdmin(ReadOnlyAdmin):
                     Detail("Settled", obj.settled_at),
                 ],
             ),
-            shown.attempts(obj),
+            display.attempts(obj),
         ]

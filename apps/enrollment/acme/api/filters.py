@@ -1,4 +1,4 @@
-"""Which ACME accounts and orders does a list show? Query parameters that narrow it."""
+"""Query parameters of the lists of ACME accounts and orders."""
 
 from django_filters import rest_framework as filters
 

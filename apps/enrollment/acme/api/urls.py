@@ -1,4 +1,4 @@
-"""Which paths of the API are about ACME?"""
+"""URL patterns of the management API of ACME."""
 
 from django.urls import path
 

@@ -1,5 +1,6 @@
-"""The API of ACME: endpoints and EAB keys to set up, clients and orders to look into."""
+"""Management API of ACME: endpoints, EAB keys, accounts and orders."""
 
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -11,7 +12,7 @@ from apps.applications import selectors as applications
 from apps.applications.models import Application, Pairing
 from apps.applications.tokens import principal_of
 from apps.enrollment.acme import selectors
-from apps.enrollment.acme.api import present, schema, wire
+from apps.enrollment.acme.api import serializers
 from apps.enrollment.acme.api.filters import (
     AcmeAccountFilter,
     AcmeEndpointFilter,
@@ -24,8 +25,8 @@ from apps.errors import NotFound
 from apps.principals import Principal
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.reader import refuse_fields
 from apps.web.references import named
+from apps.web.serializers import NoBody
 
 _SECRET = {"Cache-Control": "no-store"}
 
@@ -53,15 +54,22 @@ def _seen(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
 
 
 def _acted_on(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
-    """Return an endpoint on the way to an act that checks its own rights."""
+    """Return an endpoint for a service that checks the rights itself."""
     return selectors.endpoint_of(
         _pairing(_application(principal, reference, scoped=False), profile)
     )
 
 
 def _key(principal: Principal, reference: str, profile: str, key_id: UUID) -> EabKey:
-    """Return an EAB key on the way to an act that checks its own rights."""
+    """Return an EAB key for a service that checks the rights itself."""
     return selectors.eab_key_for(_acted_on(principal, reference, profile), key_id)
+
+
+def _with_lists(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with lists for JSON columns in place of tuples."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
 
 
 def _address(endpoint: AcmeEndpoint, *more: str) -> str:
@@ -76,47 +84,57 @@ class AcmeEndpointsView(APIView):
     @extend_schema(
         operation_id="acme_endpoints_list",
         parameters=paging(),
-        responses=schema.AcmeEndpointPageSchema,
+        responses=serializers.AcmeEndpointPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List the profiles that clients can use by ACME."""
         principal = principal_of(request)
         rows = selectors.endpoints_of(principal, _application(principal, reference))
-        return page_of(request, AcmeEndpointFilter.apply(request, rows), present.endpoint)
+        return page_of(
+            request, AcmeEndpointFilter.apply(request, rows), serializers.AcmeEndpointSerializer.of
+        )
 
     @extend_schema(
         operation_id="acme_endpoints_create",
-        request=schema.NewAcmeEndpointSchema,
-        responses={201: schema.AcmeEndpointSchema} | problems(409, 422),
+        request=serializers.NewAcmeEndpointSerializer,
+        responses={201: serializers.AcmeEndpointSerializer} | problems(409, 422),
     )
     def post(self, request: Request, reference: str) -> Response:
-        """Open the ACME door of an attached profile."""
+        """Set ACME up for an attached profile."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
-        profile, settings = wire.read_endpoint(request.data)
-        made = services.enable_acme(principal, _pairing(application, profile), **settings)
-        return Response(present.endpoint(made), status=201, headers={"Location": _address(made)})
+        settings = serializers.NewAcmeEndpointSerializer.parse(request.data)
+        pairing = _pairing(application, settings.pop("profile"))
+        made = services.enable_acme(principal, pairing, **_with_lists(settings))
+        return Response(
+            serializers.AcmeEndpointSerializer.of(made),
+            status=201,
+            headers={"Location": _address(made)},
+        )
 
 
 class AcmeEndpointView(APIView):
     """One endpoint."""
 
-    @extend_schema(operation_id="acme_endpoints_read", responses=schema.AcmeEndpointSchema)
+    @extend_schema(operation_id="acme_endpoints_read", responses=serializers.AcmeEndpointSerializer)
     def get(self, request: Request, reference: str, profile: str) -> Response:
         """Read directory URL and settings."""
-        return Response(present.endpoint(_seen(principal_of(request), reference, profile)))
+        return Response(
+            serializers.AcmeEndpointSerializer.of(_seen(principal_of(request), reference, profile))
+        )
 
     @extend_schema(
         operation_id="acme_endpoints_update",
-        request=schema.AcmeSettingsSchema,
-        responses={200: schema.AcmeEndpointSchema} | problems(422),
+        request=serializers.AcmeSettingsSerializer,
+        responses={200: serializers.AcmeEndpointSerializer} | problems(422),
     )
     def patch(self, request: Request, reference: str, profile: str) -> Response:
-        """Change settings; ``{"enabled": false}`` closes the door at once."""
+        """Change settings; ``{"enabled": false}`` closes the endpoint at once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
-        settings = wire.read_settings(request.data)
-        return Response(present.endpoint(services.update_acme(principal, endpoint, **settings)))
+        settings = _with_lists(serializers.AcmeSettingsSerializer.parse(request.data))
+        services.update_acme(principal, endpoint, **settings)
+        return Response(serializers.AcmeEndpointSerializer.of(endpoint))
 
 
 class EabKeysView(APIView):
@@ -125,87 +143,96 @@ class EabKeysView(APIView):
     @extend_schema(
         operation_id="acme_eab_keys_list",
         parameters=paging(),
-        responses=schema.EabKeyPageSchema,
+        responses=serializers.EabKeyPageSerializer,
     )
     def get(self, request: Request, reference: str, profile: str) -> Response:
         """List the keys, without their secrets."""
         principal = principal_of(request)
         endpoint = _seen(principal, reference, profile)
         rows = services.eab_keys_of(principal, endpoint)
-        return page_of(request, EabKeyFilter.apply(request, rows), present.eab_key)
+        return page_of(request, EabKeyFilter.apply(request, rows), serializers.EabKeySerializer.of)
 
     @extend_schema(
         operation_id="acme_eab_keys_create",
-        request=schema.NewEabKeySchema,
-        responses={201: schema.EabKeySchema} | problems(422),
+        request=serializers.NewEabKeySerializer,
+        responses={201: serializers.EabKeySerializer} | problems(422),
     )
     def post(self, request: Request, reference: str, profile: str) -> Response:
         """Make a key; ``reveal/`` shows its secret, once."""
         principal = principal_of(request)
         endpoint = _acted_on(principal, reference, profile)
-        key = services.create_eab_key(principal, endpoint, **wire.read_eab_key(request.data))
+        terms = serializers.NewEabKeySerializer.parse(request.data)
+        terms["restrict_to"] = terms.pop("identifiers", ())
+        key = services.create_eab_key(principal, endpoint, **terms)
         address = _address(endpoint, "eab-keys", str(key.pk))
-        return Response(present.eab_key(key), status=201, headers={"Location": address})
+        return Response(
+            serializers.EabKeySerializer.of(key), status=201, headers={"Location": address}
+        )
 
 
 class EabKeyView(APIView):
     """One EAB key."""
 
-    @extend_schema(operation_id="acme_eab_keys_read", responses=schema.EabKeySchema)
+    @extend_schema(operation_id="acme_eab_keys_read", responses=serializers.EabKeySerializer)
     def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Read what may be shown of a key."""
         endpoint = _seen(principal_of(request), reference, profile)
-        return Response(present.eab_key(selectors.eab_key_for(endpoint, key_id)))
+        return Response(serializers.EabKeySerializer.of(selectors.eab_key_for(endpoint, key_id)))
 
 
 class RevealEabKeyView(APIView):
-    """A secret, once."""
+    """The secret of an EAB key, shown once."""
 
     @extend_schema(
         operation_id="acme_eab_keys_reveal",
         request=None,
-        responses={200: schema.EabSecretSchema} | problems(409),
+        responses={200: serializers.EabSecretSerializer} | problems(409),
     )
     def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Show the secret of a key; a second time is refused."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         secret = services.reveal_eab_key(principal, key)
         return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
 class RotateEabKeyView(APIView):
-    """Another secret."""
+    """A new secret of an EAB key."""
 
     @extend_schema(
         operation_id="acme_eab_keys_rotate",
         request=None,
-        responses={200: schema.EabSecretSchema} | problems(409),
+        responses={200: serializers.EabSecretSerializer} | problems(409),
     )
     def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
         """Replace the secret of a key and show the new one; its accounts stay."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         secret = services.rotate_eab_key(principal, key)
         return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
 
 
 class RevokeEabKeyView(APIView):
-    """The end of a key."""
+    """Revocation of an EAB key."""
 
     @extend_schema(
         operation_id="acme_eab_keys_revoke",
-        request=schema.EabRevocationSchema,
-        responses={200: schema.EabKeySchema} | problems(409),
+        request=serializers.EabRevocationSerializer,
+        responses={200: serializers.EabKeySerializer} | problems(409),
     )
     def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
-        """Let nobody register with a key any more; on request its accounts end, too."""
+        """Revoke a key; on request, its accounts as well."""
         principal = principal_of(request)
         key = _key(principal, reference, profile, key_id)
-        accounts = wire.read_eab_revocation(request.data)
-        return Response(present.eab_key(services.revoke_eab_key(principal, key, accounts=accounts)))
+        body = serializers.EabRevocationSerializer.parse(request.data)
+        accounts = body.get("accounts", False)
+        return Response(
+            serializers.EabKeySerializer.of(
+                services.revoke_eab_key(principal, key, accounts=accounts)
+            )
+        )
 
 
 def _account(principal: Principal, application: Application, account_id: UUID) -> AcmeAccount:
@@ -216,50 +243,54 @@ def _account(principal: Principal, application: Application, account_id: UUID) -
 
 
 class AcmeAccountsView(APIView):
-    """The clients of an application."""
+    """The accounts of an application."""
 
     @extend_schema(
         operation_id="acme_accounts_list",
         parameters=[*paging(), *AcmeAccountFilter.parameters()],
-        responses=schema.AcmeAccountPageSchema,
+        responses=serializers.AcmeAccountPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List ACME accounts."""
         principal = principal_of(request)
         rows = selectors.accounts_of(principal, _application(principal, reference))
-        return page_of(request, AcmeAccountFilter.apply(request, rows), present.account)
+        return page_of(
+            request, AcmeAccountFilter.apply(request, rows), serializers.AcmeAccountSerializer.of
+        )
 
 
 class AcmeAccountView(APIView):
-    """One client."""
+    """One account."""
 
-    @extend_schema(operation_id="acme_accounts_read", responses=schema.AcmeAccountSchema)
+    @extend_schema(operation_id="acme_accounts_read", responses=serializers.AcmeAccountSerializer)
     def get(self, request: Request, reference: str, account_id: UUID) -> Response:
         """Read an ACME account."""
         principal = principal_of(request)
         application = _application(principal, reference)
-        return Response(present.account(_account(principal, application, account_id)))
+        return Response(
+            serializers.AcmeAccountSerializer.of(_account(principal, application, account_id))
+        )
 
 
 class RevokeAcmeAccountView(APIView):
-    """The end of a client."""
+    """Revocation of an account."""
 
     @extend_schema(
         operation_id="acme_accounts_revoke",
         request=None,
-        responses={200: schema.AcmeAccountSchema} | problems(409),
+        responses={200: serializers.AcmeAccountSerializer} | problems(409),
     )
     def post(self, request: Request, reference: str, account_id: UUID) -> Response:
-        """End an account for good; its certificates stay valid."""
+        """Revoke an account; its certificates stay valid."""
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         rows = selectors.accounts().filter(endpoint__pairing__application=application)
         found = rows.filter(pk=account_id).first()
         if found is None:
             raise NotFound
-        refuse_fields(request.data)
+        NoBody.parse(request.data)
         services.revoke_account(principal, found)
-        return Response(present.account(rows.get(pk=account_id)))
+        return Response(serializers.AcmeAccountSerializer.of(rows.get(pk=account_id)))
 
 
 class AcmeOrdersView(APIView):
@@ -268,19 +299,21 @@ class AcmeOrdersView(APIView):
     @extend_schema(
         operation_id="acme_orders_list",
         parameters=[*paging(), *AcmeOrderFilter.parameters()],
-        responses=schema.AcmeOrderPageSchema,
+        responses=serializers.AcmeOrderPageSerializer,
     )
     def get(self, request: Request, reference: str) -> Response:
         """List ACME orders."""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
-        return page_of(request, AcmeOrderFilter.apply(request, rows), present.order)
+        return page_of(
+            request, AcmeOrderFilter.apply(request, rows), serializers.AcmeOrderRowSerializer.of
+        )
 
 
 class AcmeOrderView(APIView):
     """One order."""
 
-    @extend_schema(operation_id="acme_orders_read", responses=schema.AcmeOrderSchema)
+    @extend_schema(operation_id="acme_orders_read", responses=serializers.AcmeOrderSerializer)
     def get(self, request: Request, reference: str, order_id: UUID) -> Response:
         """Read an order with each challenge and what each attempt saw: why is it not valid?"""
         principal = principal_of(request)
@@ -288,15 +321,22 @@ class AcmeOrderView(APIView):
         found = selectors.with_challenges(rows).filter(pk=order_id).first()
         if found is None:
             raise NotFound
-        return Response(present.order_detail(found))
+        return Response(serializers.AcmeOrderSerializer.of(found))
 
 
 class FailingClientsView(APIView):
-    """Clients in trouble."""
+    """Accounts whose validations fail."""
 
-    @extend_schema(operation_id="acme_failing_list", responses=schema.FailingClientPageSchema)
+    @extend_schema(
+        operation_id="acme_failing_list", responses=serializers.FailingClientPageSerializer
+    )
     def get(self, request: Request, reference: str) -> Response:
         """List the clients whose validations failed within a week, the latest first."""
         principal = principal_of(request)
         found = selectors.failing_clients_of(principal, _application(principal, reference))
-        return Response({"results": [present.failing(item) for item in found], "next": None})
+        return Response(
+            {
+                "results": [serializers.FailingClientSerializer.of(item) for item in found],
+                "next": None,
+            }
+        )

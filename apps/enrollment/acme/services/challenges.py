@@ -81,7 +81,7 @@ def accept_response(signed: SignedRequest, url_id: str) -> AcmeChallenge:
     """Return a challenge that its client is ready to have validated (7.5.1); writes nothing.
 
     The caller goes on with ``validation.attempts.validate_inline``. A challenge that was
-    validated before stays as it is, whatever the payload.
+    validated before stays as it is (RFC 8555 section 8.2).
 
     Raises:
         Malformed: the payload is not a JSON object, or the authorization is not pending.

@@ -31,7 +31,7 @@ def key_from_binding(signed: SignedRequest, payload: dict[str, Any]) -> EabKey |
 
     Returns:
         The key, to be passed to ``count_use``; ``None`` when the endpoint needs none and the
-        client brought none.
+        request has no binding.
 
     Raises:
         Refusal: there is no binding, its key is unknown, used, expired, revoked or for another

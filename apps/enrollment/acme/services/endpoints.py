@@ -1,7 +1,7 @@
-"""Who may use ACME at a pairing, and on which terms? Endpoints and their EAB keys.
+"""Management of ACME endpoints, their EAB keys and accounts, for admin pages and API.
 
-Each function asks for the right to edit enrollment in the pairing's application first, and
-writes its audit event in the transaction of the act.
+Each function checks the right to edit enrollment in the pairing's application first, and records
+its audit event in the same transaction.
 """
 
 import ipaddress
@@ -52,18 +52,17 @@ _SETTINGS = (
 
 
 def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> AcmeEndpoint:
-    """Open the ACME config of a pairing.
+    """Set ACME up for a pairing.
 
     Args:
         principal: needs ``edit_enrollment`` in the application.
         pairing: which application and profile.
-        settings: columns of ``AcmeEndpoint``; what is left out has its safe default.
+        settings: columns of ``AcmeEndpoint``; others get their safe defaults.
 
     Raises:
         NotFound, AccessDenied: the right is missing.
         AlreadyExists: the pairing has an endpoint; see ``update_acme``.
-        InvalidInput: lists every setting that makes no sense, also the two together that would
-            let anybody in.
+        InvalidInput: lists every wrong setting, and the combination that would admit everyone.
     """
     _require(principal, pairing)
     endpoint = AcmeEndpoint(pairing=pairing)
@@ -78,7 +77,7 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
 
 
 def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -> AcmeEndpoint:
-    """Change settings of an endpoint; ``enabled=False`` closes the config at once.
+    """Change settings of an endpoint; ``enabled=False`` closes it at once.
 
     Raises:
         NotFound, AccessDenied, InvalidInput: as ``enable_acme``.
@@ -98,7 +97,7 @@ def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -
 
 
 def disable_acme(principal: Principal, endpoint: AcmeEndpoint) -> AcmeEndpoint:
-    """Close the config; accounts and orders stay for when it is opened again."""
+    """Close the endpoint; accounts and orders stay for when it is enabled again."""
     return update_acme(principal, endpoint, enabled=False)
 
 
@@ -206,7 +205,7 @@ def rotate_eab_key(principal: Principal, key: EabKey) -> str:
 
 
 def revoke_eab_key(principal: Principal, key: EabKey, *, accounts: bool = False) -> EabKey:
-    """Let nobody register with a key any more, and forget its secret.
+    """Revoke a key: no account can be created with it, and its secret is deleted.
 
     Args:
         principal: needs ``edit_enrollment`` in the application.
@@ -223,15 +222,13 @@ def revoke_eab_key(principal: Principal, key: EabKey, *, accounts: bool = False)
         locked.revoked_at = key.revoked_at = clock.now()
         locked.sealed_hmac_key = b""
         locked.save(update_fields=["revoked_at", "sealed_hmac_key"])
-        ended = (
-            [_end_account(principal, row) for row in _valid_accounts(locked)] if accounts else []
-        )
+        ended = [_revoke(principal, row) for row in _valid_accounts(locked)] if accounts else []
         _record_key(Event.ACME_EAB_REVOKED, principal, locked, accounts=ended)
     return locked
 
 
 def revoke_account(principal: Principal, account: AcmeAccount) -> AcmeAccount:
-    """End an account for good; its certificates stay valid.
+    """Revoke an account; its certificates stay valid.
 
     Raises:
         NotFound, AccessDenied: the right is missing.
@@ -240,11 +237,11 @@ def revoke_account(principal: Principal, account: AcmeAccount) -> AcmeAccount:
     _require(principal, account.endpoint.pairing)
     with transaction.atomic():
         locked = AcmeAccount.objects.select_for_update(of=("self",)).get(pk=account.pk)
-        _end_account(principal, locked)
+        _revoke(principal, locked)
     return locked
 
 
-def _end_account(principal: Principal, row: AcmeAccount) -> str:
+def _revoke(principal: Principal, row: AcmeAccount) -> str:
     states.transition(row, AccountStatus.REVOKED, states.ACCOUNT)
     row.save(update_fields=["status"])
     close_open_objects(row, "The account was revoked.")
@@ -317,7 +314,7 @@ def _apply(endpoint: AcmeEndpoint, settings: Mapping[str, Any]) -> None:
 def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
     wrong = []
     if endpoint.skip_validation and not endpoint.require_eab:
-        text = "Skipping both validation and external account binding would let anybody in."
+        text = "Skipping both validation and external account binding would admit everyone."
         wrong.append(_violation("skip_validation", "", text))
     if endpoint.pairing.profile.issuer_type == IssuerType.SELF_SIGNED:
         wrong.append(_violation("profile", "", "A self-signed profile issues to no ACME client."))
@@ -350,7 +347,7 @@ def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
 
 
 def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
-    """Persistent records name us: dns-persist-01 needs one to ten names that clients accept."""
+    """Check the issuer names of dns-persist-01: one to ten domain names (draft section 3.1)."""
     if ChallengeType.DNS_PERSIST_01 not in endpoint.challenge_types:
         return []
     listed = endpoint.caa_identities
@@ -360,7 +357,7 @@ def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
         if not persistent_records.normalized(name)
     ]
     if not 0 < len(listed) <= persistent_records.MAX_ISSUERS:
-        text = f"dns-persist-01 needs 1 to {persistent_records.MAX_ISSUERS} names by which records call us."
+        text = f"dns-persist-01 needs 1 to {persistent_records.MAX_ISSUERS} names of the authority."
         wrong.append(_violation("caa_identities", listed, text))
     return wrong
 

@@ -1,8 +1,8 @@
 """Finalization of ACME orders: the CSR becomes a certificate request (RFC 8555 section 7.4).
 
 The certificate request takes the order's own primary key. So the database admits one request
-for an order, whatever parallel clients, processes or crashes do, and the request of a process that
-died is found again by the order alone.
+for an order, under parallel requests and crashes alike, and the request of a process that died is
+found again by the order alone.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""How does an account change its key? RFC 8555 section 7.3.5 (A-15)."""
+"""Key change of ACME accounts (RFC 8555 section 7.3.5)."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from apps.errors import Malformed
 
 
 def change(signed: SignedRequest) -> Account:
-    """Replace the account's key by the one that signed the inner JWS; open objects survive.
+    """Replace the account's key by the key that signed the inner JWS; open objects stay open.
 
     Raises:
         Malformed: the inner JWS or its payload is not what the RFC asks for.
@@ -37,7 +37,7 @@ def change(signed: SignedRequest) -> Account:
 
 
 def _require_account(signed: SignedRequest, account: Account, inner: jws.Jws) -> None:
-    """Check that the holder of the new key means this account and its present key."""
+    """Check that the inner JWS names this account and its present key."""
     asked = inner.json()
     if asked.get("account") != signed.jws.header["kid"]:
         raise Malformed("account is not the account that signed the outer JWS.")
@@ -59,7 +59,7 @@ def _store(signed: SignedRequest, account: Account, jwk: dict[str, str]) -> Acco
                 raise Malformed("The account's key has been changed meanwhile.")
             if thumbprint == row.thumbprint:
                 raise _taken(signed, account.url_id)
-            # Persistent DNS records made with a former key stay good (dns-persist 4.2).
+            # dns-persist-01 records that name a former key stay good (draft section 4.2).
             former = [item for item in row.former_thumbprints if item != row.thumbprint]
             row.former_thumbprints = [row.thumbprint, *former]
             row.jwk, row.thumbprint = jws.canonical(jwk), thumbprint

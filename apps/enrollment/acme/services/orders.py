@@ -140,7 +140,7 @@ def transition_order(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> Ac
     """Move an order along its transition table; parallel requests may move it as well.
 
     Readers and finalizers move the same order by what they know of its request. Each sets only
-    the columns of the farthest state it knows, so whoever comes last completes the row.
+    the columns of the last state it knows, so the last one completes the row.
 
     Args:
         order: as the caller read it; has the stored state afterwards.

@@ -1,4 +1,4 @@
-"""When should a certificate be renewed, and what replaces what? RFC 9773 (A-32)."""
+"""ACME renewal information and replacement of certificates (RFC 9773)."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -35,7 +35,7 @@ _UNKNOWN = "This endpoint issued no such certificate."
 
 @dataclass(frozen=True, slots=True)
 class CertificateId:
-    """A certificate as clients name it (section 4.1).
+    """A certificate identifier of a client (RFC 9773 section 4.1).
 
     Attributes:
         issuer_key_id: keyIdentifier of the certificate's authorityKeyIdentifier.
@@ -50,7 +50,7 @@ def parse(text: str) -> CertificateId:
     """Return the certificate that ``base64url(AKI).base64url(serial)`` names.
 
     Raises:
-        Malformed: no such text; serials are DER contents, positive and of minimal length.
+        Malformed: another form; the serial is the content of a positive, minimal DER INTEGER.
     """
     first, dot, second = text.partition(".")
     if not dot:
@@ -85,11 +85,11 @@ def renewal_info(config: EndpointConfig, text: str) -> dict[str, Any]:
 def replaceable(
     config: EndpointConfig, account: Account, text: str, names: set[tuple[str, str]]
 ) -> Certificate:
-    """Return the certificate that a new order means to replace (section 5).
+    """Return the certificate that a new order replaces (RFC 9773 section 5).
 
     Args:
         config: the endpoint.
-        account: who orders; must have ordered the predecessor too (PV-24).
+        account: who orders; it must have ordered the predecessor as well.
         text: the certificate id.
         names: identifiers of the new order, of which the predecessor has at least one.
 
@@ -116,7 +116,7 @@ def already_replaced() -> Refusal:
     return Refusal(Type.ALREADY_REPLACED, "The certificate has been replaced by another order.")
 
 
-def reason_to_hurry(config: EndpointConfig, certificate: Certificate) -> str:
+def reason_to_renew_now(config: EndpointConfig, certificate: Certificate) -> str:
     """Return why a certificate should be replaced right now; empty when there is no reason."""
     if certificate.state in (CertificateState.REVOKED, CertificateState.HELD):
         return "revoked"
@@ -126,20 +126,20 @@ def reason_to_hurry(config: EndpointConfig, certificate: Certificate) -> str:
     authority = certificate.authority
     if authority is not None and authority.state != AuthorityState.ACTIVE:
         return "the authority is disabled"
-    return "policy was tightened" if _breaks_policy(pairing, certificate) else ""
+    return "policy was tightened" if _violates_policy(pairing, certificate) else ""
 
 
 def _window(config: EndpointConfig, certificate: Certificate) -> tuple[datetime, datetime]:
     now = clock.now_s()
-    if reason_to_hurry(config, certificate):
+    if reason_to_renew_now(config, certificate):
         return now - timedelta(hours=2), now - timedelta(hours=1)
     lifetime = certificate.not_after - certificate.not_before
     start = certificate.not_before + lifetime * _START_AT
     return start, start + max(lifetime * _SPREAD, timedelta(seconds=2))
 
 
-def _breaks_policy(pairing: Pairing, certificate: Certificate) -> bool:
-    """Hold the content as it was decided against today's rules, when they have changed."""
+def _violates_policy(pairing: Pairing, certificate: Certificate) -> bool:
+    """Evaluate the issued content against the present rules, if they have changed since."""
     version = pairing.profile.policy.current_version
     request = certificate.request
     if version is None or request is None or certificate.policy_version_id == version.pk:
@@ -167,14 +167,14 @@ def _find(config: EndpointConfig, wanted: CertificateId) -> Certificate:
     return found
 
 
-_authorities: dict[bytes, UUID] = {}
+_authority_by_key_id: dict[bytes, UUID] = {}
 
 
 def _authority_with(issuer_key_id: bytes) -> UUID | None:
-    """Return the authority with this key identifier; keys of authorities never change."""
-    found = _authorities.get(issuer_key_id)
+    """Return the authority with this key identifier; cached, as keys of authorities never change."""
+    found = _authority_by_key_id.get(issuer_key_id)
     if found is None:
         for pk, spki in Authority.objects.values_list("pk", "key__public_key_der"):
-            _authorities[key_identifier(bytes(spki))] = pk
-        found = _authorities.get(issuer_key_id)
+            _authority_by_key_id[key_identifier(bytes(spki))] = pk
+        found = _authority_by_key_id.get(issuer_key_id)
     return found

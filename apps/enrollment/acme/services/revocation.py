@@ -1,4 +1,4 @@
-"""May this request revoke that certificate? RFC 8555 section 7.6 (A-28)."""
+"""Revocation of certificates over ACME (RFC 8555 section 7.6)."""
 
 import hashlib
 from typing import Any
@@ -16,7 +16,7 @@ from apps.errors import AccessDenied, BadRevocationReason, Malformed, NotFound
 from pki.reasons import RevocationReason
 
 _MAX_CERTIFICATE = 64 * 1024
-# What a subscriber may say; the other reasons are the authority's (RFC 5280 section 5.3.1).
+# Reasons that a subscriber can know; the others are the authority's (RFC 5280 section 5.3.1).
 _REASONS = {
     0: RevocationReason.UNSPECIFIED,
     1: RevocationReason.KEY_COMPROMISE,
@@ -30,13 +30,13 @@ _ACME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 def revoke(signed: SignedRequest) -> None:
     """Revoke a certificate of this endpoint.
 
-    Three may ask: the account that ordered it, an account that now has valid authorizations
-    for all its names, and whoever holds its key.
+    Allowed are the account that ordered it, an account that has valid authorizations for all its
+    names, and the holder of its key.
 
     Raises:
         Malformed: no certificate in the payload.
         NotFound: no certificate of this application and profile.
-        AccessDenied: none of the three.
+        AccessDenied: the signer is none of these.
         BadRevocationReason, AlreadyRevoked, InvalidTransition: as ``certificates.revocation``.
     """
     payload = signed.payload()
@@ -45,9 +45,9 @@ def revoke(signed: SignedRequest) -> None:
         raise Malformed("The payload has the base64url member certificate.")
     der = jws.decode(text)
     certificate = _find(signed, der)
-    if not _may(signed, certificate):
+    if not _is_allowed(signed, certificate):
         raise AccessDenied("Neither the account nor the key may revoke this certificate.")
-    # Asked last, so that strangers learn nothing about the certificate from the order of errors.
+    # Checked last, so that the order of errors tells strangers nothing about the certificate.
     reason = read_reason(payload.get("reason"))
     revocation.revoke(signed.principal(), certificate, reason)
 
@@ -67,7 +67,7 @@ def read_reason(code: Any) -> RevocationReason:
 
 
 def _find(signed: SignedRequest, der: bytes) -> Certificate:
-    """Look up by the digest of every byte; names and serial numbers prove nothing (PV-15)."""
+    """Find the certificate by the digest of all its bytes: names and serial numbers can be forged."""
     found = (
         Certificate.objects.select_related("application")
         .filter(
@@ -82,7 +82,7 @@ def _find(signed: SignedRequest, der: bytes) -> Certificate:
     return found
 
 
-def _may(signed: SignedRequest, certificate: Certificate) -> bool:
+def _is_allowed(signed: SignedRequest, certificate: Certificate) -> bool:
     if signed.account is None:
         assert signed.jwk is not None
         key = x509.load_der_x509_certificate(bytes(certificate.der)).public_key()

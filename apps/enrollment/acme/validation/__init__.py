@@ -1,1 +1,1 @@
-"""Does a client control the name it asks for? RFC 8555 section 8."""
+"""Validation of ACME challenges (RFC 8555 section 8)."""

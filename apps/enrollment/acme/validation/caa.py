@@ -1,7 +1,7 @@
-"""Does the domain let us issue? CAA records: RFC 8659, and RFC 8657 for account and method.
+"""CAA records: whether the domain allows issuance (RFC 8659; RFC 8657 for account and method).
 
-``permits`` is pure; ``check`` climbs the tree. A failed look-up never permits: only an answer
-that says there are no records does.
+``refusal_of`` is pure; ``check`` climbs the tree. A failed look-up never allows issuance: only an
+answer that says there are no records does.
 """
 
 import re
@@ -31,11 +31,11 @@ class Property:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who wants to issue.
+class Requester:
+    """The authority, account and method that a record set has to allow.
 
     Attributes:
-        identities: the names by which records can allow us.
+        identities: the authority's names in CAA records.
         account_url: of the client's account.
         method: validation method, such as ``dns-01``.
         wildcard: whether the name is a wildcard.
@@ -52,17 +52,17 @@ Known = dict[str, Records | EgressError]
 
 
 def check(target: Target, deadline: Deadline, known: Known | None = None) -> Outcome:
-    """Find the record set that governs the name and judge it; addresses have none.
+    """Evaluate the CAA record set of the name; IP addresses have none.
 
     Args:
-        target: what is to be certified, and for whom.
+        target: the name and the account.
         deadline: for all look-ups together.
-        known: what was asked a moment ago, in the same tree; added to.
+        known: recent answers by name; added to.
     """
     proven = Outcome(proven=True)
     if target.caa_identities is None or target.identifier_type != "dns":
         return proven
-    asker = Asker(
+    requester = Requester(
         identities=target.caa_identities,
         account_url=target.account_url,
         method=target.challenge_type,
@@ -79,7 +79,7 @@ def check(target: Target, deadline: Deadline, known: Known | None = None) -> Out
         hops.append(Hop(f"dns:{name}?type=CAA", "", f"{len(found.values)} records"))
         if found.values:
             records = [_property(item) for item in found.values]
-            reason = permits(records, asker)
+            reason = refusal_of(records, requester)
             seen = tuple(f"{item.flags} {item.tag} {escaped(item.value)}" for item in records)
             return Outcome(
                 proven=not reason,
@@ -92,22 +92,22 @@ def check(target: Target, deadline: Deadline, known: Known | None = None) -> Out
     return proven.at(*hops)
 
 
-def permits(records: Sequence[Property], asker: Asker) -> str:
+def refusal_of(records: Sequence[Property], requester: Requester) -> str:
     """Return why a record set forbids issuing; empty when it does not."""
     unknown = [r.tag for r in records if r.flags & _CRITICAL and r.tag not in _KNOWN]
     if unknown:
         return f"CAA has the critical property {escaped(unknown[0], 40)!r}, which is unknown here."
     # RFC 8659 section 4.3: issuewild alone governs wildcards where there is any.
-    wild = [r for r in records if r.tag == _ISSUE_WILD] if asker.wildcard else []
+    wild = [r for r in records if r.tag == _ISSUE_WILD] if requester.wildcard else []
     relevant = wild or [r for r in records if r.tag == _ISSUE]
     if not relevant:
         return ""
     grants = [grant for r in relevant if (grant := parse(r.value)) is not None]
-    ours = {identity.lower().rstrip(".") for identity in asker.identities}
-    named = [grant for grant in grants if grant.domain in ours]
+    identities = {identity.lower().rstrip(".") for identity in requester.identities}
+    named = [grant for grant in grants if grant.domain in identities]
     if not named:
         return "CAA does not name this authority."
-    if not any(_satisfied(grant, asker) for grant in named):
+    if not any(_satisfied(grant, requester) for grant in named):
         return "CAA names this authority, but not for this account or validation method."
     return ""
 
@@ -129,13 +129,13 @@ def _look_up(target: Target, name: str, deadline: Deadline, known: Known) -> Rec
     return found
 
 
-def _satisfied(grant: Grant, asker: Asker) -> bool:
-    """Judge the parameters of RFC 8657; each may stand once, others bind nobody."""
+def _satisfied(grant: Grant, requester: Requester) -> bool:
+    """Evaluate the parameters of RFC 8657; each may occur once, others are ignored."""
     for name, allowed in (
-        ("accounturi", lambda value: value == asker.account_url),
+        ("accounturi", lambda value: value == requester.account_url),
         (
             "validationmethods",
-            lambda value: bool(_METHODS.fullmatch(value)) and asker.method in value.split(","),
+            lambda value: bool(_METHODS.fullmatch(value)) and requester.method in value.split(","),
         ),
     ):
         values = grant.values(name)

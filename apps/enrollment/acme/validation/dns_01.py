@@ -1,7 +1,7 @@
-"""Does a TXT record below the name carry the digest? RFC 8555 section 8.4; dns-account-01.
+"""The dns-01 and dns-account-01 challenges: a TXT record with a digest (RFC 8555 section 8.4).
 
-``dns-account-01`` (draft-ietf-acme-dns-account-label) differs in the label alone: it depends on
-the account, so that several accounts can prove one name side by side.
+dns-account-01 (draft-ietf-acme-dns-account-label) differs in the label only: it depends on the
+account, so that several accounts can prove one name side by side.
 """
 
 import hashlib

@@ -1,8 +1,8 @@
-"""Does a lasting TXT record below the name grant it to the account? dns-persist-01.
+"""The dns-persist-01 challenge: a permanent TXT record grants the name to an account.
 
 draft-ietf-acme-dns-persist-02: the record names the authority and, hashed, the account. It may
-also end (``persistUntil``), and grant wildcards (``policy=wildcard``). Names below the one that
-has the record are not granted here: the draft leaves that to the server (section 6).
+expire (``persistUntil``), and grant wildcards (``policy=wildcard``). Names below the one that has
+the record are not granted here: the draft leaves that to the server (section 6).
 """
 
 import re
@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from apps import clock
 from apps.egress import Deadline, EgressError, Hop, query
 from apps.enrollment.acme.problems import Type
-from apps.enrollment.acme.validation import issue_value
-from apps.enrollment.acme.validation import persistent_records as persist
+from apps.enrollment.acme.validation import issue_value, persistent_records
 from apps.enrollment.acme.validation.issue_value import Grant
 from apps.enrollment.acme.validation.outcomes import Outcome, escaped, failed, unreachable
 from apps.enrollment.acme.validation.targets import Target
@@ -22,21 +21,21 @@ from apps.enrollment.acme.validation.targets import Target
 LABEL = "_validation-persist"
 _MAX_REASONS = 5
 _URI, _POLICY, _UNTIL = "accounturi", "policy", "persistuntil"
-_DIGEST = re.compile(rf"{persist.ALGORITHM}/[A-Za-z0-9_-]{{43}}")
+_DIGEST = re.compile(rf"{persistent_records.ALGORITHM}/[A-Za-z0-9_-]{{43}}")
 _NUMBER = re.compile(r"[0-9]+")
 # Later than any authorization could last; Python's own calendar ends soon after.
 _FOR_EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """Who wants to be granted what.
+class Requested:
+    """The account and name that a record has to grant.
 
     Attributes:
-        issuers: our names.
-        prefixes: where hashed account URIs begin.
-        uris: the account URIs that stand for the account.
-        wildcard: whether every name below is asked for.
+        issuers: the authority's names.
+        prefixes: accepted beginnings of hashed account URIs.
+        uris: the account URIs that are accepted.
+        wildcard: whether a wildcard is requested.
         now: the present.
     """
 
@@ -48,12 +47,12 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one record comes to.
+class RecordGrant:
+    """What one record grants.
 
     Attributes:
         kind: error type of a record that grants nothing; ``None`` for one that does.
-        reason: why not, in one sentence.
+        reason: why it does not grant the name, in one sentence.
         until: when a grant ends, if ever.
     """
 
@@ -74,44 +73,44 @@ def validate(target: Target, deadline: Deadline) -> Outcome:
     hop = Hop(f"dns:{name}?type=TXT", "", f"{len(values)} records{alias}")
     if not records.exists:
         return failed(f"{name} does not exist.", kind=Type.DNS).at(hop)
-    outcome = _summed_up(name, values, _asker(target))
+    outcome = _best_outcome(name, values, _requested(target))
     return replace(outcome, hops=(hop,), seen=tuple(escaped(value, 300) for value in values))
 
 
-def judge(value: bytes, asker: Asker) -> Verdict | None:
-    """Return what a record grants; ``None`` for one that is about another authority.
+def read_record(value: bytes, requested: Requested) -> RecordGrant | None:
+    """Return what a record grants; ``None`` for a record of another authority.
 
-    Syntax is judged first, then what it says, so that clients are told which it was (9.3.1).
+    Syntax is checked before content, so that clients learn which one is wrong (9.3.1).
     """
     text = value.decode("latin-1")
-    if issue_value.issuer_of(text) not in asker.issuers:
+    if issue_value.issuer_of(text) not in requested.issuers:
         return None
     grant = issue_value.parse(text)
     if grant is None:
-        return Verdict(Type.MALFORMED, "it is no issue-value of RFC 8659")
-    flaw = _flaw(grant, asker.prefixes)
+        return RecordGrant(Type.MALFORMED, "it is no issue-value of RFC 8659")
+    flaw = _flaw(grant, requested.prefixes)
     if flaw:
-        return Verdict(Type.MALFORMED, flaw)
+        return RecordGrant(Type.MALFORMED, flaw)
     until = _until(grant)
-    reason = _refusal(grant, until, asker)
-    return Verdict(Type.UNAUTHORIZED if reason else None, reason, until)
+    reason = _refusal(grant, until, requested)
+    return RecordGrant(Type.UNAUTHORIZED if reason else None, reason, until)
 
 
-def _refusal(grant: Grant, until: datetime | None, asker: Asker) -> str:
+def _refusal(grant: Grant, until: datetime | None, requested: Requested) -> str:
     """Return why a flawless record does not grant what is asked for; empty when it does."""
-    if grant.values(_URI)[0] not in asker.uris:
+    if grant.values(_URI)[0] not in requested.uris:
         return "it is for another account, key or name"
-    if until is not None and until <= asker.now:
+    if until is not None and until <= requested.now:
         return "its persistUntil has passed"
     # Any other value is as good as none (4.1).
     policy = "".join(grant.values(_POLICY)).lower()
-    if asker.wildcard and policy != "wildcard":
+    if requested.wildcard and policy != "wildcard":
         return "it lacks policy=wildcard"
     return ""
 
 
 def _flaw(grant: Grant, prefixes: Iterable[str]) -> str:
-    """Return what is wrong with the parameters that are known here; others bind nobody (4.1)."""
+    """Return what is wrong with the parameters that are known here; others are ignored (4.1)."""
     for tag in (_URI, _POLICY, _UNTIL):
         if len(grant.values(tag)) > 1:
             return f"it has {tag} more than once"
@@ -120,7 +119,7 @@ def _flaw(grant: Grant, prefixes: Iterable[str]) -> str:
         return "it lacks accounturi"
     rest = next((uris[0].removeprefix(p) for p in prefixes if uris[0].startswith(p)), "")
     if not _DIGEST.fullmatch(rest):
-        return f"its accounturi is no {persist.ALGORITHM} URI below our accountHashPrefix"
+        return f"its accounturi is no {persistent_records.ALGORITHM} URI below the endpoint's accountHashPrefix"
     if not all(_NUMBER.fullmatch(number) for number in grant.values(_UNTIL)):
         return "its persistUntil is no count of seconds"
     return ""
@@ -135,32 +134,32 @@ def _until(grant: Grant) -> datetime | None:
     return None
 
 
-def _summed_up(name: str, values: Sequence[bytes], asker: Asker) -> Outcome:
+def _best_outcome(name: str, values: Sequence[bytes], requested: Requested) -> Outcome:
     """Return the grant that lasts longest, or why there is none."""
-    verdicts = [verdict for value in values if (verdict := judge(value, asker)) is not None]
-    granted = [verdict for verdict in verdicts if verdict.kind is None]
+    grants = [found for value in values if (found := read_record(value, requested)) is not None]
+    granted = [found for found in grants if found.kind is None]
     if granted:
-        longest = max(granted, key=lambda verdict: verdict.until or _FOR_EVER)
+        longest = max(granted, key=lambda found: found.until or _FOR_EVER)
         return Outcome(proven=True, good_until=longest.until)
-    if not verdicts:
+    if not grants:
         text = f"None of {len(values)} TXT records at {name} names this authority."
         return failed(text, kind=Type.UNAUTHORIZED)
-    kinds = {verdict.kind for verdict in verdicts}
-    reasons = list(dict.fromkeys(verdict.reason for verdict in verdicts))[:_MAX_REASONS]
+    kinds = {found.kind for found in grants}
+    reasons = list(dict.fromkeys(found.reason for found in grants))[:_MAX_REASONS]
     kind = Type.MALFORMED if kinds == {Type.MALFORMED} else Type.UNAUTHORIZED
     return failed(f"The record at {name} grants nothing: {', '.join(reasons)}.", kind=kind)
 
 
-def _asker(target: Target) -> Asker:
-    uris = persist.accepted_uris(
+def _requested(target: Target) -> Requested:
+    uris = persistent_records.accepted_uris(
         target.bases,
         target.identifier,
         (target.thumbprint, *target.former_thumbprints),
         target.account_path,
     )
-    return Asker(
+    return Requested(
         issuers=target.issuers,
-        prefixes=tuple(map(persist.hash_prefix, target.bases)),
+        prefixes=tuple(map(persistent_records.hash_prefix, target.bases)),
         uris=tuple(uris),
         wildcard=target.wildcard,
         now=clock.now(),

@@ -1,4 +1,4 @@
-"""Does a web server at the name show the key authorization? RFC 8555 section 8.3, RFC 8738."""
+"""The http-01 challenge: a page with the key authorization (RFC 8555 section 8.3, RFC 8738)."""
 
 import hmac
 from urllib.parse import urlsplit
@@ -43,8 +43,8 @@ def _judged(target: Target, answer: Answer) -> Outcome:
 def _excerpt(target: Target, answer: Answer) -> tuple[str, ...]:
     """Return the beginning of the body, unless a redirect led to some other page.
 
-    Who controls a name can redirect us to any page of any server that we reach and they do
-    not; quoting it would make this a way to read it (SECURITY EG-6).
+    The holder of a name can redirect the request to servers that only this host can reach;
+    quoting their pages would let the holder read them.
     """
     if urlsplit(answer.hops[-1].url).path != f"{_PATH}{target.token}":
         return ("(withheld: a redirect led to another page)",)

@@ -1,4 +1,4 @@
-"""What does an issue-value say? The syntax of RFC 8659 section 4.2, for CAA and dns-persist-01."""
+"""Syntax of issue-values, for CAA and dns-persist-01 (RFC 8659 section 4.2)."""
 
 import re
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Grant:
 
 
 def parse(text: str) -> Grant | None:
-    """Read a value; ``None`` for one that allows nobody: without an authority, or malformed."""
+    """Read a value; ``None`` when it is malformed or names no authority."""
     domain, _, rest = text.partition(";")
     domain = domain.strip(_WSP)
     if not DOMAIN.fullmatch(domain):

@@ -1,4 +1,4 @@
-"""What came of one attempt to validate, for the client and for the page that explains it?"""
+"""Outcome of one validation attempt."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,8 +21,8 @@ class Outcome:
     Attributes:
         proven: control was shown.
         kind: ACME error type of a failure.
-        detail: one sentence for the client; never quotes what a server sent, because that
-            server may be one that only we can reach.
+        detail: one sentence for the client; never quotes what a server sent, because the client
+            may not be able to reach that server itself.
         again: trying again may help.
         hops: the connections made on the way.
         seen: what answered, escaped; for the application's own page.
@@ -42,7 +42,7 @@ class Outcome:
         return None if self.proven else document(self.kind, self.detail)
 
     def record(self, target: Target, *, by: str) -> dict[str, Any]:
-        """Return the attempt as it is kept with the challenge: plain JSON, bounded."""
+        """Return the attempt as it is stored with the challenge: plain JSON of bounded size."""
         return {
             "at": clock.now_s().isoformat(),
             "by": by,

@@ -1,7 +1,7 @@
-"""Which names and URIs make a persistent DNS record? draft-ietf-acme-dns-persist-02.
+"""Issuer names and account URIs of dns-persist-01 records (draft-ietf-acme-dns-persist-02).
 
-The record's account URI is a digest over name, key and account, so that a record tells whom it
-is for to nobody but the server, and is good for no other account (section 7.2.3).
+The record's account URI is a digest of name, key and account: only the server can tell whom a record
+is for, and it is good for no other account (section 7.2.3).
 """
 
 import hashlib
@@ -38,7 +38,7 @@ def normalized(text: str) -> str:
 
 
 def hash_prefix(base: str) -> str:
-    """Return where hashed account URIs of an endpoint begin; ``base`` as in ``Door``."""
+    """Return the beginning of an endpoint's hashed account URIs; ``base`` as in ``EndpointConfig``."""
     return f"{base}/account-hash/"
 
 

@@ -1,8 +1,8 @@
-"""Does a TLS server at the name show the challenge certificate? RFC 8737, RFC 8738 section 6.
+"""The tls-alpn-01 challenge: a certificate with a digest in its extension (RFC 8737, RFC 8738 section 6).
 
-One handshake, no data. The certificate is hostile input: its DER is scanned before it is
-parsed, and every departure from the RFC is refused; a lenient check here once cost a public
-CA two million revocations (SECURITY PV-42).
+One handshake, no application data. The certificate is hostile input: its DER is scanned before it is
+parsed, and every departure from the RFC is refused. A lenient check of this challenge once forced a
+public CA to revoke two million certificates.
 """
 
 import hmac
@@ -29,7 +29,7 @@ _MAX_CERTIFICATE_BYTES = 16 * 1024
 
 
 def validate(target: Target, deadline: Deadline) -> Outcome:
-    """Shake hands with exactly one protocol on offer and judge the certificate."""
+    """Connect offering only the protocol acme-tls/1 and check the certificate (RFC 8737 section 3)."""
     try:
         peer = tls_peer(
             target.tls_purpose(deadline),

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from apps.egress import Deadline
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation import caa
-from apps.enrollment.acme.validation.caa import Asker, Property, permits
+from apps.enrollment.acme.validation.caa import Property, Requester, refusal_of
 
 ACCOUNT = "https://ca.test/acme/pay/tls/acct/abc"
 US = "ca.test"
 
 
 def asker(*, wildcard=False, method="dns-01"):
-    return Asker(identities=(US,), account_url=ACCOUNT, method=method, wildcard=wildcard)
+    return Requester(identities=(US,), account_url=ACCOUNT, method=method, wildcard=wildcard)
 
 
 # Records, whether the name is a wildcard, whether we may issue (RFC 8659 section 4, RFC 8657).
@@ -72,25 +72,25 @@ TABLE = [
 @pytest.mark.parametrize(("records", "wildcard", "allowed"), TABLE)
 def test_b05_b08_pv10_record_sets_mean_what_the_rfcs_say(records, wildcard, allowed):
     properties = [Property(*record) for record in records]
-    assert (permits(properties, asker(wildcard=wildcard)) == "") is allowed
+    assert (refusal_of(properties, asker(wildcard=wildcard)) == "") is allowed
 
 
 def test_without_identities_of_ours_no_issue_property_allows_us():
-    nobody = Asker(identities=(), account_url=ACCOUNT, method="dns-01", wildcard=False)
-    assert permits([Property(0, "issue", "")], nobody)
-    assert permits([Property(0, "issue", US)], nobody)
+    nobody = Requester(identities=(), account_url=ACCOUNT, method="dns-01", wildcard=False)
+    assert refusal_of([Property(0, "issue", "")], nobody)
+    assert refusal_of([Property(0, "issue", US)], nobody)
 
 
 @given(st.text(alphabet=" \t;=.-,abc0", max_size=30))
 @settings(max_examples=300, deadline=None)
 def test_no_value_without_our_name_allows_us(value):
-    assert permits([Property(0, "issue", value)], asker())
+    assert refusal_of([Property(0, "issue", value)], asker())
 
 
 @given(st.text(max_size=40))
 @settings(max_examples=200, deadline=None)
 def test_reading_never_fails(value):
-    permits([Property(0, "issue", value), Property(255, value, value)], asker())
+    refusal_of([Property(0, "issue", value), Property(255, value, value)], asker())
 
 
 @pytest.fixture

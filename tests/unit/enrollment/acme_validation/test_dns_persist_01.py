@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.egress import Deadline
 from apps.enrollment.acme.problems import Type
 from apps.enrollment.acme.validation import attempts, dns_persist_01, persistent_records
-from apps.enrollment.acme.validation.dns_persist_01 import Asker, judge
+from apps.enrollment.acme.validation.dns_persist_01 import Requested, read_record
 
 from .conftest import THUMBPRINT
 
@@ -39,13 +39,13 @@ def asker(**changes):
         "wildcard": False,
         "now": datetime.fromtimestamp(NOW, UTC),
     }
-    return Asker(**(values | changes))
+    return Requested(**(values | changes))
 
 
 def kind_of(text, **changes):
     """Return the error type of a record, ``None`` when it grants, "ignored" when not for us."""
     value = text if isinstance(text, bytes) else text.encode()
-    verdict = judge(value, asker(**changes))
+    verdict = read_record(value, asker(**changes))
     return "ignored" if verdict is None else verdict.kind
 
 
@@ -235,15 +235,15 @@ def test_5_1_wildcards_need_their_policy(parameters, kind):
 
 
 def test_4_1_persist_until_is_when_the_grant_ends():
-    verdict = judge(record(OURS, f"persistUntil={NOW + 5}").encode(), asker())
+    verdict = read_record(record(OURS, f"persistUntil={NOW + 5}").encode(), asker())
     assert verdict.until == datetime.fromtimestamp(NOW + 5, UTC)
-    assert judge(record().encode(), asker()).until is None
+    assert read_record(record().encode(), asker()).until is None
 
 
 @given(st.binary(max_size=80))
 @settings(max_examples=300, deadline=None)
 def test_no_record_without_our_uri_grants(value):
-    verdict = judge(f"{US};".encode() + value, asker())
+    verdict = read_record(f"{US};".encode() + value, asker())
     assert verdict is not None
     assert verdict.kind is not None
 
@@ -251,7 +251,7 @@ def test_no_record_without_our_uri_grants(value):
 @given(st.text(alphabet=" \t;=.-,abcPpersistUntil019", max_size=40))
 @settings(max_examples=300, deadline=None)
 def test_whatever_follows_reading_never_fails(text):
-    judge(record(OURS, text).encode(), asker())
+    read_record(record(OURS, text).encode(), asker())
 
 
 # --- the look-up --------------------------------------------------------------------------------
