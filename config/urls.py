@@ -12,6 +12,7 @@ urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
     path("", include("apps.enrollment.urls")),
+    path("api/v1/", include("apps.certificates.api.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
     path("api/v1/", include("apps.policies.api.urls")),
     path("api/v1/", include("apps.profiles.api.urls")),

@@ -29,7 +29,7 @@ _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _PLAIN = re.compile(r"[A-Za-z0-9.*:+ _-]*")
 _TELLING = ("pass", "secret", "private", "swt_", "bearer", "basic")
 _REDACTED = "***"
-_LABEL_LENGTH = 300
+LABEL_LENGTH = 300
 _ACTOR_LENGTH = 200
 _TEXT_LENGTH = 2000
 _PER_MINUTE = 30
@@ -67,10 +67,13 @@ def record(
         raise RuntimeError("audit.record must run in the transaction of the act")
     actor, actor_label = principal.actor, principal.label
     subject_label = str(subject) if subject is not None else ""
-    if not _are_harmless(data, actor, actor_label, subject_label):
-        actor, actor_label = _text(actor, _ACTOR_LENGTH), _text(actor_label, _ACTOR_LENGTH)
-        subject_label = _text(subject_label, _LABEL_LENGTH)
-        data = _cleansed(data)
+    if not are_harmless(data, actor, actor_label, subject_label):
+        actor, actor_label = (
+            cleansed_text(actor, _ACTOR_LENGTH),
+            cleansed_text(actor_label, _ACTOR_LENGTH),
+        )
+        subject_label = cleansed_text(subject_label, LABEL_LENGTH)
+        data = cleansed(data)
     values: dict[str, Any] = {
         "event": str(event),
         "actor": actor,
@@ -102,7 +105,7 @@ def record_sampled(event: Event, *, principal: Principal, **details: Any) -> Aud
     """
     recent = AuditEvent.objects.filter(
         event=event,
-        actor=_text(principal.actor, _ACTOR_LENGTH),
+        actor=cleansed_text(principal.actor, _ACTOR_LENGTH),
         ip=principal.ip,
         created_at__gt=clock.now() - timedelta(minutes=1),
     )
@@ -112,7 +115,7 @@ def record_sampled(event: Event, *, principal: Principal, **details: Any) -> Aud
         return record(event, principal=principal, **details)
 
 
-def _are_harmless(data: dict[str, Any], *labels: str) -> bool:
+def are_harmless(data: dict[str, Any], *labels: str) -> bool:
     """Tell at one glance whether nothing would be blanked, cut or replaced, neither in ``data``.
 
     Looks at all texts as one; most acts have no others.
@@ -156,26 +159,26 @@ def _tells(text: str) -> bool:
     return False
 
 
-def _cleansed(value: Any) -> Any:
+def cleansed(value: Any) -> Any:
     """Return ``value`` with everything secret blanked, at any depth, fit for the database."""
     if type(value) is str:
-        return _text(value, _TEXT_LENGTH)
+        return cleansed_text(value, _TEXT_LENGTH)
     if isinstance(value, dict):
         found = {}
         for key, inner in value.items():
             name, is_secret = _named(str(key))
-            found[name] = _REDACTED if is_secret else _cleansed(inner)
+            found[name] = _REDACTED if is_secret else cleansed(inner)
         return found
     if isinstance(value, list | tuple | set | frozenset):
-        return [_cleansed(inner) for inner in value]
+        return [cleansed(inner) for inner in value]
     if isinstance(value, bytes | bytearray | memoryview):
         return _REDACTED
     if isinstance(value, str):
-        return _text(value, _TEXT_LENGTH)
+        return cleansed_text(value, _TEXT_LENGTH)
     return value
 
 
-def _text(value: str, length: int) -> str:
+def cleansed_text(value: str, length: int) -> str:
     """Return a text without secrets, cut and fit for the database."""
     if _PLAIN.fullmatch(value) and not _tells(value):
         return value[:length]
@@ -185,7 +188,7 @@ def _text(value: str, length: int) -> str:
 @lru_cache(maxsize=1024)
 def _named(name: str) -> tuple[str, bool]:
     """Return a name as it is written, and whether its value is a secret."""
-    return _text(name, _LABEL_LENGTH), _sounds_secret(name)
+    return cleansed_text(name, LABEL_LENGTH), _sounds_secret(name)
 
 
 def _sounds_secret(name: str) -> bool:

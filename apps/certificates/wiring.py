@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from apps import registry
 from apps.certificates import panels, sweeps
+from apps.certificates.api import idempotency
 from apps.certificates.models import EnrollmentMethod
 
 
@@ -13,10 +14,12 @@ def register() -> None:
         [
             registry.JobKind("certificates.reconcile", sweeps.reconcile),
             registry.JobKind("certificates.mark_expired", sweeps.mark_expired),
+            registry.JobKind("api.purge_idempotent_calls", idempotency.purge),
         ],
         [
             registry.Recurring("certificates.reconcile", timedelta(minutes=1)),
             registry.Recurring("certificates.mark_expired", timedelta(minutes=5)),
+            registry.Recurring("api.purge_idempotent_calls", timedelta(hours=6)),
         ],
     )
     # Requests that the server makes for itself: no client reaches it, so no pair can close it.
@@ -31,6 +34,7 @@ def register() -> None:
         [
             registry.SealedField("certificates.CertificateRequest", "sealed_private_key"),
             registry.SealedField("certificates.Certificate", "sealed_private_key"),
+            registry.SealedField("certificates.IdempotentCall", "sealed_answer"),
         ]
     )
     registry.dashboard_panels.extend(panels.PANELS)

@@ -25,7 +25,7 @@ _MAX_PATTERNS = 500
 _MAX_PATH_LENGTH = 32
 
 _VALUE_KEYS = ("type", *MODES)
-_SECTIONS = (
+SECTIONS = (
     "subject",
     "subject_alt_names",
     "key_usages",
@@ -149,7 +149,7 @@ def parse_rules(document: object) -> Rules:
         InvalidInput: lists everything that is wrong, each with its path below ``rules``.
     """
     reader = DocumentReader("policy")
-    sections = reader.mapping(document, "rules", _SECTIONS)
+    sections = reader.mapping(document, "rules", SECTIONS)
     read: dict[str, Any] = {}
     for name in ("subject", "subject_alt_names"):
         if name in sections:
@@ -178,7 +178,7 @@ _ALGORITHMS: dict[str, tuple[str, ...]] = {
 def _rules(read: dict[str, Any]) -> Rules:
     """Assemble rules and their canonical document from sections without faults."""
     form: dict[str, Any] = {}
-    for name in _SECTIONS:
+    for name in SECTIONS:
         if name not in read:
             continue
         section = read[name]

@@ -9,8 +9,8 @@ from apps.errors import NotFound
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import Rules, parse_rules
 
-_MAX_COMPILED = 512
-_compiled: dict[UUID, Rules] = {}
+MAX_COMPILED = 512
+compiled: dict[UUID, Rules] = {}
 
 
 def policies() -> QuerySet[Policy]:
@@ -44,10 +44,10 @@ def rules_of(version: PolicyVersion) -> Rules:
     Versions never change and their identifiers are never used again, so an entry cannot
     become stale.
     """
-    found = _compiled.get(version.id)
+    found = compiled.get(version.id)
     if found is None:
         found = parse_rules(version.rules)
-        if len(_compiled) >= _MAX_COMPILED:
-            _compiled.clear()
-        _compiled[version.id] = found
+        if len(compiled) >= MAX_COMPILED:
+            compiled.clear()
+        compiled[version.id] = found
     return found

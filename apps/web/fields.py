@@ -14,6 +14,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
+from rest_framework.fields import empty
 
 from apps.web.serializers import Body
 from pki import bundles, names
@@ -113,20 +114,34 @@ class DateTimeField(serializers.DateTimeField):
         return self.fail("invalid", format="RFC 3339")
 
 
-class PemOrDerField(CharField):
+class ParsedField(CharField):
+    """A JSON string that stands for a value of another kind."""
+
+    def run_validation(self, data: Any = empty) -> Any:
+        """Return what ``parse`` makes of the text, once it is a usable text."""
+        text = super().run_validation(data)
+        return None if text is None else self.parse(text)
+
+    def parse(self, text: str) -> Any:
+        """Return the value that the text stands for.
+
+        Raises:
+            ValidationError: it stands for none.
+        """
+        raise NotImplementedError
+
+
+class PemOrDerField(ParsedField):
     """PEM text, or base64 of DER; read as bytes."""
 
-    default_error_messages = {"encoding": "Neither PEM nor base64 of DER."}
-
-    def to_internal_value(self, data: Any) -> Any:
+    def parse(self, text: str) -> bytes:
         """Return PEM as it is and DER decoded."""
-        text: str = super().to_internal_value(data)
         if "-----BEGIN" in text or not text.isascii():
             return text.encode()
         try:
             return base64.b64decode("".join(text.split()), validate=True)
-        except (binascii.Error, ValueError):
-            return self.fail("encoding")
+        except (binascii.Error, ValueError) as error:
+            raise serializers.ValidationError("Neither PEM nor base64 of DER.") from error
 
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}

@@ -17,7 +17,7 @@ from rest_framework.throttling import BaseThrottle
 
 from apps.errors import RateLimited
 
-_MAX_BUCKETS = 10_000
+MAX_BUCKETS = 10_000
 
 
 @dataclass(slots=True)
@@ -38,6 +38,10 @@ class Buckets:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _buckets: OrderedDict[str, _Bucket] = field(default_factory=OrderedDict)
 
+    def __len__(self) -> int:
+        """Return how many keys are remembered."""
+        return len(self._buckets)
+
     def take(self, key: str, tokens: int = 1) -> float:
         """Take tokens; return 0, or the seconds until there are so many when there are not.
 
@@ -54,7 +58,7 @@ class Buckets:
             bucket.tokens = min(limit, bucket.tokens + (now - bucket.filled_at) * rate)
             bucket.filled_at = now
             self._buckets[key] = bucket
-            if len(self._buckets) > _MAX_BUCKETS:
+            if len(self._buckets) > MAX_BUCKETS:
                 self._buckets.popitem(last=False)
             if bucket.tokens < tokens:
                 return (tokens - bucket.tokens) / rate

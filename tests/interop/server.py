@@ -1,4 +1,4 @@
-"""How does a test get the whole product? The processes of ``make run``, on ports of their own."""
+"""The whole product for a test: the processes of ``make run``, on ports of their own."""
 
 import json
 import os
@@ -20,7 +20,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 90
 _STOP_S = 30
-_PORTS = range(20000, 32000)
+# Sessions that run at the same time begin at different places.
+_PORTS = range(20000 + os.getpid() * 13 % 11000, 32000)
 
 
 @dataclass(frozen=True, slots=True)

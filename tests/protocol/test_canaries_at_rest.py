@@ -20,10 +20,9 @@ from apps.applications.models import ApiToken
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.authorities import views
-from apps.certificates.models import Certificate
+from apps.certificates.models import Certificate, IdempotentCall
 from apps.enrollment.acme.models import EabKey
 from apps.enrollment.acme.services import endpoints as acme
-from apps.enrollment.api.models import IdempotentCall
 from apps.jobs.models import Job
 from apps.keys.models import Key
 from apps.principals import ProductRole, Scope
@@ -181,7 +180,7 @@ def test_pages_about_faults_give_nothing_away(team, token, log, monkeypatch, pat
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(secret)
 
-    monkeypatch.setattr(views, "_listed", broken)
+    monkeypatch.setattr(views, "render_to_string", broken)
     monkeypatch.setattr(health, "HttpResponse", broken)
     monkeypatch.setattr(type(django_admin.site._registry[Certificate]), "get_queryset", broken)
     browser = Client(raise_request_exception=False)

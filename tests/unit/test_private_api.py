@@ -63,14 +63,14 @@ def test_own_and_documented_names_pass(checkout, source):
     done = check(checkout, source)
     assert (done.returncode, done.stdout) == (
         0,
-        "private names of other packages: 0 uses, 0 on the list\n",
+        "private names: 0 uses in the product, 0 in tests\n",
     )
 
 
 def test_a_line_with_an_adr_allows_a_name(checkout):
     done = check(checkout, "def f(r):\n    r._x", "apps/it.py _x 0001 there is no other way\n")
     assert done.returncode == 0
-    assert "1 uses, 1 on the list" in done.stdout
+    assert "1 uses in the product" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,20 @@ def test_a_line_that_nothing_needs_is_refused(checkout):
     done = check(checkout, "", "apps/it.py _x 0001 there was no other way\n")
     assert done.returncode == 1
     assert "uses no _x any more" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from apps.it import _helper",
+        "from apps import it\nit._helper()",
+        "from apps import it\ndef test_a(monkeypatch):\n    monkeypatch.setattr(it, '_helper', 1)",
+    ],
+)
+def test_tests_touch_no_private_name_of_the_product(checkout, source):
+    (checkout / "tests").mkdir()
+    (checkout / "tests" / "test_it.py").write_text(source)
+    done = check(checkout, "def _helper(): ...")
+    assert done.returncode == 1
+    assert "test_it.py" in done.stdout
+    assert "_helper is private to the product" in done.stdout

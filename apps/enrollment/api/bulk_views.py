@@ -1,6 +1,7 @@
 """The API door for many certificates at once: one call, a hundred CSRs, a result for each."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from drf_spectacular.utils import extend_schema
@@ -9,17 +10,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.applications import pairings
-from apps.applications.tokens import principal_of
 from apps.certificates import issuance
+from apps.certificates.api.idempotency import Attempt, once
 from apps.certificates.enrollment import Enrollment, authorise
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
 from apps.certificates.outcomes import Outcome
-from apps.enrollment.api import present, wire
-from apps.enrollment.api.idempotency import Attempt, once
-from apps.enrollment.api.rights import require_requesting
-from apps.enrollment.api.schema import ManyOutcomesSchema, ManyRequestsSchema
+from apps.enrollment.api.serializers import ManyOutcomesSerializer, ManyRequestsSerializer
+from apps.enrollment.api.views import require_requesting
 from apps.errors import Malformed, SealwrightError
 from apps.web import throttle
+from apps.web.callers import principal_of
 from apps.web.openapi import problems
 
 
@@ -28,8 +28,8 @@ class BulkView(APIView):
 
     @extend_schema(
         operation_id="certificate_requests_bulk_create",
-        request=ManyRequestsSchema,
-        responses={200: ManyOutcomesSchema} | problems(404, 409, 422),
+        request=ManyRequestsSerializer,
+        responses={200: ManyOutcomesSerializer} | problems(404, 409, 422),
     )
     def post(self, request: Request) -> Response:
         """Request up to a hundred certificates from CSRs, at one application and profile.
@@ -40,26 +40,26 @@ class BulkView(APIView):
         """
 
         def work(attempt: Attempt) -> Response:
-            body = wire.read_bulk(request.data)
-            throttle.charge(request.user, len(body.requests) - 1)
-            return Response(present.bulk(_outcomes(request, body, attempt)))
+            sent = ManyRequestsSerializer.parse(request.data)
+            throttle.charge(request.user, len(sent["requests"]) - 1)
+            return Response(ManyOutcomesSerializer.of(_outcomes(request, sent, attempt)))
 
         def may_ask() -> None:
-            require_requesting(request, wire.read_bulk(request.data).application)
+            require_requesting(request, ManyRequestsSerializer.parse(request.data)["application"])
 
         return once(request, work, may_ask=may_ask)
 
 
-def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[Outcome]:
+def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
     """Return what each request came to, in order."""
     principal = principal_of(request)
     pairing = pairings.pairing_for(
-        body.application, body.profile, version=principal.governance_version
+        sent["application"], sent["profile"], version=principal.governance_version
     )
-    ids = _identifiers(attempt.subject_id, len(body.requests))
+    ids = _identifiers(attempt.subject_id, len(sent["requests"]))
     outcomes: dict[int, Outcome] = dict(_made_before(ids) if attempt.taken_over else ())
     enrollments: dict[int, Enrollment] = {}
-    for number, (item, request_id) in enumerate(zip(body.requests, ids, strict=True)):
+    for number, (item, request_id) in enumerate(zip(sent["requests"], ids, strict=True)):
         if number in outcomes:
             continue
         if isinstance(item, Malformed):
@@ -80,7 +80,7 @@ def _outcomes(request: Request, body: wire.BulkBody, attempt: Attempt) -> list[O
     else:
         # Whoever may not ask learns nothing else, whatever was sent.
         authorise(Enrollment(principal=principal, pairing=pairing, method=EnrollmentMethod.API))
-    return [outcomes[number] for number in range(len(body.requests))]
+    return [outcomes[number] for number in range(len(sent["requests"]))]
 
 
 def _identifiers(first: UUID | None, count: int) -> Sequence[UUID | None]:

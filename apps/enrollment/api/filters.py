@@ -1,39 +1,9 @@
-"""Which rows does a list show? Query parameters that narrow requests and certificates."""
+"""Query parameters that narrow the list of certificate requests."""
 
 from django_filters import rest_framework as filters
 
-from apps.certificates.models import (
-    Certificate,
-    CertificateRequest,
-    CertificateState,
-    EnrollmentMethod,
-    RequestState,
-)
+from apps.certificates.models import CertificateRequest, EnrollmentMethod, RequestState
 from apps.web.filters import StrictFilterSet
-
-
-class CertificateFilter(StrictFilterSet):
-    """Narrows the inventory."""
-
-    application = filters.CharFilter("application__name", label="application name")
-    profile = filters.CharFilter("profile__name", label="profile name")
-    state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
-    serial_number = filters.CharFilter("serial_number", label="serial number, hex")
-    fingerprint_sha256 = filters.CharFilter("fingerprint_sha256", label="SHA-256 of the DER, hex")
-    name = filters.CharFilter("search_text", lookup_expr="icontains", label="part of a name")
-    lineage = filters.UUIDFilter("lineage_id", label="a certificate and its renewals")
-    not_after_before = filters.IsoDateTimeFilter(
-        "not_after", lookup_expr="lt", label="expires before"
-    )
-    not_after_after = filters.IsoDateTimeFilter(
-        "not_after", lookup_expr="gte", label="expires after"
-    )
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Certificate
-        fields: tuple[str, ...] = ()
 
 
 class RequestFilter(StrictFilterSet):

@@ -1,13 +1,11 @@
 """Registration of the REST API as an enrollment method."""
 
 import shlex
-from datetime import timedelta
 
 from django.conf import settings
 
 from apps import registry
 from apps.applications.models import Pairing
-from apps.enrollment.api import idempotency
 
 
 def panel(pairing: Pairing) -> registry.EndpointPanel:
@@ -36,12 +34,5 @@ METHOD = registry.EnrollmentMethod(
 
 
 def register() -> None:
-    """Register the method, its clean-up job and its sealed column."""
+    """Register the method."""
     registry.register_enrollment_method(METHOD)
-    registry.register_jobs(
-        [registry.JobKind("api.purge_idempotent_calls", idempotency.purge)],
-        [registry.Recurring("api.purge_idempotent_calls", timedelta(hours=6))],
-    )
-    registry.sealed_fields.append(
-        registry.SealedField("enrollment.IdempotentCall", "sealed_answer")
-    )

@@ -1,4 +1,4 @@
-"""Which paths does the API door have?"""
+"""URLs of certificate requests below ``/api/v1/``."""
 
 from django.urls import path
 
@@ -13,12 +13,5 @@ urlpatterns = [
     path("certificate-requests/<uuid:request_id>/approve/", views.ApproveView.as_view()),
     path("certificate-requests/<uuid:request_id>/deny/", views.DenyView.as_view()),
     path("certificate-requests/<uuid:request_id>/cancel/", views.CancelView.as_view()),
-    path("certificates/", views.CertificatesView.as_view()),
-    path("certificates/<uuid:certificate_id>/", views.CertificateView.as_view()),
-    path("certificates/<uuid:certificate_id>/download/", views.DownloadView.as_view()),
-    path("certificates/<uuid:certificate_id>/export/", views.ExportView.as_view()),
-    path("certificates/<uuid:certificate_id>/revoke/", views.RevokeView.as_view()),
-    path("certificates/<uuid:certificate_id>/release/", views.ReleaseView.as_view()),
-    path("certificates/<uuid:certificate_id>/renew/", views.RenewView.as_view()),
     *acme_urls.urlpatterns,
 ]

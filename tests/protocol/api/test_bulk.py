@@ -13,8 +13,7 @@ from apps.audit.models import AuditEvent
 from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial
 from apps.certificates import issuance, states, sweeps
-from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.api.models import IdempotentCall
+from apps.certificates.models import Certificate, CertificateRequest, IdempotentCall
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
 from apps.web import throttle

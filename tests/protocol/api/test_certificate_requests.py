@@ -14,8 +14,7 @@ from apps.applications.models import Pairing
 from apps.applications.roles import Role
 from apps.authorities import signing as authority_signing
 from apps.certificates import issuance
-from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.api.models import IdempotentCall
+from apps.certificates.models import Certificate, CertificateRequest, IdempotentCall, RequestState
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
 from pki.algorithms import KeyAlgorithm

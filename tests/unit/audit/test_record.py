@@ -160,10 +160,10 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(_PIECES, max_size=6).map("".join))
 def test_pv07_texts_that_are_not_looked_into_hold_nothing_to_blank(text):
-    from apps.audit.record import _text
+    from apps.audit.record import cleansed_text
     from apps.web.logs import redacted
 
-    assert _text(text, 1000) == redacted(text)
+    assert cleansed_text(text, 1000) == redacted(text)
 
 
 _SOME_TEXT = st.lists(_PIECES, max_size=3).map("".join) | st.sampled_from(["x" * 200, "x" * 201])
@@ -180,19 +180,19 @@ _DETAILS = st.dictionaries(
 @settings(max_examples=400)
 @given(_DETAILS, _SOME_TEXT)
 def test_pv07_details_that_are_only_glanced_at_have_nothing_to_blank_or_cut(details, label):
-    from apps.audit.record import _LABEL_LENGTH, _are_harmless, _cleansed, _text
+    from apps.audit.record import LABEL_LENGTH, are_harmless, cleansed, cleansed_text
 
-    if _are_harmless(details, label):
-        assert _cleansed(details) == details
-        assert _text(label, _LABEL_LENGTH) == label
+    if are_harmless(details, label):
+        assert cleansed(details) == details
+        assert cleansed_text(label, LABEL_LENGTH) == label
 
 
 def test_usual_details_are_only_glanced_at():
-    from apps.audit.record import _are_harmless
+    from apps.audit.record import are_harmless
 
     details = {"subject_alt_names": [["dns_name", "a.example"]], "profile_revision": 3, "x": "y"}
-    assert _are_harmless(details, "machine:demo")
-    assert not _are_harmless(details | {"note": "swt_1"}, "machine:demo")
+    assert are_harmless(details, "machine:demo")
+    assert not are_harmless(details | {"note": "swt_1"}, "machine:demo")
 
 
 _VALUES = st.recursive(

@@ -23,8 +23,7 @@ from apps import principals
 from apps.applications import access, services
 from apps.applications.models import ApiToken, MachineIdentity, Membership
 from apps.applications.roles import PERMISSIONS_OF, Role
-from apps.certificates.models import Certificate, CertificateRequest
-from apps.enrollment.api.models import IdempotentCall
+from apps.certificates.models import Certificate, CertificateRequest, IdempotentCall
 from tests.factories.accounts import principal_for
 from tests.factories.applications import make_machine, make_token
 from tests.factories.keys import make_csr

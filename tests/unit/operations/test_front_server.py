@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from apps.operations import front_server, web_certificate
-from apps.operations.front_server import CertificateWatch, FrontServerError
+from apps.operations.front_server import CertificateWatch
+from apps.operations.nginx_config import FrontServerError, render
 from tests.factories import servers
 
 
@@ -69,7 +70,7 @@ def _passed(configuration: str, field: str) -> list[str]:
 
 
 def test_no_listener_hands_on_what_a_client_says_about_itself():
-    text = front_server.render()
+    text = render()
     assert text.count("\n    server {") == 2
     for field in (
         "Forwarded",
@@ -89,7 +90,7 @@ def test_proxies_hand_on_one_form_only(settings):
         "TRUSTED_PROXIES": (ipaddress.ip_network("127.0.0.1/32"),),
         "PROXY_CLIENT_CERTIFICATE": "xfcc",
     }
-    of_proxies = front_server.render().split("\n    server {")[3]
+    of_proxies = render().split("\n    server {")[3]
     assert _passed(of_proxies, "X-Forwarded-Client-Cert") == []
     assert _passed(of_proxies, "Client-Cert") == ['""']
     assert _passed(of_proxies, "X-SSL-Client-Cert") == ['""']
@@ -105,7 +106,7 @@ def test_configuration_with_the_secret_is_private(settings):
 def test_path_that_nginx_would_misread_is_refused(settings, tmp_path):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACCESS_LOG": str(tmp_path / 'a"; include x')}
     with pytest.raises(FrontServerError, match="plainer"):
-        front_server.render()
+        render()
 
 
 def test_folder_too_long_for_a_socket_is_explained(settings, tmp_path):
@@ -147,6 +148,6 @@ def test_unusable_certificate_is_reported_and_the_old_one_stays():
 
 def test_client_authorities_are_named_once_there_are_any(settings):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"TLS_CLIENT_CERTIFICATES": "optional"}
-    assert "ssl_client_certificate" not in front_server.render()
+    assert "ssl_client_certificate" not in render()
     web_certificate.client_authorities_file().write_bytes(servers.certificate()[0])
-    assert "ssl_client_certificate" in front_server.render()
+    assert "ssl_client_certificate" in render()

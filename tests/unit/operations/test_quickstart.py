@@ -79,11 +79,11 @@ def test_second_run_changes_nothing(home):
 
 
 def test_interrupted_first_run_is_completed_by_the_next(home, monkeypatch):
-    def crash(*_args: object) -> None:
+    def crash(*_args: object, **_options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(quickstart, "_machine", crash)
+        patch.setattr(application_services, "create_machine_identity", crash)
         with pytest.raises(KeyboardInterrupt):
             quickstart.run()
     facts = quickstart.run().facts

@@ -90,4 +90,4 @@ def test_listeners_that_do_not_answer_are_not_ready(settings):
     [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("[::1]", "::1"), ("192.0.2.1", "192.0.2.1")],
 )
 def test_probe_goes_to_an_address_that_can_be_reached(bind, reachable):
-    assert serve._reachable(bind) == reachable
+    assert serve.reachable_address(bind) == reachable

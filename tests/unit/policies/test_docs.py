@@ -43,6 +43,6 @@ def test_every_code_of_evaluation_is_explained():
 def test_every_section_value_and_preset_is_mentioned():
     page = (_DOCS / "policies.md").read_text()
     values = (*SUBJECT_ATTRIBUTES, *SAN_TYPES, *KEY_USAGES, *EXTENDED_KEY_USAGES)
-    for word in (*rules._SECTIONS, *values, *KeyAlgorithm, *SignatureAlgorithm, *PRESETS):
+    for word in (*rules.SECTIONS, *values, *KeyAlgorithm, *SignatureAlgorithm, *PRESETS):
         assert word in page
     assert str(fixed_rules.MAX_NAMES) in page

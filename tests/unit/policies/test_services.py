@@ -158,10 +158,10 @@ def test_rules_are_compiled_once_per_version(policy):
 
 
 def test_the_cache_of_compiled_rules_is_bounded(policy, monkeypatch):
-    monkeypatch.setattr(selectors, "_MAX_COMPILED", 2)
-    monkeypatch.setattr(selectors, "_compiled", {})
+    monkeypatch.setattr(selectors, "MAX_COMPILED", 2)
+    monkeypatch.setattr(selectors, "compiled", {})
     for number in range(5):
         rules = {"validity": {"max": f"{number + 1}d"}}
         changed = services.update_policy(GOVERNOR, policy, rules=rules)
         selectors.rules_of(changed.current_version)
-        assert len(selectors._compiled) <= 2
+        assert len(selectors.compiled) <= 2

@@ -13,7 +13,7 @@ from apps.web import health
 def checks(monkeypatch):
     found: dict[str, ReadinessCheck] = {}
     monkeypatch.setattr(registry, "readiness_checks", found)
-    monkeypatch.setattr(health, "_migrations", lambda: "")
+    monkeypatch.setattr(health, "migrations", lambda: "")
     return found
 
 
@@ -79,7 +79,7 @@ def test_missing_migrations_are_counted(monkeypatch):
             return ["a", "b"]
 
     monkeypatch.setattr(health, "MigrationExecutor", Executor)
-    migrations = health._Migrations()
+    migrations = health.Migrations()
     assert migrations.check() == "2 migrations are not applied"
     monkeypatch.setattr(Executor, "migration_plan", lambda *_: [])
     assert migrations.check() == ""

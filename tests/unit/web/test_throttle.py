@@ -46,10 +46,10 @@ def test_keys_do_not_share(buckets, clock):
 
 
 def test_memory_is_bounded_and_the_busiest_are_remembered(buckets, clock, monkeypatch):
-    monkeypatch.setattr(throttle, "_MAX_BUCKETS", 10)
+    monkeypatch.setattr(throttle, "MAX_BUCKETS", 10)
     while buckets.take("busy") == 0:
         pass
     for number in range(100):
         buckets.take(str(number))
         assert buckets.take("busy") > 0
-    assert len(buckets._buckets) <= 10
+    assert len(buckets) <= 10

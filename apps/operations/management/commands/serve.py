@@ -18,7 +18,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from apps.operations import front_server
-from apps.operations.front_server import CertificateWatch, FrontServerError
+from apps.operations.front_server import CertificateWatch
+from apps.operations.nginx_config import FrontServerError
 from apps.operations.start_checks import require_keyring
 from apps.operations.supervisor import Program, Supervisor, python
 
@@ -50,7 +51,8 @@ class Command(BaseCommand):
         if options["print"]:
             with _explained():
                 front_server.prepare()
-            for program in programs():
+                parts = programs()
+            for program in parts:
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
         began = time.monotonic()
@@ -114,7 +116,7 @@ def listeners_answer() -> bool:
     unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
-    host = _reachable(settings.SEALWRIGHT["BIND"])
+    host = reachable_address(settings.SEALWRIGHT["BIND"])
     return _alive(
         http.client.HTTPSConnection(
             host, settings.SEALWRIGHT["HTTPS_PORT"], timeout=_PROBE_S, context=unverified
@@ -134,7 +136,7 @@ def _alive(connection: http.client.HTTPConnection) -> bool:
         connection.close()
 
 
-def _reachable(bind: str) -> str:
+def reachable_address(bind: str) -> str:
     """Return an address on which a listener bound to ``bind`` can be reached from here."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(bind, bind.strip("[]"))  # noqa: S104
 

@@ -1,4 +1,4 @@
-"""How does a client repeat a call safely? By the Idempotency-Key header.
+"""Safe repeats of API calls by the Idempotency-Key header.
 
 The first call under a key does the work; a repeat with the same body gets the same answer,
 one with another body is refused, and one that comes while the first still runs is told to
@@ -21,8 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps import clock, sealing
-from apps.applications.tokens import principal_of
-from apps.enrollment.api.models import IdempotentCall
+from apps.certificates.models import IdempotentCall
 from apps.errors import (
     IdempotencyConflict,
     IdempotencyMismatch,
@@ -30,6 +29,7 @@ from apps.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
+from apps.web.callers import principal_of
 from apps.web.problems import INTERNAL, kind_of
 from pki.findings import Violation
 
@@ -173,6 +173,7 @@ def _replayed(call: IdempotentCall) -> Response:
 
 
 def _context(call: IdempotentCall) -> str:
+    # The name of the table's first app: it is part of what earlier answers are sealed with.
     return f"enrollment.IdempotentCall.sealed_answer:{call.pk}"
 
 
