@@ -6,6 +6,7 @@ chunks, as a WSGI server does (PEP 3333), so that protocol tests judge what is s
 """
 
 from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 from django import test
@@ -27,6 +28,9 @@ class _Served:
         def start_response(status: str, headers: list[tuple[str, str]], _exc: Any = None) -> None:
             sent[:] = [status, headers]
 
+        # As from a server, there is nothing more to read after the end of the body.
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length) if length else b"")
         chunks = self.application(environ, start_response)
         try:
             content = b"".join(chunks)
