@@ -85,6 +85,7 @@ class Column:
         placeholder: for its value; with a cast where the server could not tell the type.
         assignment: quoted name, ``=`` and placeholder.
         prepared: brings a value into the form that the database driver takes.
+        is_stamped: whether Django sets the value when the row is written (``auto_now``).
     """
 
     field: "Field[Any, Any]"
@@ -92,6 +93,7 @@ class Column:
     placeholder: str
     assignment: str
     prepared: Callable[[Any], Any]
+    is_stamped: bool
 
     def comparison(self, count: int, vendor: str) -> str:
         """Return what compares the column with one value, or with any of ``count``."""
@@ -130,6 +132,7 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         placeholder=placeholder,
         assignment=f"{connection.ops.quote_name(name)} = {placeholder}",
         prepared=prepared,
+        is_stamped=getattr(item, "auto_now", False) or getattr(item, "auto_now_add", False),
     )
 
 

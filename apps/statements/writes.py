@@ -224,7 +224,13 @@ def _in_one_statement(collected: Batch) -> bool:
 
 def _values(model: type[Model], given: Sequence[Model], vendor: str) -> list[Any]:
     """Return what rows put into their columns, one after the other."""
-    columns = sql_of.columns(model, vendor).values()
-    return [
-        column.prepared(column.field.pre_save(row, True)) for row in given for column in columns
-    ]
+    columns = sql_of.columns(model, vendor).items()
+    found = []
+    for row in given:
+        for attribute, column in columns:
+            # Only time stamps ask the field, which costs as much as everything else here.
+            value = (
+                column.field.pre_save(row, True) if column.is_stamped else getattr(row, attribute)
+            )
+            found.append(column.prepared(value))
+    return found

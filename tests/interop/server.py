@@ -1,4 +1,4 @@
-"""How does a test get the whole product? The processes of ``make run``, on ports of their own."""
+"""The whole product for a test: the processes of ``make run``, on ports of their own."""
 
 import json
 import os

@@ -35,6 +35,8 @@ class _Echo(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        if self.path == "/pki/slow":
+            time.sleep(3)
         body = json.dumps([self.path, self.headers.items()]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -98,7 +100,16 @@ class Front:
 
     def ask(self, port: int, *lines: str, certificate: Path | None = None) -> tuple[int, list]:
         """Send a GET; return the status and the fields that the application received."""
-        request = ["GET /pki/x HTTP/1.1", "Host: localhost", *lines, "Connection: close"]
+        answer = self.raw(port, *lines, certificate=certificate)
+        status = int(answer.split()[1])
+        fields = json.loads(answer.partition(b"\r\n\r\n")[2])[1] if status == 200 else []
+        return status, [(name.lower(), value) for name, value in fields]
+
+    def raw(
+        self, port: int, *lines: str, certificate: Path | None = None, path: str = "/pki/x"
+    ) -> bytes:
+        """Send a GET; return the whole answer."""
+        request = [f"GET {path} HTTP/1.1", "Host: localhost", *lines, "Connection: close"]
         head = "\r\n".join(request)
         connection = socket.create_connection((_HOST, port), timeout=20)
         if port == self.https:
@@ -108,10 +119,7 @@ class Front:
             answer = b""
             while piece := connection.recv(65536):
                 answer += piece
-        body = answer.partition(b"\r\n\r\n")[2]
-        status = int(answer.split()[1])
-        fields = json.loads(body)[1] if status == 200 else []
-        return status, [(name.lower(), value) for name, value in fields]
+        return answer
 
 
 def _unverified(certificate: Path | None) -> ssl.SSLContext:
@@ -124,7 +132,13 @@ def _unverified(certificate: Path | None) -> ssl.SSLContext:
 
 
 @pytest.fixture
-def front(settings, tmp_path: Path) -> Iterator[Front]:
+def changed() -> dict[str, object]:
+    """Settings of one test."""
+    return {}
+
+
+@pytest.fixture
+def front(settings, tmp_path: Path, changed) -> Iterator[Front]:
     ours = Authority("ours")
     running = Front(free_port(), free_port(), free_port(), ours, tmp_path)
     settings.SEALWRIGHT = settings.SEALWRIGHT | {
@@ -136,6 +150,7 @@ def front(settings, tmp_path: Path) -> Iterator[Front]:
         "TRUSTED_PROXIES": (ipaddress.ip_network("127.0.0.1/32"),),
         "PROXY_CLIENT_CERTIFICATE": "rfc9440",
         "TLS_CLIENT_CERTIFICATES": "optional",
+        **changed,
     }
     server = Authority("server").issue(tmp_path)
     web_certificate.server_file().parent.mkdir(parents=True)
@@ -258,3 +273,52 @@ def test_proxy_listener_refuses_strangers(front, settings):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert status == 403
+
+
+@pytest.mark.parametrize("changed", [{"REQUESTS_PER_SECOND": 5}])
+def test_address_that_asks_too_often_is_told_to_wait(front, changed):
+    answers = [front.raw(front.https, path="/api/v1/x") for _ in range(20)]
+    refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 429")]
+    assert refused
+    head, _, body = refused[0].partition(b"\r\n\r\n")
+    assert b"Retry-After: 5" in head
+    assert json.loads(body)["code"] == "rate_limited"
+    acme = next(
+        answer
+        for answer in (front.raw(front.https, path="/acme/x") for _ in range(20))
+        if answer.startswith(b"HTTP/1.1 429")
+    )
+    assert json.loads(acme.partition(b"\r\n\r\n")[2])["type"].endswith(":rateLimited")
+
+
+@pytest.mark.parametrize("changed", [{"CONNECTIONS_PER_ADDRESS": 1}])
+def test_address_that_asks_too_much_at_once_is_told_to_wait(front, changed):
+    slow = threading.Thread(target=front.raw, args=(front.https,), kwargs={"path": "/pki/slow"})
+    slow.start()
+    time.sleep(0.5)
+    assert front.raw(front.https).startswith(b"HTTP/1.1 429")
+    slow.join()
+    assert front.ask(front.https)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "member", "value"),
+    [
+        ("/api/v1/x", "code", "unavailable"),
+        ("/acme/x", "type", "urn:ietf:params:acme:error:serverInternal"),
+    ],
+)
+def test_missing_application_is_said_in_the_form_of_the_path(front, settings, path, member, value):
+    (settings.SEALWRIGHT["RUN_FOLDER"] / "application.sock").unlink()
+    head, _, body = front.raw(front.https, path=path).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 502")
+    assert b"application/problem+json" in head
+    assert json.loads(body)[member] == value
+
+
+@pytest.mark.parametrize("changed", [{"PROXY_SECRET": "s" * 40}])
+def test_secret_of_the_hop_goes_to_the_application_only(front, changed):
+    assert dict(front.ask(front.https)[1])["x-proxy-secret"] == "s" * 40
+    assert dict(front.ask(front.http)[1])["x-proxy-secret"] == "s" * 40
+    assert "x-proxy-secret" not in dict(front.ask(front.proxy)[1])
+    assert dict(front.ask(front.proxy, "X-Proxy-Secret: theirs")[1])["x-proxy-secret"] == "theirs"

@@ -170,18 +170,19 @@ def test_requests_that_are_not_http_1_1_are_refused(running_server, head):
 
 def test_request_behind_an_unread_body_is_answered(running_server):
     """A view that refuses without reading the body; the next request comes on the same connection."""
-    body = b"x" * 300_000
+    body = b"x" * 900_000
     first = (
         b"POST /api/v1/certificate-requests/ HTTP/1.1\r\nHost: localhost\r\n"
         b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
     )
     second = b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    began = time.monotonic()
-    answers = _exchange(running_server, first + body + second)
-    assert time.monotonic() - began < 5
-    assert answers.startswith(b"HTTP/1.1 401")
-    assert b"HTTP/1.1 200 OK" in answers
-    assert b'"status": "ok"' in answers
+    for _ in range(20):
+        began = time.monotonic()
+        answers = _exchange(running_server, first + body + second)
+        assert time.monotonic() - began < 5
+        assert answers.startswith(b"HTTP/1.1 401")
+        assert b"HTTP/1.1 200 OK" in answers
+        assert b'"status": "ok"' in answers
 
 
 def test_body_beyond_the_limit_is_refused_before_it_is_sent(running_server):

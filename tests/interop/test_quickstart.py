@@ -1,4 +1,4 @@
-"""Does `make run` give what the README says? Files, printed line, listeners, start and stop."""
+"""What `make run` promises in the README: files, printed line, listeners, start and stop."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""Which authorities and profiles do the judges see? One chain per algorithm, on the demo team.
+"""Authorities and profiles for interop tests: one chain per algorithm, on the demo application.
 
 Run beside a server, in its environment: ``python -m tests.interop.world ALGORITHM ...``.
 Goes through the services, as an administrator in the admin site would. Prints JSON:
