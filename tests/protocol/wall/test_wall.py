@@ -1,6 +1,6 @@
 """Does every URL answer every role as the table says, and never tell of another team?
 
-Walks the resolver: URL x method x role x object. Per call it is checked
+Walks the resolvers of both listeners: URL x method x role x object. Per call it is checked
 that the status is the one in the table; that a refusal wrote nothing but the audit log; and
 that whoever has no business with the other team reads nothing about it. Another team's object
 and one that does not exist must answer alike: status, headers and body.
@@ -79,7 +79,7 @@ def is_known(route: str) -> bool:
     return route in TABLE or route.startswith(ADMIN_PREFIX) or open_family(route) is not None
 
 
-@pytest.mark.parametrize("route", TLS)
+@pytest.mark.parametrize("route", sorted(TLS))
 def test_every_url_is_in_the_table(route):
     assert is_known(route), _UNKNOWN_URL.format(route=route)
 
