@@ -276,6 +276,9 @@ class Certificate(models.Model):
 class IdempotentCall(models.Model):
     """One call that its client may repeat: at most one row per caller, endpoint and key."""
 
+    # Answers are sealed under the label of the app that had the model first.
+    stored_label: ClassVar[str] = "enrollment.IdempotentCall"
+
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     caller = models.CharField(max_length=200, help_text="actor, e.g. machine:demo")
     endpoint = models.CharField(max_length=200, help_text="method and path")

@@ -84,17 +84,17 @@ def facts_file() -> Path:
 
 def run() -> Outcome:
     """Make or complete the first installation, and keep its certificate and token fresh."""
-    with _alone():
+    with _locked():
         keyring.ensure_keyring()
         principal = _SYSTEM
         outcome = Outcome(_read())
         if not AuditEvent.objects.filter(event=Event.SETTINGS_INITIALISED).exists():
-            _found(principal, outcome)
+            _install(principal, outcome)
         _refresh(principal, outcome)
         return outcome
 
 
-def _found(principal: Principal, outcome: Outcome) -> None:
+def _install(principal: Principal, outcome: Outcome) -> None:
     """Make everything that a first start makes."""
     _administrator(principal, outcome)
     root = _authority(principal, outcome, _root_spec())
@@ -234,7 +234,7 @@ def _token(principal: Principal, outcome: Outcome) -> None:
     """Keep a working token in the facts, as long as the demo's machine identity is in use."""
     machine = MachineIdentity.objects.filter(name=MACHINE, user__is_active=True).first()
     application = Application.objects.filter(name=APPLICATION).first()
-    if machine is None or application is None or _works(outcome.facts.get("token")):
+    if machine is None or application is None or _is_usable(outcome.facts.get("token")):
         return
     for stale in ApiToken.objects.filter(user=machine.user, name=TOKEN, revoked_at=None):
         application_services.revoke_token(principal, stale)
@@ -245,7 +245,7 @@ def _token(principal: Principal, outcome: Outcome) -> None:
 
 
 def _acme(principal: Principal, outcome: Outcome) -> None:
-    """Open the ACME door of the demo once, and keep a key in the facts that lets clients in."""
+    """Open the ACME endpoint of the demo once, and keep a key for its clients in the facts."""
     pairing = Pairing.objects.filter(
         application__name=APPLICATION, profile__name=ACME_PROFILE
     ).first()
@@ -291,7 +291,7 @@ def _had_acme(application: Application) -> bool:
     ).exists()
 
 
-def _works(token: object) -> bool:
+def _is_usable(token: object) -> bool:
     if not isinstance(token, str):
         return False
     return ApiToken.objects.filter(
@@ -322,7 +322,7 @@ def _write(facts: Facts) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _locked() -> Iterator[None]:
     """Let one process at a time do this on a data directory."""
     home = Path(settings.SEALWRIGHT["HOME"])
     home.mkdir(parents=True, exist_ok=True, mode=0o700)

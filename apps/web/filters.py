@@ -1,4 +1,4 @@
-"""How are lists narrowed? By known query parameters only; a misspelt one is refused, not ignored."""
+"""Filter sets of lists: known query parameters only; an unknown one is refused, not ignored."""
 
 from datetime import UTC, datetime
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Is this process alive, and can it serve? ``/livez`` and ``/readyz`` for those who supervise it."""
+"""Health endpoints: ``/livez`` (the process answers) and ``/readyz`` (it can serve)."""
 
 import logging
 from collections.abc import Callable, Iterator

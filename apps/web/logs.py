@@ -1,4 +1,4 @@
-"""What may a log line hold? No secrets, no forged lines, and the request it belongs to."""
+"""Logging filters: secrets are blanked, lines cannot be forged, records carry the request."""
 
 import logging
 import re

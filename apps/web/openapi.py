@@ -1,4 +1,4 @@
-"""How does the OpenAPI document come about? Problems and paging are described once, here."""
+"""OpenAPI document: problem answers and paging parameters, described once for all operations."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How are long lists sorted and cut into pages? By key, newest first unless asked, uncounted."""
+"""Keyset pagination: newest first unless sorted, without a count of all rows."""
 
 import json
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Which JSON bodies are taken? UTF-8, one meaning only, and nothing that a database refuses."""
+"""Strict JSON parser: UTF-8 objects with one meaning that a database can store."""
 
 import json
 import math

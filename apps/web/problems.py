@@ -1,4 +1,4 @@
-"""How does each error sound over REST? RFC 9457 problem documents, from one table.
+"""Problem documents (RFC 9457): how each error is answered over REST, from one table.
 
 Every document has ``type``, ``title``, ``status``, ``detail``, ``code``, ``instance`` and
 ``errors``: a list with every broken rule (see ``pki.findings.Violation``), so that one answer

@@ -1,4 +1,4 @@
-"""Which object does a reference mean? An identifier or a name, in paths and in bodies alike."""
+"""References to objects in paths and bodies: an identifier or a name."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""Who calls too often? Token buckets per caller, and per address for those with bad tokens.
+"""Rate limits: token buckets for each caller, and for each address that sends bad tokens.
 
 Buckets live in the memory of each server process: a limit that asks a database or cache for
 every call would cost more than most calls. The limits are therefore per process.

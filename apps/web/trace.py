@@ -1,4 +1,4 @@
-"""Which HTTP request is being served right now? Logs, problems and audit rows carry its id."""
+"""Identifier of the HTTP request being served; logs, problems and audit rows carry it."""
 
 import uuid
 from contextvars import ContextVar, Token

@@ -1,4 +1,4 @@
-"""Which ACME door, client and failed order do tests look at?"""
+"""Factory of an ACME endpoint with an account whose only order failed."""
 
 from dataclasses import dataclass
 from datetime import timedelta

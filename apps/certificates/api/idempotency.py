@@ -157,24 +157,21 @@ def _keep(call: IdempotentCall, response: Response) -> None:
     }
     answer = json.dumps({"body": response.data, "headers": headers}).encode()
     call.status = response.status_code
-    call.sealed_answer = sealing.seal(answer, context=_context(call))
+    call.sealed_answer = sealing.seal(answer, context=sealing.field_context(call, "sealed_answer"))
     call.save(update_fields=["status", "sealed_answer"])
 
 
 def _replayed(call: IdempotentCall) -> Response:
     answer: dict[str, Any] = json.loads(
-        sealing.unseal(bytes(call.sealed_answer), context=_context(call))
+        sealing.unseal(
+            bytes(call.sealed_answer), context=sealing.field_context(call, "sealed_answer")
+        )
     )
     return Response(
         answer["body"],
         status=call.status,
         headers=answer["headers"] | {REPLAYED: "true", "Cache-Control": "no-store"},
     )
-
-
-def _context(call: IdempotentCall) -> str:
-    # The name of the table's first app: it is part of what earlier answers are sealed with.
-    return f"enrollment.IdempotentCall.sealed_answer:{call.pk}"
 
 
 _BAD_KEY = Violation(

@@ -1,4 +1,4 @@
-"""Which policies does a list show? Query parameters that narrow it."""
+"""Query parameters that narrow the list of policies."""
 
 from django_filters import rest_framework as filters
 

@@ -1,4 +1,4 @@
-"""Which profiles does a list show? Query parameters that narrow it."""
+"""Query parameters that narrow the list of profiles."""
 
 from django_filters import rest_framework as filters
 

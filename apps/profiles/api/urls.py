@@ -1,4 +1,4 @@
-"""Which paths under ``/api/v1/`` are about profiles?"""
+"""URLs of profiles below ``/api/v1/``."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Where are the ACME clients, and how are they run?"""
+"""Runners of the ACME clients."""
 
 import os
 import subprocess

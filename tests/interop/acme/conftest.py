@@ -1,4 +1,4 @@
-"""One name server and one pair of ACME doors for all clients."""
+"""Fixtures of the interop tests: one name server and two ACME endpoints for all clients."""
 
 import json
 import subprocess

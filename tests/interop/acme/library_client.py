@@ -1,4 +1,4 @@
-"""What does the ``acme`` library (certbot's own) see when it walks through an account's life?
+"""Script that walks through an account's life with certbot's ``acme`` library.
 
 Runs under the interpreter that has ``acme`` and ``josepy``, not under ours:
 ``python library_client.py JSON`` with ``{"directory", "root", "kid", "hmac_key", "http_port"}``.

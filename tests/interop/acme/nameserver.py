@@ -1,4 +1,4 @@
-"""Who answers for the names in the tests? BIND on loopback, changed by nsupdate as in real life."""
+"""BIND on loopback as the name server of the tests, changed by nsupdate."""
 
 import socket
 import subprocess

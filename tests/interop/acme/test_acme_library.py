@@ -1,4 +1,4 @@
-"""Does the library behind certbot agree with us, step by step, through an account's life?"""
+"""Test of certbot's acme library through an account's life."""
 
 import json
 from pathlib import Path

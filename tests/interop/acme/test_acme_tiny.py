@@ -1,4 +1,4 @@
-"""Does acme-tiny, 200 lines of Python, get a certificate here? It knows no EAB."""
+"""Test of acme-tiny, a client without EAB."""
 
 from pathlib import Path
 

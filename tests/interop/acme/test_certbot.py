@@ -1,4 +1,4 @@
-"""Does certbot get, renew and revoke certificates here? http-01, dns-01 by hooks, EAB, ARI."""
+"""Tests of certbot: http-01, dns-01 by hooks, EAB, ARI, renewal and revocation."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Does dehydrated (bash, curl, openssl) get certificates here? http-01 and dns-01 by hook."""
+"""Tests of dehydrated: http-01 and dns-01 by hook."""
 
 from pathlib import Path
 

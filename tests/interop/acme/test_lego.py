@@ -1,4 +1,4 @@
-"""Does lego get, renew and revoke certificates here? http-01, tls-alpn-01 and dns-01 (RFC 2136)."""
+"""Tests of lego: http-01, tls-alpn-01 and dns-01 (RFC 2136), renewal and revocation."""
 
 from pathlib import Path
 

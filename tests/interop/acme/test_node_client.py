@@ -1,4 +1,4 @@
-"""Does npm's acme-client get, revoke and roll keys here?"""
+"""Tests of npm's acme-client: issuance, revocation and key change."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Do the texts that people copy work as they stand, apart from ports and folders?"""
+"""Tests that the snippets work as shown, apart from ports and folders."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which doors do the ACME clients find? Endpoints and EAB keys on the demo team.
+"""Endpoints and EAB keys for the interop tests of ACME.
 
 Run beside a server, in its environment: ``python -m tests.interop.acme.world JSON`` with
 ``{"resolver", "http_port", "tls_port", "keys": [label, ...]}``. Goes through the services, as

@@ -1,4 +1,4 @@
-"""An ACME client that does as it is told, right or wrong: every part of a request can be forged."""
+"""ACME client for tests in which every part of a request can be forged."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""What do ACME tests share? Doors with and without proofs, and clients that have an account."""
+"""Fixtures of the ACME tests: endpoints with and without proofs, and clients with an account."""
 
 from collections.abc import Callable
 from typing import Any

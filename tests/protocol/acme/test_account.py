@@ -1,4 +1,4 @@
-"""How do accounts come, change and go? A-11 to A-13, A-26."""
+"""Tests of accounts: registration, contacts, deactivation (RFC 8555 section 7.3)."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec

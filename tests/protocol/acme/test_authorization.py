@@ -1,4 +1,4 @@
-"""How does an account come to be authorized for a name? A-08, A-09, A-20, A-23, A-29."""
+"""Tests of authorizations and challenges (RFC 8555 sections 7.4.1 and 7.5)."""
 
 import pytest
 

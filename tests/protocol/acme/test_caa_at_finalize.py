@@ -1,4 +1,4 @@
-"""Is CAA asked again before a certificate is issued upon an old proof? A-35, RFC 8659, RFC 8657."""
+"""Tests of repeated CAA checks at finalize (RFC 8659, RFC 8657)."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Which chains can be downloaded, by whom? A-08, A-09, A-27."""
+"""Tests of the download of chains (RFC 8555 section 7.4.2)."""
 
 import re
 

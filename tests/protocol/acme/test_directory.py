@@ -1,4 +1,4 @@
-"""Does the directory tell where everything is, and nothing that is not there? A-07, A-26, A-33."""
+"""Tests of the directory (RFC 8555 section 7.1.1)."""
 
 import pytest
 

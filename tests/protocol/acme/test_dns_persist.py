@@ -1,4 +1,4 @@
-"""dns-persist-01 over the wire, by the clauses of draft-ietf-acme-dns-persist-02."""
+"""Tests of dns-persist-01 over HTTP, by the clauses of draft-ietf-acme-dns-persist-02."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta

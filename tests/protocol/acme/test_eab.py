@@ -1,4 +1,4 @@
-"""Who may register? External account binding, A-14."""
+"""Tests of external account binding (RFC 8555 section 7.3.4)."""
 
 from datetime import timedelta
 

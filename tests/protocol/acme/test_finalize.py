@@ -1,4 +1,4 @@
-"""What does a CSR have to be for an order to be issued? A-18, A-19, PV-05, PV-11, PV-26."""
+"""Tests of the CSR at finalize (RFC 8555 section 7.4)."""
 
 import pytest
 from cryptography import x509

@@ -1,4 +1,4 @@
-"""Does a client get from nothing to a certificate?"""
+"""Test of a whole order, from the account to the certificate."""
 
 import pytest
 from cryptography import x509

@@ -1,4 +1,4 @@
-"""Is exactly what RFC 8555 calls a request taken for one? A-01 to A-04, A-10."""
+"""Tests of request authentication by JWS (RFC 8555 section 6)."""
 
 import json
 import string

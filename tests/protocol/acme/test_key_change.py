@@ -1,4 +1,4 @@
-"""Does an account change its key only by all the checks of RFC 8555 section 7.3.5? A-15."""
+"""Tests of the account's key change (RFC 8555 section 7.3.5)."""
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa

@@ -1,4 +1,4 @@
-"""Are limits kept, and does the refusal say when to come back? A-25."""
+"""Tests of rate limits (RFC 8555 section 6.6)."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Is every nonce ours, and good once? A-05 to A-07."""
+"""Tests of replay nonces (RFC 8555 section 6.5)."""
 
 import base64
 import uuid

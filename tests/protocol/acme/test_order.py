@@ -1,4 +1,4 @@
-"""Which orders are taken, and what do they promise? A-08, A-16, A-20, A-29, A-30, A-33, A-34."""
+"""Tests of orders (RFC 8555 sections 7.1.3 and 7.4)."""
 
 from datetime import timedelta
 

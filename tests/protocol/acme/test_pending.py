@@ -1,4 +1,4 @@
-"""What does a client see while people decide? Orders that stay processing, A-17."""
+"""Tests of orders that are processing, with approvals and crashes."""
 
 from datetime import timedelta
 

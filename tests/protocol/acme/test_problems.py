@@ -1,4 +1,4 @@
-"""Is every error told in ACME's own words, and does none say too much? A-24."""
+"""Tests of problem documents (RFC 8555 section 6.7)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Do the invariants hold when many act at once? On PostgreSQL."""
+"""Tests of parallel ACME requests on PostgreSQL."""
 
 import threading
 

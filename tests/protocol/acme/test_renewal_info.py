@@ -1,4 +1,4 @@
-"""When to renew, and what replaces what? A-32, PV-24."""
+"""Tests of renewal information and replacement (RFC 9773)."""
 
 from datetime import UTC, datetime, timedelta
 

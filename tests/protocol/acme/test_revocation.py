@@ -1,4 +1,4 @@
-"""Who may revoke what, and why? A-28, PV-03, PV-06."""
+"""Tests of revocation (RFC 8555 section 7.6)."""
 
 import pytest
 

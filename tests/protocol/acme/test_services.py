@@ -1,4 +1,4 @@
-"""Who opens an ACME door, on which terms, and who gets its keys?"""
+"""Tests of the services that administrators use for endpoints and EAB keys."""
 
 from datetime import timedelta
 

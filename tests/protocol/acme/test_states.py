@@ -1,4 +1,4 @@
-"""Does anything ever move along an edge that A-17 does not have?"""
+"""Tests of the state transitions (RFC 8555 section 7.1.6)."""
 
 import random
 from contextlib import suppress

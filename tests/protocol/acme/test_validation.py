@@ -1,4 +1,4 @@
-"""Does a whole order validate over the wire, against servers that really answer?"""
+"""Tests of whole orders against servers on loopback."""
 
 import json
 from collections.abc import Iterator

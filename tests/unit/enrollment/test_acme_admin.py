@@ -1,4 +1,4 @@
-"""Can administrators set ACME up, and see why a client gets no certificate?"""
+"""Tests of the admin pages of ACME."""
 
 import pytest
 from django.test import Client

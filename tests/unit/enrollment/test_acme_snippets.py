@@ -1,4 +1,4 @@
-"""Do the texts that people copy say what they must, and does the page show the same ones?"""
+"""Tests of the client snippets."""
 
 import base64
 import shlex

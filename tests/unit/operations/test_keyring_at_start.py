@@ -1,4 +1,4 @@
-"""Does an installation on disk survive a rotation killed half-way, and refuse a wrong keyring?
+"""An installation on disk survives a rotation killed half-way, and refuses a wrong keyring.
 
 Real commands as processes of their own, on a data directory of their own.
 """

@@ -17,9 +17,8 @@ from apps.applications.api.serializers import (
 )
 from apps.applications.models import Application
 from apps.applications.roles import Permission
-from apps.applications.tokens import principal_of
 from apps.principals import Principal
-from apps.web.callers import governor_of
+from apps.web.callers import governor_of, principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 

@@ -22,9 +22,9 @@ from apps.applications.api.serializers import (
 )
 from apps.applications.models import Application, MachineIdentity, Membership
 from apps.applications.roles import Permission, Role
-from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import one

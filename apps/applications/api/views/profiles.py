@@ -15,10 +15,10 @@ from apps.applications.api.serializers import (
 )
 from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
-from apps.applications.tokens import principal_of
 from apps.errors import NotFound
 from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
+from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import named, one

@@ -10,7 +10,6 @@ from rest_framework.views import APIView
 
 from apps.applications import selectors as applications
 from apps.applications.models import Application, Pairing
-from apps.applications.tokens import principal_of
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import serializers
 from apps.enrollment.acme.api.filters import (
@@ -23,6 +22,7 @@ from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as services
 from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
 from apps.web.references import named

@@ -4,9 +4,8 @@ Each function checks the right to edit enrollment in the pairing's application f
 its audit event in the same transaction.
 """
 
-import ipaddress
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,34 +20,19 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import identifiers, jws, states
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab, limits
+from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services.accounts import close_open_objects
-from apps.enrollment.acme.states import AccountStatus, ChallengeType
-from apps.enrollment.acme.validation import persistent_records
-from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, Violation
-from apps.principals import Principal, Scope
-from apps.profiles.models import IssuerType
-
-_MAX_PORT = 65535
-_MAX_HOURS = 24 * 366
-_MAX_NAME = 100
-_SETTINGS = (
-    "enabled",
-    "require_eab",
-    "skip_validation",
-    "challenge_types",
-    "http_port",
-    "tls_port",
-    "resolvers",
-    "allowed_networks",
-    "check_caa",
-    "caa_identities",
-    "terms_of_service",
-    "website",
-    "order_lifetime_h",
-    "authz_lifetime_h",
-    "limits",
+from apps.enrollment.acme.services.endpoint_settings import (
+    SETTINGS,
+    apply_settings,
+    network_violations,
+    violation,
 )
+from apps.enrollment.acme.states import AccountStatus
+from apps.errors import AlreadyExists, InvalidInput, InvalidTransition
+from apps.principals import Principal, Scope
+
+_MAX_NAME = 100
 
 
 def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> AcmeEndpoint:
@@ -66,7 +50,7 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
     """
     _require(principal, pairing)
     endpoint = AcmeEndpoint(pairing=pairing)
-    _apply(endpoint, settings)
+    apply_settings(endpoint, settings)
     try:
         with transaction.atomic():
             endpoint.save(force_insert=True)
@@ -86,12 +70,12 @@ def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -
     with transaction.atomic():
         locked = AcmeEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         before = _settings_of(locked)
-        _apply(locked, settings)
+        apply_settings(locked, settings)
         locked.save()
         after = _settings_of(locked)
         changed = {name: value for name, value in after.items() if value != before[name]}
         _record(Event.ACME_ENDPOINT_UPDATED, principal, locked, changed=changed)
-    for name in _SETTINGS:
+    for name in SETTINGS:
         setattr(endpoint, name, getattr(locked, name))
     return endpoint
 
@@ -139,11 +123,11 @@ def create_eab_key(
         InvalidInput: lists everything that is wrong.
     """
     _require(principal, endpoint.pairing)
-    wrong = _network_violations("networks", networks)
+    wrong = network_violations("networks", networks)
     if len(name) > _MAX_NAME:
-        wrong.append(_violation("name", name, f"A name has at most {_MAX_NAME} characters."))
+        wrong.append(violation("name", name, f"A name has at most {_MAX_NAME} characters."))
     if expires_at is not None and expires_at <= clock.now():
-        wrong.append(_violation("expires_at", expires_at, "The expiry lies in the past."))
+        wrong.append(violation("expires_at", expires_at, "The expiry lies in the past."))
     patterns: list[str] = []
     try:
         patterns = identifiers.canonical_patterns(restrict_to)
@@ -285,115 +269,8 @@ def _seal_new_secret(key: EabKey) -> str:
     return jws.encode(secret)
 
 
-# --- settings ---------------------------------------------------------------------------------
-
-
-def _apply(endpoint: AcmeEndpoint, settings: Mapping[str, Any]) -> None:
-    """Put settings on the row, unsaved.
-
-    Raises:
-        InvalidInput: lists everything that is wrong, alone or together.
-    """
-    wrong = [
-        _violation(name, "", "There is no such setting.")
-        for name in settings
-        if name not in _SETTINGS
-    ]
-    for name in _SETTINGS:
-        if name in settings:
-            setattr(endpoint, name, settings[name])
-    wrong += _violations(endpoint)
-    try:
-        endpoint.limits = limits.parse(endpoint.limits)
-    except InvalidInput as error:
-        wrong += error.violations
-    if wrong:
-        raise InvalidInput(wrong)
-
-
-def _violations(endpoint: AcmeEndpoint) -> list[Violation]:
-    wrong = []
-    if endpoint.skip_validation and not endpoint.require_eab:
-        text = "Skipping both validation and external account binding would admit everyone."
-        wrong.append(_violation("skip_validation", "", text))
-    if endpoint.pairing.profile.issuer_type == IssuerType.SELF_SIGNED:
-        wrong.append(_violation("profile", "", "A self-signed profile issues to no ACME client."))
-    known = list(ChallengeType)
-    types = endpoint.challenge_types
-    if not types or len(set(types)) != len(types) or not set(types) <= set(known):
-        text = f"One or more of {', '.join(known)}, each once."
-        wrong.append(_violation("challenge_types", types, text))
-    wrong += _issuer_violations(endpoint)
-    wrong += [
-        _violation(name, getattr(endpoint, name), "This is not a port.")
-        for name in ("http_port", "tls_port")
-        if not 0 < getattr(endpoint, name) <= _MAX_PORT
-    ]
-    for name, low in (("order_lifetime_h", 1), ("authz_lifetime_h", 0)):
-        if not low <= getattr(endpoint, name) <= _MAX_HOURS:
-            text = f"From {low} to {_MAX_HOURS} hours."
-            wrong.append(_violation(name, getattr(endpoint, name), text))
-    for name in ("terms_of_service", "website"):
-        url = getattr(endpoint, name)
-        if url and (not url.startswith(("https://", "http://")) or any(c in url for c in ' <>"')):
-            wrong.append(_violation(name, url, "This is not an http(s) URL."))
-    wrong += _network_violations("allowed_networks", endpoint.allowed_networks)
-    wrong += [
-        _violation(f"resolvers[{index}]", text, "This is not address or address:port.")
-        for index, text in enumerate(endpoint.resolvers)
-        if not _is_server(text)
-    ]
-    return wrong
-
-
-def _issuer_violations(endpoint: AcmeEndpoint) -> list[Violation]:
-    """Check the issuer names of dns-persist-01: one to ten domain names (draft section 3.1)."""
-    if ChallengeType.DNS_PERSIST_01 not in endpoint.challenge_types:
-        return []
-    listed = endpoint.caa_identities
-    wrong = [
-        _violation(f"caa_identities[{index}]", name, "This is not a domain name.")
-        for index, name in enumerate(listed)
-        if not persistent_records.normalized(name)
-    ]
-    if not 0 < len(listed) <= persistent_records.MAX_ISSUERS:
-        text = f"dns-persist-01 needs 1 to {persistent_records.MAX_ISSUERS} names of the authority."
-        wrong.append(_violation("caa_identities", listed, text))
-    return wrong
-
-
-def _is_server(text: str) -> bool:
-    """Tell whether a text is an address, or an address and a port (``[::1]:53`` for IPv6)."""
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if colon and (bracketed or ":" not in host):
-        if not (port.isascii() and port.isdecimal() and 0 < int(port[:6]) <= _MAX_PORT):
-            return False
-        text = host[1:-1] if bracketed else host
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _network_violations(name: str, networks: Sequence[str]) -> list[Violation]:
-    wrong = []
-    for index, text in enumerate(networks):
-        try:
-            ipaddress.ip_network(text)
-        except ValueError as error:
-            wrong.append(_violation(f"{name}[{index}]", text, f"This is not a network: {error}."))
-    return wrong
-
-
-def _violation(field: str, value: object, reason: str) -> Violation:
-    code = f"acme.{field.partition('[')[0]}"
-    return Violation(code, field, str(value)[:200], reason)
-
-
 def _settings_of(endpoint: AcmeEndpoint) -> dict[str, Any]:
-    return {name: getattr(endpoint, name) for name in _SETTINGS}
+    return {name: getattr(endpoint, name) for name in SETTINGS}
 
 
 def _terms_of(key: EabKey) -> dict[str, Any]:

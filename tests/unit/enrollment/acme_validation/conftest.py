@@ -1,4 +1,4 @@
-"""What do the validation tests share? A target on loopback, and the servers that answer for it."""
+"""Fixtures of the validation tests: a target on loopback, and servers that answer for it."""
 
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network

@@ -1,4 +1,4 @@
-"""dns-persist-01 by the clauses of draft-ietf-acme-dns-persist-02."""
+"""Tests of dns-persist-01 by the clauses of draft-ietf-acme-dns-persist-02."""
 
 import subprocess
 from datetime import UTC, datetime
