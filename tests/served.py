@@ -10,21 +10,34 @@ from io import BytesIO
 from typing import Any
 
 from django import test
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from django.http import HttpResponse
 from django.utils.functional import cached_property
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
 
 class _Served:
-    """Handler for Django's test client: one call of the WSGI application."""
+    """Handler for Django's test client: one call of the WSGI application.
+
+    Attributes:
+        sends_csrf_token: send what a browser sends that has loaded the form before: the CSRF
+            cookie, the same value as header, and the page's origin.
+    """
+
+    def __init__(self, *, sends_csrf_token: bool) -> None:
+        self.sends_csrf_token = sends_csrf_token
 
     @cached_property
     def application(self) -> Any:
         return import_module("config.wsgi").application
 
     def __call__(self, environ: dict[str, Any]) -> HttpResponse:
+        if self.sends_csrf_token and environ["REQUEST_METHOD"] not in _SAFE:
+            _add_csrf_token(environ)
         sent: list[Any] = []
         # Django's payload for tests fails where a server's input answers with its end.
         environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read())
@@ -60,9 +73,20 @@ class _Served:
         return response
 
 
+def _add_csrf_token(environ: dict[str, Any]) -> None:
+    token = "a" * 32  # the length of a secret, which Django takes as token, too
+    cookie = f"{settings.CSRF_COOKIE_NAME}={token}"
+    environ["HTTP_COOKIE"] = "; ".join(filter(None, [environ.get("HTTP_COOKIE"), cookie]))
+    environ.setdefault("HTTP_X_CSRFTOKEN", token)
+    scheme = environ["wsgi.url_scheme"]
+    default_port = ":443" if scheme == "https" else ":80"
+    host = environ.get("HTTP_HOST") or f"{environ['SERVER_NAME']}:{environ['SERVER_PORT']}"
+    environ.setdefault("HTTP_ORIGIN", f"{scheme}://{host.removesuffix(default_port)}")
+
+
 class Client(test.Client):
     """Django's test client before the WSGI application."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, enforce_csrf_checks: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.handler = _Served()
+        self.handler = _Served(sends_csrf_token=not enforce_csrf_checks)

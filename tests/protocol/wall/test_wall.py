@@ -6,17 +6,13 @@ that whoever has no business with the other team reads nothing about it. Another
 and one that does not exist must answer alike: status, headers and body.
 """
 
-import ast
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib import admin
-from django.test import override_settings
 
 from apps.certificates import selectors
 from apps.certificates.models import Certificate
@@ -44,10 +40,8 @@ from tests.protocol.wall.table import (
     Row,
 )
 from tests.protocol.wall.world import ABSENT, ABSENT_NAME, World
-from tests.served import Client
 
 TLS = routes("config.urls")
-PLAIN = routes("config.urls_public")
 _ABSENT_VALUES = {"number": 999, "event_id": 10**12}
 _NO_CERTIFICATE = "aYhba4dGQEHhs3uEe6CuLN4ByNQ.AIdlQyE"  # RFC 9773 section 4.1
 _UNKNOWN_URL = """{route} is not in the table of the isolation wall.
@@ -85,7 +79,7 @@ def is_known(route: str) -> bool:
     return route in TABLE or route.startswith(ADMIN_PREFIX) or open_family(route) is not None
 
 
-@pytest.mark.parametrize("route", sorted({*TLS, *PLAIN}))
+@pytest.mark.parametrize("route", sorted(TLS))
 def test_every_url_is_in_the_table(route):
     assert is_known(route), _UNKNOWN_URL.format(route=route)
 
@@ -274,24 +268,6 @@ def test_open_urls_answer_everybody_alike(world, call, record_property):
     for route in found:
         _walk_open(route, world, call)
     record_property("wall", ("open", len(found), call.calls))
-
-
-def test_the_plain_listener_answers_everybody_alike(world, call, record_property):
-    with override_settings(ROOT_URLCONF="config.urls_public", MIDDLEWARE=_plain_middleware()):
-        call.client = Client(raise_request_exception=False)
-        for route in PLAIN:
-            _walk_open(route, world, call)
-    record_property("wall", ("plain HTTP", len(PLAIN), call.calls))
-
-
-def _plain_middleware() -> list[str]:
-    """Return the middleware of the plain listener; importing its settings would make files."""
-    source = Path(settings.BASE_DIR, "config", "settings", "public.py").read_text()
-    return next(
-        ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MIDDLEWARE"
-    )
 
 
 def _walk_open(route: str, world: World, call: Caller) -> None:

@@ -30,10 +30,7 @@ def der_of(authority):
     return bytes(selectors.current_certificate(authority.pk).der)
 
 
-@pytest.mark.parametrize("public", [True, False])
-def test_x19_the_certificate_comes_in_der_pem_and_p7b(client, issuing, settings, public):
-    if public:
-        settings.ROOT_URLCONF = "config.urls_public"
+def test_x19_the_certificate_comes_in_der_pem_and_p7b(client, issuing):
     own, root = der_of(issuing), der_of(issuing.parent)
     response = client.get("/pki/issuing/ca.cer")
     assert response.content == own
@@ -110,11 +107,8 @@ def status_in(response):
     return x509_ocsp.load_der_ocsp_response(response.content)
 
 
-@pytest.mark.parametrize("public", [True, False])
 @pytest.mark.parametrize("path", ["/ocsp/issuing", "/ocsp/issuing/"])
-def test_o01_post(client, issuing, settings, path, public):
-    if public:
-        settings.ROOT_URLCONF = "config.urls_public"
+def test_o01_post(client, issuing, path):
     serial = issue(issuing)
     body = question(issuing, serial)
     response = client.post(path, body, "application/ocsp-request")
@@ -188,10 +182,7 @@ def test_ocsp_switched_off_is_unauthorized(client, issuing, sealwright):
     assert status_in(response).response_status == x509_ocsp.OCSPResponseStatus.UNAUTHORIZED
 
 
-@pytest.mark.parametrize("public", [True, False])
-def test_the_index_names_each_authority_with_its_fingerprint(client, issuing, settings, public):
-    if public:
-        settings.ROOT_URLCONF = "config.urls_public"
+def test_the_index_names_each_authority_with_its_fingerprint(client, issuing):
     fingerprint = hashlib.sha256(der_of(issuing)).hexdigest()
     page = client.get("/pki/")
     assert page["Content-Type"].startswith("text/html")
