@@ -1,4 +1,4 @@
-"""How does a certificate die early, and how does a hold end? RFC 5280 section 5.3.1."""
+"""Revocation, hold and release of certificates (RFC 5280 section 5.3.1)."""
 
 from datetime import datetime
 
