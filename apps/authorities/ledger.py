@@ -1,7 +1,7 @@
-"""Ledgers of an authority: issued serial numbers, and which of them are revoked.
+"""Ledgers of an authority: serial numbers used, and serial numbers revoked.
 
 Called inside the transaction of the act that the entry belongs to. Entries are never deleted;
-revocation only moves forward, except for a hold, which can be released (RFC 5280 section 5.3.1).
+revocation only moves forward, save for a hold, which can be released (RFC 5280 section 5.3.1).
 """
 
 from collections.abc import Iterable

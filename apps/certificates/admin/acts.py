@@ -58,7 +58,7 @@ def _hold(_: HttpRequest, principal: Principal, certificate: Certificate, _data:
 
 
 def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
-    revocation.release(principal, certificate)
+    revocation.remove_hold(principal, certificate)
     return f"{certificate} is good again; the next CRL no longer lists it."
 
 
