@@ -1,4 +1,4 @@
-"""What can be done with a certificate by hand? Revoke, hold, release: asked, then done."""
+"""Actions on a certificate in the admin: revoke, hold and release, each after a confirmation."""
 
 from typing import Any
 
