@@ -9,9 +9,8 @@ from apps.applications.models import ApiToken, Application, MachineIdentity, Mem
 from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
-from apps.errors import NotFound
 from apps.principals import Principal
-from apps.web.references import named
+from apps.web.references import first, named, one
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -37,9 +36,7 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    found: Application | None = rows.filter(named(str(reference))).first()
-    if found is None:
-        raise NotFound
+    found: Application = one(rows, str(reference))
     return found
 
 
@@ -55,9 +52,18 @@ def pairing_for(principal: Principal, application: str | UUID, profile: str | UU
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
     ).filter(named(str(application), "application__"), named(str(profile), "profile__"))
-    found: Pairing | None = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
-    if found is None:
-        raise NotFound
+    found: Pairing = first(access.visible(pairs, principal, Permission.VIEW, scoped=False))
+    return found
+
+
+def pairing_of(application: Application, profile: str) -> Pairing:
+    """Return the pair of an application in sight and a profile, by the profile's reference.
+
+    Raises:
+        NotFound: the profile is not attached to the application.
+    """
+    rows = application.pairings.select_related("application", "profile")
+    found: Pairing = one(rows, profile, "profile__")
     return found
 
 

@@ -22,13 +22,22 @@ def named(reference: str, path: str = "") -> Q:
     return Q(**{f"{path}{column}": reference})
 
 
-def one(rows: QuerySet[Any], reference: str) -> Any:
-    """Return the row that ``reference`` means, out of those in sight.
+def one(rows: QuerySet[Any], reference: str, path: str = "") -> Any:
+    """Return the row with this identifier or name (see ``named``), out of those in sight.
 
     Raises:
         NotFound: none of ``rows``; whether it exists elsewhere cannot be told.
     """
-    found = rows.filter(named(reference)).first()
+    return first(rows.filter(named(reference, path)))
+
+
+def first(rows: QuerySet[Any]) -> Any:
+    """Return the first row.
+
+    Raises:
+        NotFound: there is none in sight.
+    """
+    found = rows.first()
     if found is None:
         raise NotFound
     return found
