@@ -6,11 +6,14 @@ chunks, as a WSGI server does (PEP 3333), so that protocol tests judge what is s
 """
 
 from importlib import import_module
+from io import BytesIO
 from typing import Any
 
 from django import test
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpResponse
 from django.utils.functional import cached_property
 
@@ -36,15 +39,29 @@ class _Served:
         if self.sends_csrf_token and environ["REQUEST_METHOD"] not in _SAFE:
             _add_csrf_token(environ)
         sent: list[Any] = []
+        # Django's payload for tests fails where a server's input answers with its end.
+        environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read())
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc: Any = None) -> None:
             sent[:] = [status, headers]
 
-        chunks = self.application(environ, start_response)
+        # A test's transaction has switched autocommit off, for which Django would close the
+        # connection; its own test client takes the receivers away likewise.
+        # A request within a request finds them gone, and leaves them so.
+        signals = [
+            signal
+            for signal in (request_started, request_finished)
+            if signal.disconnect(close_old_connections)
+        ]
         try:
-            content = b"".join(chunks)
+            chunks = self.application(environ, start_response)
+            try:
+                content = b"".join(chunks)
+            finally:
+                getattr(chunks, "close", lambda: None)()
         finally:
-            getattr(chunks, "close", lambda: None)()
+            for signal in signals:
+                signal.connect(close_old_connections)
         status, headers = sent
         code, _, reason = status.partition(" ")
         response = HttpResponse(content, status=int(code), reason=reason)

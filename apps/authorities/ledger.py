@@ -1,4 +1,4 @@
-"""Which serial numbers has an authority used, and which of them are revoked?
+"""Ledgers of an authority: serial numbers used, and serial numbers revoked.
 
 Called inside the transaction of the act that the entry belongs to. Entries are never deleted;
 revocation only moves forward, save for a hold, which can be released (RFC 5280 section 5.3.1).

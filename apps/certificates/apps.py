@@ -1,4 +1,4 @@
-"""Registers certificates."""
+"""App configuration of certificates."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""In which form does a certificate leave? PEM, DER, PKCS#7, PKCS#12, with or without its key."""
+"""Export of certificates as PEM, DER, PKCS#7 and PKCS#12, with or without the private key."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How does a certificate die early, and how does a hold end? RFC 5280 section 5.3.1."""
+"""Revocation, hold and the end of a hold (RFC 5280 section 5.3.1)."""
 
 from datetime import datetime
 
@@ -96,7 +96,7 @@ def revoke(
     return locked
 
 
-def release(principal: Principal, certificate: Certificate) -> Certificate:
+def remove_hold(principal: Principal, certificate: Certificate) -> Certificate:
     """Take a certificate off hold; the next CRL no longer lists it.
 
     Raises:

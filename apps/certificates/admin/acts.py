@@ -1,4 +1,4 @@
-"""What can be done with a certificate by hand? Revoke, hold, release: asked, then done."""
+"""Actions on a certificate in the admin: revoke, hold and release, each after a confirmation."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ def _hold(_: HttpRequest, principal: Principal, certificate: Certificate, _data:
 
 
 def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _data: _Data) -> str:
-    revocation.release(principal, certificate)
+    revocation.remove_hold(principal, certificate)
     return f"{certificate} is good again; the next CRL no longer lists it."
 
 

@@ -1,4 +1,4 @@
-"""How is the inventory read, and how is a certificate revoked, held or released by hand?"""
+"""Admin pages of the inventory of certificates."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -52,7 +52,7 @@ class ExpiryFilter(admin.SimpleListFilter):
 
 @admin.register(Certificate)
 class CertificateAdmin(ReadOnlyAdmin):
-    """A window, not a door: shows everything, changes things only through services."""
+    """Read-only admin of certificates; actions call the services."""
 
     list_display = (
         "name",

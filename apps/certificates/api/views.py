@@ -145,7 +145,7 @@ class ReleaseView(APIView):
         principal = principal_of(request)
         found = selectors.certificate_visible_to(principal, certificate_id)
         NoBody.parse(request.data)
-        revocation.release(principal, found)
+        revocation.remove_hold(principal, found)
         fresh = selectors.certificate_visible_to(principal, certificate_id)
         return Response(CertificateDetailSerializer.of(fresh))
 

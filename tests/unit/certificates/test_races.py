@@ -1,4 +1,4 @@
-"""Do the invariants hold when many act at once, or die half-way? On PostgreSQL."""
+"""Issuance under concurrent use and sudden death of a process, on PostgreSQL."""
 
 import os
 import signal

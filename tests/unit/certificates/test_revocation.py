@@ -1,4 +1,4 @@
-"""Does revocation only move forward, and does everybody hear of it?"""
+"""Revocation only moves forward, and ledger, CRL and audit log follow it."""
 
 from datetime import timedelta
 
@@ -49,7 +49,7 @@ def test_revoking_twice_is_refused(team, certificate):
 
 def test_a_hold_can_be_released(team, certificate):
     revocation.revoke(team.principal(), certificate, RevocationReason.CERTIFICATE_HOLD)
-    revocation.release(team.principal(), certificate)
+    revocation.remove_hold(team.principal(), certificate)
 
     assert Certificate.objects.get(pk=certificate.pk).state == CertificateState.ACTIVE
     assert ledger.status_of(team.authority, certificate.serial_number).status == "good"
@@ -58,20 +58,20 @@ def test_a_hold_can_be_released(team, certificate):
 def test_a_released_certificate_can_be_held_and_revoked_again(team, certificate):
     who = team.principal()
     revocation.revoke(who, certificate, RevocationReason.CERTIFICATE_HOLD)
-    revocation.release(who, certificate)
+    revocation.remove_hold(who, certificate)
     revocation.revoke(who, certificate, RevocationReason.CERTIFICATE_HOLD)
     revocation.revoke(who, certificate, RevocationReason.KEY_COMPROMISE)
 
     assert RevokedSerial.objects.get().reason == RevocationReason.KEY_COMPROMISE
     assert ledger.status_of(team.authority, certificate.serial_number).status == "revoked"
     with pytest.raises(InvalidTransition):
-        revocation.release(who, certificate)
+        revocation.remove_hold(who, certificate)
 
 
 def test_only_holds_are_released(team, certificate):
     revocation.revoke(team.principal(), certificate, RevocationReason.SUPERSEDED)
     with pytest.raises(InvalidTransition):
-        revocation.release(team.principal(), certificate)
+        revocation.remove_hold(team.principal(), certificate)
 
 
 def test_an_auditor_cannot_revoke(team, certificate):

@@ -1,4 +1,4 @@
-"""Is what is written together written as a whole, exactly as `save()` would have written it?"""
+"""Batches of writes are atomic and store what ``save()`` would."""
 
 from datetime import timedelta
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""Is every error answered as RFC 9457 says, and does none say too much?"""
+"""Errors are answered as RFC 9457 says, without internal details."""
 
 import json
 import logging

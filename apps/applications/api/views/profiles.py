@@ -93,7 +93,7 @@ class AttachedProfileView(APIView):
         responses=PairingSerializer,
     )
     def patch(self, request: Request, reference: str, profile: str) -> Response:
-        """Open or close the API door, or ask for approvals."""
+        """Allow or refuse requests by the API, or require approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
         switches = SwitchesSerializer.parse(request.data)

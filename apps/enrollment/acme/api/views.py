@@ -315,7 +315,7 @@ class AcmeOrderView(APIView):
 
     @extend_schema(operation_id="acme_orders_read", responses=serializers.AcmeOrderSerializer)
     def get(self, request: Request, reference: str, order_id: UUID) -> Response:
-        """Read an order with each challenge and what each attempt saw: why is it not valid?"""
+        """Read an order with its challenges, and what each validation attempt saw."""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
         found = selectors.with_challenges(rows).filter(pk=order_id).first()
