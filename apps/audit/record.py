@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 
 from apps import clock, ids
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.statements import writes
+from apps.statements import execution, writes
 from apps.web.logs import redacted
 
 _SECRET_WORDS = frozenset(
@@ -60,10 +60,7 @@ def record(
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
     gathered = writes.is_open()
-    # A test case's own transaction is none that production would have.
-    if not gathered and all(
-        getattr(block, "_from_testcase", False) for block in connection.atomic_blocks
-    ):
+    if not gathered and not execution.in_transaction():
         raise RuntimeError("audit.record must run in the transaction of the act")
     actor, actor_label = principal.actor, principal.label
     subject_label = str(subject) if subject is not None else ""
