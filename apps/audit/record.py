@@ -140,14 +140,9 @@ def are_harmless(data: dict[str, Any], *labels: str) -> bool:
     return (
         _PLAIN.fullmatch(joined) is not None
         and not _tells(joined)
-        and _are_plain_names(tuple(data))
+        # Values under these names are shown, and the names as they are.
+        and all(_named(name) == (name, False) for name in data)
     )
-
-
-@lru_cache(maxsize=256)
-def _are_plain_names(names: tuple[str, ...]) -> bool:
-    """Tell whether values under these names are shown, and the names as they are."""
-    return all(_named(name) == (name, False) for name in names)
 
 
 def _tells(text: str) -> bool:

@@ -9,7 +9,6 @@ denied, then allowed (or required), then the required values of the section as a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import lru_cache
 
 from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import hard_rules
@@ -21,7 +20,6 @@ from pki.template import Leaf, TypeValue
 __all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
 
 _ONE_SECOND = timedelta(seconds=1)
-_CACHED = 512
 
 
 def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
@@ -46,7 +44,6 @@ def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
     )
 
 
-@lru_cache(maxsize=_CACHED)
 def _purpose_verdicts(
     rules: Rules,
     key_usage: frozenset[str],
@@ -57,7 +54,7 @@ def _purpose_verdicts(
     is_ca: bool,
     path_length: int | None,
 ) -> tuple[Verdict, ...]:
-    """Check everything but names, in which most certificates of a profile differ; cached."""
+    """Check everything but names, in which most certificates of a profile differ."""
     verdicts: list[Verdict] = []
     if rules.key_usages is not None:
         verdicts += usage_verdicts(rules.key_usages, "key_usages", key_usage)
@@ -302,7 +299,7 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         )
     free = not rule.allowed and not rule.required
     if free or _covered(rule.allowed, value) or _covered(rule.required, value):
-        return _value_passed(section, rule.kind, index)
+        return passed(f"{section}.{rule.kind}.allowed", f"{section}[{index}].value")
     return failed(
         f"{section}.{rule.kind}.allowed",
         f"policy.{_SINGULAR[section]}_not_allowed",
@@ -311,11 +308,6 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
         f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
     )
-
-
-@lru_cache(maxsize=_CACHED)
-def _value_passed(section: str, kind: str, index: int) -> Verdict:
-    return passed(f"{section}.{kind}.allowed", f"{section}[{index}].value")
 
 
 def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:

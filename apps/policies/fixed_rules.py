@@ -23,7 +23,6 @@ MAX_NAMES = 100
 MAX_SUBJECT_ATTRIBUTES = 30
 
 # Most certificates of a profile have the same key usages.
-_CACHED = 512
 
 _CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
 _SIGNING = frozenset({"digital_signature", "content_commitment"}) | _CA_USAGES
@@ -37,7 +36,6 @@ _HOST_LIKE = re.compile(r"[^\s@/\\]+")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
-@lru_cache(maxsize=len(KeyAlgorithm))
 def usages_of(algorithm: KeyAlgorithm) -> frozenset[str]:
     """Return the key usages that keys of an algorithm can serve."""
     if algorithm.is_rsa:
@@ -202,7 +200,6 @@ def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
     return found
 
 
-@lru_cache(maxsize=_CACHED)
 def _purpose_fits(
     key_usage: frozenset[str],
     extended_key_usage: tuple[str, ...],
