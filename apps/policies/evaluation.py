@@ -29,50 +29,26 @@ def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
         verdicts += subject_verdicts(rules.subject, leaf.subject)
     if rules.subject_alt_names is not None:
         verdicts += san_verdicts(rules.subject_alt_names, leaf.subject_alt_names)
-    return (
-        *verdicts,
-        *_purpose_verdicts(
-            rules,
-            leaf.key_usage,
-            leaf.extended_key_usage,
-            leaf.key_algorithm,
-            leaf.signature_algorithm,
-            leaf.not_after - leaf.not_before + _ONE_SECOND,  # both ends count (X-06)
-            leaf.is_ca,
-            leaf.path_length,
-        ),
-    )
-
-
-def _purpose_verdicts(
-    rules: Rules,
-    key_usage: frozenset[str],
-    extended_key_usage: tuple[str, ...],
-    key_algorithm: str,
-    signature_algorithm: str,
-    lifetime: timedelta,
-    is_ca: bool,
-    path_length: int | None,
-) -> tuple[Verdict, ...]:
-    """Check everything but names, in which most certificates of a profile differ."""
-    verdicts: list[Verdict] = []
     if rules.key_usages is not None:
-        verdicts += usage_verdicts(rules.key_usages, "key_usages", key_usage)
+        verdicts += usage_verdicts(rules.key_usages, "key_usages", leaf.key_usage)
     if rules.extended_key_usages is not None:
         verdicts += usage_verdicts(
-            rules.extended_key_usages, "extended_key_usages", extended_key_usage
+            rules.extended_key_usages, "extended_key_usages", leaf.extended_key_usage
         )
     if rules.key_algorithms is not None:
-        verdicts.append(algorithm_verdict("key_algorithm", rules.key_algorithms, key_algorithm))
+        verdicts.append(
+            algorithm_verdict("key_algorithm", rules.key_algorithms, leaf.key_algorithm)
+        )
     if rules.signature_algorithms is not None:
         verdicts.append(
             algorithm_verdict(
-                "signature_algorithm", rules.signature_algorithms, signature_algorithm
+                "signature_algorithm", rules.signature_algorithms, leaf.signature_algorithm
             )
         )
     if rules.validity is not None:
+        lifetime = leaf.not_after - leaf.not_before + _ONE_SECOND  # both ends count (X-06)
         verdicts += validity_verdicts(rules.validity, lifetime)
-    verdicts += basic_constraints_verdicts(rules.basic_constraints, is_ca, path_length)
+    verdicts += basic_constraints_verdicts(rules.basic_constraints, leaf.is_ca, leaf.path_length)
     return tuple(verdicts)
 
 

@@ -63,13 +63,9 @@ def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
         *_common_names_listed(leaf),
         *_mailboxes_listed(leaf),
         *_wildcards_bounded(leaf),
-        *_purpose_fits(
-            leaf.key_usage,
-            leaf.extended_key_usage,
-            leaf.key_algorithm,
-            leaf.is_ca,
-            leaf.path_length,
-        ),
+        *_usages_fit(leaf.key_usage, leaf.key_algorithm, leaf.is_ca),
+        *_extended_usages_granted(leaf.extended_key_usage),
+        _path_length_fits(leaf.is_ca, leaf.path_length),
         _validity(leaf),
     )
 
@@ -198,20 +194,6 @@ def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
         else:
             found.append(passed(rule, field))
     return found
-
-
-def _purpose_fits(
-    key_usage: frozenset[str],
-    extended_key_usage: tuple[str, ...],
-    key_algorithm: KeyAlgorithm,
-    is_ca: bool,
-    path_length: int | None,
-) -> tuple[Verdict, ...]:
-    return (
-        *_usages_fit(key_usage, key_algorithm, is_ca),
-        *_extended_usages_granted(extended_key_usage),
-        _path_length_fits(is_ca, path_length),
-    )
 
 
 def _usages_fit(
