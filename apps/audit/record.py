@@ -6,13 +6,13 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, models, transaction
+from django.db import models, transaction
 
 from apps import clock, ids
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.statements import writes
+from apps.statements import execution, writes
 from apps.web.logs import redacted
 
 _SECRET_WORDS = frozenset(
@@ -60,7 +60,7 @@ def record(
         RuntimeError: called outside a transaction (the act could then lose its record).
     """
     gathered = writes.is_open()
-    if not gathered and not connection.in_atomic_block:
+    if not gathered and not execution.in_transaction():
         raise RuntimeError("audit.record must run in the transaction of the act")
     values: dict[str, Any] = {
         "event": str(event),

@@ -30,7 +30,6 @@ def written(**data: object) -> AuditEvent:
     return row
 
 
-@pytest.mark.django_db(transaction=True)
 def test_outside_a_transaction_is_a_programming_error():
     with pytest.raises(RuntimeError):
         record(Event.SETTINGS_INITIALISED, principal=SYSTEM)
