@@ -30,7 +30,7 @@ from pki.template import Leaf
 
 
 def approve(principal: Principal, request: CertificateRequest) -> Issued | Pending:
-    """Release a pending request and sign it.
+    """Approve a pending request and sign it.
 
     The current policy is applied to the content again: rules that were tightened while the
     request waited hold for it too.
@@ -138,7 +138,7 @@ def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
     now = request.profile
     if (request.issuer_type, request.authority_id) != (now.issuer_type, now.authority_id):
         yield _OTHER_ISSUER
-    for check in registry.release_checks:
+    for check in registry.presign_checks:
         yield from check(request)
 
 

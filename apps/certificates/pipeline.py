@@ -1,9 +1,9 @@
 """The issuance pipeline: one function that takes requests from enrollment to certificate.
 
-Every certificate takes this way: single and bulk requests, renewals, requests released by an
-approval, and requests that a crash left half-way. The steps have the numbers of
-docs/architecture.md. The intent (serial number, and the bytes to be signed) is committed before any
-key is used, so that a crash never loses a signature that somebody may have seen.
+Every certificate takes this way: single and bulk requests, renewals, requests that were approved,
+and requests that a crash left half-way. The steps have the numbers of docs/architecture.md. The
+intent (serial number, and the bytes to be signed) is committed before any key is used, so that a
+crash never loses a signature that somebody may have seen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -241,7 +241,7 @@ def _commit_intents(drafts: Sequence[Draft]) -> None:
         _write_new(new)
     for draft in _open(drafts):
         if draft.row.state == RequestState.APPROVED:
-            _write_released(draft)
+            _write_approved(draft)
 
 
 def _lock_replaced(drafts: Sequence[Draft]) -> None:
@@ -276,7 +276,7 @@ def _write_new(drafts: Sequence[Draft]) -> None:
             rows.record_decision(draft.principal, request)
 
 
-def _write_released(draft: Draft) -> None:
+def _write_approved(draft: Draft) -> None:
     """Commit the intent of an approved request; of several callers one does."""
     assert draft.intent is not None
     change = states.transition(draft.row, RequestState.SIGNING, **rows.intent_columns(draft.intent))
