@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
+from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from apps.web.filters import StrictFilterBackend, StrictFilterSet
+from apps.web.pagination import NewestFirst
 from apps.web.references import first, one
 from apps.web.serializers import Answer
 
@@ -40,6 +42,7 @@ class ResourceViewSet(GenericViewSet[Any]):
     """
 
     metadata_class = Metadata
+    pagination_class: type[BasePagination] = NewestFirst
     filter_backends: Sequence[type[BaseFilterBackend]] = (StrictFilterBackend,)
     filterset_class: type[StrictFilterSet] = StrictFilterSet
     row_serializer_class: type[Answer] | None = None

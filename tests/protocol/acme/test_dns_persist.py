@@ -285,7 +285,7 @@ def waiting(owner, publish, team, frozen_clock) -> CertificateRequest:
 
 
 def test_4_1_no_approval_issues_after_persist_until(waiting, team, frozen_clock):
-    assert proof_expiry.expired_proofs in registry.release_checks
+    assert proof_expiry.expired_proofs in registry.presign_checks
     frozen_clock.shift(timedelta(hours=1))
     with pytest.raises(PolicyViolation) as caught:
         approvals.approve(team.principal(Role.ADMIN), waiting)

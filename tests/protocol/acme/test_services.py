@@ -90,7 +90,7 @@ def test_who_may_not_edit_enrollment_touches_nothing(team, endpoint, other_team)
     key = services.create_eab_key(team.principal(Role.ADMIN), endpoint)
     acts = [
         lambda p: services.update_acme(p, endpoint, enabled=False),
-        lambda p: services.disable_acme(p, endpoint),
+        lambda p: services.update_acme(p, endpoint, enabled=False),
         lambda p: services.create_eab_key(p, endpoint),
         lambda p: services.reveal_eab_key(p, key),
         lambda p: services.rotate_eab_key(p, key),

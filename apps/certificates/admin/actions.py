@@ -1,4 +1,4 @@
-"""Actions on a certificate in the admin: revoke, hold and release, each after a confirmation."""
+"""Actions on a certificate by hand in the admin: revoke, put on hold, release from hold."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def _open(certificate: Certificate) -> bool:
     }
 
 
-ACTS = (
+OBJECT_ACTIONS = (
     ObjectAction(
         name="revoke",
         label="Revoke…",
