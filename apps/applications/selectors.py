@@ -10,7 +10,7 @@ from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.web.references import first, named, one
+from apps.web.references import by_name_or_id, first_of, row_named
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -36,8 +36,7 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    found: Application = one(rows, str(reference))
-    return found
+    return row_named(rows, reference)
 
 
 def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
@@ -51,9 +50,8 @@ def pairing_for(principal: Principal, application: str | UUID, profile: str | UU
     """
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
-    ).filter(named(str(application), "application__"), named(str(profile), "profile__"))
-    found: Pairing = first(access.visible(pairs, principal, Permission.VIEW, scoped=False))
-    return found
+    ).filter(by_name_or_id(application, "application__"), by_name_or_id(profile, "profile__"))
+    return first_of(access.visible(pairs, principal, Permission.VIEW, scoped=False))
 
 
 def pairing_of(application: Application, profile: str) -> Pairing:
@@ -63,8 +61,7 @@ def pairing_of(application: Application, profile: str) -> Pairing:
         NotFound: the profile is not attached to the application.
     """
     rows = application.pairings.select_related("application", "profile")
-    found: Pairing = one(rows, profile, "profile__")
-    return found
+    return row_named(rows, profile, "profile__")
 
 
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:

@@ -17,7 +17,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from apps.web.filters import StrictFilterBackend, StrictFilterSet
 from apps.web.pagination import NewestFirst
-from apps.web.references import first, one
+from apps.web.references import first_of, row_named
 from apps.web.serializers import Answer
 
 
@@ -65,8 +65,8 @@ class ResourceViewSet(GenericViewSet[Any]):
         """
         value = self.kwargs[self.lookup_url_kwarg or self.lookup_field]
         if self.lookup_field == "reference":
-            return one(self.get_queryset(), value)
-        return first(self.get_queryset().filter(**{self.lookup_field: value}))
+            return row_named(self.get_queryset(), value)
+        return first_of(self.get_queryset().filter(**{self.lookup_field: value}))
 
     def answer(self, instance: Any) -> Response:
         """Answer an object as it is now."""

@@ -25,15 +25,14 @@ from apps.authorities.models import CRL, Authority
 from apps.principals import Principal
 from apps.web.callers import governor_of, reader_or_actor_of
 from apps.web.openapi import problems
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
 
 def _found(reference: str) -> Authority:
     """Return an authority; their existence and certificates are public facts."""
-    found: Authority = one(selectors.authorities(), reference)
-    return found
+    return row_named(selectors.authorities(), reference)
 
 
 @extend_schema_view(

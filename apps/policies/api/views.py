@@ -23,7 +23,7 @@ from apps.policies.presets import PRESETS
 from apps.web.callers import application_ids_in_sight, governor_of, reader_of
 from apps.web.openapi import problems
 from apps.web.pagination import OnePage
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
 
@@ -90,7 +90,7 @@ class PolicyVersionViewSet(ReadViewSet):
 
     def get_queryset(self) -> QuerySet[PolicyVersion]:
         """Return the versions of a policy in sight."""
-        policy: Policy = one(_in_sight(self.request), self.kwargs["reference"])
+        policy: Policy = row_named(_in_sight(self.request), self.kwargs["reference"])
         return policy.versions.all()
 
 

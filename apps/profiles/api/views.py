@@ -19,7 +19,7 @@ from apps.profiles.api.serializers import (
 from apps.profiles.models import Profile
 from apps.web.callers import application_ids_in_sight, governor_of
 from apps.web.openapi import problems
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.viewsets import ReadViewSet
 
 
@@ -34,9 +34,9 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     if resolved.get("authority", "") is None:
         del resolved["authority"]
     if "authority" in resolved:
-        resolved["authority"] = one(authority_selectors.authorities(), given["authority"])
+        resolved["authority"] = row_named(authority_selectors.authorities(), given["authority"])
     if "policy" in given:
-        resolved["policy"] = one(policy_selectors.policies(), given["policy"])
+        resolved["policy"] = row_named(policy_selectors.policies(), given["policy"])
     return resolved
 
 

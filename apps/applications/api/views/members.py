@@ -25,7 +25,7 @@ from apps.applications.roles import Permission, Role
 from apps.principals import Principal
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
-from apps.web.references import first, one
+from apps.web.references import first_of, row_named
 from apps.web.viewsets import ReadViewSet
 
 
@@ -38,8 +38,7 @@ def _managed(principal: Principal, reference: str) -> Application:
 
 def _member_of(application: Application, member_id: UUID) -> Membership:
     rows = application.memberships.select_related("application", "user", "group")
-    found: Membership = first(rows.filter(pk=member_id))
-    return found
+    return first_of(rows.filter(pk=member_id))
 
 
 def _resolved(sent: dict[str, str]) -> dict[str, Any]:
@@ -51,11 +50,11 @@ def _resolved(sent: dict[str, str]) -> dict[str, Any]:
     ((kind, reference),) = sent.items()
     if kind == "machine_identity":
         machines = MachineIdentity.objects.select_related("user")
-        return {"machine": one(machines, reference)}
+        return {"machine": row_named(machines, reference)}
     if kind == "group":
-        return {kind: first(Group.objects.filter(name=reference))}
+        return {kind: first_of(Group.objects.filter(name=reference))}
     people = User.objects.filter(kind=AccountKind.PERSON, username=reference)
-    return {kind: first(people)}
+    return {kind: first_of(people)}
 
 
 @extend_schema_view(

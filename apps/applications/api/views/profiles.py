@@ -17,7 +17,7 @@ from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.viewsets import ReadViewSet
 
 
@@ -48,8 +48,7 @@ class AttachedProfileViewSet(ReadViewSet):
 
     def get_object(self) -> Pairing:
         """Return the pair of the application and a profile."""
-        found: Pairing = one(self.get_queryset(), self.kwargs["profile"], "profile__")
-        return found
+        return row_named(self.get_queryset(), self.kwargs["profile"], "profile__")
 
     @extend_schema(
         operation_id="applications_profiles_attach",
@@ -62,7 +61,7 @@ class AttachedProfileViewSet(ReadViewSet):
         application = selectors.application_for(principal, reference, scoped=False)
         principal.require_governance()
         switches = NewPairingSerializer.parse(request.data)
-        profile = one(profile_selectors.profiles(), switches.pop("profile"))
+        profile = row_named(profile_selectors.profiles(), switches.pop("profile"))
         pairing = services.attach_profile(principal, application, profile, **switches)
         location = f"/api/v1/applications/{application.name}/profiles/{profile.name}/"
         return self.created(pairing, location)

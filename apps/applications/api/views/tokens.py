@@ -19,7 +19,7 @@ from apps.applications.models import ApiToken
 from apps.principals import Principal
 from apps.web.callers import principal_of, reader_or_actor_of
 from apps.web.openapi import problems
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet
 
@@ -28,7 +28,7 @@ def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
     """Return the machine in sight that is to own the token, or the caller's own account."""
     if machine is None:
         return request.user
-    return one(selectors.machines_visible_to(principal), machine)
+    return row_named(selectors.machines_visible_to(principal), machine)
 
 
 @extend_schema_view(

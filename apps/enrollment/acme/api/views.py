@@ -20,7 +20,7 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.pagination import OnePage
-from apps.web.references import first, one
+from apps.web.references import first_of, row_named
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
@@ -69,8 +69,7 @@ class AcmeEndpointViewSet(ReadViewSet):
 
     def get_object(self) -> AcmeEndpoint:
         """Return an endpoint to read, by its profile."""
-        found: AcmeEndpoint = one(self.get_queryset(), self.kwargs["profile"], "pairing__profile__")
-        return found
+        return row_named(self.get_queryset(), self.kwargs["profile"], "pairing__profile__")
 
     @extend_schema(
         request=serializers.NewAcmeEndpointSerializer,
@@ -110,7 +109,7 @@ class EabKeyViewSet(ReadViewSet):
     def get_queryset(self) -> QuerySet[EabKey]:
         """Return the keys of an endpoint to read."""
         rows = _seen(self.request, self.kwargs["reference"])
-        endpoint = one(rows, self.kwargs["profile"], "pairing__profile__")
+        endpoint = row_named(rows, self.kwargs["profile"], "pairing__profile__")
         return services.eab_keys_of(principal_of(self.request), endpoint)
 
     def _to_change(self) -> EabKey:
@@ -188,7 +187,7 @@ class AcmeAccountViewSet(ReadViewSet):
         rows = selectors.accounts().filter(
             endpoint__pairing__application=application, pk=account_id
         )
-        found = first(rows)
+        found = first_of(rows)
         NoBody.parse(request.data)
         services.revoke_account(principal_of(request), found)
         return self.answer(rows.get())
