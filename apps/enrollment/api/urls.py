@@ -2,10 +2,9 @@
 
 from rest_framework.routers import SimpleRouter
 
-from apps.enrollment.acme.api import urls as acme_urls
 from apps.enrollment.api import bulk_views, views
 
 router = SimpleRouter(use_regex_path=False)
 router.register("certificate-requests/bulk", bulk_views.BulkViewSet, "certificate_requests_bulk")
 router.register("certificate-requests", views.CertificateRequestViewSet, "certificate_requests")
-urlpatterns = [*router.urls, *acme_urls.urlpatterns]
+urlpatterns = router.urls
