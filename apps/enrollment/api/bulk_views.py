@@ -50,7 +50,7 @@ class BulkViewSet(ViewSet):
 
 
 def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
-    """Return what each request came to, in order."""
+    """Return the outcome of each request, in the order sent."""
     principal = principal_of(request)
     pairing = pairings.pairing_for(
         sent["application"], sent["profile"], version=principal.governance_version
