@@ -24,7 +24,7 @@ from apps.enrollment.acme.services import limits
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeType, OrderStatus
 from apps.errors import Malformed, NotFound
 from apps.statements import writes
-from apps.statements.lookups import TEXT, RowLookup
+from apps.statements.lookups import KEY, TEXT, RowLookup
 
 RETRY_AFTER_S = 3
 # An authorization that is about to expire is not reused: the order would fail at finalize.
@@ -50,6 +50,22 @@ _CHALLENGES_OF = RowLookup(
     lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
     related=("authorization",),
     url_id=TEXT,
+)
+
+
+_LOCK_OPEN_ORDERS = RowLookup(
+    AcmeOrder,
+    lambda authorization: (
+        AcmeOrder.objects.select_for_update()
+        .filter(
+            pk__in=AcmeOrderAuthorization.objects.filter(authorization=authorization).values(
+                "order_id"
+            ),
+            status__in=[OrderStatus.PENDING, OrderStatus.READY],
+        )
+        .order_by("pk")
+    ),
+    authorization=KEY,
 )
 
 
@@ -206,14 +222,7 @@ def lock_open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
 
     Always by ascending primary key, so that two transactions cannot wait for each other.
     """
-    linked = AcmeOrderAuthorization.objects.filter(authorization=authorization)
-    return list(
-        AcmeOrder.objects.select_for_update()
-        .filter(
-            pk__in=linked.values("order_id"), status__in=[OrderStatus.PENDING, OrderStatus.READY]
-        )
-        .order_by("pk")
-    )
+    return _LOCK_OPEN_ORDERS.all(authorization.pk)
 
 
 def _reusable(
