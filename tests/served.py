@@ -47,9 +47,12 @@ class _Served:
 
         # A test's transaction has switched autocommit off, for which Django would close the
         # connection; its own test client takes the receivers away likewise.
-        signals = (request_started, request_finished)
-        for signal in signals:
-            signal.disconnect(close_old_connections)
+        # Within another request it has been taken away already.
+        signals = [
+            signal
+            for signal in (request_started, request_finished)
+            if signal.disconnect(close_old_connections)
+        ]
         try:
             chunks = self.application(environ, start_response)
             try:
