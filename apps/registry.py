@@ -153,7 +153,7 @@ class EnrollmentMethod:
 
 # Called with a ``CertificateRequest`` that is about to be signed after its approval; yields a
 # ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
-ReleaseCheck = Callable[[Any], Iterable[Any]]
+PresignCheck = Callable[[Any], Iterable[Any]]
 
 # Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
@@ -165,7 +165,7 @@ sealed_fields: list[SealedField] = []
 dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
-release_checks: list[ReleaseCheck] = []
+presign_checks: list[PresignCheck] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:

@@ -1,4 +1,4 @@
-"""CPU time and memory of process trees, read from /proc.
+"""CPU time of process trees, read from /proc.
 
 User and system time of whole trees: the workers of a web server, the backends of PostgreSQL
 (its postmaster is their parent), and children that have ended and were waited for. The kernel
@@ -49,9 +49,3 @@ def tree_cpu_s(roots: Iterable[int]) -> float:
         ticks += sum(int(stats[pid][field]) for field in (_UTIME, _STIME, _CUTIME, _CSTIME))
         waiting += children.get(pid, [])
     return ticks / _TICKS
-
-
-def rss_mb(roots: Iterable[int]) -> float:
-    """Return the resident memory of the processes themselves, without those below."""
-    page_mb = os.sysconf("SC_PAGE_SIZE") / 2**20
-    return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page_mb for pid in roots)

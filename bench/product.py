@@ -1,4 +1,4 @@
-"""Sealwright as a contender: this checkout, set up afresh and served as in production.
+"""Sealwright as a participant: this checkout, set up afresh and served as in production.
 
 ``manage.py migrate`` and ``quickstart`` on a data directory of its own, then front server and
 application by the command lines that ``manage.py serve --print`` shows: nginx in front of

@@ -35,18 +35,6 @@ class Environment:
         """Return the variable as an absolute path."""
         return Path(self.text(name, str(default))).expanduser().absolute()
 
-    def flag(self, name: str, *, default: bool) -> bool:
-        """Return a yes/no variable (``true``/``false``, ``1``/``0``, ``yes``/``no``, ``on``/``off``)."""
-        raw = self.text(name)
-        if not raw:
-            return default
-        if raw.lower() in {"1", "true", "yes", "on"}:
-            return True
-        if raw.lower() in {"0", "false", "no", "off"}:
-            return False
-        self.problems.append(f"{PREFIX}{name}={raw!r} is not a yes/no value")
-        return default
-
     def integer(self, name: str, default: int, *, low: int, high: int) -> int:
         """Return a whole number between ``low`` and ``high``, both included."""
         raw = self.text(name)

@@ -7,7 +7,6 @@ certificates. The caller checks revocation.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -47,10 +46,8 @@ _PROCESSED_CRITICAL = frozenset(
         ExtensionOID.CERTIFICATE_POLICIES,
     }
 )
-_CACHED = 512
 
 
-@lru_cache(maxsize=_CACHED)
 def subject_bytes(certificate: x509.Certificate) -> bytes:
     """Return the subject exactly as encoded.
 

@@ -61,7 +61,7 @@ def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
         code="csr.extension_not_allowed",
         field="extensions",
         value=extension.oid.dotted_string,
-        reason="The request has an extension that requests may not bring along.",
+        reason="The request has an extension that requests may not contain.",
         hint="subjectAltName, keyUsage, extendedKeyUsage, basicConstraints.",
     )
 

@@ -261,12 +261,7 @@ def x509_name(pairs: Sequence[TypeValue]) -> x509.Name:
     Raises:
         UnusableName: an attribute is unknown, empty, too long or malformed; all are listed.
     """
-    return _x509_name(tuple(pairs))
-
-
-@lru_cache(maxsize=_CACHED)
-def _x509_name(pairs: tuple[TypeValue, ...]) -> x509.Name:
-    _require_sound(pairs)
+    _require_sound(tuple(pairs))
     # The library's defaults are the string types that this function promises.
     return x509.Name([x509.NameAttribute(_OIDS[attribute], value) for attribute, value in pairs])
 

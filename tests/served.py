@@ -47,7 +47,7 @@ class _Served:
 
         # A test's transaction has switched autocommit off, for which Django would close the
         # connection; its own test client takes the receivers away likewise.
-        # Within another request it has been taken away already.
+        # A request within a request finds them gone, and leaves them so.
         signals = [
             signal
             for signal in (request_started, request_finished)

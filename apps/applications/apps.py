@@ -1,5 +1,6 @@
 """App configuration of applications, machine identities and tokens."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.apps import AppConfig
@@ -7,16 +8,33 @@ from django.db.models.signals import post_migrate
 
 
 class ApplicationsConfig(AppConfig):
-    """See ``models.py`` for what lives here."""
+    """Applications, their members, machine identities, tokens and the governance version."""
 
     name = "apps.applications"
     verbose_name = "Applications"
 
     def ready(self) -> None:
-        """Register with the lower layers, and install triggers after each migrate."""
-        from apps.applications import wiring
+        """Register callers, the readiness check and the job; install triggers after each migrate."""
+        from apps import registry
+        from apps.applications import access, governance_version, selectors, tokens
+        from apps.applications.roles import Permission
 
-        wiring.register()
+        registry.callers.append(
+            registry.Callers(
+                principal_of=tokens.principal_of,
+                application_ids_in_sight=lambda principal: access.visible_application_ids(
+                    principal, Permission.VIEW_ENROLLMENT
+                ),
+                audit_events_in_sight=selectors.audit_events_in_sight,
+            )
+        )
+        registry.readiness_checks["governance"] = registry.ReadinessCheck(
+            "governance", governance_version.missing_triggers
+        )
+        registry.register_jobs(
+            [registry.JobKind("governance.compact", governance_version.compact)],
+            [registry.Recurring("governance.compact", timedelta(minutes=10))],
+        )
         post_migrate.connect(_install_triggers, sender=self)
 
 

@@ -9,9 +9,8 @@ from apps.applications.models import ApiToken, Application, MachineIdentity, Mem
 from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
-from apps.errors import NotFound
 from apps.principals import Principal
-from apps.web.references import named
+from apps.web.references import by_name_or_id, first_of
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -37,10 +36,7 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    found: Application | None = rows.filter(named(str(reference))).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(rows.filter(by_name_or_id(str(reference))))
 
 
 def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
@@ -54,11 +50,10 @@ def pairing_for(principal: Principal, application: str | UUID, profile: str | UU
     """
     pairs = Pairing.objects.select_related(
         "application", "profile__policy__current_version", "profile__authority"
-    ).filter(named(str(application), "application__"), named(str(profile), "profile__"))
-    found: Pairing | None = access.visible(pairs, principal, Permission.VIEW, scoped=False).first()
-    if found is None:
-        raise NotFound
-    return found
+    ).filter(
+        by_name_or_id(str(application), "application__"), by_name_or_id(str(profile), "profile__")
+    )
+    return first_of(access.visible(pairs, principal, Permission.VIEW, scoped=False))
 
 
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:

@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q
@@ -121,17 +120,13 @@ def identity_of(user: User) -> tuple[str, str, str]:
 
 
 def client_address(request: Request | HttpRequest) -> str:
-    """Return the peer's IP address in canonical form; empty when the server knows none.
+    """Return the client's IP address in canonical form; empty when the server knows none.
 
-    Only the TCP peer counts: forwarding headers are written by whoever sends them.
+    ``web.forwarded`` has put there what a trusted front server says; any other forwarding header
+    was written by whoever sent it.
     """
-    return _canonical(request.META.get("REMOTE_ADDR", ""))
-
-
-@lru_cache(maxsize=1024)
-def _canonical(text: str) -> str:
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
     except ValueError:
         return ""
     mapped = getattr(address, "ipv4_mapped", None)

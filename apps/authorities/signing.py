@@ -20,7 +20,7 @@ from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
 from apps.keys.backends import backend_of
 from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
-from pki import build, keys, names
+from pki import build, constraints, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
 from pki.template import Publication
@@ -46,6 +46,7 @@ class IssuerHandle:
         certificate_der: its certificate.
         chain_ders: certificates above it, root last; empty for a root.
         ca_certificates: its certificate and those above it, parsed.
+        constrains_names: whether any of them has name constraints.
         subject_text: its subject as people read it (RFC 4514).
         not_after: end of its certificate, aware UTC.
         state: of the authority.
@@ -60,6 +61,7 @@ class IssuerHandle:
     certificate_der: bytes
     chain_ders: tuple[bytes, ...]
     ca_certificates: tuple[x509.Certificate, ...]
+    constrains_names: bool
     subject_text: str
     not_after: datetime
     state: AuthorityState
@@ -202,6 +204,7 @@ def _read(certificate_id: UUID) -> IssuerHandle:
         certificate_der=own,
         chain_ders=tuple(above),
         ca_certificates=certificates,
+        constrains_names=constraints.constrain_names(certificates),
         subject_text=names.rfc4514(names.subject_pairs(certificates[0].subject)),
         not_after=row.not_after,
         state=AuthorityState(authority.state),

@@ -3,7 +3,7 @@
 Whoever asked can never approve, and an approval is used once, under the request's row lock.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from apps.audit.record import record
 from apps.certificates import pipeline, states
 from apps.certificates.decision import Decision, evaluate_leaf
 from apps.certificates.models import CertificateRequest, RequestState
-from apps.certificates.outcomes import Issued, Pending
+from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.certificates.pipeline import Draft
 from apps.certificates.signers.selection import signer_of_request
 from apps.errors import AccessDenied, InvalidTransition, PolicyViolation, SealwrightError
@@ -30,7 +30,7 @@ from pki.template import Leaf
 
 
 def approve(principal: Principal, request: CertificateRequest) -> Issued | Pending:
-    """Release a pending request and sign it.
+    """Approve a pending request and sign it.
 
     The current policy is applied to the content again: rules that were tightened while the
     request waited hold for it too.
@@ -87,12 +87,14 @@ def sign_approved(principal: Principal, request: CertificateRequest) -> Issued |
         UpstreamUnavailable, UpstreamRejected: as ``issuance.submit``.
     """
     decision = _decide_again(request)
+    outcome: Outcome
     if decision.violations:
-        _reject(principal, request, decision)
-        raise PolicyViolation(decision.violations, request_id=str(request.pk))
-    (outcome,) = pipeline.run(
-        [Draft(principal, request=request, decision=decision, signer=decision.signer)]
-    )
+        outcome = PolicyViolation(decision.violations, request_id=str(request.pk))
+    else:
+        draft = Draft(principal, request=request, decision=decision, signer=decision.signer)
+        (outcome,) = pipeline.run([draft])
+    if isinstance(outcome, PolicyViolation):  # of the rules, or of the lint in the pipeline
+        _reject(principal, request, outcome.violations)
     if isinstance(outcome, SealwrightError):
         raise outcome
     # The key belongs to whoever asked, not to whoever approved.
@@ -136,12 +138,14 @@ def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
     now = request.profile
     if (request.issuer_type, request.authority_id) != (now.issuer_type, now.authority_id):
         yield _OTHER_ISSUER
-    for check in registry.release_checks:
+    for check in registry.presign_checks:
         yield from check(request)
 
 
-def _reject(principal: Principal, request: CertificateRequest, decision: Decision) -> None:
-    listed = [violation.as_dict() for violation in decision.violations]
+def _reject(
+    principal: Principal, request: CertificateRequest, violations: Sequence[Violation]
+) -> None:
+    listed = [violation.as_dict() for violation in violations]
     with transaction.atomic():
         if states.move(request, RequestState.REJECTED, violations=listed, sealed_private_key=b""):
             record(

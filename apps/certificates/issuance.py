@@ -86,8 +86,8 @@ def outcome_of(request: CertificateRequest) -> Issued | Pending:
         certificate = Certificate.objects.select_related("application", "profile").get(
             request=request
         )
-        kept = key_material.of_certificate(certificate) if certificate.sealed_private_key else None
-        return Issued(request, certificate, kept)
+        key = key_material.of_certificate(certificate) if certificate.sealed_private_key else None
+        return Issued(request, certificate, key)
     if request.state == RequestState.REJECTED:
         listed = [Violation(**item) for item in request.violations]
         raise PolicyViolation(listed, request_id=str(request.pk))

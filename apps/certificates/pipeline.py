@@ -1,9 +1,9 @@
 """The issuance pipeline: one function that takes requests from enrollment to certificate.
 
-Every certificate takes this way: single and bulk requests, renewals, requests released by an
-approval, and requests that a crash left half-way. The steps have the numbers of
-docs/architecture.md. The intent (serial number, and the bytes to be signed) is committed before any
-key is used, so that a crash never loses a signature that somebody may have seen.
+Every certificate takes this way: single and bulk requests, renewals, requests that were approved,
+and requests that a crash left half-way. The steps have the numbers of docs/architecture.md. The
+intent (serial number, and the bytes to be signed) is committed before any key is used, so that a
+crash never loses a signature that somebody may have seen.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,6 +31,7 @@ from apps.errors import (
     BadCSR,
     InvalidTransition,
     PolicyViolation,
+    SealwrightError,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -223,10 +224,10 @@ def _prepare(draft: Draft) -> None:
     assert draft.decision is not None
     try:
         draft.intent = draft.signer.prepare(draft.decision.leaf)
-    except PolicyViolation as error:  # the lint refuses; nothing of the request is written
-        draft.outcome = PolicyViolation(error.violations, request_id=str(draft.row.pk))
+    except PolicyViolation as error:  # the lint refuses: on record like any other refusal
         if draft.enrollment is not None:
-            draft.request = None
+            draft.request = rows.refused_request(draft.enrollment, error.violations, draft.decision)
+        draft.outcome = PolicyViolation(error.violations, request_id=str(draft.row.pk))
 
 
 def _commit_intents(drafts: Sequence[Draft]) -> None:
@@ -240,20 +241,22 @@ def _commit_intents(drafts: Sequence[Draft]) -> None:
         _write_new(new)
     for draft in _open(drafts):
         if draft.row.state == RequestState.APPROVED:
-            _write_released(draft)
+            _write_approved(draft)
 
 
 def _lock_replaced(drafts: Sequence[Draft]) -> None:
     """Admit one of several renewals of a certificate, in the caller's transaction."""
     renewals = [draft for draft in drafts if draft.row.replaces_id and not _is_refused(draft)]
+    admitted: set[UUID] = set()
     # In one order everywhere, so that two callers never wait for each other.
     for draft in sorted(renewals, key=lambda one: str(one.row.replaces_id)):
         certificate_id = draft.row.replaces_id
         assert certificate_id is not None
         Certificate.objects.select_for_update().get(pk=certificate_id)
-        if is_renewed_or_renewing(certificate_id):
+        if certificate_id in admitted or is_renewed_or_renewing(certificate_id):
             draft.request = None
             draft.outcome = AlreadyExists("This certificate has been renewed, or is being renewed.")
+        admitted.add(certificate_id)
 
 
 def _is_refused(draft: Draft) -> bool:
@@ -273,7 +276,7 @@ def _write_new(drafts: Sequence[Draft]) -> None:
             rows.record_decision(draft.principal, request)
 
 
-def _write_released(draft: Draft) -> None:
+def _write_approved(draft: Draft) -> None:
     """Commit the intent of an approved request; of several callers one does."""
     assert draft.intent is not None
     change = states.transition(draft.row, RequestState.SIGNING, **rows.intent_columns(draft.intent))
@@ -282,7 +285,7 @@ def _write_released(draft: Draft) -> None:
     if batch.done:
         states.apply_to_instance(draft.row, change)
     else:
-        draft.outcome = _found_by_others(draft.row, draft)
+        draft.outcome = _found_by_others(draft)
 
 
 def _reserve(draft: Draft) -> None:
@@ -335,7 +338,10 @@ def _sign(draft: Draft) -> None:
 def _submitted(draft: Draft, accepted: Accepted) -> Submitted:
     """Note that an external authority works on the order; ``resume`` asks it again."""
     request = draft.row
-    if request.state != RequestState.SUBMITTED:
+    if request.state == RequestState.SUBMITTED:
+        # The reconciler asks first about what it has not asked about for longest.
+        request.save(update_fields=["updated_at"])
+    else:
         with transaction.atomic():
             if states.move(
                 request,
@@ -373,12 +379,14 @@ def _commit_certificates(drafts: Sequence[Draft]) -> None:
         with writes.batch(all_of_them, expected_rows=len(drafts)):
             for draft in drafts:
                 _add_certificate(draft)
-    except (IntegrityError, writes.UnexpectedRowCount):
+    except (IntegrityError, writes.UnexpectedRowCount) as error:
         if len(drafts) > 1:
             for draft in drafts:
                 _commit_certificates([draft])
+        elif isinstance(error, IntegrityError):
+            drafts[0].outcome = _not_storable(drafts[0])
         else:
-            drafts[0].outcome = _found_by_others(drafts[0].row, drafts[0])
+            drafts[0].outcome = _found_by_others(drafts[0])
         return
     for draft, change in zip(drafts, changes, strict=True):
         assert draft.certificate is not None
@@ -396,8 +404,24 @@ def _add_certificate(draft: Draft) -> None:
         draft.enrollment.also(draft.certificate)
 
 
-def _found_by_others(request: CertificateRequest, draft: Draft) -> Issued | InvalidTransition:
+def _not_storable(draft: Draft) -> Issued | SealwrightError:
+    """Return the outcome of a draft whose certificate a constraint refuses.
+
+    Either another worker has stored it meanwhile, or the inventory has the same certificate of
+    another request: some external authorities return one twice. That never changes, so the request
+    ends here; the reconciler would try for ever.
+    """
+    outcome = _found_by_others(draft)
+    if draft.row.state not in states.OPEN_STATES:
+        return outcome
+    reason = "The signer returned a certificate that is in the inventory already."
+    give_up(draft.row, draft.principal, reason)
+    return UpstreamRejected(reason)
+
+
+def _found_by_others(draft: Draft) -> Issued | InvalidTransition:
     """Return what another worker on the same request has made of it meanwhile."""
+    request = draft.row
     request.refresh_from_db()
     if request.state != RequestState.ISSUED:
         return InvalidTransition(f"The request has become {request.state} meanwhile.")

@@ -85,7 +85,7 @@ def renew(
     if (key_source == KeySource.CSR) != (csr_bytes is not None):
         raise Malformed(violations=[_KEY_SOURCE_AND_CSR])
     if key_source == KeySource.REUSE:
-        csr_bytes = _csr_of_kept_key(certificate, leaf)
+        csr_bytes = _csr_of_stored_key(certificate, leaf)
     algorithm = leaf.key_algorithm
     if csr_bytes is not None and key_source == KeySource.CSR:
         algorithm = _algorithm_of(csr_bytes, leaf)
@@ -166,7 +166,7 @@ def _differs(field: str, value: str) -> Violation:
     )
 
 
-def _csr_of_kept_key(certificate: Certificate, leaf: Leaf) -> bytes:
+def _csr_of_stored_key(certificate: Certificate, leaf: Leaf) -> bytes:
     """Return a CSR made with the key kept here, so that reuse passes the same checks."""
     key = keys.private_key_from_pkcs8(key_material.of_certificate(certificate), trusted=True)
     return csr.build_csr(

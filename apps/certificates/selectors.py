@@ -7,8 +7,8 @@ from django.db.models import QuerySet
 from apps.applications import access
 from apps.applications.roles import Permission
 from apps.certificates.models import Certificate, CertificateRequest
-from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.references import first_of
 
 
 def certificates_visible_to(principal: Principal) -> QuerySet[Certificate]:
@@ -33,10 +33,7 @@ def certificate_visible_to(principal: Principal, certificate_id: UUID) -> Certif
     Raises:
         NotFound: no such certificate, or another team's.
     """
-    found = certificates_visible_to(principal).filter(pk=certificate_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(certificates_visible_to(principal).filter(pk=certificate_id))
 
 
 def request_visible_to(principal: Principal, request_id: UUID) -> CertificateRequest:
@@ -45,7 +42,4 @@ def request_visible_to(principal: Principal, request_id: UUID) -> CertificateReq
     Raises:
         NotFound: no such request, or another team's.
     """
-    found = requests_visible_to(principal).filter(pk=request_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(requests_visible_to(principal).filter(pk=request_id))

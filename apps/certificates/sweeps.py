@@ -41,10 +41,15 @@ def reconcile() -> str:
     asked = rows.filter(state=RequestState.SUBMITTED, updated_at__lt=before)
     results = [
         _finish(request, principal)
-        for request in [*left.order_by("signing_since")[:_BATCH], *asked.order_by("id")[:_BATCH]]
+        for request in [
+            *left.order_by("signing_since")[:_BATCH],
+            *asked.order_by("updated_at")[:_BATCH],
+        ]
     ]
     approved = rows.filter(state=RequestState.APPROVED, updated_at__lt=before)
-    results += [_sign_approved(request, principal) for request in approved[:_BATCH]]
+    results += [
+        _sign_approved(request, principal) for request in approved.order_by("updated_at")[:_BATCH]
+    ]
     finished = sum(done is True for done in results)
     failed = sum(done is False for done in results)
     return f"finished {finished}, failed {failed}"
@@ -52,6 +57,14 @@ def reconcile() -> str:
 
 def _finish(request: CertificateRequest, principal: Principal) -> bool | None:
     """Return whether a certificate came of it; ``None`` while the request has to wait."""
+    try:
+        return _resume(request, principal)
+    except Exception:  # a row that cannot be read must not keep the others waiting
+        logger.exception("request %s cannot be finished", request.pk)
+        return None
+
+
+def _resume(request: CertificateRequest, principal: Principal) -> bool | None:
     try:
         outcome = pipeline.resume(request, principal)
     except SealingError as error:
@@ -61,9 +74,6 @@ def _finish(request: CertificateRequest, principal: Principal) -> bool | None:
     except SealwrightError as error:
         pipeline.give_up(request, principal, error.detail)
         return False
-    except Exception:  # a row that cannot be read must not keep the others waiting
-        logger.exception("request %s cannot be finished", request.pk)
-        return None
     if isinstance(outcome, UpstreamUnavailable):
         logger.warning("request %s waits for its signer: %s", request.pk, outcome)
         return None

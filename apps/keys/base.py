@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
-from django.db import connection
-
 from apps.errors import UpstreamRejected
 from apps.keys.models import Key
+from apps.statements import execution
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 
 _SIGNATURES_OF = {
@@ -76,13 +75,11 @@ class KeyBackend(ABC):
 def refuse_in_transaction() -> None:
     """Refuse to use a key while a transaction is open.
 
-    The transaction that Django's test case opens around a test does not count. Django marks it,
-    and exempts it from its own check of durable blocks by the same mark; a durable block would
-    do here, but on SQLite it takes the write lock for each signature (ADR 0017).
+    Django's durable block would do here, but on SQLite it takes the write lock for each signature
+    (ADR 0017).
 
     Raises:
         RuntimeError: a transaction is open.
     """
-    for block in connection.atomic_blocks:
-        if not block._from_testcase:  # type: ignore[attr-defined]  # noqa: SLF001 - ADR 0017
-            raise RuntimeError("keys are not used inside a transaction")
+    if execution.in_transaction():
+        raise RuntimeError("keys are not used inside a transaction")

@@ -1,4 +1,6 @@
-"""Django's entry point to the operations app."""
+"""Django app of the programs that run the product."""
+
+from datetime import timedelta
 
 from django.apps import AppConfig
 
@@ -10,7 +12,11 @@ class OperationsConfig(AppConfig):
     verbose_name = "Operations"
 
     def ready(self) -> None:
-        """Announce jobs."""
-        from apps.operations import wiring
+        """Register the renewal of the web certificate."""
+        from apps import registry
+        from apps.operations import web_certificate
 
-        wiring.register()
+        registry.register_jobs(
+            [registry.JobKind("web.renew_certificate", web_certificate.renew)],
+            [registry.Recurring("web.renew_certificate", timedelta(hours=1))],
+        )

@@ -25,36 +25,32 @@ _OWN_STATUSES = {494: 431, 495: 400, 496: 400, 497: 400}
 def _kinds() -> dict[int, tuple[Kind, str]]:
     """Return kind and detail of each status that nginx may answer by itself."""
     limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
-
-    def kind(status: HTTPStatus, code: str, title: str) -> Kind:
-        return Kind(status, code, title)
-
     listed = [
         (problems.MALFORMED, "The request is not valid HTTP, or does not fit this listener."),
         (problems.NOT_FOUND, "There is nothing here."),
         (
-            kind(HTTPStatus.REQUEST_TIMEOUT, "timeout", "Request timeout"),
+            Kind(HTTPStatus.REQUEST_TIMEOUT, "timeout", "Request timeout"),
             "The request took too long.",
         ),
         (problems.TOO_LARGE, f"The body is larger than {limit} bytes."),
         (
-            kind(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "URI too long"),
+            Kind(HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "URI too long"),
             "The URI is too long.",
         ),
         (problems.LIMITED, "Too many requests or connections from this address."),
         (
-            kind(
+            Kind(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "header_too_large", "Header too large"
             ),
             "The header of the request is too large.",
         ),
         (
-            kind(HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "Not implemented"),
+            Kind(HTTPStatus.NOT_IMPLEMENTED, "not_implemented", "Not implemented"),
             "Not implemented.",
         ),
-        (kind(HTTPStatus.BAD_GATEWAY, "unavailable", "Service unavailable"), _UNAVAILABLE),
-        (kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"), _UNAVAILABLE),
-        (kind(HTTPStatus.GATEWAY_TIMEOUT, "unavailable", "Service unavailable"), _UNAVAILABLE),
+        (Kind(HTTPStatus.BAD_GATEWAY, "unavailable", "Service unavailable"), _UNAVAILABLE),
+        (Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"), _UNAVAILABLE),
+        (Kind(HTTPStatus.GATEWAY_TIMEOUT, "unavailable", "Service unavailable"), _UNAVAILABLE),
     ]
     return {int(kind.status): (kind, detail) for kind, detail in listed}
 

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class PoliciesConfig(AppConfig):
-    """See ``models.py`` for what lives here."""
+    """Policies, their versions and rules."""
 
     name = "apps.policies"
     verbose_name = "Policies"

@@ -9,7 +9,6 @@ denied, then allowed (or required), then the required values of the section as a
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from functools import lru_cache
 
 from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import hard_rules
@@ -21,7 +20,6 @@ from pki.template import Leaf, TypeValue
 __all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
 
 _ONE_SECOND = timedelta(seconds=1)
-_CACHED = 512
 
 
 def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
@@ -31,51 +29,26 @@ def evaluate(rules: Rules, leaf: Leaf) -> tuple[Verdict, ...]:
         verdicts += subject_verdicts(rules.subject, leaf.subject)
     if rules.subject_alt_names is not None:
         verdicts += san_verdicts(rules.subject_alt_names, leaf.subject_alt_names)
-    return (
-        *verdicts,
-        *_purpose_verdicts(
-            rules,
-            leaf.key_usage,
-            leaf.extended_key_usage,
-            leaf.key_algorithm,
-            leaf.signature_algorithm,
-            leaf.not_after - leaf.not_before + _ONE_SECOND,  # both ends count (X-06)
-            leaf.is_ca,
-            leaf.path_length,
-        ),
-    )
-
-
-@lru_cache(maxsize=_CACHED)
-def _purpose_verdicts(
-    rules: Rules,
-    key_usage: frozenset[str],
-    extended_key_usage: tuple[str, ...],
-    key_algorithm: str,
-    signature_algorithm: str,
-    lifetime: timedelta,
-    is_ca: bool,
-    path_length: int | None,
-) -> tuple[Verdict, ...]:
-    """Check everything but names, in which most certificates of a profile differ; cached."""
-    verdicts: list[Verdict] = []
     if rules.key_usages is not None:
-        verdicts += usage_verdicts(rules.key_usages, "key_usages", key_usage)
+        verdicts += usage_verdicts(rules.key_usages, "key_usages", leaf.key_usage)
     if rules.extended_key_usages is not None:
         verdicts += usage_verdicts(
-            rules.extended_key_usages, "extended_key_usages", extended_key_usage
+            rules.extended_key_usages, "extended_key_usages", leaf.extended_key_usage
         )
     if rules.key_algorithms is not None:
-        verdicts.append(algorithm_verdict("key_algorithm", rules.key_algorithms, key_algorithm))
+        verdicts.append(
+            algorithm_verdict("key_algorithm", rules.key_algorithms, leaf.key_algorithm)
+        )
     if rules.signature_algorithms is not None:
         verdicts.append(
             algorithm_verdict(
-                "signature_algorithm", rules.signature_algorithms, signature_algorithm
+                "signature_algorithm", rules.signature_algorithms, leaf.signature_algorithm
             )
         )
     if rules.validity is not None:
+        lifetime = leaf.not_after - leaf.not_before + _ONE_SECOND  # both ends count (X-06)
         verdicts += validity_verdicts(rules.validity, lifetime)
-    verdicts += basic_constraints_verdicts(rules.basic_constraints, is_ca, path_length)
+    verdicts += basic_constraints_verdicts(rules.basic_constraints, leaf.is_ca, leaf.path_length)
     return tuple(verdicts)
 
 
@@ -302,7 +275,7 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         )
     free = not rule.allowed and not rule.required
     if free or _covered(rule.allowed, value) or _covered(rule.required, value):
-        return _value_passed(section, rule.kind, index)
+        return passed(f"{section}.{rule.kind}.allowed", f"{section}[{index}].value")
     return failed(
         f"{section}.{rule.kind}.allowed",
         f"policy.{_SINGULAR[section]}_not_allowed",
@@ -311,11 +284,6 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
         f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
     )
-
-
-@lru_cache(maxsize=_CACHED)
-def _value_passed(section: str, kind: str, index: int) -> Verdict:
-    return passed(f"{section}.{kind}.allowed", f"{section}[{index}].value")
 
 
 def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:

@@ -23,7 +23,6 @@ MAX_NAMES = 100
 MAX_SUBJECT_ATTRIBUTES = 30
 
 # Most certificates of a profile have the same key usages.
-_CACHED = 512
 
 _CA_USAGES = frozenset({"key_cert_sign", "crl_sign"})
 _SIGNING = frozenset({"digital_signature", "content_commitment"}) | _CA_USAGES
@@ -37,7 +36,6 @@ _HOST_LIKE = re.compile(r"[^\s@/\\]+")
 _DOTS = re.compile("[.\u3002\uff0e\uff61]")
 
 
-@lru_cache(maxsize=len(KeyAlgorithm))
 def usages_of(algorithm: KeyAlgorithm) -> frozenset[str]:
     """Return the key usages that keys of an algorithm can serve."""
     if algorithm.is_rsa:
@@ -65,13 +63,9 @@ def hard_rules(leaf: Leaf) -> tuple[Verdict, ...]:
         *_common_names_listed(leaf),
         *_mailboxes_listed(leaf),
         *_wildcards_bounded(leaf),
-        *_purpose_fits(
-            leaf.key_usage,
-            leaf.extended_key_usage,
-            leaf.key_algorithm,
-            leaf.is_ca,
-            leaf.path_length,
-        ),
+        *_usages_fit(leaf.key_usage, leaf.key_algorithm, leaf.is_ca),
+        *_extended_usages_granted(leaf.extended_key_usage),
+        _path_length_fits(leaf.is_ca, leaf.path_length),
         _validity(leaf),
     )
 
@@ -200,21 +194,6 @@ def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
         else:
             found.append(passed(rule, field))
     return found
-
-
-@lru_cache(maxsize=_CACHED)
-def _purpose_fits(
-    key_usage: frozenset[str],
-    extended_key_usage: tuple[str, ...],
-    key_algorithm: KeyAlgorithm,
-    is_ca: bool,
-    path_length: int | None,
-) -> tuple[Verdict, ...]:
-    return (
-        *_usages_fit(key_usage, key_algorithm, is_ca),
-        *_extended_usages_granted(extended_key_usage),
-        _path_length_fits(is_ca, path_length),
-    )
 
 
 def _usages_fit(

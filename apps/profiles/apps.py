@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class ProfilesConfig(AppConfig):
-    """See ``models.py`` for what lives here."""
+    """Profiles: an issuer, a policy and defaults."""
 
     name = "apps.profiles"
     verbose_name = "Profiles"

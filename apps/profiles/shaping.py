@@ -8,7 +8,6 @@ evaluated on it as well.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import TypeVar
 
 from apps.policies.durations import format_duration
@@ -37,7 +36,6 @@ _MIN_TTL = timedelta(seconds=2)
 # Backdating takes at most 1/12 of a short lifetime.
 _BACKDATE_PART = 12
 _ONE_SECOND = timedelta(seconds=1)
-_CACHED = 512
 
 # From the widest to the narrowest, as names are written (X.501).
 _BROAD_TO_NARROW = (
@@ -248,7 +246,6 @@ def _key_usage(
     return served
 
 
-@lru_cache(maxsize=_CACHED)
 def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[str], str]:
     """Return the usages that a key can serve, and a note about the others."""
     served = usages & usages_of(algorithm)

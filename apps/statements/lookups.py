@@ -144,7 +144,7 @@ class RowLookup(Generic[_Row]):
     Args:
         model: of the rows.
         query: as for ``Lookup``, but returns plain query sets of the model.
-        related: to-one relations to load along, such as ``("user", "user__group")``.
+        related: to-one relations to load with each row, such as ``("user", "user__group")``.
         slots: as for ``Lookup``.
     """
 

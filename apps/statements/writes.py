@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from django.db import DEFAULT_DB_ALIAS, DataError, transaction
 from django.db.models import Model
+from psycopg.errors import DivisionByZero
 
 from apps.statements import execution
 from apps.statements import sql as sql_of
@@ -227,8 +228,8 @@ def _in_one_statement(collected: Batch) -> bool:
     try:
         ((done,),) = execution.fetch_all(sql, values)
     except DataError as error:
-        # The division by zero of ``sql.batch``.
-        if not collected.expected_rows:
+        # The division of ``sql.batch``; a value that does not fit its column is another error.
+        if not isinstance(error.__cause__, DivisionByZero):
             raise
         raise UnexpectedRowCount from error
     return bool(done)

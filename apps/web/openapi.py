@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
 from apps.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
@@ -24,6 +23,8 @@ _PROBLEMS: dict[int, str] = {
 _EVERYWHERE = (400, 401, 403, 429)
 _BY_ID = 404
 _WITH_BODY = 413
+# Named by operations with further problems, so that the document has it.
+_COMPONENT = "Problem"
 
 
 def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
@@ -62,27 +63,31 @@ def paging(*sorts: str) -> list[OpenApiParameter]:
     ]
 
 
-class ProblemAwareSchema(AutoSchema):
-    """Adds to every operation the problems that any call can meet, in their own media type."""
+def add_common_problems(
+    result: dict[str, Any],
+    generator: Any,  # noqa: ARG001 - drf-spectacular's signature
+    request: Any,  # noqa: ARG001
+    public: bool,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Add to every operation the problems that any call can meet, in their own media type.
 
-    def get_serializer_name(self, serializer: Any, direction: Any) -> str:
-        """Name components after what they describe, without our suffix."""
-        name: str = super().get_serializer_name(serializer, direction)
-        return name.removesuffix("Schema")
+    A hook of drf-spectacular (``POSTPROCESSING_HOOKS``), called with the finished document.
+    """
+    for path, operations in result["paths"].items():
+        for method, operation in operations.items():
+            expected = set(_EVERYWHERE)
+            if "{" in path:
+                expected.add(_BY_ID)
+            if method in {"post", "patch"}:
+                expected.add(_WITH_BODY)
+            common = {str(status): _common_problem(status) for status in expected}
+            operation["responses"] = dict(sorted((common | operation["responses"]).items()))
+    return result
 
-    def _get_response_bodies(self, direction: Any = "response") -> Any:
-        bodies = super()._get_response_bodies(direction)
-        expected = set(_EVERYWHERE)
-        if "{" in self.path:
-            expected.add(_BY_ID)
-        if self.method in {"POST", "PATCH"}:
-            expected.add(_WITH_BODY)
-        for status in expected:
-            if str(status) not in bodies:
-                bodies[str(status)] = self._get_response_for_code(
-                    _problem(status), str(status), [CONTENT_TYPE], direction
-                )
-        return dict(sorted(bodies.items()))
+
+def _common_problem(status: int) -> dict[str, Any]:
+    content = {"schema": {"$ref": f"#/components/schemas/{_COMPONENT}"}}
+    return {"content": {CONTENT_TYPE: content}, "description": _PROBLEMS[status]}
 
 
 def _problem(status: int) -> OpenApiResponse:

@@ -206,35 +206,17 @@ def exception_handler(error: Exception, _context: dict[str, Any]) -> HttpRespons
 
 def _detail(error: Exception, kind: Kind) -> str:
     framework_404 = kind == NOT_FOUND and not isinstance(error, errors.NotFound)
-    if kind == INTERNAL or framework_404 or not isinstance(error, _SPEAKING):
+    # ``Body.parse`` lists what is wrong with a body; DRF's own nested form is no sentence.
+    nested = isinstance(error, drf.ValidationError)
+    if kind == INTERNAL or framework_404 or nested or not isinstance(error, _SPEAKING):
         return _UNIFORM.get(kind, kind.title + ".")
-    if isinstance(error, drf.ValidationError):
-        return "; ".join(violation.reason for violation in _violations(error))
     return str(error.detail if hasattr(error, "detail") else error)
 
 
 def _violations(error: Exception) -> tuple[Violation, ...]:
-    if isinstance(error, drf.ValidationError):
-        return tuple(_flattened(error.detail, ""))
     if isinstance(error, DjangoValidationError):
         return tuple(Violation("field.invalid", "", "", text) for text in error.messages)
     return tuple(getattr(error, "violations", ()))
-
-
-def _flattened(detail: Any, path: str) -> Iterable[Violation]:
-    """Turn DRF's nested error detail into violations with paths like ``names[2].value``."""
-    if isinstance(detail, dict):
-        for key, inner in detail.items():
-            step = "" if key == "non_field_errors" else str(key)
-            yield from _flattened(inner, f"{path}.{step}" if path and step else path or step)
-    elif isinstance(detail, list | tuple):
-        nested = any(isinstance(inner, dict | list | tuple) for inner in detail)
-        for index, inner in enumerate(detail):
-            if inner:
-                yield from _flattened(inner, f"{path}[{index}]" if nested else path)
-    else:
-        code = getattr(detail, "code", None) or "invalid"
-        yield Violation(f"field.{code}", path, "", f"{path}: {detail}" if path else str(detail))
 
 
 def _members(error: Exception) -> dict[str, Any]:

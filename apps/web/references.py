@@ -1,17 +1,18 @@
-"""References to objects in paths and bodies: an identifier or a name."""
+"""Look-up of one row by what a path or body says: an identifier or a name."""
 
 import re
-from typing import Any
+from typing import TypeVar
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 
 from apps.errors import NotFound
 
 # Only this spelling is an identifier; everything else is a name.
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_Row = TypeVar("_Row", bound=Model)
 
 
-def named(reference: str, path: str = "") -> Q:
+def by_name_or_id(reference: str, path: str = "") -> Q:
     """Return the condition that a row has this identifier or name.
 
     Args:
@@ -22,13 +23,22 @@ def named(reference: str, path: str = "") -> Q:
     return Q(**{f"{path}{column}": reference})
 
 
-def one(rows: QuerySet[Any], reference: str) -> Any:
-    """Return the row that ``reference`` means, out of those in sight.
+def first_of(rows: QuerySet[_Row]) -> _Row:
+    """Return the first row, out of those in the caller's sight.
 
     Raises:
-        NotFound: none of ``rows``; whether it exists elsewhere cannot be told.
+        NotFound: there is none; whether one exists elsewhere cannot be told.
     """
-    found = rows.filter(named(reference)).first()
+    found = rows.first()
     if found is None:
         raise NotFound
     return found
+
+
+def row_named(rows: QuerySet[_Row], reference: str) -> _Row:
+    """Return the row with this identifier or name, out of those in the caller's sight.
+
+    Raises:
+        NotFound: none of ``rows``.
+    """
+    return first_of(rows.filter(by_name_or_id(reference)))

@@ -206,7 +206,7 @@ class AttributeSerializer(_PairSerializer):
 
 def page_serializer(row: type[serializers.BaseSerializer[Any]]) -> type[Answer]:
     """Return the description of a page of such rows: the one envelope of all lists."""
-    name = row.__name__.removesuffix("Serializer").removesuffix("Schema").removesuffix("Row")
+    name = row.__name__.removesuffix("Serializer").removesuffix("Row")
     return type(
         f"{name}PageSerializer",
         (Answer,),

@@ -227,9 +227,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["apps.web.throttle.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.web.parsers.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "apps.web.pagination.NewestFirst",
-    "DEFAULT_SCHEMA_CLASS": "apps.web.openapi.ProblemAwareSchema",
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     # ?format= names the file format of a download, not a renderer.
@@ -256,6 +254,10 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     # Every body has a description of its own, so what it requires is true for PATCH as well.
     "COMPONENT_SPLIT_PATCH": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.web.openapi.add_common_problems",
+    ],
     # One name for each set of choices, wherever it is used.
     "ENUM_NAME_OVERRIDES": {
         "AcmeAccountStatus": "apps.enrollment.acme.api.serializers.ACCOUNT_STATUSES",

@@ -71,7 +71,7 @@ class Visitor:
         return answer
 
     def log_in(self, username: str, password: str) -> None:
-        """Sign in at the admin's door."""
+        """Sign in at the admin."""
         self.go("/admin/")
         self.page.get_by_label("Username").fill(username)
         self.page.get_by_label("Password").fill(password)

@@ -25,7 +25,7 @@ NAME = "a.example.com"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acme:
-    """A door, and a client whose only order failed."""
+    """An endpoint, and a client whose only order failed."""
 
     endpoint: AcmeEndpoint
     key: EabKey
@@ -36,7 +36,7 @@ class Acme:
 
 
 def make_acme(pairing: Pairing, *, seen: str = "<b>404</b>") -> Acme:
-    """Return a door and a client whose http-01 challenge met the wrong answer."""
+    """Return an endpoint and a client whose http-01 challenge met the wrong answer."""
     system = principals.system("tests")
     endpoint = services.enable_acme(system, pairing)
     key = services.create_eab_key(system, endpoint, name="cluster")

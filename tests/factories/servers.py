@@ -1,6 +1,6 @@
-"""Which real servers on loopback stand in for the world? Names, web pages, TLS handshakes.
+"""Servers on loopback that tests use as the outside world: DNS, web and TLS.
 
-They misbehave on demand, and say what they were asked.
+They misbehave on demand, and record what they were asked.
 """
 
 import socket

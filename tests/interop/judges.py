@@ -1,4 +1,4 @@
-"""What do programs that nobody here wrote think of it? OpenSSL, curl, keytool, pkilint."""
+"""Calls of independent programs that check results: OpenSSL, curl, keytool, pkilint."""
 
 import subprocess
 from collections.abc import Sequence

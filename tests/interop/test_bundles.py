@@ -1,4 +1,4 @@
-"""Do other people's tools open what we export? keytool, openssl pkcs12, openssl pkcs7."""
+"""Exported containers open with keytool and OpenSSL."""
 
 import pytest
 

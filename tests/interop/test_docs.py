@@ -1,4 +1,4 @@
-"""Do the commands in the documents work as they stand?"""
+"""The commands in the documents work as they are written."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Do the commands of the user guide work as they stand?"""
+"""The commands of the user guide work as they are written."""
 
 import json
 import os

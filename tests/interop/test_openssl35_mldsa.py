@@ -1,4 +1,4 @@
-"""Does an independent implementation accept our ML-DSA chains? OpenSSL 3.5 (FIPS 204, RFC 9881)."""
+"""OpenSSL 3.5 accepts the product's ML-DSA chains (FIPS 204, RFC 9881)."""
 
 import pytest
 from cryptography import x509

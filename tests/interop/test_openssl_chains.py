@@ -1,4 +1,4 @@
-"""Does OpenSSL accept chains, CRLs and OCSP answers of every classical algorithm?"""
+"""OpenSSL accepts chains, CRLs and OCSP responses of every classical algorithm."""
 
 import base64
 import time

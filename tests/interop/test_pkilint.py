@@ -1,4 +1,4 @@
-"""Does pkilint find an error in anything we sign? One sample of each profile x algorithm."""
+"""pkilint finds no error in one sample of each profile and algorithm."""
 
 import base64
 

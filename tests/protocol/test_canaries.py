@@ -1,4 +1,4 @@
-"""Does any secret show up where it must not? Marked secrets go in, everything written is searched.
+"""No secret appears where it must not: marked secrets go in, everything written is searched.
 
 Searched: log lines as the configured handler writes them, every row of every table (audit
 events, jobs, queued tasks, requests, certificates ...), and the bodies of refusals and faults.

@@ -1,6 +1,6 @@
-"""Where else could a secret lie? Queued tasks, kept answers, CA and ACME keys, pages, documents.
+"""No secret lies in queued tasks, stored answers, sealed keys, pages or documents.
 
-Goes on where ``test_canaries`` ends: the same search, over what is packed or drawn.
+Continues ``test_canaries``: the same search, over what is packed or rendered.
 """
 
 import json

@@ -93,7 +93,7 @@ def test_the_same_session_opens_the_admin(root):
 @pytest.mark.usefixtures("keyring")
 def test_every_kind_of_answer_carries_the_headers_and_no_cookie(team: Team, root):
     endpoint = acme.enable_acme(team.principal(Role.ADMIN), team.pairing, skip_validation=True)
-    door = f"/acme/{endpoint.pairing.application.name}/{endpoint.pairing.profile.name}"
+    base = f"/acme/{endpoint.pairing.application.name}/{endpoint.pairing.profile.name}"
     bearer = {"Authorization": f"Bearer {make_token(make_machine(team.application))}"}
     Session.objects.all().delete()
     session = session_of(root)
@@ -110,11 +110,11 @@ def test_every_kind_of_answer_carries_the_headers_and_no_cookie(team: Team, root
         ("GET", "/api/v1/nothing/", bearer, 404),
         ("PUT", "/api/v1/certificates/", bearer, 405),
         ("GET", "/api/v1/certificates/", {"Host": "evil.example"}, 400),
-        ("HEAD", f"{door}/new-nonce", {}, 200),
-        ("GET", f"{door}/new-nonce", {}, 204),
-        ("GET", f"{door}/directory", {}, 200),
-        ("GET", f"{door}/new-order", {}, 405),
-        ("GET", f"{door}/directory", {"Host": "evil.example"}, 400),
+        ("HEAD", f"{base}/new-nonce", {}, 200),
+        ("GET", f"{base}/new-nonce", {}, 204),
+        ("GET", f"{base}/directory", {}, 200),
+        ("GET", f"{base}/new-order", {}, 405),
+        ("GET", f"{base}/directory", {"Host": "evil.example"}, 400),
         ("GET", "/acme/nobody/", {}, 404),
         ("GET", "/pki/", {}, 200),
         ("GET", "/pki/nobody/ca.cer", {}, 404),

@@ -80,7 +80,7 @@ class ApplicationRowSerializer(Answer):
 class SwitchesSerializer(Body):
     """Under which conditions an application uses a profile."""
 
-    api_enabled = fields.BooleanField(required=False, help_text="the API door is open")
+    api_enabled = fields.BooleanField(required=False, help_text="requests by the API are allowed")
     requires_approval = fields.BooleanField(
         required=False, help_text="a second person must approve each request"
     )

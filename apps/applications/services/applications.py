@@ -10,8 +10,9 @@ from apps.applications.roles import Permission
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AlreadyExists, InUse, NotFound
+from apps.errors import AlreadyExists, InUse
 from apps.principals import Principal
+from apps.web.references import first_of
 
 
 def create_application(principal: Principal, *, name: str, description: str = "") -> Application:
@@ -89,10 +90,7 @@ def delete_application(principal: Principal, application: Application) -> None:
 
 def _locked(application: Application) -> Application:
     """Return the row as it is now, locked; another administrator may have removed it."""
-    found = Application.objects.select_for_update().filter(pk=application.pk).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(Application.objects.select_for_update().filter(pk=application.pk))
 
 
 def _users(application: Application) -> list[str]:

@@ -7,9 +7,10 @@ from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AlreadyExists, NotFound
+from apps.errors import AlreadyExists
 from apps.principals import Principal, Scope
 from apps.profiles.models import Profile
+from apps.web.references import first_of
 
 
 def attach_profile(
@@ -103,10 +104,7 @@ def detach_profile(principal: Principal, pairing: Pairing) -> None:
 
 
 def _locked(pairing: Pairing) -> Pairing:
-    found = Pairing.objects.select_for_update().filter(pk=pairing.pk).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(Pairing.objects.select_for_update().filter(pk=pairing.pk))
 
 
 def _conditions(pairing: Pairing) -> dict[str, bool]:

@@ -7,8 +7,9 @@ from apps.applications.models import MachineIdentity
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AlreadyExists, NotFound
+from apps.errors import AlreadyExists
 from apps.principals import Principal
+from apps.web.references import first_of
 
 # User names of people cannot contain a colon, so a machine cannot have the name of a person.
 _USERNAME_PREFIX = "machine:"
@@ -108,7 +109,4 @@ def _set_active(
 
 def _locked(machine: MachineIdentity) -> MachineIdentity:
     """Return the row as it is now, locked; another administrator may have removed it."""
-    found = MachineIdentity.objects.select_for_update().filter(pk=machine.pk).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(MachineIdentity.objects.select_for_update().filter(pk=machine.pk))

@@ -23,8 +23,9 @@ from apps.applications.models import (
 from apps.applications.roles import PERMISSIONS_OF, Permission, Role
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AccessDenied, AlreadyExists, InvalidInput, Malformed, NotFound
+from apps.errors import AccessDenied, AlreadyExists, InvalidInput, Malformed
 from apps.principals import Principal
+from apps.web.references import first_of
 from pki.findings import Violation
 
 _MAX_BULK = 200
@@ -226,10 +227,7 @@ def _role(role: Role | str) -> Role:
 
 def _locked(membership: Membership) -> Membership:
     """Return the row as it is now, locked; another administrator may have removed it."""
-    found = Membership.objects.select_for_update().filter(pk=membership.pk).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(Membership.objects.select_for_update().filter(pk=membership.pk))
 
 
 def _record(event: Event, principal: Principal, membership: Membership, **data: object) -> None:

@@ -23,7 +23,7 @@ from apps.authorities.models import Authority
 from apps.web.callers import governor_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.serializers import NoBody
 
 _SORTS = {"name": "name"}
@@ -31,7 +31,7 @@ _SORTS = {"name": "name"}
 
 def _found(reference: str) -> Authority:
     """Return an authority; their existence and certificates are public facts."""
-    found: Authority = one(selectors.authorities(), reference)
+    found: Authority = row_named(selectors.authorities(), reference)
     return found
 
 

@@ -1,4 +1,4 @@
-"""How do administrators look at certificates and requests, and act on them through services?"""
+"""Admin pages of certificates and of requests, which act through the services."""
 
 from apps.certificates.admin.certificates import CertificateAdmin
 from apps.certificates.admin.requests import CertificateRequestAdmin

@@ -1,4 +1,4 @@
-"""How is the inventory read, and how is a certificate revoked, held or released by hand?"""
+"""Admin pages of the inventory of certificates."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from django.urls import URLPattern
 
 from apps import clock
 from apps.certificates import export
-from apps.certificates.admin.acts import ACTS, RevokeForm, revoke
+from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, revoke
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import SealwrightError
@@ -52,7 +52,7 @@ class ExpiryFilter(admin.SimpleListFilter):
 
 @admin.register(Certificate)
 class CertificateAdmin(ReadOnlyAdmin):
-    """A window, not a door: shows everything, changes things only through services."""
+    """Read-only admin of certificates; actions call the services."""
 
     list_display = (
         "name",
@@ -80,7 +80,7 @@ class CertificateAdmin(ReadOnlyAdmin):
     empty_text = (
         "No certificates yet. They appear here once an application has a profile and asks for one."
     )
-    object_actions = ACTS
+    object_actions = OBJECT_ACTIONS
 
     def get_urls(self) -> list[URLPattern]:
         """Add files to download."""

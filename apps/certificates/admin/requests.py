@@ -1,4 +1,4 @@
-"""How are requests read, and pending ones approved or denied?"""
+"""Admin pages of certificate requests, with actions that approve and deny pending ones."""
 
 from typing import Any, ClassVar
 
@@ -139,7 +139,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
                     ),
                     Detail("Policy version", obj.policy_version, admin_url(obj.policy_version)),
                     Detail("Requested by", f"{obj.requester_label} ({obj.requested_by})"),
-                    Detail("Door", obj.get_method_display()),
+                    Detail("Enrollment method", obj.get_method_display()),
                     Detail(
                         "Certificate", certificate, admin_url(certificate) if certificate else ""
                     ),

@@ -35,7 +35,7 @@ from pki.findings import Violation
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 META_KEY = HttpHeaders.to_wsgi_name(HEADER)
 _TAKEN_OVER_AFTER = timedelta(minutes=2)
 # The request may be on record and be finished by the reconciler.
@@ -100,7 +100,7 @@ def once(
 
 def purge() -> str:
     """Forget calls older than 24 hours; their keys are free again."""
-    removed, _ = IdempotentCall.objects.filter(started_at__lt=clock.now() - KEPT).delete()
+    removed, _ = IdempotentCall.objects.filter(started_at__lt=clock.now() - RETENTION).delete()
     return f"removed {removed}"
 
 
@@ -130,7 +130,7 @@ def _claimed_before(fresh: IdempotentCall) -> tuple[IdempotentCall, Attempt | No
         if call is None:
             raise IdempotencyConflict(retry_after_s=1)  # just given up by its first caller
         now = clock.now()
-        if now - call.started_at > KEPT:
+        if now - call.started_at > RETENTION:
             call.delete()
             fresh.save(force_insert=True)
             return fresh, Attempt(fresh.subject_id)

@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from uuid import UUID
 
 from apps.profiles.requested_content import IssuerLimits
@@ -129,7 +128,6 @@ class Signer(ABC):
         """
 
 
-@lru_cache(maxsize=1024)
 def limits_of(key_algorithm: KeyAlgorithm, not_after: datetime | None = None) -> IssuerLimits:
     """Return the limits of a signer with this kind of key, whose certificate ends at ``not_after``."""
     algorithms = signature_algorithms_of(key_algorithm)

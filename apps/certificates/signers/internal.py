@@ -1,16 +1,13 @@
 """Signer for profiles whose issuer is an authority of this installation."""
 
 from collections.abc import Sequence
-from functools import lru_cache
-
-from cryptography import x509
 
 from apps.authorities import signing as authority_signing
 from apps.authorities.signing import IssuerHandle
 from apps.certificates.signers.base import Intent, Signed, Signer, SigningJob, limits_of
 from apps.errors import PolicyViolation
 from apps.profiles.requested_content import IssuerLimits
-from pki import build, chain, constraints, lint, serials
+from pki import build, chain, lint, serials
 from pki.algorithms import KeyAlgorithm
 from pki.findings import Violation
 from pki.template import Leaf
@@ -32,7 +29,7 @@ class InternalSigner(Signer):
         """Check the constraints of the CA certificates above (RFC 5280 4.2.1.9 and 4.2.1.10)."""
         issuer = self._issuer
         found: list[Violation] = []
-        if _constrain_names(issuer.certificate_der, *issuer.chain_ders):
+        if issuer.constrains_names:  # few do, and the check costs
             found += chain.name_constraints_violations(
                 leaf.subject, leaf.subject_alt_names, issuer.ca_certificates
             )
@@ -60,12 +57,3 @@ class InternalSigner(Signer):
         tbs_der, algorithm = job.intent.tbs_der, job.intent.leaf.signature_algorithm
         der = authority_signing.sign_tbs(self._issuer, tbs_der, algorithm)
         return Signed(der, issuer=self._issuer.subject_text)
-
-
-@lru_cache(maxsize=1024)
-def _constrain_names(*ca_ders: bytes) -> bool:
-    """Tell whether any CA certificate constrains names: few do, and the check costs.
-
-    Cached by bytes, whose hash Python keeps; a parsed certificate computes its own each time.
-    """
-    return constraints.constrain_names(map(x509.load_der_x509_certificate, ca_ders))

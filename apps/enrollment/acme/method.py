@@ -49,4 +49,4 @@ def register() -> None:
         [registry.Recurring("acme.sweep", timedelta(minutes=10))],
     )
     registry.sealed_fields.append(registry.SealedField("enrollment.EabKey", "sealed_hmac_key"))
-    registry.release_checks.append(proof_expiry.expired_proofs)
+    registry.presign_checks.append(proof_expiry.expired_proofs)

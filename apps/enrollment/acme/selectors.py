@@ -22,8 +22,8 @@ from apps.enrollment.acme.models import (
     EabKey,
 )
 from apps.enrollment.acme.states import ChallengeStatus, OrderStatus
-from apps.errors import NotFound
 from apps.principals import Principal
+from apps.web.references import first_of
 
 FAILING_WITHIN = timedelta(days=7)
 MAX_FAILING = 20
@@ -71,10 +71,7 @@ def endpoint_of(pairing: Pairing) -> AcmeEndpoint:
     Raises:
         NotFound: ACME was never set up there.
     """
-    found = _endpoints().filter(pairing=pairing).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(_endpoints().filter(pairing=pairing))
 
 
 def eab_key_for(endpoint: AcmeEndpoint, key_id: UUID) -> EabKey:
@@ -83,10 +80,7 @@ def eab_key_for(endpoint: AcmeEndpoint, key_id: UUID) -> EabKey:
     Raises:
         NotFound: no such key there.
     """
-    found = endpoint.eab_keys.filter(pk=key_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(endpoint.eab_keys.filter(pk=key_id))
 
 
 def accounts_of(principal: Principal, application: Application) -> QuerySet[AcmeAccount]:

@@ -6,7 +6,7 @@ The tables hold every transition that exists; all changes of a status go through
 import secrets
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from apps.errors import InvalidTransition
 
@@ -169,8 +169,3 @@ def new_url_id() -> str:
     while (text := secrets.token_urlsafe(16)).startswith("-"):
         pass
     return text
-
-
-def transitions_of(table: Table) -> set[tuple[Any, Any]]:
-    """Return every transition of a table as (from, to)."""
-    return {(origin, to) for origin, targets in table.items() for to in targets}

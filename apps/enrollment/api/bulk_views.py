@@ -1,4 +1,4 @@
-"""The API door for many certificates at once: one call, a hundred CSRs, a result for each."""
+"""The API of many certificate requests at once: up to a hundred CSRs, a result for each."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.errors import AccessDenied, NotFound
+from apps.errors import AccessDenied
 from apps.jobs import services
 from apps.jobs.api.filters import JobFilter
 from apps.jobs.api.serializers import JobPageSerializer, JobSerializer
@@ -16,15 +16,13 @@ from apps.principals import Principal
 from apps.web.callers import governor_of, principal_of, reader_of, require_sight_of_all
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
+from apps.web.references import first_of
 from apps.web.serializers import NoBody
 
 
 def _found(principal: Principal, job_id: UUID) -> Job:
     require_sight_of_all(principal)
-    found = Job.objects.filter(pk=job_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(Job.objects.filter(pk=job_id))
 
 
 class JobsView(APIView):

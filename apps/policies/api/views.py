@@ -25,7 +25,7 @@ from apps.principals import Principal
 from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import row_named
 
 _SORTS = {"name": "name"}
 
@@ -33,7 +33,7 @@ _SORTS = {"name": "name"}
 def _found(principal: Principal, reference: str) -> Policy:
     """Return a policy in sight: any for those who govern, else one that a team's profile uses."""
     in_sight = None if principal.governs else application_ids_in_sight(principal)
-    found: Policy = one(selectors.policies_used_by(in_sight), reference)
+    found: Policy = row_named(selectors.policies_used_by(in_sight), reference)
     return found
 
 

@@ -22,7 +22,7 @@ from apps.profiles.models import Profile
 from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import row_named
 
 _SORTS = {"name": "name"}
 
@@ -30,7 +30,7 @@ _SORTS = {"name": "name"}
 def _found(principal: Principal, reference: str) -> Profile:
     """Return a profile in sight: any for those who govern, else one attached to a team's own."""
     in_sight = None if principal.governs else application_ids_in_sight(principal)
-    found: Profile = one(selectors.profiles_attached_to(in_sight), reference)
+    found: Profile = row_named(selectors.profiles_attached_to(in_sight), reference)
     return found
 
 
@@ -45,9 +45,9 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     if resolved.get("authority", "") is None:
         del resolved["authority"]
     if "authority" in resolved:
-        resolved["authority"] = one(authority_selectors.authorities(), given["authority"])
+        resolved["authority"] = row_named(authority_selectors.authorities(), given["authority"])
     if "policy" in given:
-        resolved["policy"] = one(policy_selectors.policies(), given["policy"])
+        resolved["policy"] = row_named(policy_selectors.policies(), given["policy"])
     return resolved
 
 

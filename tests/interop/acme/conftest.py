@@ -30,12 +30,12 @@ def acme(running_server: Server, tmp_path_factory: pytest.TempPathFactory) -> It
     """The running product with ACME set up, and names that resolve."""
     names = nameserver.start(tmp_path_factory.mktemp("names"))
     try:
-        yield _open_doors(running_server, names)
+        yield _enable_acme(running_server, names)
     finally:
         names.stop()
 
 
-def _open_doors(server: Server, names: nameserver.NameServer) -> World:
+def _enable_acme(server: Server, names: nameserver.NameServer) -> World:
     http_port, tls_port = servers.free_port(), servers.free_port()
     wanted = {
         "resolver": names.address,

@@ -24,7 +24,7 @@ _RULES = {
 
 
 def main(wanted: dict[str, Any]) -> None:
-    """Open both doors and make a single-use key for each label."""
+    """Enable both endpoints and make a single-use key for each label."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     import django
 

@@ -33,19 +33,19 @@ def validate_job(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def endpoint(team: Team) -> AcmeEndpoint:
-    """A door as it is by default: EAB and validation."""
+    """An endpoint with the defaults: EAB and validation."""
     return services.enable_acme(team.principal(Role.ADMIN), team.pairing)
 
 
 @pytest.fixture
 def open_endpoint(team: Team) -> AcmeEndpoint:
-    """A door without EAB; names are validated."""
+    """An endpoint without EAB; names are validated."""
     return services.enable_acme(team.principal(Role.ADMIN), team.pairing, require_eab=False)
 
 
 @pytest.fixture
 def trusting_endpoint(team: Team) -> AcmeEndpoint:
-    """A door that believes in EAB keys: the names that they list need no proof."""
+    """An endpoint that trusts EAB keys: the names that they list need no proof."""
     return services.enable_acme(team.principal(Role.ADMIN), team.pairing, skip_validation=True)
 
 
@@ -74,7 +74,7 @@ def make_eab(team: Team, endpoint: AcmeEndpoint, **options: Any) -> tuple[str, s
 
 @pytest.fixture
 def newcomer(open_endpoint: AcmeEndpoint) -> Acme:
-    """A client without an account, at the door without EAB."""
+    """A client without an account, at the endpoint without EAB."""
     return Acme(Client(), url_of(open_endpoint))
 
 

@@ -73,9 +73,9 @@ def test_the_sum_of_no_pair_is_not_found(endpoint):
         assert kind(answer) == "malformed"
 
 
-def test_pv08_a_closed_door_answers_nothing_to_anybody(client, open_endpoint, team):
+def test_pv08_a_disabled_endpoint_answers_nothing_to_anybody(client, open_endpoint, team):
     order = client.order("www.example.com").json()
-    services.disable_acme(team.principal(Role.ADMIN), open_endpoint)
+    services.update_acme(team.principal(Role.ADMIN), open_endpoint, enabled=False)
 
     assert client.get(client.directory_url).status_code == 404
     assert client.register().status_code == 404

@@ -49,7 +49,7 @@ def names() -> Iterator[servers.NameServer]:
 
 
 @pytest.fixture
-def door(team, names) -> AcmeEndpoint:
+def endpoint(team, names) -> AcmeEndpoint:
     return services.enable_acme(
         team.principal(Role.ADMIN),
         team.pairing,
@@ -62,10 +62,10 @@ def door(team, names) -> AcmeEndpoint:
 
 
 @pytest.fixture
-def owner(door: AcmeEndpoint, settings) -> Acme:
+def owner(endpoint: AcmeEndpoint, settings) -> Acme:
     """A client with an account, validated within its own requests."""
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"ACME_INLINE_VALIDATION_MS": 1500}
-    made = Acme(Client(), url_of(door))
+    made = Acme(Client(), url_of(endpoint))
     assert made.register().status_code == 201
     return made
 
@@ -121,7 +121,7 @@ def test_3_1_the_challenge_has_issuer_names_and_no_token(owner):
     }
 
 
-def test_3_2_4_1_the_directory_tells_what_records_are_made_of(owner, door):
+def test_3_2_4_1_the_directory_tells_what_records_are_made_of(owner, endpoint):
     meta = owner.directory["meta"]
     assert meta["issuerDomainNames"] == [US]
     assert meta["accountHashPrefix"] == owner.directory["newOrder"].replace(
@@ -148,7 +148,7 @@ def test_4_a_record_proves_the_name_and_the_order_issues(owner, publish, names):
     assert owner.finalize(order, make_csr("example.com")).json()["status"] == "valid"
 
 
-def test_4_the_same_record_proves_again_and_again(owner, publish, names, door):
+def test_4_the_same_record_proves_again_and_again(owner, publish, names, endpoint):
     AcmeEndpoint.objects.update(authz_lifetime_h=0)
     publish()
     for _ in range(3):
@@ -163,9 +163,9 @@ def test_4_1_the_form_without_a_domain_proves_every_name(owner, publish):
         assert prove(owner, domain)[1]["status"] == "valid"
 
 
-def test_7_2_3_a_record_is_good_for_no_other_account(owner, publish, door):
+def test_7_2_3_a_record_is_good_for_no_other_account(owner, publish, endpoint):
     publish()
-    other = Acme(Client(), url_of(door))
+    other = Acme(Client(), url_of(endpoint))
     other.register()
     order, challenge = prove(other, "example.com")
     assert error_of(challenge) == "unauthorized"
@@ -177,7 +177,7 @@ def test_4_1_a_plain_account_url_is_malformed(owner, publish):
     assert error_of(prove(owner, "example.com")[1]) == "malformed"
 
 
-def test_7_2_1_a_record_survives_the_change_of_the_key(owner, publish, door):
+def test_7_2_1_a_record_survives_the_change_of_the_key(owner, publish, endpoint):
     AcmeEndpoint.objects.update(authz_lifetime_h=0)
     first = owner.key
     publish()
@@ -285,7 +285,7 @@ def waiting(owner, publish, team, frozen_clock) -> CertificateRequest:
 
 
 def test_4_1_no_approval_issues_after_persist_until(waiting, team, frozen_clock):
-    assert proof_expiry.expired_proofs in registry.release_checks
+    assert proof_expiry.expired_proofs in registry.presign_checks
     frozen_clock.shift(timedelta(hours=1))
     with pytest.raises(PolicyViolation) as caught:
         approvals.approve(team.principal(Role.ADMIN), waiting)
@@ -307,7 +307,7 @@ def test_another_proof_of_the_name_outlives_persist_until(waiting, frozen_clock)
     assert list(proof_expiry.expired_proofs(waiting)) == []
 
 
-def test_requests_of_other_doors_rest_on_no_proof(waiting, frozen_clock):
+def test_requests_of_other_methods_rest_on_no_proof(waiting, frozen_clock):
     frozen_clock.shift(timedelta(hours=1))
     waiting.method = "api"
     assert list(proof_expiry.expired_proofs(waiting)) == []

@@ -288,7 +288,7 @@ def test_rsa_and_ed25519_and_ml_dsa_keys_are_certified(trusted):
         assert order["status"] == "valid"
 
 
-def test_an_acme_account_at_one_door_cannot_use_another(trusted, open_endpoint_elsewhere):
+def test_an_acme_account_at_one_endpoint_cannot_use_another(trusted, open_endpoint_elsewhere):
     stranger = Acme(Client(), url_of(open_endpoint_elsewhere), key=trusted.key)
     stranger.register()
     order = trusted.order("www.example.com").json()

@@ -168,7 +168,7 @@ def test_a32_a_certificate_is_replaced_once(trusted, certificate):
     assert trusted.order("www.example.com", replaces=id_of(certificate)).status_code == 201
 
 
-def test_a32_a_certificate_renewed_through_another_door_is_replaced(trusted, certificate, team):
+def test_a32_a_certificate_renewed_through_another_method_is_replaced(trusted, certificate, team):
     from apps.certificates import renewal
     from apps.certificates.renewal import KeySource
 
@@ -181,7 +181,7 @@ def test_a32_a_certificate_renewed_through_another_door_is_replaced(trusted, cer
     assert kind(trusted.order("www.example.com", replaces=id_of(certificate))) == "alreadyReplaced"
 
 
-def test_a32_another_door_that_renews_between_order_and_finalize_wins_the_link(
+def test_a32_another_method_that_renews_between_order_and_finalize_wins_the_link(
     trusted, certificate, team
 ):
     from apps.certificates import renewal

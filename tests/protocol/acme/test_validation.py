@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from apps import registry
-from apps.enrollment.acme import method as wiring
+from apps.enrollment.acme import method
 from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.validation import attempts
 from apps.jobs import runner
@@ -116,4 +116,4 @@ def test_a23_client_without_an_answer_gets_a_verdict_with_the_reason(client, web
 def test_the_job_kind_is_known():
     assert registry.job_kinds[attempts.JOB].run is attempts.run
     with pytest.raises(ValueError, match="registered twice"):
-        wiring.register()
+        method.register()

@@ -1,4 +1,4 @@
-"""Who calls the API in these tests? Real tokens of people and machines in every position."""
+"""Callers of the API in these tests: tokens of people and machines in every role."""
 
 import json
 from dataclasses import dataclass, field

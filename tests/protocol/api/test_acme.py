@@ -1,4 +1,4 @@
-"""What does the API show of ACME, and who may set it up?"""
+"""Tests of the management API of ACME, and of the rights that it needs."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def base(team: Team) -> str:
 
 @pytest.fixture
 def endpoint(team: Team, members: dict[Role, Caller], base: str) -> str:
-    """A door with EAB; returns its path below ``/api/v1/``."""
+    """An endpoint with EAB; returns its path below ``/api/v1/``."""
     made = members[Role.ADMIN].post(f"{base}endpoints/", {"profile": team.profile.name})
     assert made.status_code == 201, made.content
     return made["Location"].removeprefix("/api/v1/")
@@ -49,7 +49,7 @@ def client(members: dict[Role, Caller], endpoint: str) -> Acme:
     return found
 
 
-def test_a_door_is_opened_with_safe_defaults_and_changed(team, members, endpoint):
+def test_an_endpoint_is_enabled_with_safe_defaults_and_changed(team, members, endpoint):
     admin = members[Role.ADMIN]
     shown = admin.get(endpoint).json()
     names = f"/acme/{team.application.name}/{team.profile.name}/directory"
@@ -67,7 +67,7 @@ def test_a_door_is_opened_with_safe_defaults_and_changed(team, members, endpoint
     assert changed["tls_port"] == shown["tls_port"]
 
 
-def test_a_second_door_for_a_pair_is_refused(team, members, base, endpoint):
+def test_a_second_endpoint_for_a_pair_is_refused(team, members, base, endpoint):
     answer = members[Role.ADMIN].post(f"{base}endpoints/", {"profile": team.profile.name})
     assert code_of(answer, 409) == "already_exists"
     assert AcmeEndpoint.objects.count() == 1

@@ -1,4 +1,4 @@
-"""What does the API do with applications, their members and their profiles, and for whom?"""
+"""Tests of the API of applications, their members and profiles, for each role."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What does the API tell of the audit log, and to whom?"""
+"""Tests of the API of the audit log, for each role."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What does the API do with authorities, and for whom?"""
+"""Tests of the API of authorities, for each role."""
 
 import pytest
 from cryptography import x509

@@ -1,4 +1,4 @@
-"""Do many requests in one call come to what each would have come to alone?"""
+"""Many requests in one call have the outcomes that single calls would have."""
 
 import base64
 import json
@@ -156,7 +156,7 @@ def test_a_token_that_may_only_read_is_refused_as_a_whole(team, machine):
     assert not CertificateRequest.objects.exists()
 
 
-def test_a_closed_door_is_closed(team, caller):
+def test_a_pairing_closed_for_the_api_is_refused(team, caller):
     Pairing.objects.update(api_enabled=False)
     assert caller.post(MANY, call(team, csr("www.example.com"))).status_code == 403
 

@@ -44,7 +44,7 @@ def ask(client: Client, team: Team):
     return call
 
 
-def close_the_door() -> None:
+def close_the_api() -> None:
     Pairing.objects.update(api_enabled=False)
 
 
@@ -81,9 +81,9 @@ def test_a_token_that_is_good_no_more_gets_nothing(ask, change):
     [
         (lambda: ApplicationUserObjectPermission.objects.all().delete(), 404),
         (lambda: ApiToken.objects.update(scopes=["read"]), 403),
-        (close_the_door, 403),
+        (close_the_api, 403),
     ],
-    ids=["role", "scope", "door"],
+    ids=["role", "scope", "API closed"],
 )
 def test_rights_that_are_gone_count_at_once(ask, change, status):
     before = Certificate.objects.count(), CertificateRequest.objects.count()

@@ -1,4 +1,4 @@
-"""Does the API door issue, refuse with every reason, and repeat safely?"""
+"""Requests over the API are issued, refused with every reason, and repeated safely."""
 
 import base64
 import json
@@ -258,7 +258,7 @@ def test_a_pending_request_answers_202_and_can_be_approved(post, get, body, team
     assert get(f"{URL}{pending['id']}/").json()["state"] == "issued"
 
 
-def test_a_closed_api_door_is_refused(post, body, team):
+def test_a_pairing_closed_for_the_api_is_refused(post, body, team):
     Pairing.objects.filter(pk=team.pairing.pk).update(api_enabled=False)
     assert post(URL, body).status_code == 403
 

@@ -1,4 +1,4 @@
-"""What does the API do with background jobs, and for whom?"""
+"""Tests of the API of background jobs, for each role."""
 
 import pytest
 

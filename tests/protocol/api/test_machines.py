@@ -1,4 +1,4 @@
-"""What does the API do with machine identities, and for whom?"""
+"""Tests of the API of machine identities, for each role."""
 
 import pytest
 

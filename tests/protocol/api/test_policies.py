@@ -1,4 +1,4 @@
-"""What does the API do with policies, and for whom?"""
+"""Tests of the API of policies, for each role."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What does the API do with profiles, and for whom?"""
+"""Tests of the API of profiles, for each role."""
 
 import pytest
 

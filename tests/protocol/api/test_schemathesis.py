@@ -1,7 +1,7 @@
-"""Does every operation keep what the OpenAPI document promises, whatever is sent?
+"""Every operation keeps the promises of the OpenAPI document, whatever is sent.
 
-schemathesis makes requests from the committed document, good ones and broken ones, and judges
-the answers: no fault (5xx), no status, media type or body that the document does not know, no
+schemathesis makes requests from the committed document, good ones and broken ones, and checks
+the answers: no fault (5xx), no status, media type or body that the document does not declare, no
 broken data accepted, no operation open without a token.
 """
 

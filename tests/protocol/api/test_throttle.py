@@ -1,4 +1,4 @@
-"""Are the rate limits installed? Real requests meet 429 with Retry-After."""
+"""Real requests over the rate limits get 429 with Retry-After."""
 
 import pytest
 from django.conf import settings as project

@@ -1,4 +1,4 @@
-"""What does the API do with tokens, and for whom?"""
+"""Tests of the API of tokens, for each role."""
 
 import pytest
 

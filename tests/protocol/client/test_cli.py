@@ -1,4 +1,4 @@
-"""Does the command line do what it says, against a real server on loopback?"""
+"""Tests of the command line against a real server on loopback."""
 
 import base64
 import json

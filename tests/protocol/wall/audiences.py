@@ -1,4 +1,4 @@
-"""Which roles are there, and which groups of them get the same answers?
+"""Roles of the isolation tests, and the groups of roles that get the same answers.
 
 An audience says for each signed-in role what it gets for an object of its own team, of
 another team, and for one that does not exist; ``ok`` stands for success.

@@ -1,4 +1,4 @@
-"""Which body makes each call succeed? Good ones, so that only the caller can be refused."""
+"""A valid body for each call of the isolation tests, so that only the caller can be refused."""
 
 import base64
 from typing import Any

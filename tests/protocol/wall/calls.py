@@ -1,4 +1,4 @@
-"""How is every URL found, called, and its answer compared?"""
+"""Discovery of URLs, calls to them, and comparison of the answers."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What does every URL answer to whom? The one table that people review.
+"""The table of every URL and who gets which answer there; people review it.
 
 A URL that is not listed fails the wall. To list a new one of the API, add a ``row``: its route
 as the resolver spells it, the object that its parameters name (see ``world.py``), and for each
@@ -281,15 +281,17 @@ _OCSP_POST = Open(
     content_type="application/ocsp-request",
 )
 _SIGNED = Open(
-    "door",
-    {"POST": (400, 400)},  # this is no JWS, whatever the door
+    "endpoint",
+    {"POST": (400, 400)},  # no JWS, at any endpoint
     "a JWS signs its caller in, and none was sent",
     content_type="application/jose+json",
 )
-_ACME_READ = Open("door", _READ, "every client begins here, without an account")
-_ACME_REST = Open("door", dict.fromkeys(METHODS, (404, 404)), "says that there is no such URL")
-_ACME_NONCE = Open("door", {"GET": (204, 204), "HEAD": (200, 200)}, "nonces are nobody's")
-_ACME_RENEWAL = Open("door", {"GET": (404, 404), "HEAD": (404, 404)}, "asked about no certificate")
+_ACME_READ = Open("endpoint", _READ, "every client begins here, without an account")
+_ACME_REST = Open("endpoint", dict.fromkeys(METHODS, (404, 404)), "says that there is no such URL")
+_ACME_NONCE = Open("endpoint", {"GET": (204, 204), "HEAD": (200, 200)}, "nonces are nobody's")
+_ACME_RENEWAL = Open(
+    "endpoint", {"GET": (404, 404), "HEAD": (404, 404)}, "asked about no certificate"
+)
 OPEN = {
     "livez": _HEALTH,
     "readyz": _HEALTH,

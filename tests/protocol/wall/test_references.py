@@ -1,9 +1,9 @@
-"""Is every reference in a body an authorisation check, and every field either known or refused?
+"""References in bodies are checked for rights, and unknown fields are refused.
 
-References: whatever names another object in a body is tried with another team's, by name and
-by identifier; the answer must be that for one which does not exist, and nothing is written.
-Mass assignment: every field that answers show and requests do not take is sent along with an
-otherwise good body; it is refused by name (AC-06), and nothing is written.
+References: each field that names another object is tried with an object of another team, by name
+and by identifier. The answer must be the one for an object that does not exist, and nothing may
+be written. Mass assignment: every field that answers show but requests do not take is added to an
+otherwise good body. It is refused by name (AC-06), and nothing is written.
 """
 
 import json

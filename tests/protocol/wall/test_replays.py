@@ -1,7 +1,7 @@
-"""Does a kept answer go to nobody who could not have it made? AC-10, PV-32.
+"""A stored answer is repeated only to callers who have the right to the call (AC-10, PV-32).
 
-An answer kept under an Idempotency-Key may hold a private key. It belongs to an account, and
-what an account's credential may do can be less than it was, or less than another one of its.
+An answer stored under an Idempotency-Key may hold a private key. It belongs to an account, whose
+credential may have lost rights since, or have fewer than another credential of the account.
 """
 
 import json

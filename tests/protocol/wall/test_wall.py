@@ -1,9 +1,9 @@
-"""Does every URL answer every role as the table says, and never tell of another team?
+"""Every URL answers every role as the table says, and shows nothing of other teams.
 
-Walks the resolvers of both listeners: URL x method x role x object. Per call it is checked
-that the status is the one in the table; that a refusal wrote nothing but the audit log; and
-that whoever has no business with the other team reads nothing about it. Another team's object
-and one that does not exist must answer alike: status, headers and body.
+Walks all URLs: URL x method x role x object. Each call is checked for three things: the status is
+the one in the table; a refusal wrote nothing but audit events; and callers without rights in the
+other team read nothing about it. Another team's object and one that does not exist must have
+the same answer: status, headers and body.
 """
 
 import json
@@ -298,7 +298,7 @@ def _walk_open(route: str, world: World, call: Caller) -> None:
 
 
 def _open_targets(world: World, route: str, family: Open) -> list[Target]:
-    """Return what exists, what does not, and (for ACME) a pair whose door was never opened."""
+    """Return what exists, what does not, and (for ACME) a pair without an endpoint."""
     if not family.thing:
         return [Target("own", {})]
     rest = dict.fromkeys(parameters(route), "none") | {"number": 1}

@@ -1,8 +1,7 @@
-"""Who calls, and on what? Every role with a real credential, and each team's objects.
+"""Callers and objects of the isolation tests: a credential for every role, objects of two teams.
 
-Two teams that know nothing of each other: ``payments`` is the callers' own, ``billing`` the
-other one. Every identifier of the latter is on a list, and may turn up in no answer to the
-former.
+``payments`` is the callers' own team, ``billing`` the other one. Every identifier of ``billing``
+is on a list, and may appear in no answer to ``payments``.
 """
 
 from collections.abc import Iterator
@@ -135,8 +134,8 @@ def _side(team: Team) -> Side:
         "machine": {"reference": machine.name},
         "token": {"token_id": token.public_id},
         "event": {"event_id": event.pk},
-        "door": {"application": name, "profile": team.profile.name},
-        "closed door": {"application": spare.name, "profile": team.profile.name},
+        "endpoint": {"application": name, "profile": team.profile.name},
+        "closed endpoint": {"application": spare.name, "profile": team.profile.name},
     }
     side.ids = {
         "application": {"reference": team.application.pk},
@@ -164,7 +163,7 @@ def _side(team: Team) -> Side:
 
 
 def _add_acme(side: Side) -> None:
-    """Open the team's ACME door, and let a client make an order there."""
+    """Enable ACME for the team, and let a client make an order there."""
     team = side.team
     name, profile = team.application.name, team.profile.name
     admin = team.principal(Role.ADMIN)

@@ -174,7 +174,7 @@ def test_without_a_version_nothing_cached_counts(governed, django_assert_num_que
             pairings.pairing_for(*names, version="")
 
 
-def test_a_closed_door_is_closed_at_once(governed):
+def test_a_closed_method_is_closed_at_once(governed):
     names = governed.application.name, governed.profile.name
     assert endpoint_config.config_for(*names).enabled
     acme.update_acme(

@@ -166,35 +166,6 @@ def test_pv07_texts_that_are_not_looked_into_hold_nothing_to_blank(text):
     assert cleansed_text(text, 1000) == redacted(text)
 
 
-_SOME_TEXT = st.lists(_PIECES, max_size=3).map("".join) | st.sampled_from(["x" * 200, "x" * 201])
-_DETAILS = st.dictionaries(
-    st.sampled_from(["note", "serial_number", "password", "token_id", "a secret"]),
-    _SOME_TEXT
-    | st.integers(0, 9)
-    | st.none()
-    | st.lists(st.lists(_SOME_TEXT | st.none(), max_size=2) | _SOME_TEXT, max_size=2),
-    max_size=3,
-)
-
-
-@settings(max_examples=400)
-@given(_DETAILS, _SOME_TEXT)
-def test_pv07_details_that_are_only_glanced_at_have_nothing_to_blank_or_cut(details, label):
-    from apps.audit.record import LABEL_LENGTH, are_harmless, cleansed, cleansed_text
-
-    if are_harmless(details, label):
-        assert cleansed(details) == details
-        assert cleansed_text(label, LABEL_LENGTH) == label
-
-
-def test_usual_details_are_only_glanced_at():
-    from apps.audit.record import are_harmless
-
-    details = {"subject_alt_names": [["dns_name", "a.example"]], "profile_revision": 3, "x": "y"}
-    assert are_harmless(details, "machine:demo")
-    assert not are_harmless(details | {"note": "swt_1"}, "machine:demo")
-
-
 _VALUES = st.recursive(
     st.none()
     | st.booleans()

@@ -1,4 +1,4 @@
-"""What do pipeline tests share? A team and a way to ask."""
+"""Fixtures of the pipeline tests: a team, and a way to request certificates for it."""
 
 from collections.abc import Callable
 

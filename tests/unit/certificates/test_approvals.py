@@ -1,4 +1,4 @@
-"""Does nobody get past the gate alone, and is an approval consumed once?"""
+"""Approvals need a second person, and each is used once."""
 
 from datetime import timedelta
 

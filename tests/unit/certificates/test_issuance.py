@@ -1,4 +1,4 @@
-"""Does the pipeline issue what was decided, and refuse everything else with all reasons?"""
+"""The pipeline issues what was decided, and refuses everything else with all reasons."""
 
 import hashlib
 from dataclasses import replace

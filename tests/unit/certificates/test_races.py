@@ -1,4 +1,4 @@
-"""Do the invariants hold when many act at once, or die half-way? On PostgreSQL."""
+"""Issuance under concurrent use and sudden death of a process, on PostgreSQL."""
 
 import os
 import signal
@@ -16,9 +16,11 @@ from django.db import connection, connections
 
 from apps import clock
 from apps.applications.roles import Role
+from apps.audit.models import AuditEvent
+from apps.authorities import ledger
 from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial, RevokedSerial
-from apps.certificates import approvals, issuance, renewal, revocation, sweeps
+from apps.certificates import approvals, issuance, pipeline, renewal, revocation, sweeps
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.certificates.outcomes import Issued
 from apps.certificates.renewal import KeySource
@@ -146,6 +148,58 @@ def test_many_reconcilers_finish_a_request_once(team):
     together(lambda _: sweeps.reconcile(), count=8)
 
     assert Certificate.objects.get().serial_number == request.serial_number
+
+
+def test_a_request_given_up_while_others_finish_it_has_one_end(team, sealwright):
+    for _ in range(4):
+        _interrupt(team)
+    waiting = list(CertificateRequest.objects.filter(state=RequestState.SIGNING))
+
+    def act(number: int) -> object:
+        request = CertificateRequest.objects.get(pk=waiting[number % 4].pk)
+        if number % 8 < 4:
+            return pipeline.resume(request, sealwright)
+        return pipeline.give_up(request, sealwright, "It took too long.")
+
+    together(act, count=16)
+
+    for request in CertificateRequest.objects.all():
+        status = ledger.status_of(team.authority, request.serial_number).status
+        has_certificate = Certificate.objects.filter(request=request).exists()
+        assert (request.state, has_certificate, status) in {
+            (RequestState.ISSUED, True, "good"),
+            (RequestState.FAILED, False, "revoked"),
+        }
+
+
+def test_workers_that_store_overlapping_requests_store_each_once(team):
+    """Commit 2 of a bulk against reconcilers of its members."""
+    real, signed = authority_signing.sign_tbs, threading.local()
+
+    def slowly(*args: object) -> bytes:
+        signed.count = getattr(signed, "count", 0) + 1
+        if signed.count == 1:
+            barrier.wait(30)
+        return real(*args)
+
+    barrier = threading.Barrier(2)
+    names = [f"{letter}.example.com" for letter in "abcdef"]
+
+    def act(number: int) -> object:
+        if number == 0:
+            return issuance.submit_many([enrollment_of(team, make_csr(name)) for name in names])
+        while CertificateRequest.objects.count() < len(names):
+            pass
+        CertificateRequest.objects.update(signing_since=clock.now() - timedelta(minutes=3))
+        return sweeps.reconcile()
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(authority_signing, "sign_tbs", slowly)
+        together(act, count=2)
+
+    assert Certificate.objects.count() == len(names)
+    assert set(CertificateRequest.objects.values_list("state", flat=True)) == {RequestState.ISSUED}
+    assert AuditEvent.objects.filter(event="certificate.issued").count() == len(names)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

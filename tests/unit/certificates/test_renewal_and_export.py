@@ -1,4 +1,4 @@
-"""Does a successor carry the same names, and does each format carry what it says?"""
+"""Tests of renewal and of each export format."""
 
 import string
 from datetime import timedelta
@@ -99,7 +99,7 @@ def test_a_renewal_csr_must_keep_the_names(team, from_csr):
         )
 
 
-def test_a_closed_api_door_is_closed_for_renewals_too(team, kept):
+def test_a_pairing_closed_for_the_api_refuses_renewals_too(team, kept):
     Pairing.objects.filter(pk=team.pairing.pk).update(api_enabled=False)
     with pytest.raises(AccessDenied):
         renewal.renew(team.principal(), kept, key_source=KeySource.NEW)

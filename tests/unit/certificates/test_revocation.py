@@ -1,4 +1,4 @@
-"""Does revocation only move forward, and does everybody hear of it?"""
+"""Revocation only moves forward, and ledger, CRL and audit log follow it."""
 
 from datetime import timedelta
 

@@ -58,7 +58,7 @@ class ElsewhereSigner(Signer):
         self.trust_anchors = (self.ca_der,)
         self.jobs = []
         self.changes = {}
-        self.slow = False
+        self.slow = 0
         self.fault = None
 
     def limits(self, leaf_key):
@@ -74,7 +74,7 @@ class ElsewhereSigner(Signer):
         self.jobs.append(job)
         if self.fault is not None:
             raise self.fault
-        if self.slow and not job.upstream_reference:
+        if self.slow and len(self.jobs) < self.slow:
             return Accepted("order-7", retry_after_s=30)
         leaf = replace(job.intent.leaf, **self.changes)
         key = x509.load_der_x509_csr(job.csr_der).public_key()
@@ -169,7 +169,7 @@ def test_a_chain_that_ends_elsewhere_is_refused(team, elsewhere):
 
 
 def test_what_was_submitted_is_asked_for_until_it_is_there(team, elsewhere):
-    elsewhere.slow = True
+    elsewhere.slow = 3
     outcome = ask(team)
     assert isinstance(outcome, Submitted)
     assert outcome.retry_after_s == 30
@@ -179,9 +179,31 @@ def test_what_was_submitted_is_asked_for_until_it_is_there(team, elsewhere):
     assert sweeps.reconcile() == "finished 0, failed 0"  # submitted a moment ago
 
     make_old(request)
+    assert sweeps.reconcile() == "finished 0, failed 0"  # not ready yet
+    assert sweeps.reconcile() == "finished 0, failed 0"  # asked a moment ago
+    assert [job.upstream_reference for job in elsewhere.jobs] == ["", "order-7"]
+    assert AuditEvent.objects.filter(event="request.submitted").count() == 1
+
+    make_old(request)
     assert sweeps.reconcile() == "finished 1, failed 0"
     assert Certificate.objects.get().request_id == request.pk
     assert {job.request_id for job in elsewhere.jobs} == {request.pk}
+
+
+def test_a_signer_that_returns_a_certificate_twice_ends_the_second_request(
+    team, elsewhere, monkeypatch
+):
+    first = ask(team)
+    again = Signed(bytes(first.certificate.der), chain_ders=[elsewhere.ca_der])
+    monkeypatch.setattr(elsewhere, "sign", lambda _job: again)
+
+    with pytest.raises(UpstreamRejected, match="in the inventory already"):
+        ask(team)
+
+    states = CertificateRequest.objects.order_by("id").values_list("state", flat=True)
+    assert list(states) == [RequestState.ISSUED, RequestState.FAILED]
+    assert AuditEvent.objects.filter(event="certificate.issue_failed").count() == 1
+    assert Certificate.objects.count() == 1
 
 
 def test_a_signer_that_does_not_answer_is_asked_again_with_the_same_identifier(team, elsewhere):

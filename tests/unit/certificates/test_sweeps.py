@@ -1,4 +1,4 @@
-"""Does a crash between the two commits end well, and is expiry noticed?"""
+"""Requests interrupted by a crash are finished, and expired certificates are marked."""
 
 from datetime import timedelta
 

@@ -48,7 +48,7 @@ def text_of(browser: Client, page: str) -> str:
     return answer.content.decode()
 
 
-def test_a_door_is_opened_by_form(team, browser):
+def test_an_endpoint_is_enabled_by_form(team, browser):
     page = reverse("admin:enrollment_acmeendpoint_add")
     assert str(team.pairing) in text_of(browser, page)
     form = FORM | {

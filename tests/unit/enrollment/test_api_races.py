@@ -1,4 +1,4 @@
-"""Do rights, tokens and idempotency keys hold when calls come at once, in several processes?"""
+"""Rights, tokens and idempotency keys under parallel calls from several processes."""
 
 import base64
 import http.client

@@ -155,7 +155,7 @@ def test_acme_is_open_while_its_endpoint_is_enabled(team):
     assert panel.settings == endpoint
     assert "certbot" in {snippet.client for snippet in panel.snippets}
 
-    endpoints.disable_acme(admin, endpoint)
+    endpoints.update_acme(admin, endpoint, enabled=False)
     assert not acme.is_open(team.pairing)
     with pytest.raises(AccessDenied, match="ACME is closed"):
         issuance.submit(enrollment_of(team, account_at(team, "acme"), EnrollmentMethod.ACME))

@@ -144,7 +144,7 @@ def test_lost_facts_get_a_new_token_but_no_new_password(home):
     assert authenticate(username="admin", password=password) is not None
 
 
-def test_facts_of_other_doors_are_kept(home):
+def test_facts_of_other_methods_are_kept(home):
     quickstart.run()
     path = home / "quickstart.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"est": {"directory": "x"}}))

@@ -15,6 +15,7 @@ from apps.certificates.models import Certificate
 from apps.errors import InvalidTransition
 from apps.operations import quickstart, web_certificate
 from pki.reasons import RevocationReason
+from tests.factories import servers
 
 pytestmark = pytest.mark.django_db
 SYSTEM = principals.system("tests")
@@ -85,15 +86,12 @@ def test_public_address_is_certified_as_an_address(settings):
 
 
 def test_certificate_that_somebody_put_there_is_left_alone(home):
-    from tests.unit.config.pki import Authority
-
     path = web_certificate.server_file()
-    Authority("somebody else").issue(path)
-    before = path.read_bytes()
-    assert web_certificate.renew() == "not due"
-    path.write_text("an unreadable file")
-    assert web_certificate.renew() == "not due"
-    path.write_bytes(before)
+    certificate, key = servers.certificate()
+    for content in (key + certificate, b"an unreadable file"):
+        path.write_bytes(content)
+        assert web_certificate.renew() == "not due"
+        assert path.read_bytes() == content
 
 
 def test_host_without_a_web_server_does_nothing(home):

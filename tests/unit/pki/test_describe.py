@@ -1,4 +1,4 @@
-"""Is everything in a certificate, request or CRL shown, and does hostile content only get shown?"""
+"""Certificates, requests and CRLs are described completely, hostile content included."""
 
 from datetime import UTC, datetime, timedelta
 

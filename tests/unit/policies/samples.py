@@ -13,12 +13,12 @@ from pki.template import Leaf
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 
 
-def lasting(leaf: Leaf, lifetime: timedelta) -> Leaf:
+def with_lifetime(leaf: Leaf, lifetime: timedelta) -> Leaf:
     """Return the same content with a lifetime, counted with both its ends."""
     return leaf.with_validity(NOW, NOW + lifetime - timedelta(seconds=1))
 
 
-LEAF = lasting(
+LEAF = with_lifetime(
     Leaf(
         subject=(("common_name", "www.example.com"),),
         subject_alt_names=(("dns_name", "www.example.com"),),

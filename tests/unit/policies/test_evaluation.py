@@ -13,7 +13,7 @@ from apps.policies.evaluation import Verdict, evaluate, hard_rules, violations_o
 from apps.policies.presets import PRESETS
 from apps.policies.rules import parse_rules
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from tests.unit.policies.samples import LEAF, against, codes, dns, lasting, leaf
+from tests.unit.policies.samples import LEAF, against, codes, dns, leaf, with_lifetime
 
 _WWW = "www.example.com"
 
@@ -239,7 +239,7 @@ def test_all_violations_are_reported_together():
     ],
 )
 def test_x06_validity_counts_both_its_ends(lifetime, expected):
-    found = against({"validity": {"max": "90d", "min": "1h"}}, lasting(LEAF, lifetime))
+    found = against({"validity": {"max": "90d", "min": "1h"}}, with_lifetime(LEAF, lifetime))
     assert codes(found) == expected
 
 

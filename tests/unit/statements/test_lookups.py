@@ -1,4 +1,4 @@
-"""Do compiled queries find what Django's own would, whatever their values?"""
+"""Compiled queries return what Django's own would, for any values."""
 
 from datetime import timedelta
 from uuid import uuid4

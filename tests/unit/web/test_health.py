@@ -1,4 +1,4 @@
-"""Do the probes tell the truth, and only that?"""
+"""The probes report each check, and nothing more."""
 
 import pytest
 from django.db import DatabaseError

@@ -1,4 +1,4 @@
-"""Do log lines stay free of secrets and of other people's line breaks?"""
+"""Log lines contain no secrets and no line breaks from outside."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Do pages cover a list once, and do forged cursors go nowhere?"""
+"""Pages cover a list exactly once, and forged cursors are refused."""
 
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Does the JSON parser refuse everything that has two meanings or none?"""
+"""The JSON parser refuses ambiguous and malformed bodies."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Is every error answered as RFC 9457 says, and does none say too much?"""
+"""Errors are answered as RFC 9457 says, without internal details."""
 
 import json
 import logging
@@ -114,21 +114,12 @@ def test_missing_objects_and_missing_paths_answer_alike():
     assert texts == {"No such object."}
 
 
-def test_validation_errors_are_flattened_to_paths():
-    detail = {"names": [{}, {"value": ["Required."]}], "non_field_errors": ["Both."], "tags": ["A"]}
-    listed = answered(drf.ValidationError(detail))["errors"]
-    assert [(e["field"], e["code"]) for e in listed] == [
-        ("names[1].value", "field.invalid"),
-        ("", "field.invalid"),
-        ("tags", "field.invalid"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("error", "status"),
     [
         (UnusableCSR([BROKEN]), 400),
         (DjangoValidationError("odd"), 400),
+        (drf.ValidationError({"names": [{"value": [CANARY]}]}), 400),
         (RequestDataTooBig(), 413),
         (DisallowedHost(CANARY), 400),
         (PermissionDenied(CANARY), 403),

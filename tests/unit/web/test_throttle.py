@@ -1,4 +1,4 @@
-"""Do token buckets let through what a minute allows, and no more?"""
+"""Token buckets let through what a minute allows, and no more."""
 
 import pytest
 from django.conf import settings as project

@@ -18,14 +18,14 @@ from apps.principals import Principal
 from apps.web.callers import governor_of, principal_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import row_named
 from apps.web.serializers import NoBody
 
 _SORTS = {"name": "name"}
 
 
 def _found(principal: Principal, reference: str) -> MachineIdentity:
-    found: MachineIdentity = one(selectors.machines_visible_to(principal), reference)
+    found: MachineIdentity = row_named(selectors.machines_visible_to(principal), reference)
     return found
 
 

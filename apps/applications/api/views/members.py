@@ -27,7 +27,7 @@ from apps.principals import Principal
 from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import first_of, row_named
 
 
 def _managed(principal: Principal, reference: str) -> Application:
@@ -39,10 +39,7 @@ def _managed(principal: Principal, reference: str) -> Application:
 
 def _member_of(application: Application, member_id: UUID) -> Membership:
     rows = application.memberships.select_related("application", "user", "group")
-    found: Membership | None = rows.filter(pk=member_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(rows.filter(pk=member_id))
 
 
 def _resolved(sent: dict[str, str]) -> dict[str, Any]:
@@ -54,7 +51,7 @@ def _resolved(sent: dict[str, str]) -> dict[str, Any]:
     ((kind, reference),) = sent.items()
     if kind == "machine_identity":
         machines = MachineIdentity.objects.select_related("user")
-        return {"machine": one(machines, reference)}
+        return {"machine": row_named(machines, reference)}
     if kind == "group":
         found: Any = Group.objects.filter(name=reference).first()
     else:

@@ -15,22 +15,18 @@ from apps.applications.api.serializers import (
 )
 from apps.applications.models import Application, Pairing
 from apps.applications.roles import Permission
-from apps.errors import NotFound
 from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
 from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import named, one
+from apps.web.references import by_name_or_id, first_of, row_named
 
 
 def _pairing_of(application: Application, reference: str) -> Pairing:
     """Return the pair of an application in sight and a profile, by the profile's reference."""
     rows = application.pairings.select_related("application", "profile")
-    found: Pairing | None = rows.filter(named(reference, "profile__")).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(rows.filter(by_name_or_id(reference, "profile__")))
 
 
 def _found(principal: Principal, application: str, profile: str) -> Pairing:
@@ -65,7 +61,7 @@ class AttachedProfilesView(APIView):
         application = selectors.application_for(principal, reference, scoped=False)
         principal.require_governance()
         switches = NewPairingSerializer.parse(request.data)
-        profile = one(profile_selectors.profiles(), switches.pop("profile"))
+        profile = row_named(profile_selectors.profiles(), switches.pop("profile"))
         pairing = services.attach_profile(principal, application, profile, **switches)
         return Response(
             PairingSerializer.of(pairing),
@@ -93,7 +89,7 @@ class AttachedProfileView(APIView):
         responses=PairingSerializer,
     )
     def patch(self, request: Request, reference: str, profile: str) -> Response:
-        """Open or close the API door, or ask for approvals."""
+        """Allow or refuse requests by the API, or require approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
         switches = SwitchesSerializer.parse(request.data)

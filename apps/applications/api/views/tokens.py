@@ -17,12 +17,11 @@ from apps.applications.api.serializers import (
     TokenSerializer,
 )
 from apps.applications.models import ApiToken
-from apps.errors import NotFound
 from apps.principals import Principal
 from apps.web.callers import principal_of, reader_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import one
+from apps.web.references import first_of, row_named
 from apps.web.serializers import NoBody
 
 _SORTS = {"name": "name"}
@@ -31,17 +30,14 @@ _KEY = "public_id"
 
 
 def _found(principal: Principal, token_id: UUID) -> ApiToken:
-    found = selectors.tokens_visible_to(principal).filter(public_id=token_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(selectors.tokens_visible_to(principal).filter(public_id=token_id))
 
 
 def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
     """Return the machine in sight that is to own the token, or the caller's own account."""
     if machine is None:
         return request.user
-    return one(selectors.machines_visible_to(principal), machine)
+    return row_named(selectors.machines_visible_to(principal), machine)
 
 
 class TokensView(APIView):

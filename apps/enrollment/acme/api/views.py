@@ -20,12 +20,11 @@ from apps.enrollment.acme.api.filters import (
 )
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import endpoints as services
-from apps.errors import NotFound
 from apps.principals import Principal
 from apps.web.callers import principal_of
 from apps.web.openapi import paging, problems
 from apps.web.pagination import page_of
-from apps.web.references import named
+from apps.web.references import by_name_or_id, first_of
 from apps.web.serializers import NoBody
 
 _SECRET = {"Cache-Control": "no-store"}
@@ -38,19 +37,13 @@ def _application(principal: Principal, reference: str, *, scoped: bool = True) -
 def _pairing(application: Application, profile: str) -> Pairing:
     """Return the pair of an application in sight and a profile."""
     rows = application.pairings.select_related("application", "profile")
-    found: Pairing | None = rows.filter(named(profile, "profile__")).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(rows.filter(by_name_or_id(profile, "profile__")))
 
 
 def _seen(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
     """Return an endpoint to read."""
     rows = selectors.endpoints_of(principal, _application(principal, reference))
-    found = rows.filter(named(profile, "pairing__profile__")).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(rows.filter(by_name_or_id(profile, "pairing__profile__")))
 
 
 def _acted_on(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
@@ -236,10 +229,7 @@ class RevokeEabKeyView(APIView):
 
 
 def _account(principal: Principal, application: Application, account_id: UUID) -> AcmeAccount:
-    found = selectors.accounts_of(principal, application).filter(pk=account_id).first()
-    if found is None:
-        raise NotFound
-    return found
+    return first_of(selectors.accounts_of(principal, application).filter(pk=account_id))
 
 
 class AcmeAccountsView(APIView):
@@ -285,9 +275,7 @@ class RevokeAcmeAccountView(APIView):
         principal = principal_of(request)
         application = _application(principal, reference, scoped=False)
         rows = selectors.accounts().filter(endpoint__pairing__application=application)
-        found = rows.filter(pk=account_id).first()
-        if found is None:
-            raise NotFound
+        found = first_of(rows.filter(pk=account_id))
         NoBody.parse(request.data)
         services.revoke_account(principal, found)
         return Response(serializers.AcmeAccountSerializer.of(rows.get(pk=account_id)))
@@ -315,12 +303,10 @@ class AcmeOrderView(APIView):
 
     @extend_schema(operation_id="acme_orders_read", responses=serializers.AcmeOrderSerializer)
     def get(self, request: Request, reference: str, order_id: UUID) -> Response:
-        """Read an order with each challenge and what each attempt saw: why is it not valid?"""
+        """Read an order with its challenges, and what each validation attempt saw."""
         principal = principal_of(request)
         rows = selectors.orders_of(principal, _application(principal, reference))
-        found = selectors.with_challenges(rows).filter(pk=order_id).first()
-        if found is None:
-            raise NotFound
+        found = first_of(selectors.with_challenges(rows).filter(pk=order_id))
         return Response(serializers.AcmeOrderSerializer.of(found))
 
 

@@ -61,7 +61,7 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
 
 
 def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -> AcmeEndpoint:
-    """Change settings of an endpoint; ``enabled=False`` closes it at once.
+    """Change settings of an endpoint; ``enabled=False`` closes it and keeps accounts and orders.
 
     Raises:
         NotFound, AccessDenied, InvalidInput: as ``enable_acme``.
@@ -78,11 +78,6 @@ def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -
     for name in SETTINGS:
         setattr(endpoint, name, getattr(locked, name))
     return endpoint
-
-
-def disable_acme(principal: Principal, endpoint: AcmeEndpoint) -> AcmeEndpoint:
-    """Close the endpoint; accounts and orders stay for when it is enabled again."""
-    return update_acme(principal, endpoint, enabled=False)
 
 
 def eab_keys_of(principal: Principal, endpoint: AcmeEndpoint) -> QuerySet[EabKey]:

@@ -137,7 +137,7 @@ def sync_with_request(order: AcmeOrder) -> AcmeOrder:
 
 
 def transition_order(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
-    """Move an order along its transition table; parallel requests may move it as well.
+    """Advance an order by its transition table; parallel requests may move it as well.
 
     Readers and finalizers move the same order by what they know of its request. Each sets only
     the columns of the last state it knows, so the last one completes the row.

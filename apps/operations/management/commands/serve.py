@@ -10,14 +10,13 @@ import ssl
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from apps.operations import front_server
+from apps.operations import front_server, web_certificate
 from apps.operations.front_server import CertificateWatch
 from apps.operations.nginx_config import FrontServerError
 from apps.operations.start_checks import require_keyring
@@ -142,7 +141,7 @@ def reachable_address(bind: str) -> str:
 
 
 def _require_certificate() -> None:
-    path: Path = settings.SEALWRIGHT["HOME"] / "tls" / "server.pem"
+    path = web_certificate.server_file()
     if not os.access(path, os.R_OK):
         raise CommandError(
             f"There is no readable TLS certificate at {path}. Run `manage.py quickstart`, which "

@@ -1,6 +1,6 @@
-"""Does each kind of credential open its own door, and no other? PV-02, PV-06, PV-24.
+"""Each kind of credential is accepted by its own kind of endpoint only (PV-02, PV-06, PV-24).
 
-Every credential is shown at every door. What belongs together is in ``OPENS``; every other
+Every credential is sent to every endpoint. ``ACCEPTED`` lists what belongs together; every other
 cell must be refused, with nothing issued, revoked or made.
 """
 
@@ -34,12 +34,12 @@ from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 API, ADMIN, ACME = "API", "admin", "ACME"
-_OPEN = {200, 201, 202, 302}
+_ACCEPTED = {200, 201, 202, 302}
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One call that a good credential makes succeed."""
+class Endpoint:
+    """One call that succeeds with a credential of its kind."""
 
     kind: str
     method: str
@@ -58,26 +58,28 @@ class Sent:
     content_type: str = ""
 
 
-Credential = Callable[[Door], Sent]
+Credential = Callable[[Endpoint], Sent]
 
 
 @dataclass(slots=True)
-class House:
-    doors: dict[str, Door]
+class Grid:
+    """Every credential and every endpoint; a test calls all combinations."""
+
+    endpoints: dict[str, Endpoint]
     credentials: dict[str, Credential]
 
 
-# Credential to the kinds of doors that it opens.
-OPENS = {
+# The kinds of endpoints that accept a credential.
+ACCEPTED = {
     "token": {API},
     "token, scheme in lower case": {API},
     "administrator's session": {ADMIN},
-    "ACME account of this door": {ACME},
+    "ACME account of this endpoint": {ACME},
 }
 
 
 @pytest.fixture
-def house(team: Team, other_team: Team) -> House:
+def grid(team: Team, other_team: Team) -> Grid:
     token = make_token(make_machine(team.application, role=Role.ADMIN))
     root = make_person("root", role=ProductRole.ADMIN)
     here = _endpoint(team)
@@ -85,20 +87,18 @@ def house(team: Team, other_team: Team) -> House:
     pairing = services.attach_profile(principals.system("tests"), team.application, second)
     there = acme.enable_acme(team.principal(Role.ADMIN), pairing, skip_validation=True)
     home = _account(team, here)
-    certificate = home.issue("home.example.com").json()["certificate"]
+    address = home.issue("home.example.com").json()["certificate"]
     order = home.order("next.example.com")
     assert order.status_code == 201
-    kept = Certificate.objects.get()
-    return House(
-        doors=_doors(team, home, kept, order.json()),
+    certificate = Certificate.objects.get()
+    return Grid(
+        endpoints=_endpoints(team, home, certificate, order.json()),
         credentials=_credentials(team, token, root, home)
         | {
             "ACME account of another profile": _signed(_account(team, there)),
             "ACME account of another team": _signed(_account(other_team, _endpoint(other_team))),
             "ACME account that was revoked": _signed(_revoked(team, here)),
-            "ACME certificate's address": lambda _: Sent(
-                {"Authorization": f"Bearer {certificate}"}
-            ),
+            "ACME certificate's address": lambda _: Sent({"Authorization": f"Bearer {address}"}),
         },
     )
 
@@ -122,11 +122,13 @@ def _revoked(team: Team, endpoint: AcmeEndpoint) -> Acme:
     return made
 
 
-def _doors(team: Team, home: Acme, kept: Certificate, order: dict[str, Any]) -> dict[str, Door]:
+def _endpoints(
+    team: Team, home: Acme, certificate: Certificate, order: dict[str, Any]
+) -> dict[str, Endpoint]:
     api = "/api/v1"
     csr = base64.b64encode(make_csr("www.example.com", number=1)).decode()
     wanted = {"application": team.application.name, "profile": team.profile.name, "csr": csr}
-    one = f"{api}/certificates/{kept.pk}"
+    one = f"{api}/certificates/{certificate.pk}"
     paths = {
         name: url.removeprefix(settings.SEALWRIGHT["PUBLIC_URL"])
         for name, url in {
@@ -137,25 +139,27 @@ def _doors(team: Team, home: Acme, kept: Certificate, order: dict[str, Any]) -> 
     }
     member = {"role": "auditor", "user": "root"}
     return {
-        "API: list": Door(API, "GET", f"{api}/certificates/"),
-        "API: read": Door(API, "GET", f"{one}/"),
-        "API: request": Door(API, "POST", f"{api}/certificate-requests/", wanted),
-        "API: evaluate": Door(API, "POST", f"{api}/certificate-requests/evaluate/", wanted),
-        "API: revoke": Door(API, "POST", f"{one}/revoke/", {"reason": "superseded"}),
-        "API: member": Door(
+        "API: list": Endpoint(API, "GET", f"{api}/certificates/"),
+        "API: read": Endpoint(API, "GET", f"{one}/"),
+        "API: request": Endpoint(API, "POST", f"{api}/certificate-requests/", wanted),
+        "API: evaluate": Endpoint(API, "POST", f"{api}/certificate-requests/evaluate/", wanted),
+        "API: revoke": Endpoint(API, "POST", f"{one}/revoke/", {"reason": "superseded"}),
+        "API: member": Endpoint(
             API, "POST", f"{api}/applications/{team.application.name}/members/", member
         ),
-        "admin: front page": Door(ADMIN, "GET", "/admin/"),
-        "admin: add": Door(
+        "admin: front page": Endpoint(ADMIN, "GET", "/admin/"),
+        "admin: add": Endpoint(
             ADMIN, "POST", "/admin/applications/application/add/", {"name": "made"}, form=True
         ),
-        "ACME: order": Door(
+        "ACME: order": Endpoint(
             ACME, "POST", paths["order"], {"identifiers": [dns("new.example.com")]}
         ),
-        "ACME: finalize": Door(
+        "ACME: finalize": Endpoint(
             ACME, "POST", paths["finalize"], {"csr": b64(make_csr("next.example.com", number=2))}
         ),
-        "ACME: revoke": Door(ACME, "POST", paths["revoke"], {"certificate": b64(kept.der)}),
+        "ACME: revoke": Endpoint(
+            ACME, "POST", paths["revoke"], {"certificate": b64(certificate.der)}
+        ),
     }
 
 
@@ -168,10 +172,10 @@ def _credentials(team: Team, token: str, root: User, home: Acme) -> dict[str, Cr
     def sends(query: str = "", **headers: str) -> Credential:
         return lambda _: Sent(headers=headers, query=query)
 
-    def bound(door: Door) -> Sent:
+    def bound(endpoint: Endpoint) -> Sent:
         """A JWS under an EAB key, as if that were an account."""
-        header = {"alg": "HS256", "kid": kid, "nonce": home.nonce(), "url": _url(door)}
-        return _jose(jws(unb64(secret), header, door.body))
+        header = {"alg": "HS256", "kid": kid, "nonce": home.nonce(), "url": _url(endpoint)}
+        return _jose(jws(unb64(secret), header, endpoint.body))
 
     stranger = Acme(Client(), f"/acme/{team.application.name}/{team.profile.name}/directory")
     stranger.kid = home.kid
@@ -191,7 +195,7 @@ def _credentials(team: Team, token: str, root: User, home: Acme) -> dict[str, Cr
         "person's password": sends(
             Authorization="Basic " + base64.b64encode(b"root:correct horse battery staple").decode()
         ),
-        "ACME account of this door": _signed(home),
+        "ACME account of this endpoint": _signed(home),
         "ACME account, signed by another key": _signed(stranger),
         "ACME key that has no account": _signed(home, jwk=ec.generate_private_key(ec.SECP256R1())),
         "ACME key thumbprint": sends(Authorization=f"Bearer {home.kid}"),
@@ -211,13 +215,18 @@ def _credentials(team: Team, token: str, root: User, home: Acme) -> dict[str, Cr
 
 
 def _signed(client: Acme, jwk: Any = None) -> Credential:
-    """Sign what is sent, for the door's own address."""
+    """Sign what is sent, for the endpoint's own address."""
 
-    def credential(door: Door) -> Sent:
+    def credential(endpoint: Endpoint) -> Sent:
         if jwk is None:
-            return _jose(jws(client.key, client.header(_url(door)), door.body))
-        header = {"alg": "ES256", "jwk": jwk_of(jwk), "nonce": client.nonce(), "url": _url(door)}
-        return _jose(jws(jwk, header, door.body))
+            return _jose(jws(client.key, client.header(_url(endpoint)), endpoint.body))
+        header = {
+            "alg": "ES256",
+            "jwk": jwk_of(jwk),
+            "nonce": client.nonce(),
+            "url": _url(endpoint),
+        }
+        return _jose(jws(jwk, header, endpoint.body))
 
     return credential
 
@@ -226,62 +235,62 @@ def _jose(body: dict[str, str]) -> Sent:
     return Sent(body=body, content_type=JOSE)
 
 
-def _url(door: Door) -> str:
-    return f"{settings.SEALWRIGHT['PUBLIC_URL']}{door.path}"
+def _url(endpoint: Endpoint) -> str:
+    return f"{settings.SEALWRIGHT['PUBLIC_URL']}{endpoint.path}"
 
 
-def _call(door: Door, sent: Sent) -> Any:
+def _call(endpoint: Endpoint, sent: Sent) -> Any:
     # With the session goes what its browser would send along.
     client = Client(raise_request_exception=False)
-    if door.form and not sent.body:
-        return client.post(door.path + sent.query, door.body, headers=sent.headers)
-    natural = JOSE if door.kind == ACME else "application/json"
-    body = json.dumps(sent.body if sent.body is not None else door.body)
+    if endpoint.form and not sent.body:
+        return client.post(endpoint.path + sent.query, endpoint.body, headers=sent.headers)
+    natural = JOSE if endpoint.kind == ACME else "application/json"
+    body = json.dumps(sent.body if sent.body is not None else endpoint.body)
     return client.generic(
-        door.method,
-        door.path + sent.query,
-        body if door.method == "POST" else "",
+        endpoint.method,
+        endpoint.path + sent.query,
+        body if endpoint.method == "POST" else "",
         content_type=sent.content_type or natural,
         headers=sent.headers,
     )
 
 
 def _made() -> tuple[int, ...]:
-    """Return how much there is of everything that a door could make or end."""
+    """Count everything that a call could make or end."""
     models = (Certificate, CertificateRequest, RevokedSerial, AcmeOrder, Application, ApiToken)
     members = sum(row.memberships.count() for row in Application.objects.all())
     return (*(model.objects.count() for model in models), members)
 
 
-def _opened(answer: Any) -> bool:
+def _accepted(answer: Any) -> bool:
     if answer.status_code == 302:
         return not answer.headers["Location"].startswith("/admin/login/")
-    return answer.status_code in _OPEN
+    return answer.status_code in _ACCEPTED
 
 
-def test_pv02_each_credential_opens_its_own_doors_only(house):
+def test_pv02_each_credential_is_accepted_by_its_own_endpoints_only(grid):
     wrong, before = [], _made()
-    order = sorted(house.doors, key=lambda name: house.doors[name].kind)
+    order = sorted(grid.endpoints, key=lambda name: grid.endpoints[name].kind)
     cells = [
         (c, d)
-        for c in house.credentials
+        for c in grid.credentials
         for d in order
-        if house.doors[d].kind not in OPENS.get(c, ())
+        if grid.endpoints[d].kind not in ACCEPTED.get(c, ())
     ]
     for credential, name in cells:
-        door = house.doors[name]
-        answer = _call(door, house.credentials[credential](door))
-        if _opened(answer) or answer.status_code >= 500 or _made() != before:
+        endpoint = grid.endpoints[name]
+        answer = _call(endpoint, grid.credentials[credential](endpoint))
+        if _accepted(answer) or answer.status_code >= 500 or _made() != before:
             wrong.append(f"{credential} at {name}: {answer.status_code} {answer.content[:200]!r}")
             before = _made()
     assert not wrong, "\n".join(wrong)
     assert len(cells) >= 96
 
 
-@pytest.mark.parametrize("credential", sorted(OPENS))
-def test_a_good_credential_opens_its_doors(house, credential):
+@pytest.mark.parametrize("credential", sorted(ACCEPTED))
+def test_a_good_credential_is_accepted(grid, credential):
     """Else the refusals above would prove nothing."""
-    for name, door in house.doors.items():
-        if door.kind in OPENS[credential]:
-            answer = _call(door, house.credentials[credential](door))
-            assert _opened(answer), (name, answer.status_code, answer.content)
+    for name, endpoint in grid.endpoints.items():
+        if endpoint.kind in ACCEPTED[credential]:
+            answer = _call(endpoint, grid.credentials[credential](endpoint))
+            assert _accepted(answer), (name, answer.status_code, answer.content)

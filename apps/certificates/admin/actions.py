@@ -1,4 +1,4 @@
-"""What can be done with a certificate by hand? Revoke, hold, release: asked, then done."""
+"""Actions on a certificate by hand in the admin: revoke, put on hold, release from hold."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def _open(certificate: Certificate) -> bool:
     }
 
 
-ACTS = (
+OBJECT_ACTIONS = (
     ObjectAction(
         name="revoke",
         label="Revoke…",
