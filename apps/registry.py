@@ -136,6 +136,8 @@ class EnrollmentMethod:
             which may request and revoke at their own pair and nothing else.
         url_prefix: path on the TLS listener, such as ``acme/``; empty for an internal method.
         urlconf: dotted path of the URL patterns below the prefix.
+        management_urlconf: dotted path of the URL patterns below ``/api/v1/`` by which teams manage
+            endpoints and accounts of the method; empty without any.
         endpoint_model: model with the settings of the method for one pair; changes to it renew
             the caches that depend on governance. ``None`` where the pair itself has them.
         panel: called with a ``Pairing``; what pages show about it, ``None`` where it is not set up.
@@ -147,6 +149,7 @@ class EnrollmentMethod:
     has_accounts: bool = False
     url_prefix: str = ""
     urlconf: str = ""
+    management_urlconf: str = ""
     endpoint_model: Any = None
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 

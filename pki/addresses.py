@@ -78,9 +78,6 @@ def visible(value: str) -> str:
     return shown if len(value) <= _SHOWN else f"{shown}..."
 
 
-# --- host names -------------------------------------------------------------------------------
-
-
 def canonical_dns_name(value: str) -> str:
     """Return lower-case A-labels without a trailing dot; ``*`` only as the whole first label."""
     wildcard = value.startswith(_WILDCARD)
@@ -189,9 +186,6 @@ def _scripts(text: str) -> Iterator[str]:
             yield unicodedata.name(character, "UNKNOWN").split(" ", 1)[0].split("-", 1)[0]
 
 
-# --- addresses --------------------------------------------------------------------------------
-
-
 def canonical_ip(value: str) -> str:
     """Return dotted decimal or compressed lower-case hexadecimal text (RFC 5952)."""
     try:
@@ -205,9 +199,6 @@ def canonical_ip(value: str) -> str:
             hint = str(address.ipv4_mapped)
             refuse("address", value, "The address is an IPv4 address in IPv6 form.", hint)
     return str(address)
-
-
-# --- mailboxes --------------------------------------------------------------------------------
 
 
 def canonical_email(value: str) -> str:
@@ -224,9 +215,6 @@ def canonical_email(value: str) -> str:
     if len(mailbox) > MAX_EMAIL:
         refuse("too_long", value, "The e-mail address is longer than 254 characters.")
     return mailbox
-
-
-# --- URIs -------------------------------------------------------------------------------------
 
 
 def canonical_uri(value: str) -> str:

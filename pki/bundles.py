@@ -46,8 +46,6 @@ ML_DSA_REFUSAL = (
 
 _PEM_LINE = 64
 
-# --- certificates -----------------------------------------------------------------------------
-
 
 def to_pem(ders: Sequence[bytes]) -> str:
     """Return PEM blocks in the given order, each ending in a newline (RFC 7468 section 5)."""
@@ -151,9 +149,6 @@ def to_p7b(ders: Sequence[bytes]) -> bytes:
     if not ders:
         raise _unsupported("A P7B file holds at least one certificate.")
     return pkcs7.serialize_certificates([load_certificate(data) for data in ders], Encoding.DER)
-
-
-# --- PKCS#12 ----------------------------------------------------------------------------------
 
 
 @asn1.sequence

@@ -131,9 +131,6 @@ def _length_violations(
     )
 
 
-# --- reading ----------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=_CACHED)
 def _subtrees_of(ca: x509.Certificate) -> _Subtrees | None:
     try:
@@ -196,9 +193,6 @@ def _rdns_of(name: x509.Name) -> Rdns:
 def _comparable(oid: str, value: str) -> tuple[str, str]:
     """Fold case and inner space, as caseIgnoreMatch does (RFC 5280 section 7.1)."""
     return oid, " ".join(value.casefold().split())
-
-
-# --- judging ----------------------------------------------------------------------------------
 
 
 def _judge(name: _Named, subtrees: _Subtrees, ca: x509.Certificate) -> Iterator[Violation]:

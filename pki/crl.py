@@ -233,9 +233,6 @@ def _serial_violation(serial_number: int) -> Violation:
     return Violation("crl.serial_number", "entries", format(serial_number, "x"), reason)
 
 
-# --- reading back, and the gate before publication --------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class CrlSummary:
     """What the publication gate compares.

@@ -118,9 +118,6 @@ def build_csr(
     return builder.sign(signer, cast("Any", algorithm.hash)).public_bytes(Encoding.DER)
 
 
-# --- from bytes to DER ------------------------------------------------------------------------
-
-
 def _der_of(data: bytes) -> bytes:
     if data[:1] == b"\x30":
         return data
@@ -137,9 +134,6 @@ def _der_of(data: bytes) -> bytes:
         raise UnusableCSR(
             [csr_violation("base64", "The PEM block is not valid base64.")]
         ) from error
-
-
-# --- from DER to values -----------------------------------------------------------------------
 
 
 def _read(request_der: bytes) -> ParsedCSR:

@@ -194,9 +194,6 @@ def _scheme(algorithm: SignatureAlgorithm) -> tuple[Any, ...]:
 _SCHEMES = {algorithm: _scheme(algorithm) for algorithm in SignatureAlgorithm}
 
 
-# --- keys whose private half is elsewhere -----------------------------------------------------
-
-
 class _Delegated:
     """Passes the data to be signed to a callable; the library does the encoding around it.
 
@@ -260,8 +257,6 @@ def delegated_private_key(public_key: PublicKeyTypes, sign: Sign) -> PrivateKeyT
             return cast("PrivateKeyTypes", stand_in(public_key, sign))
     raise UnusableKey(_unsupported(public_key, "public_key"))
 
-
-# --- judging public keys ----------------------------------------------------------------------
 
 # Only the checks that compute: the block list of that library reads files and may end the
 # process when they are missing.

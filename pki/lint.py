@@ -100,9 +100,6 @@ def _broken(rule: str, field: str, reason: str, value: str = "") -> Violation:
     return Violation(code=f"lint.{rule}", field=field, value=visible(value), reason=reason)
 
 
-# --- X-01 to X-06: the frame ------------------------------------------------------------------
-
-
 def _frame(cert: ParsedCertificate) -> Iterator[Violation]:
     """X-01 to X-04: no unique identifiers, a sane serial number, algorithms and issuer to the byte."""
     if cert.fields.issuer_unique_id is not None or cert.fields.subject_unique_id is not None:
@@ -134,9 +131,6 @@ def _validity(cert: ParsedCertificate) -> Iterator[Violation]:
         yield _broken("x06", "not_after", "The certificate ends before it begins.")
     if cert.issuer is not None and end > cert.issuer.not_after:
         yield _broken("x06", "not_after", "The certificate outlives its issuer.", end.isoformat())
-
-
-# --- X-07, X-08, X-16: names ------------------------------------------------------------------
 
 
 def _subject(cert: ParsedCertificate) -> Iterator[Violation]:
@@ -194,9 +188,6 @@ def _constraints(cert: ParsedCertificate) -> Iterator[Violation]:
         cert.subject, pairs, [cert.issuer.certificate]
     ):
         yield _broken("x15", finding.field, finding.reason, finding.value)
-
-
-# --- X-09 to X-14, X-17: what the key may do --------------------------------------------------
 
 
 def _extension_set(cert: ParsedCertificate) -> Iterator[Violation]:
@@ -276,9 +267,6 @@ def _extended_key_usage(cert: ParsedCertificate) -> Iterator[Violation]:
     stamping = purposes == [extensions.EXTENDED_KEY_USAGE_OIDS["time_stamping"]]
     if usage.critical != stamping:
         yield _broken("x17", "extended_key_usage", "The criticality is wrong.")
-
-
-# --- X-18, X-19: where to look further --------------------------------------------------------
 
 
 def _publication(cert: ParsedCertificate) -> Iterator[Violation]:

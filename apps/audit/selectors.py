@@ -3,9 +3,8 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 
-from apps import ids
 from apps.audit.models import AuditEvent
 
 
@@ -17,9 +16,3 @@ def all_events() -> QuerySet[AuditEvent]:
 def events_of(application_ids: Collection[UUID]) -> QuerySet[AuditEvent]:
     """Return the events of these applications, newest first."""
     return all_events().filter(application_id__in=application_ids)
-
-
-def events_about(subject: Model) -> QuerySet[AuditEvent]:
-    """Return the events of one object, newest first."""
-    kind = ids.label_of(subject).lower()
-    return all_events().filter(subject_type=kind, subject_id=str(subject.pk))

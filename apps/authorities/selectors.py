@@ -13,7 +13,6 @@ from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
-    AuthorityState,
     OcspResponder,
 )
 from apps.errors import NotFound
@@ -36,11 +35,6 @@ def authorities() -> QuerySet[Authority]:
     return Authority.objects.select_related("key", "parent").prefetch_related(
         Prefetch("certificates", current, to_attr="current_certificates")
     )
-
-
-def active_authorities() -> QuerySet[Authority]:
-    """Return the authorities that sign certificates now, by name."""
-    return authorities().filter(state=AuthorityState.ACTIVE)
 
 
 def authority_named(name: str) -> Authority:

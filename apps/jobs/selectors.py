@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from apps import clock
 from apps.jobs.models import OPEN_STATES, Job, JobState
@@ -24,9 +24,3 @@ def queue_lag() -> timedelta:
     due = Job.objects.filter(state=JobState.QUEUED, next_attempt_at__lte=now)
     oldest = due.order_by("next_attempt_at").values_list("next_attempt_at", flat=True).first()
     return now - oldest if oldest is not None else timedelta()
-
-
-def counts_by_state() -> dict[str, int]:
-    """Return the number of jobs in each state that has any."""
-    rows = Job.objects.order_by().values_list("state").annotate(Count("pk"))
-    return dict(rows)

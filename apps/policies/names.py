@@ -37,16 +37,6 @@ class PatternError(ValueError):
         super().__init__(reason)
 
 
-def dns_name_matches(pattern: str, name: str) -> bool:
-    """Tell whether ``name`` falls under ``pattern``, compared label by label.
-
-    ``*`` stands for exactly one label (as in RFC 9525 section 6.3), inside a label for any
-    run of its characters; a leading ``**`` for one or more labels. Both arguments are
-    lower-case A-labels without a trailing dot.
-    """
-    return DnsPattern.compile(pattern).covers(name)
-
-
 def glob_matches(pattern: str, value: str) -> bool:
     """Tell whether the whole of ``value`` fits; ``*`` stands for any run of characters.
 

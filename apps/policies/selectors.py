@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.errors import NotFound
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import Rules, parse_rules
 
@@ -24,18 +23,6 @@ def policies_used_by(application_ids: Collection[UUID] | None) -> QuerySet[Polic
         return policies()
     used = Policy.objects.filter(profiles__pairings__application_id__in=application_ids)
     return policies().filter(pk__in=used.values("pk"))
-
-
-def policy_by_name(name: str) -> Policy:
-    """Return a policy with its current version.
-
-    Raises:
-        NotFound: no policy of that name.
-    """
-    try:
-        return policies().get(name=name)
-    except Policy.DoesNotExist:
-        raise NotFound(f"There is no policy {name!r:.80}.") from None
 
 
 def rules_of(version: PolicyVersion) -> Rules:

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.errors import NotFound
 from apps.profiles.models import Profile
 
 
@@ -20,15 +19,3 @@ def profiles_attached_to(application_ids: Collection[UUID] | None) -> QuerySet[P
         return profiles()
     attached = Profile.objects.filter(pairings__application_id__in=application_ids)
     return profiles().filter(pk__in=attached.values("pk"))
-
-
-def profile_by_name(name: str) -> Profile:
-    """Return a profile with authority, policy and its current version.
-
-    Raises:
-        NotFound: no profile of that name.
-    """
-    try:
-        return profiles().get(name=name)
-    except Profile.DoesNotExist:
-        raise NotFound(f"There is no profile {name!r:.80}.") from None

@@ -33,6 +33,7 @@ METHOD = registry.EnrollmentMethod(
     has_accounts=True,
     url_prefix="acme/",
     urlconf="apps.enrollment.acme.urls",
+    management_urlconf="apps.enrollment.acme.api.urls",
     endpoint_model=AcmeEndpoint,
     panel=panel,
 )

@@ -51,7 +51,7 @@ class BulkView(APIView):
 
 
 def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
-    """Return what each request came to, in order."""
+    """Return the outcome of each request, in the order sent."""
     principal = principal_of(request)
     pairing = pairings.pairing_for(
         sent["application"], sent["profile"], version=principal.governance_version

@@ -2,7 +2,6 @@
 
 from django.urls import path
 
-from apps.enrollment.acme.api import urls as acme_urls
 from apps.enrollment.api import bulk_views, views
 
 urlpatterns = [
@@ -13,5 +12,4 @@ urlpatterns = [
     path("certificate-requests/<uuid:request_id>/approve/", views.ApproveView.as_view()),
     path("certificate-requests/<uuid:request_id>/deny/", views.DenyView.as_view()),
     path("certificate-requests/<uuid:request_id>/cancel/", views.CancelView.as_view()),
-    *acme_urls.urlpatterns,
 ]

@@ -1,4 +1,4 @@
-"""The API of certificate requests: they are made, tried, listed, approved, denied, withdrawn."""
+"""The API of certificate requests: create, evaluate, list, approve, deny, cancel."""
 
 from typing import Any
 from uuid import UUID

@@ -10,7 +10,7 @@ from apps.errors import AccessDenied, AlreadyExists, InUse, InvalidInput, NotFou
 from apps.keys.models import Key
 from apps.policies.services import create_policy, delete_policy
 from apps.principals import Principal, ProductRole
-from apps.profiles import selectors, services
+from apps.profiles import services
 from apps.profiles.models import IssuerType, Profile
 
 pytestmark = pytest.mark.django_db
@@ -53,7 +53,7 @@ def fields(caught):
 
 
 def test_a_profile_is_created_with_canonical_defaults(profile, authority, policy):
-    stored = selectors.profile_by_name("web")
+    stored = Profile.objects.get(name="web")
     assert stored == profile
     assert stored.defaults == {"ttl": "30d"}
     assert (stored.authority, stored.policy, stored.revision) == (authority, policy, 1)
@@ -215,8 +215,6 @@ def test_an_unused_profile_is_deleted(profile):
         services.delete_profile(GOVERNOR, profile)
     with pytest.raises(NotFound):
         services.update_profile(GOVERNOR, profile, description="x")
-    with pytest.raises(NotFound):
-        selectors.profile_by_name("web")
 
 
 def test_a_profile_in_use_is_kept_and_its_applications_named(profile):
