@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -55,6 +56,7 @@ _CHALLENGES_OF = RowLookup(
 
 # Names in one statement; orders with more are rare and take several.
 _NAMES_AT_ONCE = 8
+_NAME_SLOTS: dict[str, Any] = {f"name{number}": TEXT for number in range(_NAMES_AT_ONCE)}
 _VALID_FOR = RowLookup(
     AcmeAuthorization,
     lambda account, after, **names: AcmeAuthorization.objects.filter(
@@ -65,7 +67,7 @@ _VALID_FOR = RowLookup(
     ).order_by("pk"),
     account=KEY,
     after=TIME,
-    **{f"name{number}": TEXT for number in range(_NAMES_AT_ONCE)},
+    **_NAME_SLOTS,
 )
 _LOCK_OPEN_ORDERS = RowLookup(
     AcmeOrder,
