@@ -227,7 +227,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["apps.web.throttle.CallerThrottle"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.web.parsers.StrictJSONParser"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.web.openapi.ResourceSchema",
     "EXCEPTION_HANDLER": "apps.web.problems.exception_handler",
     "UNAUTHENTICATED_USER": None,
     # ?format= names the file format of a download, not a renderer.

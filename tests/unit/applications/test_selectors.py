@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from django.db import transaction
 
-from apps.applications import selectors, services
+from apps.applications import pairings, selectors, services
 from apps.applications.roles import Role
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
@@ -29,6 +29,16 @@ def test_a_pair_is_found_by_names_or_identifiers(pairing):
     for application in ("payments", pairing.application_id, str(pairing.application_id)):
         for profile in ("tls", pairing.profile_id, str(pairing.profile_id)):
             assert selectors.pairing_for(principal, application, profile) == pairing
+
+
+def test_every_look_up_takes_the_same_spelling_of_an_identifier(pairing):
+    principal = member(pairing.application, Role.OPERATOR)
+    assert pairings.pairing_for(str(pairing.application_id), "tls") == pairing
+    for other in (pairing.application_id.hex, f"{{{pairing.application_id}}}"):
+        with pytest.raises(NotFound):
+            selectors.pairing_for(principal, other, "tls")
+        with pytest.raises(NotFound):
+            pairings.pairing_for(other, "tls")
 
 
 def test_pv24_pairs_out_of_sight_and_pairs_that_are_not_sound_alike(pairing, billing, profile):
