@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.operations import front_server
+from apps.operations import front_server, start_checks
 from apps.operations.management.commands import serve
 from tests.interop.server import free_port
 
@@ -43,6 +43,33 @@ def test_port_in_use_is_explained(home, settings):
         }
         with pytest.raises(CommandError, match="SEALWRIGHT_PROXY_BIND"):
             call_command("serve")
+
+
+def test_busy_port_at_a_first_start_writes_nothing(home, settings):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings.SEALWRIGHT = settings.SEALWRIGHT | {"HTTPS_PORT": taken.getsockname()[1]}
+        out = StringIO()
+        with pytest.raises(CommandError, match="SEALWRIGHT_HTTPS_PORT"):
+            call_command("up", stdout=out)
+    assert out.getvalue() == ""
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [("up",), ("serve",), ("serve", "--print")])
+def test_second_start_on_a_data_directory_is_refused(home, settings, arguments):
+    (home / "tls").mkdir()
+    (home / "tls" / "server.pem").touch()
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {
+        "HTTPS_PORT": free_port(),
+        "HTTP_PORT": free_port(),
+    }
+    with start_checks.only_start():
+        before = sorted(home.rglob("*"))
+        with pytest.raises(CommandError, match="already runs on the data directory"):
+            call_command(*arguments, stdout=StringIO())
+        assert sorted(home.rglob("*")) == before
+    with start_checks.only_start():
+        pass  # free again
 
 
 def test_missing_nginx_is_explained(home, settings, monkeypatch):

@@ -5,7 +5,6 @@ import logging
 import os
 import shlex
 import signal
-import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -13,17 +12,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import connections
 
 from apps.operations import front_server, web_certificate
 from apps.operations.front_server import CertificateWatch
 from apps.operations.nginx_config import FrontServerError
-from apps.operations.start_checks import require_keyring
+from apps.operations.start_checks import only_start, require_free_ports, require_keyring
 from apps.operations.supervisor import Program, Supervisor, python
 
 logger = logging.getLogger(__name__)
 FRONT = "front"
+STOP_WITHIN_S = 30.0
 _PROBE_S = 0.5
 
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--stop-within",
             type=float,
-            default=30.0,
+            default=STOP_WITHIN_S,
             metavar="SECONDS",
             help="how long running requests and jobs may take to finish (default: 30)",
         )
@@ -48,47 +48,57 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["print"]:
-            with _explained():
+            with only_start(), explained():
                 front_server.prepare()
                 parts = programs()
             for program in parts:
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
-        began = time.monotonic()
         require_keyring()
-        _require_certificate()
-        _require_free_ports()
-        with _explained():
-            front_server.prepare()
-            front_server.check()
+        require_certificate()
+        require_free_ports()
+        with only_start():
+            serve(self.stdout, stop_within_s=options["stop_within"])
 
-        def announce() -> None:
-            sealwright = settings.SEALWRIGHT
-            self.stdout.write(
-                f"Serving {sealwright['PUBLIC_URL']} and {sealwright['PKI_URL']}/pki/ "
-                f"({time.monotonic() - began:.1f} s to start). Ctrl-C stops."
-            )
-            self.stdout.flush()
 
-        # The parts are forks of this process: no connection may be shared with them.
-        connections.close_all()
-        supervisor = Supervisor(
-            programs(),
-            settings.BASE_DIR,
-            stop_within_s=options["stop_within"],
-            ready=listeners_answer,
-            on_ready=announce,
+def serve(stdout: OutputWrapper, *, stop_within_s: float = STOP_WITHIN_S) -> None:
+    """Run all parts until a signal comes; the caller has made the checks and holds the start.
+
+    Raises:
+        CommandError: the front server refuses its configuration, or a part ended by itself.
+    """
+    began = time.monotonic()
+    with explained():
+        front_server.prepare()
+        front_server.check()
+
+    def announce() -> None:
+        sealwright = settings.SEALWRIGHT
+        stdout.write(
+            f"Serving {sealwright['PUBLIC_URL']} and {sealwright['PKI_URL']}/pki/ "
+            f"({time.monotonic() - began:.1f} s to start). Ctrl-C stops."
         )
-        supervisor.on_tick = CertificateWatch(
-            send=lambda number: supervisor.send(FRONT, number), report=logger.error
-        ).look
-        try:
-            status = supervisor.run()
-        finally:
-            front_server.clean()
-        if status:
-            raise CommandError("stopped because of a failure, see above", returncode=status)
-        self.stdout.write("Stopped.")
+        stdout.flush()
+
+    # The parts are forks of this process: no connection may be shared with them.
+    connections.close_all()
+    supervisor = Supervisor(
+        programs(),
+        settings.BASE_DIR,
+        stop_within_s=stop_within_s,
+        ready=listeners_answer,
+        on_ready=announce,
+    )
+    supervisor.on_tick = CertificateWatch(
+        send=lambda number: supervisor.send(FRONT, number), report=logger.error
+    ).look
+    try:
+        status = supervisor.run()
+    finally:
+        front_server.clean()
+    if status:
+        raise CommandError("stopped because of a failure, see above", returncode=status)
+    stdout.write("Stopped.")
 
 
 def programs() -> list[Program]:
@@ -102,7 +112,8 @@ def programs() -> list[Program]:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Turn what the front server refuses into an error of the command."""
     try:
         yield
     except FrontServerError as error:
@@ -140,33 +151,11 @@ def reachable_address(bind: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(bind, bind.strip("[]"))  # noqa: S104
 
 
-def _require_certificate() -> None:
+def require_certificate() -> None:
+    """Refuse to start a TLS listener that has no certificate."""
     path = web_certificate.server_file()
     if not os.access(path, os.R_OK):
         raise CommandError(
             f"There is no readable TLS certificate at {path}. Run `manage.py quickstart`, which "
             "issues one, or put a PEM file with private key, certificate and chain there."
         )
-
-
-def _require_free_ports() -> None:
-    """Refuse ports that somebody else listens on, before anything is started."""
-    host = settings.SEALWRIGHT["BIND"].strip("[]")
-    for setting in ("HTTPS_PORT", "HTTP_PORT"):
-        _require_free(setting, host, settings.SEALWRIGHT[setting])
-    if settings.SEALWRIGHT["PROXY_BIND"]:
-        host, _, port = settings.SEALWRIGHT["PROXY_BIND"].rpartition(":")
-        _require_free("PROXY_BIND", host.strip("[]"), int(port))
-
-
-def _require_free(setting: str, host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CommandError(
-                f"Cannot listen on {host} port {port}: {error.strerror}. "
-                f"Choose another port with SEALWRIGHT_{setting}."
-            ) from error

@@ -9,7 +9,9 @@ from django.db.migrations.executor import MigrationExecutor
 from django_q.tasks import async_task
 
 from apps.jobs import schedules
-from apps.operations.start_checks import require_keyring
+from apps.operations import front_server
+from apps.operations.management.commands.serve import explained, require_certificate, serve
+from apps.operations.start_checks import only_start, require_free_ports, require_keyring
 
 
 class Command(BaseCommand):
@@ -18,7 +20,17 @@ class Command(BaseCommand):
     help = "Migrate if needed, quickstart, then serve until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Before anything is written: the first start writes the ports into certificates.
+        require_free_ports()
+        with explained():
+            front_server.executable()
         require_keyring()
+        with only_start():
+            self._prepare()
+            require_certificate()
+            serve(self.stdout)
+
+    def _prepare(self) -> None:
         if _migrations_wait():
             self.stdout.write("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
@@ -27,7 +39,6 @@ class Command(BaseCommand):
         call_command("quickstart", stdout=self.stdout, skip_checks=True)
         # Work that fell due while nothing ran need not wait for the first minute to pass.
         async_task("apps.jobs.tasks.sweep", task_name="sweep at start")
-        call_command("serve", stdout=self.stdout, skip_checks=True)
 
 
 def _migrations_wait() -> bool:
