@@ -39,23 +39,6 @@ def application_for(
     return first_of(rows.filter(by_name_or_id(str(reference))))
 
 
-def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
-    """Return the pair of an application and a profile, each by identifier or name.
-
-    Only pairs that the principal may see are found; the pipeline decides whether it may request.
-    One query also loads policy and authority.
-
-    Raises:
-        NotFound: no such pair, or the principal may not see its application.
-    """
-    pairs = Pairing.objects.select_related(
-        "application", "profile__policy__current_version", "profile__authority"
-    ).filter(
-        by_name_or_id(str(application), "application__"), by_name_or_id(str(profile), "profile__")
-    )
-    return first_of(access.visible(pairs, principal, Permission.VIEW, scoped=False))
-
-
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:
     """Return the profiles attached to an application, by name.
 
