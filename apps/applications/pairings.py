@@ -35,16 +35,17 @@ def pairing_for(application: str | UUID, profile: str | UUID, *, version: str = 
         NotFound: no such pairing.
     """
     return _pairings.fetch(
-        (application, profile), version, lambda _version: _read(application, profile)
+        (application, profile), version, lambda read_under: _read(application, profile, read_under)
     )
 
 
-def _read(application: str | UUID, profile: str | UUID) -> Pairing:
+def _read(application: str | UUID, profile: str | UUID, version: str) -> Pairing:
     values = id_or_name(application), id_or_name(profile)
     pairings, issuers = _LOOKUPS[type(values[0]), type(values[1])]
     pairing = pairings.first(*values)
     if pairing is None:
         raise NotFound
+    pairing.governance_version = version
     pairing.issuer_version = issuers.first(*values) or (None,) * len(ISSUER_VERSION)
     return pairing
 
