@@ -91,9 +91,11 @@ class Pairing(models.Model):
         issuer_version: values of ``authorities.signing.ISSUER_VERSION`` for the profile's
             authority, read with the pairing; ``None`` unless it comes from
             ``applications.pairings``.
+        governance_version: under which it was read; empty unless it comes from there.
     """
 
     issuer_version: tuple[Any, ...] | None = None
+    governance_version = ""
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     application = models.ForeignKey(Application, on_delete=models.CASCADE, related_name="pairings")

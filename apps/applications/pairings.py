@@ -14,6 +14,7 @@ from apps.authorities.models import AuthorityCertificate
 from apps.authorities.signing import ISSUER_VERSION
 from apps.errors import NotFound
 from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
+from apps.web.references import id_or_name
 
 _pairings: GovernanceCache[tuple[str | UUID, str | UUID], Pairing] = GovernanceCache(1024)
 
@@ -34,16 +35,17 @@ def pairing_for(application: str | UUID, profile: str | UUID, *, version: str = 
         NotFound: no such pairing.
     """
     return _pairings.fetch(
-        (application, profile), version, lambda _version: _read(application, profile)
+        (application, profile), version, lambda read_under: _read(application, profile, read_under)
     )
 
 
-def _read(application: str | UUID, profile: str | UUID) -> Pairing:
-    values = _reference(application), _reference(profile)
+def _read(application: str | UUID, profile: str | UUID, version: str) -> Pairing:
+    values = id_or_name(application), id_or_name(profile)
     pairings, issuers = _LOOKUPS[type(values[0]), type(values[1])]
     pairing = pairings.first(*values)
     if pairing is None:
         raise NotFound
+    pairing.governance_version = version
     pairing.issuer_version = issuers.first(*values) or (None,) * len(ISSUER_VERSION)
     return pairing
 
@@ -93,11 +95,3 @@ def _lookups(application: type, profile: type) -> tuple[RowLookup[Pairing], Look
 
 
 _LOOKUPS = {(a, p): _lookups(a, p) for a in (UUID, str) for p in (UUID, str)}
-
-
-def _reference(reference: str | UUID) -> str | UUID:
-    """Return an identifier as such; names never read as identifiers."""
-    try:
-        return reference if isinstance(reference, UUID) else UUID(reference)
-    except ValueError:
-        return reference

@@ -10,7 +10,7 @@ from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.web.references import by_name_or_id, first_of
+from apps.web.references import row_named
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -36,7 +36,17 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    return first_of(rows.filter(by_name_or_id(str(reference))))
+    return row_named(rows, reference)
+
+
+def pairing_of(application: Application, profile: str) -> Pairing:
+    """Return the pair of an application in sight and a profile, by the profile's reference.
+
+    Raises:
+        NotFound: the profile is not attached to the application.
+    """
+    rows = application.pairings.select_related("application", "profile")
+    return row_named(rows, profile, "profile__")
 
 
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:

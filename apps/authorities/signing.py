@@ -20,10 +20,9 @@ from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
 from apps.keys.backends import backend_of
 from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
-from pki import build, chain, constraints, keys, names
+from pki import build, constraints, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
-from pki.findings import PkiError
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -145,7 +144,17 @@ def sign_tbs(
 ) -> bytes:
     """Return the certificate for to-be-signed bytes that were linted and reserved before.
 
-    What comes back from the key backend is verified against the authority's own certificate
+    Raises:
+        RuntimeError, UpstreamRejected, UpstreamUnavailable: as ``sign_bytes``.
+    """
+    signature = sign_bytes(handle, tbs_der, signature_algorithm)
+    return build.assemble(tbs_der, signature_algorithm, signature)
+
+
+def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+    """Return the authority's signature over a TBSCertificate, a CRL or an OCSP response.
+
+    What comes back from the key backend is verified with the key of the authority's own certificate
     before anybody sees it (X-20).
 
     Raises:
@@ -153,20 +162,9 @@ def sign_tbs(
         UpstreamRejected: the key backend refuses.
         UpstreamUnavailable: it does not answer, or its signature does not verify.
     """
-    signature = backend_of(handle.key.backend).sign(handle.key, tbs_der, signature_algorithm)
-    der = build.assemble(tbs_der, signature_algorithm, signature)
-    try:
-        chain.verify_issued(x509.load_der_x509_certificate(der), handle.issuer.certificate)
-    except PkiError as error:
-        logger.error("key %s of authority %s signs wrongly: %s", handle.key_id, handle.name, error)  # noqa: TRY400 - the message says it all
-        raise UpstreamUnavailable("The signature made by the authority's key is wrong.") from error
-    return der
-
-
-def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
-    """Return the authority's signature over something that is not a certificate, e.g. a CRL."""
     signature = backend_of(handle.key.backend).sign(handle.key, data, signature_algorithm)
     if not keys.verify(handle.issuer.public_key, signature, data, signature_algorithm):
+        logger.error("key %s of authority %s signs wrongly", handle.key_id, handle.name)
         raise UpstreamUnavailable("The signature made by the authority's key is wrong.")
     return signature
 

@@ -56,7 +56,7 @@ def reconcile() -> str:
 
 
 def _finish(request: CertificateRequest, principal: Principal) -> bool | None:
-    """Return whether a certificate came of it; ``None`` while the request has to wait."""
+    """Return whether the request was issued; ``None`` while it has to wait."""
     try:
         return _resume(request, principal)
     except Exception:  # a row that cannot be read must not keep the others waiting

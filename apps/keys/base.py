@@ -45,9 +45,6 @@ class KeyBackend(ABC):
     name: ClassVar[str]
     """Name of the backend in key rows; never changes."""
 
-    in_process: ClassVar[bool] = False
-    """Signatures are made in this process; one that it has not handed out dies with it."""
-
     def generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey:
         """Make a key for the row ``key_id``, which need not exist yet."""
         refuse_in_transaction()

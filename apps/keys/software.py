@@ -60,7 +60,6 @@ class SoftwareBackend(KeyBackend):
     """Keys under envelope encryption in the database (SECURITY: K-3, K-5)."""
 
     name: ClassVar[str] = "software"
-    in_process = True
 
     def __init__(self) -> None:
         self._opened = _OpenedKeys()

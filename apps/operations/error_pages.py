@@ -1,4 +1,4 @@
-"""Error answers of the front server itself, in the form of the paths that they stand for.
+"""Error answers of the front server itself, in the form that clients of each path expect.
 
 A problem document (RFC 9457) under ``/api/``, an ACME error (RFC 8555 section 6.7) under
 ``/acme/``, a line of text elsewhere.

@@ -1,4 +1,4 @@
-"""Several programs run as one: started together, watched, and stopped together.
+"""Supervisor of child processes, which are started, watched and stopped together.
 
 A Python program is a fork of this process that then runs a script or module, as ``python`` would
 run it: what has been imported here need not be imported again, which is most of the time a start

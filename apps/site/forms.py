@@ -1,6 +1,5 @@
 """Form base class that passes values to services and shows their refusals as errors."""
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,8 +7,9 @@ from typing import Any, ClassVar
 
 from django import forms
 
-from apps.errors import InUse, SealwrightError
+from apps.errors import InUse, Malformed, SealwrightError
 from apps.site import documents
+from apps.web.parsers import parse_object
 
 _ROOT = re.compile(r"^[a-z_]+")
 
@@ -83,25 +83,11 @@ class DocumentField(forms.CharField):
         if not text:
             return {}
         try:
-            document = json.loads(text, object_pairs_hook=_without_duplicates)
-        except json.JSONDecodeError as error:
+            return parse_object(text.encode())
+        except Malformed as error:
             raise forms.ValidationError(
-                f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+                [f"{item.reason} {item.value}".strip() for item in error.violations]
             ) from error
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"This JSON cannot be used: {error}.") from error
-        if not isinstance(document, dict):
-            raise forms.ValidationError("Write a JSON object: { ... }.")
-        return document
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValueError(f"the name {twice[0]!r} appears twice in one object")
-    return found
 
 
 class LinesField(forms.CharField):

@@ -6,8 +6,10 @@ logging, wrappers and error classes are Django's, and the same inside and outsid
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+import select
+import threading
+import time
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -17,7 +19,30 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 # Preparing pays for statements that come again; those of larger batches hardly ever do.
 _MAX_PREPARED_VALUES = 500
+# As many as psycopg lets the server keep for one connection (``prepared_max``).
+_MAX_CURSORS = 100
+_TRUSTED_S = 20.0
 _PLACEHOLDER = re.compile("%s|%%")
+
+
+class _Connected(threading.local):
+    """What belongs to the connection of this thread.
+
+    Attributes:
+        driver: psycopg's connection.
+        cursors: by statement. A cursor that runs the same statement again keeps what it has found
+            out about the types of its values and columns, which is half of its work.
+        used_at: when a statement was last run, by the monotonic clock.
+    """
+
+    driver: Any = None
+    used_at = 0.0
+
+    def __init__(self) -> None:
+        self.cursors: dict[str, Any] = {}
+
+
+_connected = _Connected()
 
 
 class _PreparingCursor(psycopg.RawCursor[Any]):
@@ -64,34 +89,62 @@ def in_transaction() -> bool:
 
 def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Run a query and return its rows."""
-    with _executed(sql, values) as cursor:
-        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    rows: list[tuple[Any, ...]] = _executed(sql, values).fetchall()
     return rows
 
 
 def affected(sql: str, values: Sequence[Any]) -> int:
     """Run a change and return how many rows it touched."""
-    with _executed(sql, values) as cursor:
-        return int(cursor.rowcount)
+    return int(_executed(sql, values).rowcount)
 
 
-@contextmanager
-def _executed(sql: str, values: Sequence[Any]) -> Iterator[Any]:
+def _executed(sql: str, values: Sequence[Any]) -> Any:
+    """Return the cursor that has run a statement; it is good until the next one."""
     connection = here()
     if connection.vendor != "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(sql, values)
-            yield cursor
-        return
+        cursor = connection.cursor()
+        cursor.execute(sql, values)
+        return cursor
     # As ``connection.cursor()`` begins: a connection that the server ended is made anew.
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    raw = _PreparingCursor(connection.connection)
-    logged: Any = nullcontext()
+    if not _is_trusted(connection.connection):
+        connection.close_if_health_check_failed()
+        connection.ensure_connection()
+    cursor = _cursor_for(connection, sql, len(values))
     if connection.queries_logged:
         # Django's own log would ask this cursor for a text with the values in it; it has none.
-        logged = connection.make_debug_cursor(raw).debug_sql(sql, values)
-    with connection.make_cursor(raw) as cursor:
-        with logged:
+        with connection.make_debug_cursor(cursor).debug_sql(sql, values):
             cursor.execute(sql, values)
-        yield cursor
+    else:
+        cursor.execute(sql, values)
+    _connected.used_at = time.monotonic()
+    return cursor
+
+
+def _cursor_for(connection: Any, sql: str, values: int) -> Any:
+    """Return the cursor of this connection that has run the statement before, or a new one."""
+    driver = connection.connection
+    if _connected.driver is not driver:
+        _connected.driver, _connected.cursors = driver, {}
+    cursor = _connected.cursors.get(sql)
+    if cursor is None:
+        cursor = connection.make_cursor(_PreparingCursor(driver))
+        if values <= _MAX_PREPARED_VALUES:
+            if len(_connected.cursors) >= _MAX_CURSORS:
+                _connected.cursors.clear()
+            _connected.cursors[sql] = cursor
+    return cursor
+
+
+def _is_trusted(driver: Any) -> bool:
+    """Tell whether a connection needs no health check, which takes a message to the server and back.
+
+    It was used a moment ago, and the server has not spoken since: one that shuts down, or ends the
+    connection, says so. A connection that was cut silently shows only after a while.
+    """
+    if driver is not _connected.driver or time.monotonic() - _connected.used_at > _TRUSTED_S:
+        return False
+    if driver is None or driver.closed:
+        return False
+    waiting = select.poll()
+    waiting.register(driver.fileno(), select.POLLIN)
+    return not waiting.poll(0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
+from psycopg.types.json import Jsonb
 
 # Model, columns set, and columns compared, each with the length of its list or 0.
 Shape = tuple[type[Model], tuple[str, ...], tuple[tuple[str, int], ...]]
@@ -123,7 +124,9 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
         # Without its length: a cast to varchar(20) would cut longer texts instead of refusing.
         kind = str(item.db_type(connection)).partition("(")[0]
         placeholder = f"%s::{kind}"
-        if not isinstance(item, JSONField | GenericIPAddressField):
+        if isinstance(item, JSONField) and item.encoder is None:
+            prepared = _json
+        elif not isinstance(item, JSONField | GenericIPAddressField):
             prepared = _unchanged  # psycopg adapts every other value by its Python type
     name = str(item.column)
     return Column(
@@ -138,3 +141,8 @@ def _column(item: "Field[Any, Any]", vendor: str) -> Column:
 
 def _unchanged(value: Any) -> Any:
     return value
+
+
+def _json(value: Any) -> Jsonb | None:
+    """Return what Django's field would, which looks the connection up several times for it."""
+    return None if value is None else Jsonb(value)

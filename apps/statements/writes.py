@@ -41,14 +41,26 @@ class Change:
     @property
     def shape(self) -> sql_of.Shape:
         """Return all of it but the values."""
-        where = [(n, len(v) if isinstance(v, list) else 0) for n, v in self.where.items()]
+        where = [(n, len(v) if isinstance(v, list) else 0) for n, v in self.wanted.items()]
         return self.model, tuple(self.set), tuple(where)
+
+    @property
+    def wanted(self) -> Mapping[str, Any]:
+        """Return ``where`` with a list of one as that value.
+
+        PostgreSQL would plan a comparison with a list anew for each run: not knowing its length,
+        it expects ten values in a plan for all runs.
+        """
+        return {
+            name: value[0] if isinstance(value, list) and len(value) == 1 else value
+            for name, value in self.where.items()
+        }
 
     def values(self, vendor: str) -> list[Any]:
         """Return the values in the form that the database takes."""
         columns = sql_of.columns(self.model, vendor)
         found = [columns[name].prepared(value) for name, value in self.set.items()]
-        for name, value in self.where.items():
+        for name, value in self.wanted.items():
             if not isinstance(value, list):
                 found.append(columns[name].prepared(value))
             elif vendor == "postgresql":

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps import registry
@@ -60,8 +61,26 @@ def require_sight_of_all(principal: Principal) -> None:
         raise NotFound
 
 
-def application_ids_in_sight(principal: Principal) -> list[UUID] | None:
-    """Return the applications whose enrollment settings the principal may see; ``None`` = all."""
+def reader_or_actor_of(request: Request) -> Principal:
+    """Return who sent the request; the service checks the rights of one that changes something.
+
+    Raises:
+        AuthenticationFailed: nobody is signed in.
+        AccessDenied: a request to read, and the token lacks the scope ``read``.
+    """
+    return reader_of(request) if request.method in SAFE_METHODS else principal_of(request)
+
+
+def application_ids_in_sight(request: Request) -> list[UUID] | None:
+    """Return the applications whose enrollment settings the caller may see; ``None`` = all.
+
+    Raises:
+        AuthenticationFailed: nobody is signed in.
+        AccessDenied: the token lacks the scope ``read``.
+    """
+    principal = reader_or_actor_of(request)
+    if principal.governs:
+        return None
     found: list[UUID] | None = registry.callers[0].application_ids_in_sight(principal)
     return found
 

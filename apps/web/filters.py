@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django_filters import rest_framework as filters
-from drf_spectacular.utils import OpenApiParameter
+from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from apps.errors import Malformed
@@ -37,14 +37,6 @@ class SearchFilter(filters.CharFilter):
 
 class StrictFilterSet(filters.FilterSet):
     """A filter set that refuses parameters it does not know, naming each."""
-
-    @classmethod
-    def parameters(cls) -> list[OpenApiParameter]:
-        """Return the query parameters for the OpenAPI document."""
-        return [
-            OpenApiParameter(name, _schema_of(item), description=str(item.label or ""))
-            for name, item in cls.base_filters.items()
-        ]
 
     @classmethod
     def apply(cls, request: Request, rows: QuerySet[_Row]) -> QuerySet[_Row]:
@@ -87,6 +79,22 @@ class StrictFilterSet(filters.FilterSet):
             reason = f"The parameter '{shown}' is given more than once."
             return Violation("request.parameter_repeated", shown, "", reason)
         return None
+
+
+class StrictFilterBackend(BaseFilterBackend):
+    """Narrows the list of a view by its ``filterset_class``."""
+
+    def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
+        """Return the narrowed rows; see ``StrictFilterSet.apply``."""
+        return view.filterset_class.apply(request, queryset)
+
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe the query parameters for OpenAPI."""
+        return [
+            {"in": "query", "name": name, "schema": _schema_of(item)}
+            | ({"description": str(item.label)} if item.label else {})
+            for name, item in view.filterset_class.base_filters.items()
+        ]
 
 
 def _unstorable_times(values: dict[str, Any]) -> list[Violation]:

@@ -6,6 +6,7 @@ that no view can come to rely on them and no cookie opens the API.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from csp.middleware import CSPMiddleware
@@ -23,8 +24,9 @@ _PREFIXES = ("/api/v1/", "/pki/", "/ocsp/", "/livez", "/readyz")
 _POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
+@cache
 def machine_prefixes() -> tuple[str, ...]:
-    """Return the beginnings of all paths that only machines use."""
+    """Return the beginnings of all paths that only machines use, as registered at start."""
     return (*_PREFIXES, *registry.machine_prefixes())
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiResponse
 
-from apps.web.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from apps.web.problems import CONTENT_TYPE
 from apps.web.serializers import ProblemSerializer
 
@@ -23,6 +23,7 @@ _PROBLEMS: dict[int, str] = {
 _EVERYWHERE = (400, 401, 403, 429)
 _BY_ID = 404
 _WITH_BODY = 413
+_VERBS = {"retrieve": "read", "partial_update": "update", "destroy": "delete"}
 # Named by operations with further problems, so that the document has it.
 _COMPONENT = "Problem"
 
@@ -37,30 +38,17 @@ def problems(*statuses: int) -> dict[Any, OpenApiResponse]:
     return {(status, CONTENT_TYPE): _problem(status) for status in statuses}
 
 
-def paging(*sorts: str) -> list[OpenApiParameter]:
-    """Return the query parameters of a list that can be sorted by ``sorts`` and by age."""
-    names = ["created_at", *sorts]
-    return [
-        OpenApiParameter(
-            "limit",
-            {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-            description="rows a page",
-        ),
-        OpenApiParameter(
-            "cursor",
-            {"type": "string", "minLength": 1},
-            description="taken from `next` of the page before",
-        ),
-        OpenApiParameter(
-            "sort",
-            {
-                "type": "string",
-                "enum": [order for name in names for order in (name, f"-{name}")],
-                "default": "-created_at",
-            },
-            description="order of the list; a minus sign means falling",
-        ),
-    ]
+class ResourceSchema(AutoSchema):
+    """Names operations and pages after the resource that a view set serves."""
+
+    def get_operation_id(self) -> str:
+        """Name an operation after its resource and the action of the view set."""
+        view: Any = self.view
+        return f"{view.basename}_{_VERBS.get(view.action, view.action)}"
+
+    def get_paginated_name(self, serializer_name: str) -> str:
+        """Name a page after its rows."""
+        return f"{serializer_name.removesuffix('Row')}Page"
 
 
 def add_common_problems(

@@ -1,7 +1,7 @@
 """Keyset pagination: newest first unless sorted, without a count of all rows."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -29,24 +29,16 @@ class NewestFirst(BasePagination):
     same at any depth, and rows that appear meanwhile shift nothing. A sorted list goes by
     value and key, so that equal values neither repeat nor get lost between pages. The cursor
     is signed and bound to its list and order: it comes from us or it is refused.
+
+    A view has ``sorts``, public names to columns that are never NULL (``created_at`` is always
+    there, by the key), and ``sort_key``, a unique column that rises with time.
     """
-
-    def __init__(self, sorts: Mapping[str, str] | None = None, key: str = "pk") -> None:
-        """Take what the list may be sorted by.
-
-        Args:
-            sorts: public name to column; columns are never NULL. ``created_at`` is always
-                there, by the key.
-            key: unique column that rises with time.
-        """
-        self._key = key
-        self._sorts = {"created_at": key, **(sorts or {})}
 
     def paginate_queryset(
         self,
         queryset: Any,
         request: Request,
-        view: Any = None,  # noqa: ARG002 - DRF's signature
+        view: Any = None,
     ) -> list[Any]:
         """Return one page of ``queryset``, a Django queryset in any order.
 
@@ -55,10 +47,11 @@ class NewestFirst(BasePagination):
                 this, or the cursor is not one of this list in this order.
         """
         self._url = request.build_absolute_uri()
+        key, sorts = view.sort_key, _sorts_of(view)
         limit = _limit(request.query_params.get("limit"))
-        sort = self._sort(request.query_params.get("sort", NEWEST))
-        column, down = self._sorts[sort.removeprefix("-")], sort.startswith("-")
-        columns = [column] if column == self._key else [column, self._key]
+        sort = _sort(sorts, request.query_params.get("sort", NEWEST))
+        column, down = sorts[sort.removeprefix("-")], sort.startswith("-")
+        columns = [column] if column == key else [column, key]
         rows = queryset.order_by(*(f"-{name}" if down else name for name in columns))
         signer = Signer(salt=f"{_SALT}.{queryset.model._meta.label_lower}.{sort}")  # noqa: SLF001 - Django's documented Meta API
         cursor = request.query_params.get("cursor")
@@ -68,30 +61,85 @@ class NewestFirst(BasePagination):
         self._next = _cursor(page[limit - 1], columns, signer) if len(page) > limit else None
         return page[:limit]
 
-    def _sort(self, wanted: str) -> str:
-        if wanted.removeprefix("-") in self._sorts:
-            return wanted
-        names = ", ".join(f"{name}, -{name}" for name in self._sorts)
-        raise _refusal("sort", wanted, "The list cannot be sorted like this.", f"Use: {names}.")
-
     def get_paginated_response(self, data: Any) -> Any:
         """Wrap a page: ``{"results": [...], "next": URL or null}``."""
         following = replace_query_param(self._url, "cursor", self._next) if self._next else None
         return Response({"results": data, "next": following})
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe the envelope for OpenAPI."""
+        return _envelope(schema)
 
-def page_of(
-    request: Request,
-    rows: QuerySet[Any],
-    present: Callable[[Any], dict[str, Any]],
-    *,
-    sorts: Mapping[str, str] | None = None,
-    key: str = "pk",
-) -> Response:
-    """Answer one page of ``rows``, each as ``present`` writes it; see ``NewestFirst``."""
-    paginator = NewestFirst(sorts, key)
-    page = paginator.paginate_queryset(rows, request)
-    return paginator.get_paginated_response([present(row) for row in page])
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        """Describe the query parameters for OpenAPI."""
+        orders = [order for name in _sorts_of(view) for order in (name, f"-{name}")]
+        limits = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+        return [
+            _parameter("limit", limits, "rows a page"),
+            _parameter(
+                "cursor",
+                {"type": "string", "minLength": 1},
+                "taken from `next` of the page before",
+            ),
+            _parameter(
+                "sort",
+                {"type": "string", "enum": orders, "default": NEWEST},
+                "order of the list; a minus sign means falling",
+            ),
+        ]
+
+
+def _parameter(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
+    return {"in": "query", "name": name, "schema": schema, "description": description}
+
+
+class OnePage(BasePagination):
+    """The envelope of lists that are always given as a whole."""
+
+    def paginate_queryset(
+        self,
+        queryset: Any,
+        request: Request,  # noqa: ARG002 - DRF's signature
+        view: Any = None,  # noqa: ARG002 - DRF's signature
+    ) -> list[Any]:
+        """Return all rows."""
+        return list(queryset)
+
+    def get_paginated_response(self, data: Any) -> Response:
+        """Wrap the rows as the one page that there is."""
+        return Response({"results": data, "next": None})
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """Describe the envelope for OpenAPI."""
+        return _envelope(schema)
+
+
+def _envelope(rows: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "One page of a list.",
+        "properties": {
+            "results": rows,
+            "next": {
+                "type": ["string", "null"],
+                "format": "uri",
+                "description": "address of the following page; null on the last",
+            },
+        },
+        "required": ["next", "results"],
+    }
+
+
+def _sorts_of(view: Any) -> dict[str, str]:
+    """Return the columns that the list of a view can be sorted by, by their public names."""
+    return {"created_at": view.sort_key, **view.sorts}
+
+
+def _sort(sorts: Mapping[str, str], wanted: str) -> str:
+    if wanted.removeprefix("-") in sorts:
+        return wanted
+    names = ", ".join(f"{name}, -{name}" for name in sorts)
+    raise _refusal("sort", wanted, "The list cannot be sorted like this.", f"Use: {names}.")
 
 
 def _limit(text: str | None) -> int:

@@ -38,20 +38,24 @@ class StrictJSONParser(BaseParser):
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """Return the JSON object that ``data`` holds; see ``StrictJSONParser.parse``."""
+    """Return the JSON object that ``data`` holds, of a request or of a form.
+
+    Raises:
+        Malformed: as ``StrictJSONParser.parse``.
+    """
     try:
         document = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as exc:
-        raise _refusal("encoding", "The body is not UTF-8.") from exc
+        raise _refusal("encoding", "The document is not UTF-8.") from exc
     except RecursionError as exc:
         raise _too_deep() from exc
     except ValueError as exc:  # includes JSONDecodeError and integers of absurd length
         position = ""
         if isinstance(exc, json.JSONDecodeError):
             position = f" at line {exc.lineno}, column {exc.colno}"
-        raise _refusal("syntax", f"The body is not JSON{position}.") from exc
+        raise _refusal("syntax", f"The document is not JSON{position}.") from exc
     if not isinstance(document, dict):
-        raise _refusal("no_object", "The body must be a JSON object.")
+        raise _refusal("no_object", "The document must be a JSON object.")
     _check(document)
     return document
 
@@ -63,7 +67,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         return found
     seen: set[str] = set()
     twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-    raise _refusal("duplicate_name", "The body names a member twice.", twice)
+    raise _refusal("duplicate_name", "The document names a member twice.", twice)
 
 
 def _finite(text: str) -> float:
@@ -99,7 +103,7 @@ def _check(document: dict[str, Any]) -> None:
                 _check_text(value)
         nodes += len(below)
         if nodes > MAX_NODES:
-            raise _refusal("too_many_values", f"The body holds more than {MAX_NODES} values.")
+            raise _refusal("too_many_values", f"The document holds more than {MAX_NODES} values.")
         if not below:
             return
         level = below
@@ -112,7 +116,7 @@ def _check_text(text: str) -> None:
 
 
 def _too_deep() -> Malformed:
-    return _refusal("too_deep", f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return _refusal("too_deep", f"The document is nested deeper than {MAX_DEPTH} levels.")
 
 
 def _refusal(code: str, reason: str, value: str = "") -> Malformed:

@@ -2,6 +2,7 @@
 
 import re
 from typing import TypeVar
+from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
 
@@ -12,15 +13,22 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _Row = TypeVar("_Row", bound=Model)
 
 
-def by_name_or_id(reference: str, path: str = "") -> Q:
+def id_or_name(reference: str | UUID) -> UUID | str:
+    """Return an identifier as such, and everything else as the name that it is."""
+    if isinstance(reference, str) and _UUID.fullmatch(reference):
+        return UUID(reference)
+    return reference
+
+
+def by_name_or_id(reference: str | UUID, path: str = "") -> Q:
     """Return the condition that a row has this identifier or name.
 
     Args:
         reference: as somebody sent it.
         path: relation that leads to the row, with its underscores, e.g. ``profile__``.
     """
-    column = "pk" if _UUID.fullmatch(reference) else "name"
-    return Q(**{f"{path}{column}": reference})
+    value = id_or_name(reference)
+    return Q(**{f"{path}{'pk' if isinstance(value, UUID) else 'name'}": value})
 
 
 def first_of(rows: QuerySet[_Row]) -> _Row:
@@ -35,10 +43,10 @@ def first_of(rows: QuerySet[_Row]) -> _Row:
     return found
 
 
-def row_named(rows: QuerySet[_Row], reference: str) -> _Row:
-    """Return the row with this identifier or name, out of those in the caller's sight.
+def row_named(rows: QuerySet[_Row], reference: str | UUID, path: str = "") -> _Row:
+    """Return the row with this identifier or name (see ``by_name_or_id``), of those in sight.
 
     Raises:
         NotFound: none of ``rows``.
     """
-    return first_of(rows.filter(by_name_or_id(reference)))
+    return first_of(rows.filter(by_name_or_id(reference, path)))

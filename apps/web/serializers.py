@@ -202,19 +202,3 @@ class AttributeSerializer(_PairSerializer):
 
     type = serializers.ChoiceField(SUBJECT_ATTRIBUTES)
     value = serializers.CharField(max_length=1024)
-
-
-def page_serializer(row: type[serializers.BaseSerializer[Any]]) -> type[Answer]:
-    """Return the description of a page of such rows: the one envelope of all lists."""
-    name = row.__name__.removesuffix("Serializer").removesuffix("Row")
-    return type(
-        f"{name}PageSerializer",
-        (Answer,),
-        {
-            "__doc__": "One page of a list.",
-            "results": row(many=True),
-            "next": serializers.URLField(
-                allow_null=True, help_text="address of the following page; null on the last"
-            ),
-        },
-    )

@@ -5,7 +5,6 @@ from typing import Any
 from django_filters import rest_framework as filters
 
 from apps.accounts.models import AccountKind
-from apps.applications.models import ApiToken, Application, MachineIdentity, Membership, Pairing
 from apps.applications.roles import Role
 from apps.web.filters import SearchFilter, StrictFilterSet
 
@@ -19,23 +18,11 @@ class ApplicationFilter(StrictFilterSet):
     search = SearchFilter("name", "description")
     profile = filters.CharFilter("pairings__profile__name", label="name of an attached profile")
 
-    class Meta:
-        """The model behind the filters."""
-
-        model = Application
-        fields: tuple[str, ...] = ()
-
 
 class PairingFilter(StrictFilterSet):
     """Narrows the list of attached profiles."""
 
     search = SearchFilter("profile__name", "profile__description")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Pairing
-        fields: tuple[str, ...] = ()
 
 
 class MemberFilter(StrictFilterSet):
@@ -48,12 +35,6 @@ class MemberFilter(StrictFilterSet):
         label="kind of member",
     )
     search = SearchFilter("user__username", "group__name")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Membership
-        fields: tuple[str, ...] = ()
 
     def of_kind(self, rows: Any, _name: str, value: str) -> Any:
         """Narrow to people, machines or groups."""
@@ -70,12 +51,6 @@ class MachineIdentityFilter(StrictFilterSet):
     search = SearchFilter("name", "description")
     is_active = filters.ChoiceFilter(method="active", choices=_YES_NO, label="may sign in")
 
-    class Meta:
-        """The model behind the filters."""
-
-        model = MachineIdentity
-        fields: tuple[str, ...] = ()
-
     def active(self, rows: Any, _name: str, value: str) -> Any:
         """Narrow to enabled or disabled ones."""
         return rows.filter(user__is_active=value == "true")
@@ -91,12 +66,6 @@ class TokenFilter(StrictFilterSet):
     user = filters.CharFilter("user__username", label="user name of the person that owns it")
     application = filters.CharFilter("application__name", label="the only one it may touch")
     revoked = filters.ChoiceFilter(method="ended", choices=_YES_NO, label="ended by hand")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = ApiToken
-        fields: tuple[str, ...] = ()
 
     def ended(self, rows: Any, _name: str, value: str) -> Any:
         """Narrow to tokens that were, or were not, revoked."""

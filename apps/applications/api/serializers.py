@@ -14,7 +14,7 @@ from apps.applications.roles import Permission, Role
 from apps.applications.tokens import identity_of
 from apps.principals import Scope
 from apps.web import fields
-from apps.web.serializers import Answer, Body, page_serializer
+from apps.web.serializers import Answer, Body
 
 MAX_BULK = 200
 MAX_NETWORKS = 50
@@ -237,10 +237,3 @@ class CreatedTokenSerializer(TokenSerializer):
     """A token just made, with the text that is shown this once."""
 
     token = serializers.CharField()
-
-
-ApplicationPageSerializer = page_serializer(ApplicationRowSerializer)
-PairingPageSerializer = page_serializer(PairingSerializer)
-MemberPageSerializer = page_serializer(MemberSerializer)
-MachineIdentityPageSerializer = page_serializer(MachineIdentitySerializer)
-TokenPageSerializer = page_serializer(TokenSerializer)

@@ -1,26 +1,17 @@
 """URLs of applications, members, machines and tokens below ``/api/v1/``."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.applications.api.views import applications, machines, members, profiles, tokens
 
-_APPLICATION = "applications/<slug:reference>/"
-_MACHINE = "machine-identities/<slug:reference>/"
-_TOKEN = "tokens/<uuid:token_id>/"  # noqa: S105 - a path, not a password
+_OF_APPLICATION = "applications/<slug:reference>"
 
-urlpatterns = [
-    path("applications/", applications.ApplicationsView.as_view()),
-    path(_APPLICATION, applications.ApplicationView.as_view()),
-    path(f"{_APPLICATION}members/", members.MembersView.as_view()),
-    path(f"{_APPLICATION}members/bulk/", members.BulkMembersView.as_view()),
-    path(f"{_APPLICATION}members/<uuid:member_id>/", members.MemberView.as_view()),
-    path(f"{_APPLICATION}profiles/", profiles.AttachedProfilesView.as_view()),
-    path(f"{_APPLICATION}profiles/<slug:profile>/", profiles.AttachedProfileView.as_view()),
-    path("machine-identities/", machines.MachineIdentitiesView.as_view()),
-    path(_MACHINE, machines.MachineIdentityView.as_view()),
-    path(f"{_MACHINE}disable/", machines.DisableMachineIdentityView.as_view()),
-    path(f"{_MACHINE}enable/", machines.EnableMachineIdentityView.as_view()),
-    path("tokens/", tokens.TokensView.as_view()),
-    path(_TOKEN, tokens.TokenView.as_view()),
-    path(f"{_TOKEN}revoke/", tokens.RevokeTokenView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("applications", applications.ApplicationViewSet, "applications")
+router.register(f"{_OF_APPLICATION}/members", members.MemberViewSet, "applications_members")
+router.register(
+    f"{_OF_APPLICATION}/profiles", profiles.AttachedProfileViewSet, "applications_profiles"
+)
+router.register("machine-identities", machines.MachineIdentityViewSet, "machine_identities")
+router.register("tokens", tokens.TokenViewSet, "tokens")
+urlpatterns = router.urls

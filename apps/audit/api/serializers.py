@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from apps.audit.events import Event
-from apps.web.serializers import Answer, page_serializer
+from apps.web.serializers import Answer
 
 
 class AuditEventSerializer(Answer):
@@ -21,6 +21,3 @@ class AuditEventSerializer(Answer):
     ip = serializers.CharField()
     trace_id = serializers.CharField()
     data = serializers.DictField(help_text="details of the act; never secrets")
-
-
-AuditEventPageSerializer = page_serializer(AuditEventSerializer)

@@ -1,10 +1,9 @@
 """URLs of the audit log below ``/api/v1/``."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.audit.api import views
 
-urlpatterns = [
-    path("audit-events/", views.AuditEventsView.as_view()),
-    path("audit-events/<int:event_id>/", views.AuditEventView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("audit-events", views.AuditEventViewSet, "audit_events")
+urlpatterns = router.urls

@@ -1,43 +1,35 @@
 """The API of the audit log: each team reads the events of its applications."""
 
-from drf_spectacular.utils import extend_schema
-from rest_framework.request import Request
-from rest_framework.response import Response
-from rest_framework.views import APIView
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from apps.audit.api.filters import AuditEventFilter
-from apps.audit.api.serializers import AuditEventPageSerializer, AuditEventSerializer
-from apps.errors import NotFound
+from apps.audit.api.serializers import AuditEventSerializer
+from apps.audit.models import AuditEvent
 from apps.web.callers import audit_events_in_sight, principal_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
-
-_MAX_ID = 2**63 - 1
+from apps.web.openapi import problems
+from apps.web.viewsets import ReadViewSet
 
 
-class AuditEventsView(APIView):
+@extend_schema_view(
+    list=extend_schema(
+        description="List events.",
+        responses={200: AuditEventSerializer(many=True)} | problems(404),
+    ),
+    retrieve=extend_schema(description="Read an event."),
+)
+class AuditEventViewSet(ReadViewSet):
     """The audit log of the caller's applications; all of it for those who govern."""
 
-    @extend_schema(
-        operation_id="audit_events_list",
-        parameters=[*paging(), *AuditEventFilter.parameters()],
-        responses={200: AuditEventPageSerializer} | problems(404),
-    )
-    def get(self, request: Request) -> Response:
-        """List events."""
-        application = request.query_params.get("application")
-        rows = audit_events_in_sight(principal_of(request), application)
-        return page_of(request, AuditEventFilter.apply(request, rows), AuditEventSerializer.of)
+    serializer_class = AuditEventSerializer
+    filterset_class = AuditEventFilter
+    lookup_field = "pk"
+    lookup_url_kwarg = "event_id"
+    lookup_value_converter = "int"
 
-
-class AuditEventView(APIView):
-    """One event."""
-
-    @extend_schema(operation_id="audit_events_read", responses=AuditEventSerializer)
-    def get(self, request: Request, event_id: int) -> Response:
-        """Read an event."""
-        rows = audit_events_in_sight(principal_of(request), None)
-        found = rows.filter(pk=event_id).first() if event_id <= _MAX_ID else None
-        if found is None:
-            raise NotFound
-        return Response(AuditEventSerializer.of(found))
+    def get_queryset(self) -> QuerySet[AuditEvent]:
+        """Return the events in sight; the list can be of one application."""
+        application = self.request.query_params.get("application")
+        return audit_events_in_sight(
+            principal_of(self.request), application if self.action == "list" else None
+        )

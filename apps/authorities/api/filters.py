@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
+from apps.authorities.models import AuthorityKind, AuthorityState
 from apps.web.filters import SearchFilter, StrictFilterSet
 from apps.web.serializers import KEY_ALGORITHMS
 
@@ -19,18 +19,6 @@ class AuthorityFilter(StrictFilterSet):
         "key__algorithm", choices=KEY_ALGORITHMS, label="algorithm of its key"
     )
 
-    class Meta:
-        """The model behind the filters."""
-
-        model = Authority
-        fields: tuple[str, ...] = ()
-
 
 class CrlFilter(StrictFilterSet):
     """Lists of CRLs are only paged."""
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = CRL
-        fields: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from apps.authorities.models import Authority, AuthorityCertificate, AuthorityKi
 from apps.authorities.signing import publication_of
 from apps.web import fields
 from apps.web.fields import DistinguishedNameField, PemField
-from apps.web.serializers import KEY_ALGORITHMS, Answer, AttributeSerializer, Body, page_serializer
+from apps.web.serializers import KEY_ALGORITHMS, Answer, AttributeSerializer, Body
 from pki import bundles
 from pki.algorithms import KeyAlgorithm
 from pki.template import SAN_TYPES, NameConstraints
@@ -230,7 +230,3 @@ class CsrSerializer(Answer):
     """A certificate signing request."""
 
     csr = serializers.CharField(help_text="PKCS#10, PEM")
-
-
-AuthorityPageSerializer = page_serializer(AuthorityRowSerializer)
-CrlPageSerializer = page_serializer(CrlSerializer)

@@ -1,19 +1,10 @@
 """URLs of the authority API."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.authorities.api import views
 
-_ONE = "authorities/<slug:reference>/"
-
-urlpatterns = [
-    path("authorities/", views.AuthoritiesView.as_view()),
-    path(_ONE, views.AuthorityView.as_view()),
-    path(f"{_ONE}disable/", views.DisableAuthorityView.as_view()),
-    path(f"{_ONE}enable/", views.EnableAuthorityView.as_view()),
-    path(f"{_ONE}renew/", views.RenewAuthorityView.as_view()),
-    path(f"{_ONE}install-certificate/", views.InstallCertificateView.as_view()),
-    path(f"{_ONE}csr/", views.AuthorityCsrView.as_view()),
-    path(f"{_ONE}crls/", views.CrlsView.as_view()),
-    path(f"{_ONE}publish-crl/", views.PublishCrlView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("authorities", views.AuthorityViewSet, "authorities")
+router.register("authorities/<slug:reference>/crls", views.CrlViewSet, "authorities_crls")
+urlpatterns = router.urls

@@ -3,7 +3,6 @@
 from django_filters import rest_framework as filters
 
 from apps.certificates.models import (
-    Certificate,
     CertificateState,
 )
 from apps.web.filters import StrictFilterSet
@@ -25,9 +24,3 @@ class CertificateFilter(StrictFilterSet):
     not_after_after = filters.IsoDateTimeFilter(
         "not_after", lookup_expr="gte", label="expires after"
     )
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Certificate
-        fields: tuple[str, ...] = ()

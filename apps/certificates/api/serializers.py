@@ -25,7 +25,6 @@ from apps.web.serializers import (
     Body,
     NameSerializer,
     ViolationSerializer,
-    page_serializer,
 )
 from pki import bundles, keys
 from pki.reasons import RevocationReason
@@ -101,9 +100,6 @@ class CertificateDetailSerializer(CertificateRowSerializer):
             "pem": bundles.to_pem([bytes(instance.der)]),
             "chain_pem": bundles.to_pem(export.chain_ders(instance)),
         }
-
-
-CertificatePageSerializer = page_serializer(CertificateRowSerializer)
 
 
 class BasicConstraintsSerializer(Body):

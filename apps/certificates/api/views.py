@@ -1,12 +1,13 @@
 """The API of the inventory: certificates are listed, downloaded, exported, renewed and revoked."""
 
-from uuid import UUID
+from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access
 from apps.applications.roles import Permission
@@ -16,152 +17,106 @@ from apps.certificates.api.idempotency import Attempt, once
 from apps.certificates.api.outcomes import made_before, outcome_response
 from apps.certificates.api.serializers import (
     CertificateDetailSerializer,
-    CertificatePageSerializer,
     CertificateRowSerializer,
     ExportSerializer,
     OutcomeSerializer,
     RenewalSerializer,
     RevocationSerializer,
 )
+from apps.certificates.models import Certificate
 from apps.web.callers import principal_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
+from apps.web.openapi import problems
 from apps.web.serializers import NoBody
+from apps.web.viewsets import ReadViewSet
 
-_SORTS = {"not_after": "not_after"}
 
-
-class CertificatesView(APIView):
+@extend_schema_view(
+    list=extend_schema(description="List the certificates of your applications, newest first."),
+    retrieve=extend_schema(description="Read a certificate with its PEM and chain."),
+)
+class CertificateViewSet(ReadViewSet):
     """The inventory."""
 
-    @extend_schema(
-        operation_id="certificates_list",
-        parameters=[*paging(*_SORTS), *CertificateFilter.parameters()],
-        responses={200: CertificatePageSerializer},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """List the certificates of your applications, newest first."""
-        rows = selectors.certificates_visible_to(principal_of(request)).defer("der")
-        return page_of(
-            request,
-            CertificateFilter.apply(request, rows),
-            CertificateRowSerializer.of,
-            sorts=_SORTS,
-        )
+    serializer_class = CertificateDetailSerializer
+    row_serializer_class = CertificateRowSerializer
+    filterset_class = CertificateFilter
+    sorts = {"not_after": "not_after"}
+    lookup_url_kwarg = "certificate_id"
+    lookup_value_converter = "uuid"
 
+    def get_queryset(self) -> QuerySet[Certificate]:
+        """Return the certificates of the caller's applications, for a list."""
+        return selectors.certificates_visible_to(principal_of(self.request)).defer("der")
 
-class CertificateView(APIView):
-    """One certificate."""
+    def get_object(self) -> Certificate:
+        """Return one certificate of the caller's applications."""
+        principal = principal_of(self.request)
+        return selectors.certificate_visible_to(principal, self.kwargs["certificate_id"])
 
     @extend_schema(
-        operation_id="certificates_read",
-        responses={200: CertificateDetailSerializer},
-    )
-    def get(self, request: Request, certificate_id: UUID) -> Response:
-        """Read a certificate with its PEM and chain."""
-        found = selectors.certificate_visible_to(principal_of(request), certificate_id)
-        return Response(CertificateDetailSerializer.of(found))
-
-
-class DownloadView(APIView):
-    """A certificate as a file."""
-
-    @extend_schema(
-        operation_id="certificates_download",
         parameters=[OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])],
-        responses={
-            (200, "application/octet-stream"): bytes,
-            **problems(422),
-        },
+        responses={(200, "application/octet-stream"): bytes} | problems(422),
     )
-    def get(self, request: Request, certificate_id: UUID) -> HttpResponse:
+    @action(detail=True)
+    def download(self, request: Request, **_url: Any) -> HttpResponse:
         """Download the certificate (pem, der), its chain (chain, fullchain) or both (p7b)."""
-        principal = principal_of(request)
-        found = selectors.certificate_visible_to(principal, certificate_id)
+        found = self.get_object()
         form = export.parse_format(request.query_params.get("format", "pem"))
-        return _file(export.export_public(principal, found, form))
-
-
-class ExportView(APIView):
-    """A certificate with its private key as a file."""
+        return _file(export.export_public(principal_of(request), found, form))
 
     @extend_schema(
-        operation_id="certificates_export",
         request=ExportSerializer,
         responses={(200, "application/octet-stream"): bytes} | problems(422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> HttpResponse:
+    @action(detail=True, methods=["post"])
+    def export(self, request: Request, **_url: Any) -> HttpResponse:
         """Export the key kept here: PKCS#12 under a password, or PKCS#8 PEM."""
-        principal = principal_of(request)
-        found = selectors.certificate_visible_to(principal, certificate_id)
+        found = self.get_object()
         sent = ExportSerializer.parse(request.data)
         return _file(
             export.export_with_key(
-                principal, found, sent["format"], password=sent.get("password", "")
+                principal_of(request), found, sent["format"], password=sent.get("password", "")
             )
         )
 
-
-class RevokeView(APIView):
-    """Revocation."""
-
     @extend_schema(
-        operation_id="certificates_revoke",
         request=RevocationSerializer,
         responses={200: CertificateDetailSerializer} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **_url: Any) -> Response:
         """Revoke: OCSP says so at once, the CRL within a minute."""
-        principal = principal_of(request)
-        found = selectors.certificate_visible_to(principal, certificate_id)
+        principal, found = principal_of(request), self.get_object()
 
         def work(_attempt: Attempt) -> Response:
             sent = RevocationSerializer.parse(request.data)
             revocation.revoke(
-                principal,
-                found,
-                sent["reason"],
-                invalidity_date=sent.get("invalidity_date"),
+                principal, found, sent["reason"], invalidity_date=sent.get("invalidity_date")
             )
-            fresh = selectors.certificate_visible_to(principal, certificate_id)
-            return Response(CertificateDetailSerializer.of(fresh))
+            return self.answer(self.get_object())
 
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
 
         return once(request, work, may_ask=may_ask)
 
-
-class ReleaseView(APIView):
-    """End of a hold."""
-
-    @extend_schema(
-        operation_id="certificates_release",
-        request=None,
-        responses={200: CertificateDetailSerializer} | problems(409),
-    )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    @extend_schema(request=None, responses={200: CertificateDetailSerializer} | problems(409))
+    @action(detail=True, methods=["post"])
+    def release(self, request: Request, **_url: Any) -> Response:
         """Take a certificate off hold."""
-        principal = principal_of(request)
-        found = selectors.certificate_visible_to(principal, certificate_id)
+        found = self.get_object()
         NoBody.parse(request.data)
-        revocation.remove_hold(principal, found)
-        fresh = selectors.certificate_visible_to(principal, certificate_id)
-        return Response(CertificateDetailSerializer.of(fresh))
-
-
-class RenewView(APIView):
-    """Renewal."""
+        revocation.remove_hold(principal_of(request), found)
+        return self.answer(self.get_object())
 
     @extend_schema(
-        operation_id="certificates_renew",
         request=RenewalSerializer,
         responses={201: OutcomeSerializer, 202: OutcomeSerializer} | problems(409, 422),
     )
-    def post(self, request: Request, certificate_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def renew(self, request: Request, **_url: Any) -> Response:
         """Issue a successor with the same names under today's policy."""
-        principal = principal_of(request)
-        found = selectors.certificate_visible_to(principal, certificate_id)
+        principal, found = principal_of(request), self.get_object()
 
         def work(attempt: Attempt) -> Response:
             sent = RenewalSerializer.parse(request.data)

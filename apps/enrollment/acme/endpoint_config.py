@@ -103,6 +103,7 @@ _ENABLED = Lookup(
     pairing=KEY,
 )
 _cache: GovernanceCache[tuple[str, str], EndpointConfig] = GovernanceCache(1024)
+_open_pairings: GovernanceCache[UUID, bool] = GovernanceCache(1024)
 
 
 def config_for(application: str, profile: str) -> EndpointConfig:
@@ -123,7 +124,11 @@ def config_for(application: str, profile: str) -> EndpointConfig:
 
 def is_open(pairing: Pairing) -> bool:
     """Tell whether ACME is set up and enabled for a pairing."""
-    return _ENABLED.first(pairing.pk) is not None
+    return _open_pairings.fetch(
+        pairing.pk,
+        pairing.governance_version,
+        lambda _version: _ENABLED.first(pairing.pk) is not None,
+    )
 
 
 def pairing_of(config: EndpointConfig) -> Pairing:

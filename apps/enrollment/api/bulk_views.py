@@ -7,7 +7,7 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSet
 
 from apps.applications import pairings
 from apps.certificates import issuance
@@ -23,15 +23,14 @@ from apps.web.callers import principal_of
 from apps.web.openapi import problems
 
 
-class BulkView(APIView):
+class BulkViewSet(ViewSet):
     """Ask for many certificates."""
 
     @extend_schema(
-        operation_id="certificate_requests_bulk_create",
         request=ManyRequestsSerializer,
         responses={200: ManyOutcomesSerializer} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Request up to a hundred certificates from CSRs, at one application and profile.
 
         Each stands for itself: the result of each has the status that it would have had alone
@@ -51,7 +50,7 @@ class BulkView(APIView):
 
 
 def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
-    """Return what each request came to, in order."""
+    """Return the outcome of each request, in the order sent."""
     principal = principal_of(request)
     pairing = pairings.pairing_for(
         sent["application"], sent["profile"], version=principal.governance_version

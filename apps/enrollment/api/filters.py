@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from apps.certificates.models import CertificateRequest, EnrollmentMethod, RequestState
+from apps.certificates.models import EnrollmentMethod, RequestState
 from apps.web.filters import StrictFilterSet
 
 
@@ -13,9 +13,3 @@ class RequestFilter(StrictFilterSet):
     profile = filters.CharFilter("profile__name", label="profile name")
     state = filters.ChoiceFilter(choices=RequestState.choices, label="state")
     method = filters.ChoiceFilter(choices=EnrollmentMethod.choices, label="enrollment method")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = CertificateRequest
-        fields: tuple[str, ...] = ()

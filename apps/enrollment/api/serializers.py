@@ -13,7 +13,6 @@ from apps.certificates.api.serializers import (
     ContentSerializer,
     CsrField,
     OutcomeSerializer,
-    RequestRowSerializer,
 )
 from apps.certificates.issuance import MAX_ENROLLMENTS
 from apps.certificates.outcomes import Outcome, Pending
@@ -29,7 +28,6 @@ from apps.web.serializers import (
     Body,
     ProblemSerializer,
     ViolationSerializer,
-    page_serializer,
 )
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.names import MAX_ALT_NAMES
@@ -219,6 +217,3 @@ class CommentSerializer(Body):
     """A word to the requester."""
 
     comment = fields.CharField(required=False)
-
-
-RequestPageSerializer = page_serializer(RequestRowSerializer)

@@ -1,13 +1,13 @@
-"""The API of certificate requests: they are made, tried, listed, approved, denied, withdrawn."""
+"""The API of certificate requests: create, evaluate, list, approve, deny, cancel."""
 
 from typing import Any
 from uuid import UUID
 
-from django.http import HttpResponse
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access, pairings
 from apps.applications import selectors as application_selectors
@@ -22,20 +22,18 @@ from apps.certificates.api.serializers import (
     request_detail,
 )
 from apps.certificates.enrollment import Enrollment
-from apps.certificates.models import Certificate, EnrollmentMethod
+from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
 from apps.enrollment.api.filters import RequestFilter
 from apps.enrollment.api.serializers import (
     CommentSerializer,
     DecisionSerializer,
     RequestBodySerializer,
-    RequestPageSerializer,
     requested_content,
 )
-from apps.principals import Principal
 from apps.web.callers import principal_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
+from apps.web.openapi import problems
 from apps.web.serializers import NoBody
+from apps.web.viewsets import ReadViewSet
 
 
 def _enrollment(
@@ -66,26 +64,32 @@ def require_requesting(request: Request, application: str) -> None:
     access.require(principal, Permission.REQUEST_CERTIFICATES, found)
 
 
-class CertificateRequestsView(APIView):
-    """Ask for certificates and list what was asked."""
+@extend_schema_view(
+    list=extend_schema(description="List the requests of your applications, newest first.")
+)
+class CertificateRequestViewSet(ReadViewSet):
+    """Ask for certificates, list what was asked, and decide on what is pending."""
+
+    serializer_class = RequestDetailSerializer
+    row_serializer_class = RequestRowSerializer
+    filterset_class = RequestFilter
+    lookup_url_kwarg = "request_id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[CertificateRequest]:
+        """Return the requests of the caller's applications, for a list."""
+        return selectors.requests_visible_to(principal_of(self.request))
+
+    def get_object(self) -> CertificateRequest:
+        """Return one request of the caller's applications."""
+        principal = principal_of(self.request)
+        return selectors.request_visible_to(principal, self.kwargs["request_id"])
 
     @extend_schema(
-        operation_id="certificate_requests_list",
-        parameters=[*paging(), *RequestFilter.parameters()],
-        responses={200: RequestPageSerializer},
-    )
-    def get(self, request: Request) -> HttpResponse:
-        """List the requests of your applications, newest first."""
-        principal = principal_of(request)
-        rows = RequestFilter.apply(request, selectors.requests_visible_to(principal))
-        return page_of(request, rows, RequestRowSerializer.of)
-
-    @extend_schema(
-        operation_id="certificate_requests_create",
         request=RequestBodySerializer,
         responses={201: OutcomeSerializer, 202: OutcomeSerializer} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Request a certificate from a CSR, or with a key made by the server.
 
         201 carries the certificate; 202 means that somebody must approve first.
@@ -103,87 +107,47 @@ class CertificateRequestsView(APIView):
 
         return once(request, work, may_ask=may_ask)
 
-
-class EvaluateView(APIView):
-    """Try a request without issuing."""
-
     @extend_schema(
-        operation_id="certificate_requests_evaluate",
-        request=RequestBodySerializer,
-        responses={200: DecisionSerializer} | problems(404, 409),
+        request=RequestBodySerializer, responses={200: DecisionSerializer} | problems(404, 409)
     )
-    def post(self, request: Request) -> Response:
+    @action(detail=False, methods=["post"])
+    def evaluate(self, request: Request) -> Response:
         """Show every rule with its verdict and the certificate that would be issued."""
         enrollment = _enrollment(request, RequestBodySerializer.parse(request.data))
         return Response(DecisionSerializer.of(issuance.evaluate(enrollment)))
 
-
-class CertificateRequestView(APIView):
-    """One request."""
-
-    @extend_schema(
-        operation_id="certificate_requests_read",
-        responses={200: RequestDetailSerializer},
-    )
-    def get(self, request: Request, request_id: UUID) -> Response:
+    def retrieve(self, request: Request, **_url: Any) -> Response:  # noqa: ARG002 - DRF's signature
         """Read a request; once it is issued the certificate is part of the answer."""
-        found = selectors.request_visible_to(principal_of(request), request_id)
+        found = self.get_object()
         certificate = Certificate.objects.select_related(
             "application", "profile", "policy_version__policy"
         ).filter(request=found)
         return Response(request_detail(found, certificate.first()))
 
-
-class RequestActionView(APIView):
-    """Approve, deny or cancel a pending request."""
-
-    def _found(self, request: Request, request_id: UUID) -> tuple[Principal, Any]:
-        principal = principal_of(request)
-        return principal, selectors.request_visible_to(principal, request_id)
-
-
-class ApproveView(RequestActionView):
-    """Approve a pending request."""
-
-    @extend_schema(
-        operation_id="certificate_requests_approve",
-        request=None,
-        responses={201: OutcomeSerializer} | problems(409, 422),
-    )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    @extend_schema(request=None, responses={201: OutcomeSerializer} | problems(409, 422))
+    @action(detail=True, methods=["post"])
+    def approve(self, request: Request, **_url: Any) -> Response:
         """Release the request and sign it; nobody approves a request of their own."""
-        principal, found = self._found(request, request_id)
+        found = self.get_object()
         NoBody.parse(request.data)
-        return outcome_response(approvals.approve(principal, found))
-
-
-class DenyView(RequestActionView):
-    """Deny a pending request."""
+        return outcome_response(approvals.approve(principal_of(request), found))
 
     @extend_schema(
-        operation_id="certificate_requests_deny",
-        request=CommentSerializer,
-        responses={200: RequestDetailSerializer} | problems(409),
+        request=CommentSerializer, responses={200: RequestDetailSerializer} | problems(409)
     )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def deny(self, request: Request, **_url: Any) -> Response:
         """End the request as rejected, with a comment for its requester."""
-        principal, found = self._found(request, request_id)
+        found = self.get_object()
         comment = CommentSerializer.parse(request.data).get("comment", "")
-        approvals.deny(principal, found, comment)
-        return Response(request_detail(selectors.request_visible_to(principal, request_id), None))
+        approvals.deny(principal_of(request), found, comment)
+        return Response(request_detail(self.get_object(), None))
 
-
-class CancelView(RequestActionView):
-    """Withdraw a pending request."""
-
-    @extend_schema(
-        operation_id="certificate_requests_cancel",
-        request=None,
-        responses={200: RequestDetailSerializer} | problems(409),
-    )
-    def post(self, request: Request, request_id: UUID) -> Response:
+    @extend_schema(request=None, responses={200: RequestDetailSerializer} | problems(409))
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, **_url: Any) -> Response:
         """Withdraw a request that is still pending."""
-        principal, found = self._found(request, request_id)
+        found = self.get_object()
         NoBody.parse(request.data)
-        approvals.cancel(principal, found)
-        return Response(request_detail(selectors.request_visible_to(principal, request_id), None))
+        approvals.cancel(principal_of(request), found)
+        return Response(request_detail(self.get_object(), None))

@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from apps.jobs.models import Job, JobState
+from apps.jobs.models import JobState
 from apps.web.filters import SearchFilter, StrictFilterSet
 
 
@@ -14,9 +14,3 @@ class JobFilter(StrictFilterSet):
     search = SearchFilter("kind", "result", "last_error")
     since = filters.IsoDateTimeFilter("created_at", lookup_expr="gte", label="not before")
     until = filters.IsoDateTimeFilter("created_at", lookup_expr="lt", label="before")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Job
-        fields: tuple[str, ...] = ()

@@ -3,7 +3,7 @@
 from rest_framework import serializers
 
 from apps.jobs.models import JobState
-from apps.web.serializers import Answer, page_serializer
+from apps.web.serializers import Answer
 
 
 class JobSerializer(Answer):
@@ -21,6 +21,3 @@ class JobSerializer(Answer):
     last_error = serializers.CharField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
-
-
-JobPageSerializer = page_serializer(JobSerializer)

@@ -1,14 +1,9 @@
 """URLs of the job API."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.jobs.api import views
 
-_ONE = "jobs/<uuid:job_id>/"
-
-urlpatterns = [
-    path("jobs/", views.JobsView.as_view()),
-    path(_ONE, views.JobView.as_view()),
-    path(f"{_ONE}retry/", views.RetryJobView.as_view()),
-    path(f"{_ONE}cancel/", views.CancelJobView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("jobs", views.JobViewSet, "jobs")
+urlpatterns = router.urls

@@ -2,7 +2,6 @@
 
 from django_filters import rest_framework as filters
 
-from apps.policies.models import Policy, PolicyVersion
 from apps.web.filters import SearchFilter, StrictFilterSet
 
 
@@ -12,18 +11,6 @@ class PolicyFilter(StrictFilterSet):
     name = filters.CharFilter("name", label="exact name")
     search = SearchFilter("name", "description")
 
-    class Meta:
-        """The model behind the filters."""
-
-        model = Policy
-        fields: tuple[str, ...] = ()
-
 
 class PolicyVersionFilter(StrictFilterSet):
     """Lists of versions are only paged."""
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = PolicyVersion
-        fields: tuple[str, ...] = ()

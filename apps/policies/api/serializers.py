@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from apps.policies.models import Policy
 from apps.web import fields
-from apps.web.serializers import Answer, Body, page_serializer
+from apps.web.serializers import Answer, Body
 
 
 @extend_schema_field(
@@ -77,8 +77,3 @@ class PolicyPresetSerializer(Answer):
     description = serializers.CharField()
     rules = RulesField()
     defaults = RulesField()
-
-
-PolicyPageSerializer = page_serializer(PolicyRowSerializer)
-PolicyVersionPageSerializer = page_serializer(PolicyVersionSerializer)
-PolicyPresetPageSerializer = page_serializer(PolicyPresetSerializer)

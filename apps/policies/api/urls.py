@@ -1,15 +1,13 @@
 """URLs of policies below ``/api/v1/``."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.policies.api import views
 
-_ONE = "policies/<slug:reference>/"
-
-urlpatterns = [
-    path("policy-presets/", views.PolicyPresetsView.as_view()),
-    path("policies/", views.PoliciesView.as_view()),
-    path(_ONE, views.PolicyView.as_view()),
-    path(f"{_ONE}versions/", views.PolicyVersionsView.as_view()),
-    path(f"{_ONE}versions/<int:number>/", views.PolicyVersionView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("policy-presets", views.PolicyPresetViewSet, "policy_presets")
+router.register("policies", views.PolicyViewSet, "policies")
+router.register(
+    "policies/<slug:reference>/versions", views.PolicyVersionViewSet, "policies_versions"
+)
+urlpatterns = router.urls

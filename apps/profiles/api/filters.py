@@ -2,7 +2,7 @@
 
 from django_filters import rest_framework as filters
 
-from apps.profiles.models import IssuerType, Profile
+from apps.profiles.models import IssuerType
 from apps.web.filters import SearchFilter, StrictFilterSet
 
 
@@ -14,9 +14,3 @@ class ProfileFilter(StrictFilterSet):
     issuer_type = filters.ChoiceFilter(choices=IssuerType.choices, label="who signs")
     authority = filters.CharFilter("authority__name", label="name of the authority")
     policy = filters.CharFilter("policy__name", label="name of the policy")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = Profile
-        fields: tuple[str, ...] = ()

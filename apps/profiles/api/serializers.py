@@ -5,7 +5,7 @@ from rest_framework import serializers
 
 from apps.profiles.models import IssuerType
 from apps.web import fields
-from apps.web.serializers import Answer, Body, page_serializer
+from apps.web.serializers import Answer, Body
 
 
 @extend_schema_field(
@@ -51,6 +51,3 @@ class ProfileSerializer(Answer):
     defaults = DefaultsField()
     revision = serializers.IntegerField(help_text="counts changes")
     created_at = serializers.DateTimeField()
-
-
-ProfilePageSerializer = page_serializer(ProfileSerializer)

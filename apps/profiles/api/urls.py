@@ -1,10 +1,9 @@
 """URLs of profiles below ``/api/v1/``."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.profiles.api import views
 
-urlpatterns = [
-    path("profiles/", views.ProfilesView.as_view()),
-    path("profiles/<slug:reference>/", views.ProfileView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register("profiles", views.ProfileViewSet, "profiles")
+urlpatterns = router.urls

@@ -2,36 +2,25 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.authorities import selectors as authority_selectors
 from apps.policies import selectors as policy_selectors
-from apps.principals import Principal
 from apps.profiles import selectors, services
 from apps.profiles.api.filters import ProfileFilter
 from apps.profiles.api.serializers import (
     NewProfileSerializer,
     ProfileChangesSerializer,
-    ProfilePageSerializer,
     ProfileSerializer,
 )
 from apps.profiles.models import Profile
-from apps.web.callers import application_ids_in_sight, governor_of, principal_of, reader_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
+from apps.web.callers import application_ids_in_sight, governor_of
+from apps.web.openapi import problems
 from apps.web.references import row_named
-
-_SORTS = {"name": "name"}
-
-
-def _found(principal: Principal, reference: str) -> Profile:
-    """Return a profile in sight: any for those who govern, else one attached to a team's own."""
-    in_sight = None if principal.governs else application_ids_in_sight(principal)
-    found: Profile = row_named(selectors.profiles_attached_to(in_sight), reference)
-    return found
+from apps.web.viewsets import ReadViewSet
 
 
 def _resolved(given: dict[str, Any]) -> dict[str, Any]:
@@ -51,59 +40,45 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-class ProfilesView(APIView):
+@extend_schema_view(
+    list=extend_schema(
+        description="List the profiles attached to your applications; all, if you govern."
+    ),
+    retrieve=extend_schema(description="Read a profile."),
+)
+class ProfileViewSet(ReadViewSet):
     """The profiles in sight."""
 
-    @extend_schema(
-        operation_id="profiles_list",
-        parameters=[*paging(*_SORTS), *ProfileFilter.parameters()],
-        responses=ProfilePageSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """List the profiles attached to your applications; all, if you govern."""
-        in_sight = application_ids_in_sight(reader_of(request))
-        rows = ProfileFilter.apply(request, selectors.profiles_attached_to(in_sight))
-        return page_of(request, rows, ProfileSerializer.of, sorts=_SORTS)
+    serializer_class = ProfileSerializer
+    filterset_class = ProfileFilter
+    sorts = {"name": "name"}
+
+    def get_queryset(self) -> QuerySet[Profile]:
+        """Return the profiles in sight: all for those who govern, else those of a team."""
+        return selectors.profiles_attached_to(application_ids_in_sight(self.request))
 
     @extend_schema(
-        operation_id="profiles_create",
-        request=NewProfileSerializer,
-        responses={201: ProfileSerializer} | problems(404, 409, 422),
+        request=NewProfileSerializer, responses={201: ProfileSerializer} | problems(404, 409, 422)
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Create a profile; its defaults are checked against its policy."""
         principal = governor_of(request)
         given = _resolved(NewProfileSerializer.parse(request.data))
         profile = services.create_profile(principal, **given)
-        return Response(
-            ProfileSerializer.of(profile),
-            status=201,
-            headers={"Location": f"/api/v1/profiles/{profile.name}/"},
-        )
-
-
-class ProfileView(APIView):
-    """One profile."""
-
-    @extend_schema(operation_id="profiles_read", responses=ProfileSerializer)
-    def get(self, request: Request, reference: str) -> Response:
-        """Read a profile."""
-        return Response(ProfileSerializer.of(_found(reader_of(request), reference)))
+        return self.created(profile, f"/api/v1/profiles/{profile.name}/")
 
     @extend_schema(
-        operation_id="profiles_update",
-        request=ProfileChangesSerializer,
-        responses={200: ProfileSerializer} | problems(422),
+        request=ProfileChangesSerializer, responses={200: ProfileSerializer} | problems(422)
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def partial_update(self, request: Request, **_url: Any) -> Response:
         """Change a profile; certificates issued so far stay as they are."""
-        profile, principal = _found(principal_of(request), reference), governor_of(request)
+        profile, principal = self.get_object(), governor_of(request)
         given = _resolved(ProfileChangesSerializer.parse(request.data))
-        return Response(ProfileSerializer.of(services.update_profile(principal, profile, **given)))
+        return self.answer(services.update_profile(principal, profile, **given))
 
-    @extend_schema(operation_id="profiles_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    @extend_schema(responses={204: None} | problems(409))
+    def destroy(self, request: Request, **_url: Any) -> Response:
         """Delete a profile that nothing uses or has used."""
-        profile, principal = _found(principal_of(request), reference), governor_of(request)
+        profile, principal = self.get_object(), governor_of(request)
         services.delete_profile(principal, profile)
         return Response(status=204)

@@ -254,6 +254,13 @@ def test_a29_a_valid_authorization_is_used_again_by_the_same_account_only(make_t
     assert AcmeAuthorization.objects.count() == 3
 
 
+def test_a29_all_authorizations_of_a_large_order_are_used_again(make_trusted):
+    client = make_trusted()
+    names = [f"host-{number}.example.com" for number in range(17)]
+    one, two = client.order(*names).json(), client.order(*names).json()
+    assert two["authorizations"] == one["authorizations"]
+
+
 def test_a29_a_pending_authorization_is_not_shared_between_orders(client):
     one, two = client.order("www.example.com").json(), client.order("www.example.com").json()
     assert one["authorizations"] != two["authorizations"]

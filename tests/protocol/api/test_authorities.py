@@ -76,7 +76,7 @@ def test_every_mistake_in_a_body_is_listed_at_once(governor):
         "ocsp_enabled",
         "crl_mirror_urls[0]",
         "name_constraints.permitted[0].value",
-        "other",
+        "name_constraints.other",
         "state",
     }
 

@@ -106,7 +106,10 @@ def test_no_cache_is_filled_from_a_table_that_is_not_governed(governed, rf):
     with CaptureQueriesContext(connection) as asked:
         BearerAuthentication().authenticate(request)
         access.rights_in(replace(principal, governance_version=now()), governed.application.pk)
-        pairings.pairing_for(governed.application.name, governed.profile.name, version=now())
+        pairing = pairings.pairing_for(
+            governed.application.name, governed.profile.name, version=now()
+        )
+        assert endpoint_config.is_open(pairing)
         endpoint_config.config_for(governed.application.name, governed.profile.name)
     read = {
         table
@@ -179,6 +182,18 @@ def test_a_closed_method_is_closed_at_once(governed):
     )
     with pytest.raises(NotFound):
         endpoint_config.config_for(*names)
+
+
+def test_whether_acme_is_open_is_read_once_under_a_version(governed, django_assert_num_queries):
+    names = governed.application.name, governed.profile.name
+    pairing = pairings.pairing_for(*names, version=now())
+    assert endpoint_config.is_open(pairing)
+    with django_assert_num_queries(0):
+        assert endpoint_config.is_open(pairing)
+    acme.update_acme(
+        governed.principal(Role.ADMIN), acme_endpoint_of(governed.pairing), enabled=False
+    )
+    assert not endpoint_config.is_open(pairings.pairing_for(*names, version=now()))
 
 
 def acme_endpoint_of(pairing: Pairing):

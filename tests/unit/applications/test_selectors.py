@@ -40,6 +40,16 @@ def test_a_pair_is_found_by_names_or_identifiers(pairing):
             assert pairing_for(principal, application, profile) == pairing
 
 
+def test_every_look_up_takes_the_same_spelling_of_an_identifier(pairing):
+    principal = member(pairing.application, Role.OPERATOR)
+    assert pairings.pairing_for(str(pairing.application_id), "tls") == pairing
+    for other in (pairing.application_id.hex, f"{{{pairing.application_id}}}"):
+        with pytest.raises(NotFound):
+            pairings.pairing_for(other, "tls")
+        with pytest.raises(NotFound):
+            selectors.application_for(principal, other)
+
+
 def test_pv24_pairs_out_of_sight_and_pairs_that_are_not_sound_alike(pairing, billing, profile):
     stranger = member(billing, Role.ADMIN)
     insider = member(pairing.application, Role.OPERATOR)

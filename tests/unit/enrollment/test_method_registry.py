@@ -55,6 +55,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
     """Register EST as a fake method, with one URL."""
     module = types.ModuleType("fake_est_urls")
     vars(module)["urlpatterns"] = [path("cacerts", cacerts)]
+    management = types.ModuleType("fake_est_management_urls")
+    vars(management)["urlpatterns"] = [path("est-labels/", cacerts)]
+    monkeypatch.setitem(sys.modules, management.__name__, management)
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(registry, "enrollment_methods", dict(registry.enrollment_methods))
     monkeypatch.setattr(registry, "governed_models", list(registry.governed_models))
@@ -67,6 +70,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake]:
             has_accounts=True,
             url_prefix="est/",
             urlconf=module.__name__,
+            management_urlconf=management.__name__,
             panel=made.panel,
         )
     )
@@ -95,6 +99,7 @@ def enrollment_of(
 
 def test_urls_and_machine_prefixes_follow_the_registration(fake):
     assert resolve("/est/cacerts", "apps.enrollment.urls").func is cacerts
+    assert resolve("/api/v1/est-labels/", "apps.enrollment.urls").func is cacerts
     assert "/est/" in registry.machine_prefixes()
     assert {"/acme/", "/api/v1/"} <= set(registry.machine_prefixes())
 

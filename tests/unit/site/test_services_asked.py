@@ -146,9 +146,9 @@ def test_policy_errors_list_every_violation(as_ada):
     ("typed", "words"),
     [
         ("{", "line 1, column 2"),
-        ("[]", "Write a JSON object"),
-        ('{"subject": [], "subject": []}', "appears twice"),
-        ("[" * 100_000, "cannot be used"),
+        ("[]", "must be a JSON object"),
+        ('{"subject": [], "subject": []}', "names a member twice. subject"),
+        ("[" * 100_000, "nested deeper"),
     ],
 )
 def test_text_that_is_not_a_document_is_explained(as_ada, typed, words):

@@ -1,6 +1,7 @@
 """Prepared statements behave as Django's own, in and out of transactions, and when connections break."""
 
 import threading
+import time
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -123,6 +124,39 @@ def test_a_connection_that_the_server_ended_is_replaced_at_the_next_request():
     connection.health_check_enabled = True
     connection.health_check_done = False
     assert execution.fetch_all("SELECT 1", []) == [(1,)]
+
+
+def test_a_connection_that_was_just_used_is_not_asked_whether_it_lives(monkeypatch):
+    execution.fetch_all("SELECT 1", [])
+    asked = []
+    monkeypatch.setattr(connection, "is_usable", lambda: asked.append(1) or True)
+
+    def next_request(later_s: float = 0) -> None:
+        now = time.monotonic() + later_s
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        connection.health_check_enabled = True
+        connection.health_check_done = False
+        execution.fetch_all("SELECT 1", [])
+
+    next_request()
+    assert not asked
+    next_request(later_s=21)
+    assert asked
+
+
+def test_a_new_connection_has_cursors_of_its_own():
+    for _ in range(2):
+        assert execution.fetch_all("SELECT %s::text", ["a"]) == [("a",)]
+        connection.close()
+
+
+def test_a_list_of_one_is_compared_as_one_value():
+    one, listed = (
+        writes.Change(Policy, set={"name": "new"}, where={"name": where})
+        for where in ("web", ["web"])
+    )
+    assert one.shape == listed.shape
+    assert one.values("postgresql") == listed.values("postgresql")
 
 
 def test_a_connection_that_ends_in_between_is_an_error_and_not_a_wrong_answer():

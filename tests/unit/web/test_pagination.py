@@ -1,5 +1,6 @@
 """Pages cover a list exactly once, and forged cursors are refused."""
 
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
@@ -17,8 +18,9 @@ pytestmark = pytest.mark.django_db
 
 def page(query: dict[str, str], model=Application) -> tuple[list, str | None]:
     paginator = NewestFirst()
+    view = SimpleNamespace(sorts={}, sort_key="pk")
     request = Request(APIRequestFactory().get("/api/v1/x/", {"name": "a"} | query))
-    rows = paginator.paginate_queryset(model.objects.all(), request)
+    rows = paginator.paginate_queryset(model.objects.all(), request, view)
     following = paginator.get_paginated_response([]).data["next"]
     return rows, following
 
@@ -83,14 +85,15 @@ def test_paging_costs_one_query_and_no_count(applications, django_assert_num_que
         page({"limit": "2"})
 
 
-def sorted_pages(sort: str, limit: str, **options) -> list[str]:
+def sorted_pages(sort: str, limit: str) -> list[str]:
+    sorts = {"description": "description", "name": "name"}
+    view = SimpleNamespace(sorts=sorts, sort_key="pk")
     seen, query = [], {"sort": sort, "limit": limit}
     while True:
-        paginator = NewestFirst({"description": "description", "name": "name"}, **options)
+        paginator = NewestFirst()
         request = Request(APIRequestFactory().get("/api/v1/x/", query))
-        seen += [
-            row.name for row in paginator.paginate_queryset(Application.objects.all(), request)
-        ]
+        rows = paginator.paginate_queryset(Application.objects.all(), request, view)
+        seen += [row.name for row in rows]
         following = paginator.get_paginated_response([]).data["next"]
         if following is None:
             return seen

@@ -1,14 +1,14 @@
 """The API of applications: members read their own, administrators make and remove them."""
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import access, selectors, services
 from apps.applications.api.filters import ApplicationFilter
 from apps.applications.api.serializers import (
-    ApplicationPageSerializer,
     ApplicationRowSerializer,
     ApplicationSerializer,
     DescriptionSerializer,
@@ -19,10 +19,8 @@ from apps.applications.models import Application
 from apps.applications.roles import Permission
 from apps.principals import Principal
 from apps.web.callers import governor_of, principal_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
-
-_SORTS = {"name": "name"}
+from apps.web.openapi import problems
+from apps.web.viewsets import ResourceViewSet
 
 
 def _detail(principal: Principal, application: Application) -> dict[str, object]:
@@ -35,53 +33,43 @@ def _detail(principal: Principal, application: Application) -> dict[str, object]
     }
 
 
-class ApplicationsView(APIView):
+@extend_schema_view(list=extend_schema(description="List your applications."))
+class ApplicationViewSet(ListModelMixin, ResourceViewSet):
     """The applications that the caller may see."""
 
-    @extend_schema(
-        operation_id="applications_list",
-        parameters=[*paging(*_SORTS), *ApplicationFilter.parameters()],
-        responses=ApplicationPageSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """List your applications."""
-        rows = selectors.applications_visible_to(principal_of(request))
-        rows = ApplicationFilter.apply(request, rows)
-        return page_of(request, rows, ApplicationRowSerializer.of, sorts=_SORTS)
+    serializer_class = ApplicationSerializer
+    row_serializer_class = ApplicationRowSerializer
+    filterset_class = ApplicationFilter
+    sorts = {"name": "name"}
+
+    def get_queryset(self) -> QuerySet[Application]:
+        """Return the applications that the caller may see."""
+        return selectors.applications_visible_to(principal_of(self.request))
 
     @extend_schema(
-        operation_id="applications_create",
         request=NewApplicationSerializer,
         responses={201: ApplicationSerializer} | problems(409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Create an application without members or profiles."""
         principal = governor_of(request)
-        application = services.create_application(
-            principal, **NewApplicationSerializer.parse(request.data)
-        )
+        sent = NewApplicationSerializer.parse(request.data)
+        application = services.create_application(principal, **sent)
         return Response(
             _detail(principal, application),
             status=201,
             headers={"Location": f"/api/v1/applications/{application.name}/"},
         )
 
-
-class ApplicationView(APIView):
-    """One application."""
-
-    @extend_schema(operation_id="applications_read", responses=ApplicationSerializer)
-    def get(self, request: Request, reference: str) -> Response:
+    def retrieve(self, request: Request, reference: str) -> Response:
         """Show an application by identifier or name, with your permissions and its profiles."""
         principal = principal_of(request)
         return Response(_detail(principal, selectors.application_for(principal, reference)))
 
     @extend_schema(
-        operation_id="applications_update",
-        request=DescriptionSerializer,
-        responses={200: ApplicationSerializer} | problems(422),
+        request=DescriptionSerializer, responses={200: ApplicationSerializer} | problems(422)
     )
-    def patch(self, request: Request, reference: str) -> Response:
+    def partial_update(self, request: Request, reference: str) -> Response:
         """Change the description."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
@@ -91,8 +79,8 @@ class ApplicationView(APIView):
             services.update_application(principal, application, **changes)
         return Response(_detail(principal, application))
 
-    @extend_schema(operation_id="applications_delete", responses={204: None} | problems(409))
-    def delete(self, request: Request, reference: str) -> Response:
+    @extend_schema(responses={204: None} | problems(409))
+    def destroy(self, request: Request, reference: str) -> Response:
         """Delete an application that never had a certificate or a request."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)

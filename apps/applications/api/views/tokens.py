@@ -1,36 +1,27 @@
 """The API of tokens: made with their text shown once, listed without it, revoked."""
 
 from typing import Any
-from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors, services
 from apps.applications.api.filters import TokenFilter
 from apps.applications.api.serializers import (
     CreatedTokenSerializer,
     NewTokenSerializer,
-    TokenPageSerializer,
     TokenSerializer,
 )
 from apps.applications.models import ApiToken
 from apps.principals import Principal
-from apps.web.callers import principal_of, reader_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
-from apps.web.references import first_of, row_named
+from apps.web.callers import principal_of, reader_or_actor_of
+from apps.web.openapi import problems
+from apps.web.references import row_named
 from apps.web.serializers import NoBody
-
-_SORTS = {"name": "name"}
-# The primary key is the digest, which stays inside; the public identifier rises with time, too.
-_KEY = "public_id"
-
-
-def _found(principal: Principal, token_id: UUID) -> ApiToken:
-    return first_of(selectors.tokens_visible_to(principal).filter(public_id=token_id))
+from apps.web.viewsets import ReadViewSet
 
 
 def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
@@ -40,25 +31,32 @@ def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
     return row_named(selectors.machines_visible_to(principal), machine)
 
 
-class TokensView(APIView):
+@extend_schema_view(
+    list=extend_schema(
+        description="List your tokens, without their texts; all tokens, if you govern."
+    ),
+    retrieve=extend_schema(description="Read what may be shown of a token."),
+)
+class TokenViewSet(ReadViewSet):
     """The tokens in sight."""
 
-    @extend_schema(
-        operation_id="tokens_list",
-        parameters=[*paging(*_SORTS), *TokenFilter.parameters()],
-        responses=TokenPageSerializer,
-    )
-    def get(self, request: Request) -> Response:
-        """List your tokens, without their texts; all tokens, if you govern."""
-        rows = TokenFilter.apply(request, selectors.tokens_visible_to(reader_of(request)))
-        return page_of(request, rows, TokenSerializer.of, sorts=_SORTS, key=_KEY)
+    serializer_class = TokenSerializer
+    filterset_class = TokenFilter
+    sorts = {"name": "name"}
+    # The primary key is the digest, which stays inside; the public identifier rises with time, too.
+    sort_key = lookup_field = "public_id"
+    lookup_url_kwarg = "token_id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[ApiToken]:
+        """Return the tokens in sight."""
+        return selectors.tokens_visible_to(reader_or_actor_of(self.request))
 
     @extend_schema(
-        operation_id="tokens_create",
         request=NewTokenSerializer,
         responses={201: CreatedTokenSerializer} | problems(404, 409, 422),
     )
-    def post(self, request: Request) -> Response:
+    def create(self, request: Request) -> Response:
         """Create a token for yourself or, if you govern, for a machine identity.
 
         Its text is in this answer and nowhere else.
@@ -74,33 +72,16 @@ class TokensView(APIView):
         token, text = services.create_token(
             principal, _owner(request, principal, machine), application=application, **sent
         )
-        return Response(
-            TokenSerializer.of(token) | {"token": text},
-            status=201,
-            headers={
-                "Cache-Control": "no-store",
-                "Location": f"/api/v1/tokens/{token.public_id}/",
-            },
-        )
+        response = self.created(token, f"/api/v1/tokens/{token.public_id}/")
+        response.data["token"] = text
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
-
-class TokenView(APIView):
-    """One token."""
-
-    @extend_schema(operation_id="tokens_read", responses=TokenSerializer)
-    def get(self, request: Request, token_id: UUID) -> Response:
-        """Read what may be shown of a token."""
-        return Response(TokenSerializer.of(_found(reader_of(request), token_id)))
-
-
-class RevokeTokenView(APIView):
-    """The end of a token."""
-
-    @extend_schema(operation_id="tokens_revoke", request=None, responses=TokenSerializer)
-    def post(self, request: Request, token_id: UUID) -> Response:
+    @extend_schema(request=None, responses=TokenSerializer)
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **_url: Any) -> Response:
         """End a token now; harmless to repeat."""
-        principal = principal_of(request)
-        token = _found(principal, token_id)
+        token = self.get_object()
         NoBody.parse(request.data)
-        services.revoke_token(principal, token)
-        return Response(TokenSerializer.of(token))
+        services.revoke_token(principal_of(request), token)
+        return self.answer(token)

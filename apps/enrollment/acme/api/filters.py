@@ -2,29 +2,8 @@
 
 from django_filters import rest_framework as filters
 
-from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
 from apps.enrollment.acme.states import AccountStatus, OrderStatus
 from apps.web.filters import StrictFilterSet
-
-
-class AcmeEndpointFilter(StrictFilterSet):
-    """Lists of endpoints are only paged."""
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = AcmeEndpoint
-        fields: tuple[str, ...] = ()
-
-
-class EabKeyFilter(StrictFilterSet):
-    """Lists of EAB keys are only paged."""
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = EabKey
-        fields: tuple[str, ...] = ()
 
 
 class AcmeAccountFilter(StrictFilterSet):
@@ -34,12 +13,6 @@ class AcmeAccountFilter(StrictFilterSet):
     profile = filters.CharFilter("endpoint__pairing__profile__name", label="name of the profile")
     eab_kid = filters.CharFilter("eab_key__kid", label="EAB key it registered with")
     thumbprint = filters.CharFilter("thumbprint", label="of the account's key (RFC 7638)")
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = AcmeAccount
-        fields: tuple[str, ...] = ()
 
 
 class AcmeOrderFilter(StrictFilterSet):
@@ -53,9 +26,3 @@ class AcmeOrderFilter(StrictFilterSet):
     name = filters.CharFilter(
         "authorizations__identifier_value", distinct=True, label="a name in it, without '*.'"
     )
-
-    class Meta:
-        """The model behind the filters."""
-
-        model = AcmeOrder
-        fields: tuple[str, ...] = ()

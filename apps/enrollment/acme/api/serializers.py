@@ -18,7 +18,7 @@ from apps.enrollment.acme.states import (
     OrderStatus,
 )
 from apps.web import fields
-from apps.web.serializers import Answer, Body, page_serializer
+from apps.web.serializers import Answer, Body
 
 # Named in the settings, so that the API document calls each by one name.
 ACCOUNT_STATUSES = AccountStatus.choices()
@@ -282,10 +282,3 @@ class FailingClientSerializer(Answer):
     last_at = serializers.DateTimeField()
     reason = serializers.CharField()
     identifiers = serializers.ListField(source="names", child=serializers.CharField())
-
-
-AcmeEndpointPageSerializer = page_serializer(AcmeEndpointSerializer)
-EabKeyPageSerializer = page_serializer(EabKeySerializer)
-AcmeAccountPageSerializer = page_serializer(AcmeAccountSerializer)
-AcmeOrderPageSerializer = page_serializer(AcmeOrderRowSerializer)
-FailingClientPageSerializer = page_serializer(FailingClientSerializer)

@@ -1,26 +1,15 @@
 """URL patterns of the management API of ACME."""
 
-from django.urls import path
+from rest_framework.routers import SimpleRouter
 
 from apps.enrollment.acme.api import views
 
-_ACME = "applications/<slug:reference>/acme/"
-_ENDPOINT = f"{_ACME}endpoints/<slug:profile>/"
-_KEY = f"{_ENDPOINT}eab-keys/<uuid:key_id>/"
-_ACCOUNT = f"{_ACME}accounts/<uuid:account_id>/"
+_ACME = "applications/<slug:reference>/acme"
 
-urlpatterns = [
-    path(f"{_ACME}endpoints/", views.AcmeEndpointsView.as_view()),
-    path(_ENDPOINT, views.AcmeEndpointView.as_view()),
-    path(f"{_ENDPOINT}eab-keys/", views.EabKeysView.as_view()),
-    path(_KEY, views.EabKeyView.as_view()),
-    path(f"{_KEY}reveal/", views.RevealEabKeyView.as_view()),
-    path(f"{_KEY}rotate/", views.RotateEabKeyView.as_view()),
-    path(f"{_KEY}revoke/", views.RevokeEabKeyView.as_view()),
-    path(f"{_ACME}accounts/", views.AcmeAccountsView.as_view()),
-    path(_ACCOUNT, views.AcmeAccountView.as_view()),
-    path(f"{_ACCOUNT}revoke/", views.RevokeAcmeAccountView.as_view()),
-    path(f"{_ACME}orders/", views.AcmeOrdersView.as_view()),
-    path(f"{_ACME}orders/<uuid:order_id>/", views.AcmeOrderView.as_view()),
-    path(f"{_ACME}failing/", views.FailingClientsView.as_view()),
-]
+router = SimpleRouter(use_regex_path=False)
+router.register(f"{_ACME}/endpoints", views.AcmeEndpointViewSet, "acme_endpoints")
+router.register(f"{_ACME}/endpoints/<slug:profile>/eab-keys", views.EabKeyViewSet, "acme_eab_keys")
+router.register(f"{_ACME}/accounts", views.AcmeAccountViewSet, "acme_accounts")
+router.register(f"{_ACME}/orders", views.AcmeOrderViewSet, "acme_orders")
+router.register(f"{_ACME}/failing", views.FailingClientViewSet, "acme_failing")
+urlpatterns = router.urls

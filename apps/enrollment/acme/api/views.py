@@ -3,59 +3,41 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_view
+from rest_framework.decorators import action
+from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from apps.applications import selectors as applications
-from apps.applications.models import Application, Pairing
+from apps.applications.models import Application
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import serializers
-from apps.enrollment.acme.api.filters import (
-    AcmeAccountFilter,
-    AcmeEndpointFilter,
-    AcmeOrderFilter,
-    EabKeyFilter,
-)
-from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
+from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
+from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
 from apps.enrollment.acme.services import endpoints as services
-from apps.principals import Principal
 from apps.web.callers import principal_of
-from apps.web.openapi import paging, problems
-from apps.web.pagination import page_of
-from apps.web.references import by_name_or_id, first_of
+from apps.web.openapi import problems
+from apps.web.pagination import OnePage
+from apps.web.references import first_of, row_named
 from apps.web.serializers import NoBody
-
-_SECRET = {"Cache-Control": "no-store"}
-
-
-def _application(principal: Principal, reference: str, *, scoped: bool = True) -> Application:
-    return applications.application_for(principal, reference, scoped=scoped)
+from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
 
-def _pairing(application: Application, profile: str) -> Pairing:
-    """Return the pair of an application in sight and a profile."""
-    rows = application.pairings.select_related("application", "profile")
-    return first_of(rows.filter(by_name_or_id(profile, "profile__")))
+def _application(request: Request, reference: str, *, scoped: bool = True) -> Application:
+    return applications.application_for(principal_of(request), reference, scoped=scoped)
 
 
-def _seen(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
-    """Return an endpoint to read."""
-    rows = selectors.endpoints_of(principal, _application(principal, reference))
-    return first_of(rows.filter(by_name_or_id(profile, "pairing__profile__")))
+def _seen(request: Request, reference: str) -> QuerySet[AcmeEndpoint]:
+    """Return the endpoints of an application to read."""
+    return selectors.endpoints_of(principal_of(request), _application(request, reference))
 
 
-def _acted_on(principal: Principal, reference: str, profile: str) -> AcmeEndpoint:
+def _acted_on(request: Request, reference: str, profile: str) -> AcmeEndpoint:
     """Return an endpoint for a service that checks the rights itself."""
-    return selectors.endpoint_of(
-        _pairing(_application(principal, reference, scoped=False), profile)
-    )
-
-
-def _key(principal: Principal, reference: str, profile: str, key_id: UUID) -> EabKey:
-    """Return an EAB key for a service that checks the rights itself."""
-    return selectors.eab_key_for(_acted_on(principal, reference, profile), key_id)
+    application = _application(request, reference, scoped=False)
+    return selectors.endpoint_of(applications.pairing_of(application, profile))
 
 
 def _with_lists(settings: dict[str, Any]) -> dict[str, Any]:
@@ -71,258 +53,182 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
     return base + "".join(f"{part}/" for part in more)
 
 
-class AcmeEndpointsView(APIView):
+@extend_schema_view(
+    list=extend_schema(description="List the profiles that clients can use by ACME."),
+    retrieve=extend_schema(description="Read directory URL and settings."),
+)
+class AcmeEndpointViewSet(ReadViewSet):
     """The ACME endpoints of an application."""
 
-    @extend_schema(
-        operation_id="acme_endpoints_list",
-        parameters=paging(),
-        responses=serializers.AcmeEndpointPageSerializer,
-    )
-    def get(self, request: Request, reference: str) -> Response:
-        """List the profiles that clients can use by ACME."""
-        principal = principal_of(request)
-        rows = selectors.endpoints_of(principal, _application(principal, reference))
-        return page_of(
-            request, AcmeEndpointFilter.apply(request, rows), serializers.AcmeEndpointSerializer.of
-        )
+    serializer_class = serializers.AcmeEndpointSerializer
+    lookup_url_kwarg = "profile"
+
+    def get_queryset(self) -> QuerySet[AcmeEndpoint]:
+        """Return the endpoints to read."""
+        return _seen(self.request, self.kwargs["reference"])
+
+    def get_object(self) -> AcmeEndpoint:
+        """Return an endpoint to read, by its profile."""
+        return row_named(self.get_queryset(), self.kwargs["profile"], "pairing__profile__")
 
     @extend_schema(
-        operation_id="acme_endpoints_create",
         request=serializers.NewAcmeEndpointSerializer,
         responses={201: serializers.AcmeEndpointSerializer} | problems(409, 422),
     )
-    def post(self, request: Request, reference: str) -> Response:
+    def create(self, request: Request, reference: str) -> Response:
         """Set ACME up for an attached profile."""
-        principal = principal_of(request)
-        application = _application(principal, reference, scoped=False)
+        application = _application(request, reference, scoped=False)
         settings = serializers.NewAcmeEndpointSerializer.parse(request.data)
-        pairing = _pairing(application, settings.pop("profile"))
-        made = services.enable_acme(principal, pairing, **_with_lists(settings))
-        return Response(
-            serializers.AcmeEndpointSerializer.of(made),
-            status=201,
-            headers={"Location": _address(made)},
-        )
-
-
-class AcmeEndpointView(APIView):
-    """One endpoint."""
-
-    @extend_schema(operation_id="acme_endpoints_read", responses=serializers.AcmeEndpointSerializer)
-    def get(self, request: Request, reference: str, profile: str) -> Response:
-        """Read directory URL and settings."""
-        return Response(
-            serializers.AcmeEndpointSerializer.of(_seen(principal_of(request), reference, profile))
-        )
+        pairing = applications.pairing_of(application, settings.pop("profile"))
+        made = services.enable_acme(principal_of(request), pairing, **_with_lists(settings))
+        return self.created(made, _address(made))
 
     @extend_schema(
-        operation_id="acme_endpoints_update",
         request=serializers.AcmeSettingsSerializer,
         responses={200: serializers.AcmeEndpointSerializer} | problems(422),
     )
-    def patch(self, request: Request, reference: str, profile: str) -> Response:
+    def partial_update(self, request: Request, reference: str, profile: str) -> Response:
         """Change settings; ``{"enabled": false}`` closes the endpoint at once."""
-        principal = principal_of(request)
-        endpoint = _acted_on(principal, reference, profile)
+        endpoint = _acted_on(request, reference, profile)
         settings = _with_lists(serializers.AcmeSettingsSerializer.parse(request.data))
-        services.update_acme(principal, endpoint, **settings)
-        return Response(serializers.AcmeEndpointSerializer.of(endpoint))
+        return self.answer(services.update_acme(principal_of(request), endpoint, **settings))
 
 
-class EabKeysView(APIView):
+@extend_schema_view(
+    list=extend_schema(description="List the keys, without their secrets."),
+    retrieve=extend_schema(description="Read what may be shown of a key."),
+)
+class EabKeyViewSet(ReadViewSet):
     """The EAB keys of an endpoint."""
 
-    @extend_schema(
-        operation_id="acme_eab_keys_list",
-        parameters=paging(),
-        responses=serializers.EabKeyPageSerializer,
-    )
-    def get(self, request: Request, reference: str, profile: str) -> Response:
-        """List the keys, without their secrets."""
-        principal = principal_of(request)
-        endpoint = _seen(principal, reference, profile)
-        rows = services.eab_keys_of(principal, endpoint)
-        return page_of(request, EabKeyFilter.apply(request, rows), serializers.EabKeySerializer.of)
+    serializer_class = serializers.EabKeySerializer
+    lookup_field = "pk"
+    lookup_url_kwarg = "key_id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[EabKey]:
+        """Return the keys of an endpoint to read."""
+        rows = _seen(self.request, self.kwargs["reference"])
+        endpoint = row_named(rows, self.kwargs["profile"], "pairing__profile__")
+        return services.eab_keys_of(principal_of(self.request), endpoint)
+
+    def _to_change(self) -> EabKey:
+        """Return the key for a service that checks the rights itself."""
+        endpoint = _acted_on(self.request, self.kwargs["reference"], self.kwargs["profile"])
+        return selectors.eab_key_for(endpoint, self.kwargs["key_id"])
 
     @extend_schema(
-        operation_id="acme_eab_keys_create",
         request=serializers.NewEabKeySerializer,
         responses={201: serializers.EabKeySerializer} | problems(422),
     )
-    def post(self, request: Request, reference: str, profile: str) -> Response:
+    def create(self, request: Request, reference: str, profile: str) -> Response:
         """Make a key; ``reveal/`` shows its secret, once."""
-        principal = principal_of(request)
-        endpoint = _acted_on(principal, reference, profile)
+        endpoint = _acted_on(request, reference, profile)
         terms = serializers.NewEabKeySerializer.parse(request.data)
         terms["restrict_to"] = terms.pop("identifiers", ())
-        key = services.create_eab_key(principal, endpoint, **terms)
-        address = _address(endpoint, "eab-keys", str(key.pk))
-        return Response(
-            serializers.EabKeySerializer.of(key), status=201, headers={"Location": address}
-        )
+        key = services.create_eab_key(principal_of(request), endpoint, **terms)
+        return self.created(key, _address(endpoint, "eab-keys", str(key.pk)))
 
-
-class EabKeyView(APIView):
-    """One EAB key."""
-
-    @extend_schema(operation_id="acme_eab_keys_read", responses=serializers.EabKeySerializer)
-    def get(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
-        """Read what may be shown of a key."""
-        endpoint = _seen(principal_of(request), reference, profile)
-        return Response(serializers.EabKeySerializer.of(selectors.eab_key_for(endpoint, key_id)))
-
-
-class RevealEabKeyView(APIView):
-    """The secret of an EAB key, shown once."""
-
-    @extend_schema(
-        operation_id="acme_eab_keys_reveal",
-        request=None,
-        responses={200: serializers.EabSecretSerializer} | problems(409),
-    )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
+    @action(detail=True, methods=["post"])
+    def reveal(self, request: Request, **_url: Any) -> Response:
         """Show the secret of a key; a second time is refused."""
-        principal = principal_of(request)
-        key = _key(principal, reference, profile, key_id)
+        key = self._to_change()
         NoBody.parse(request.data)
-        secret = services.reveal_eab_key(principal, key)
-        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
+        return _secret(key, services.reveal_eab_key(principal_of(request), key))
 
-
-class RotateEabKeyView(APIView):
-    """A new secret of an EAB key."""
-
-    @extend_schema(
-        operation_id="acme_eab_keys_rotate",
-        request=None,
-        responses={200: serializers.EabSecretSerializer} | problems(409),
-    )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
+    @action(detail=True, methods=["post"])
+    def rotate(self, request: Request, **_url: Any) -> Response:
         """Replace the secret of a key and show the new one; its accounts stay."""
-        principal = principal_of(request)
-        key = _key(principal, reference, profile, key_id)
+        key = self._to_change()
         NoBody.parse(request.data)
-        secret = services.rotate_eab_key(principal, key)
-        return Response({"kid": key.kid, "hmac_key": secret}, headers=_SECRET)
-
-
-class RevokeEabKeyView(APIView):
-    """Revocation of an EAB key."""
+        return _secret(key, services.rotate_eab_key(principal_of(request), key))
 
     @extend_schema(
-        operation_id="acme_eab_keys_revoke",
         request=serializers.EabRevocationSerializer,
         responses={200: serializers.EabKeySerializer} | problems(409),
     )
-    def post(self, request: Request, reference: str, profile: str, key_id: UUID) -> Response:
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **_url: Any) -> Response:
         """Revoke a key; on request, its accounts as well."""
-        principal = principal_of(request)
-        key = _key(principal, reference, profile, key_id)
-        body = serializers.EabRevocationSerializer.parse(request.data)
-        accounts = body.get("accounts", False)
-        return Response(
-            serializers.EabKeySerializer.of(
-                services.revoke_eab_key(principal, key, accounts=accounts)
-            )
-        )
+        key = self._to_change()
+        accounts = serializers.EabRevocationSerializer.parse(request.data).get("accounts", False)
+        return self.answer(services.revoke_eab_key(principal_of(request), key, accounts=accounts))
 
 
-def _account(principal: Principal, application: Application, account_id: UUID) -> AcmeAccount:
-    return first_of(selectors.accounts_of(principal, application).filter(pk=account_id))
+def _secret(key: EabKey, secret: str) -> Response:
+    return Response({"kid": key.kid, "hmac_key": secret}, headers={"Cache-Control": "no-store"})
 
 
-class AcmeAccountsView(APIView):
+@extend_schema_view(
+    list=extend_schema(description="List ACME accounts."),
+    retrieve=extend_schema(description="Read an ACME account."),
+)
+class AcmeAccountViewSet(ReadViewSet):
     """The accounts of an application."""
 
-    @extend_schema(
-        operation_id="acme_accounts_list",
-        parameters=[*paging(), *AcmeAccountFilter.parameters()],
-        responses=serializers.AcmeAccountPageSerializer,
-    )
-    def get(self, request: Request, reference: str) -> Response:
-        """List ACME accounts."""
-        principal = principal_of(request)
-        rows = selectors.accounts_of(principal, _application(principal, reference))
-        return page_of(
-            request, AcmeAccountFilter.apply(request, rows), serializers.AcmeAccountSerializer.of
-        )
+    serializer_class = serializers.AcmeAccountSerializer
+    filterset_class = AcmeAccountFilter
+    lookup_field = "pk"
+    lookup_url_kwarg = "account_id"
+    lookup_value_converter = "uuid"
 
+    def get_queryset(self) -> QuerySet[AcmeAccount]:
+        """Return the accounts to read."""
+        application = _application(self.request, self.kwargs["reference"])
+        return selectors.accounts_of(principal_of(self.request), application)
 
-class AcmeAccountView(APIView):
-    """One account."""
-
-    @extend_schema(operation_id="acme_accounts_read", responses=serializers.AcmeAccountSerializer)
-    def get(self, request: Request, reference: str, account_id: UUID) -> Response:
-        """Read an ACME account."""
-        principal = principal_of(request)
-        application = _application(principal, reference)
-        return Response(
-            serializers.AcmeAccountSerializer.of(_account(principal, application, account_id))
-        )
-
-
-class RevokeAcmeAccountView(APIView):
-    """Revocation of an account."""
-
-    @extend_schema(
-        operation_id="acme_accounts_revoke",
-        request=None,
-        responses={200: serializers.AcmeAccountSerializer} | problems(409),
-    )
-    def post(self, request: Request, reference: str, account_id: UUID) -> Response:
+    @extend_schema(request=None, responses={200: serializers.AcmeAccountSerializer} | problems(409))
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, reference: str, account_id: UUID) -> Response:
         """Revoke an account; its certificates stay valid."""
-        principal = principal_of(request)
-        application = _application(principal, reference, scoped=False)
-        rows = selectors.accounts().filter(endpoint__pairing__application=application)
-        found = first_of(rows.filter(pk=account_id))
+        application = _application(request, reference, scoped=False)
+        rows = selectors.accounts().filter(
+            endpoint__pairing__application=application, pk=account_id
+        )
+        found = first_of(rows)
         NoBody.parse(request.data)
-        services.revoke_account(principal, found)
-        return Response(serializers.AcmeAccountSerializer.of(rows.get(pk=account_id)))
+        services.revoke_account(principal_of(request), found)
+        return self.answer(rows.get())
 
 
-class AcmeOrdersView(APIView):
+@extend_schema_view(
+    list=extend_schema(description="List ACME orders."),
+    retrieve=extend_schema(
+        description="Read an order with its challenges, and what each validation attempt saw."
+    ),
+)
+class AcmeOrderViewSet(ReadViewSet):
     """The orders of an application."""
 
-    @extend_schema(
-        operation_id="acme_orders_list",
-        parameters=[*paging(), *AcmeOrderFilter.parameters()],
-        responses=serializers.AcmeOrderPageSerializer,
+    serializer_class = serializers.AcmeOrderSerializer
+    row_serializer_class = serializers.AcmeOrderRowSerializer
+    filterset_class = AcmeOrderFilter
+    lookup_field = "pk"
+    lookup_url_kwarg = "order_id"
+    lookup_value_converter = "uuid"
+
+    def get_queryset(self) -> QuerySet[AcmeOrder]:
+        """Return the orders to read."""
+        application = _application(self.request, self.kwargs["reference"])
+        rows = selectors.orders_of(principal_of(self.request), application)
+        return rows if self.action == "list" else selectors.with_challenges(rows)
+
+
+@extend_schema_view(
+    list=extend_schema(
+        description="List the clients whose validations failed within a week, the latest first."
     )
-    def get(self, request: Request, reference: str) -> Response:
-        """List ACME orders."""
-        principal = principal_of(request)
-        rows = selectors.orders_of(principal, _application(principal, reference))
-        return page_of(
-            request, AcmeOrderFilter.apply(request, rows), serializers.AcmeOrderRowSerializer.of
-        )
-
-
-class AcmeOrderView(APIView):
-    """One order."""
-
-    @extend_schema(operation_id="acme_orders_read", responses=serializers.AcmeOrderSerializer)
-    def get(self, request: Request, reference: str, order_id: UUID) -> Response:
-        """Read an order with its challenges, and what each validation attempt saw."""
-        principal = principal_of(request)
-        rows = selectors.orders_of(principal, _application(principal, reference))
-        found = first_of(selectors.with_challenges(rows).filter(pk=order_id))
-        return Response(serializers.AcmeOrderSerializer.of(found))
-
-
-class FailingClientsView(APIView):
+)
+class FailingClientViewSet(ListModelMixin, ResourceViewSet):
     """Accounts whose validations fail."""
 
-    @extend_schema(
-        operation_id="acme_failing_list", responses=serializers.FailingClientPageSerializer
-    )
-    def get(self, request: Request, reference: str) -> Response:
-        """List the clients whose validations failed within a week, the latest first."""
-        principal = principal_of(request)
-        found = selectors.failing_clients_of(principal, _application(principal, reference))
-        return Response(
-            {
-                "results": [serializers.FailingClientSerializer.of(item) for item in found],
-                "next": None,
-            }
-        )
+    serializer_class = serializers.FailingClientSerializer
+    pagination_class = OnePage
+    filter_backends = ()
+
+    def get_queryset(self) -> Any:
+        """Return the failing clients of an application."""
+        application = _application(self.request, self.kwargs["reference"])
+        return selectors.failing_clients_of(principal_of(self.request), application)

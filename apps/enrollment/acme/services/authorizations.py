@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -24,7 +25,7 @@ from apps.enrollment.acme.services import limits
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeType, OrderStatus
 from apps.errors import Malformed, NotFound
 from apps.statements import writes
-from apps.statements.lookups import TEXT, RowLookup
+from apps.statements.lookups import KEY, TEXT, TIME, RowLookup
 
 RETRY_AFTER_S = 3
 # An authorization that is about to expire is not reused: the order would fail at finalize.
@@ -50,6 +51,37 @@ _CHALLENGES_OF = RowLookup(
     lambda url_id: AcmeChallenge.objects.filter(authorization__url_id=url_id).order_by("pk"),
     related=("authorization",),
     url_id=TEXT,
+)
+
+
+# Names in one statement; orders with more are rare and take several.
+_NAMES_AT_ONCE = 8
+_NAME_SLOTS: dict[str, Any] = {f"name{number}": TEXT for number in range(_NAMES_AT_ONCE)}
+_VALID_FOR = RowLookup(
+    AcmeAuthorization,
+    lambda account, after, **names: AcmeAuthorization.objects.filter(
+        account_id=account,
+        identifier_value__in=list(names.values()),
+        status=AuthorizationStatus.VALID,
+        expires_at__gt=after,
+    ).order_by("pk"),
+    account=KEY,
+    after=TIME,
+    **_NAME_SLOTS,
+)
+_LOCK_OPEN_ORDERS = RowLookup(
+    AcmeOrder,
+    lambda authorization: (
+        AcmeOrder.objects.select_for_update()
+        .filter(
+            pk__in=AcmeOrderAuthorization.objects.filter(authorization=authorization).values(
+                "order_id"
+            ),
+            status__in=[OrderStatus.PENDING, OrderStatus.READY],
+        )
+        .order_by("pk")
+    ),
+    authorization=KEY,
 )
 
 
@@ -206,14 +238,7 @@ def lock_open_orders(authorization: AcmeAuthorization) -> list[AcmeOrder]:
 
     Always by ascending primary key, so that two transactions cannot wait for each other.
     """
-    linked = AcmeOrderAuthorization.objects.filter(authorization=authorization)
-    return list(
-        AcmeOrder.objects.select_for_update()
-        .filter(
-            pk__in=linked.values("order_id"), status__in=[OrderStatus.PENDING, OrderStatus.READY]
-        )
-        .order_by("pk")
-    )
+    return _LOCK_OPEN_ORDERS.all(authorization.pk)
 
 
 def _reusable(
@@ -225,13 +250,15 @@ def _reusable(
     """
     if not config.authz_lifetime_h:
         return {}
-    rows = AcmeAuthorization.objects.filter(
-        account_id=account.id,
-        identifier_value__in={identifier.base for identifier in identifiers},
-        status=AuthorizationStatus.VALID,
-        expires_at__gt=clock.now() + _REUSE_MARGIN,
-    ).order_by("pk")  # of several for one name the newest wins
-    return {(row.identifier_type, row.identifier_value, row.wildcard): row for row in rows}
+    after = clock.now() + _REUSE_MARGIN
+    names = sorted({identifier.base for identifier in identifiers})
+    found = {}
+    for start in range(0, len(names), _NAMES_AT_ONCE):
+        some = names[start : start + _NAMES_AT_ONCE]
+        some += some[-1:] * (_NAMES_AT_ONCE - len(some))
+        for row in _VALID_FOR.all(account.id, after, *some):  # the newest for a name wins
+            found[row.identifier_type, row.identifier_value, row.wildcard] = row
+    return found
 
 
 def _is_trusted(config: EndpointConfig, account: Account, identifier: Identifier) -> bool:

@@ -1,6 +1,5 @@
 """ACME challenges: responses of clients and results of validation (RFC 8555 sections 7.5.1, 8.2)."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +14,7 @@ from apps.enrollment.acme import states
 from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.models import (
+    AcmeAccount,
     AcmeAuthorization,
     AcmeChallenge,
     AcmeOrder,
@@ -23,12 +23,18 @@ from apps.enrollment.acme.models import (
 from apps.enrollment.acme.problems import Type, document
 from apps.enrollment.acme.services import limits
 from apps.enrollment.acme.services.authorizations import lock_open_orders
-from apps.enrollment.acme.states import AuthorizationStatus, ChallengeStatus, ChallengeType
+from apps.enrollment.acme.states import (
+    AuthorizationStatus,
+    ChallengeStatus,
+    ChallengeType,
+    OrderStatus,
+)
 from apps.enrollment.acme.wire import current_status
 from apps.errors import Malformed, NotFound
 from apps.jobs.services import enqueue
 from apps.principals import Principal
-from apps.statements.lookups import TEXT, RowLookup
+from apps.statements import writes
+from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
 VALIDATE_JOB = "acme.validate"
 MAX_ATTEMPTS_STORED = 20
@@ -42,6 +48,42 @@ _BY_URL_ID = RowLookup(
         "authorization__account__endpoint",
     ),
     url_id=TEXT,
+)
+_LOCK_AUTHORIZATION = RowLookup(
+    AcmeAuthorization,
+    lambda challenge: (
+        AcmeAuthorization.objects.select_for_update()
+        .filter(pk__in=AcmeChallenge.objects.filter(pk=challenge).values("authorization_id"))
+        .order_by()
+    ),
+    challenge=KEY,
+)
+_LOCK_CHALLENGE = RowLookup(
+    AcmeChallenge,
+    lambda challenge: AcmeChallenge.objects.select_for_update().filter(pk=challenge).order_by(),
+    challenge=KEY,
+)
+_ENDPOINT_OF = Lookup(
+    lambda account: (
+        AcmeAccount.objects.filter(pk=account)
+        .order_by()
+        .values_list("endpoint__pairing__application_id", "endpoint__authz_lifetime_h")
+    ),
+    account=KEY,
+)
+_OTHER_STATUSES = Lookup(
+    lambda authorization: (
+        AcmeOrderAuthorization.objects.filter(
+            order__in=AcmeOrderAuthorization.objects.filter(authorization=authorization).values(
+                "order_id"
+            ),
+            order__status__in=[OrderStatus.PENDING, OrderStatus.READY],
+        )
+        .exclude(authorization=authorization)
+        .order_by()
+        .values_list("order_id", "authorization__status")
+    ),
+    authorization=KEY,
 )
 
 
@@ -145,34 +187,39 @@ def record_result(challenge_id: UUID, result: ValidationResult) -> bool:
         Whether this call stored a result; ``False`` when the challenge had one before.
     """
     with transaction.atomic():
-        authorization = (
-            AcmeAuthorization.objects.select_for_update(of=("self",))
-            .select_related("account__endpoint__pairing")
-            .get(challenges=challenge_id)
-        )
-        row = AcmeChallenge.objects.select_for_update(of=("self",)).get(pk=challenge_id)
+        authorization = _LOCK_AUTHORIZATION.first(challenge_id)
+        row = _LOCK_CHALLENGE.first(challenge_id)
+        assert authorization is not None
+        assert row is not None
         row.authorization = authorization
         _start(row)
         if row.status != ChallengeStatus.PROCESSING:
             return False
+        ((application_id, authz_lifetime_h),) = _ENDPOINT_OF.all(authorization.account_id)
         orders = lock_open_orders(authorization)
-        others = _other_authorization_statuses(authorization, orders)
+        others = _other_authorization_statuses(authorization)
         changed = states.apply_validation(
             row,
             authorization,
             [(order, others.get(order.pk, ())) for order in orders],
             proven=result.proven,
         )
-        _save(row, orders, changed, result)
-        record(
-            Event.ACME_IDENTIFIER_PROVEN if result.proven else Event.ACME_VALIDATION_FAILED,
-            principal=result.principal,
-            subject=authorization,
-            application_id=authorization.account.endpoint.pairing.application_id,
-            challenge=row.type,
-            problem=result.problem,
-            attempt=result.attempt,
-        )
+        with writes.batch():
+            _write_challenge(row, result)
+            if authorization in changed:
+                _write_authorization(row, authz_lifetime_h)
+            for order in orders:
+                if order in changed:
+                    _write_order(order, authorization, result)
+            record(
+                Event.ACME_IDENTIFIER_PROVEN if result.proven else Event.ACME_VALIDATION_FAILED,
+                principal=result.principal,
+                subject=authorization,
+                application_id=application_id,
+                challenge=row.type,
+                problem=result.problem,
+                attempt=result.attempt,
+            )
     return True
 
 
@@ -196,51 +243,50 @@ def _start(row: AcmeChallenge) -> None:
         row.started_at = clock.now()
 
 
-def _save(
-    row: AcmeChallenge,
-    orders: Iterable[AcmeOrder],
-    changed: Iterable[states.HasStatus],
-    result: ValidationResult,
-) -> None:
-    """Save a challenge with its result, and what the result has changed."""
-    authorization, now = row.authorization, clock.now()
-    row.settled_at = now
+def _write_challenge(row: AcmeChallenge, result: ValidationResult) -> None:
+    """Write a challenge with its result."""
+    row.settled_at = clock.now()
     row.error = None if result.proven else result.problem
     row.good_until = result.good_until if result.proven else None
     row.attempts = _with_attempt(row.attempts, result.attempt)
-    row.save(
-        update_fields=["status", "started_at", "settled_at", "error", "good_until", "attempts"]
-    )
-    if authorization in changed:
-        if authorization.status == AuthorizationStatus.VALID:
-            authorization.expires_at = _expiry(row, now)
-        authorization.save(update_fields=["status", "expires_at"])
-    for order in orders:
-        if order in changed:
-            order.error = _order_error(authorization, result)
-            order.save(update_fields=["status", "error"])
+    _write(row, "status", "started_at", "settled_at", "error", "good_until", "attempts")
 
 
-def _expiry(row: AcmeChallenge, now: datetime) -> datetime:
-    """Return when the authorization that a challenge has proven expires."""
+def _write_authorization(row: AcmeChallenge, authz_lifetime_h: int) -> None:
+    """Write what a settled challenge has made of its authorization."""
+    authorization = row.authorization
+    if authorization.status == AuthorizationStatus.VALID:
+        authorization.expires_at = _expiry(row, authz_lifetime_h)
+    _write(authorization, "status", "expires_at")
+
+
+def _write_order(
+    order: AcmeOrder, authorization: AcmeAuthorization, result: ValidationResult
+) -> None:
+    """Write what a result has made of an order."""
+    order.error = _order_error(authorization, result)
+    _write(order, "status", "error")
+
+
+def _write(row: AcmeChallenge | AcmeAuthorization | AcmeOrder, *columns: str) -> None:
+    """Write some columns of a locked row, as a part of the open batch."""
+    values = {name: getattr(row, name) for name in columns}
+    writes.change(type(row), set=values, where={"id": row.pk})
+
+
+def _expiry(row: AcmeChallenge, authz_lifetime_h: int) -> datetime:
+    """Return when the authorization that a settled challenge has proven expires."""
     expires_at = row.authorization.expires_at
-    lifetime_h = row.authorization.account.endpoint.authz_lifetime_h
-    if lifetime_h:
-        expires_at = now + timedelta(hours=lifetime_h)
+    if authz_lifetime_h:
+        assert row.settled_at is not None
+        expires_at = row.settled_at + timedelta(hours=authz_lifetime_h)
     return expires_at if row.good_until is None else min(expires_at, row.good_until)
 
 
-def _other_authorization_statuses(
-    authorization: AcmeAuthorization, orders: Iterable[AcmeOrder]
-) -> dict[UUID, list[str]]:
-    """Return the statuses of each order's other authorizations."""
-    rows = (
-        AcmeOrderAuthorization.objects.filter(order__in=[order.pk for order in orders])
-        .exclude(authorization=authorization)
-        .values_list("order_id", "authorization__status")
-    )
+def _other_authorization_statuses(authorization: AcmeAuthorization) -> dict[UUID, list[str]]:
+    """Return the statuses of the other authorizations of each open order that needs this one."""
     found: dict[UUID, list[str]] = {}
-    for order_id, status in rows:
+    for order_id, status in _OTHER_STATUSES.all(authorization.pk):
         found.setdefault(order_id, []).append(status)
     return found
 

@@ -255,11 +255,12 @@ def _require_valid_authorizations(order: AcmeOrder) -> datetime:
         error = document(Type.UNAUTHORIZED, detail)
         orders.transition_order(order, OrderStatus.INVALID, error=error)
         raise Refusal(Type.UNAUTHORIZED, detail)
-    return min(created_at for *_, created_at in rows)
+    oldest: datetime = min(created_at for *_, created_at in rows)
+    return oldest
 
 
 def _predecessor(order: AcmeOrder) -> Certificate | None:
-    """Return the certificate that this order renews, unless another config was faster."""
+    """Return the certificate that this order renews, unless another request was faster."""
     if order.replaces_certificate_id is None or is_renewed_or_renewing(
         order.replaces_certificate_id
     ):

@@ -1,4 +1,4 @@
-"""Makes a new installation usable: administrator, authorities, demo application, TLS certificate."""
+"""Command that makes a new installation usable: administrator, authorities, demo application, TLS certificate."""
 
 import shlex
 from typing import Any

@@ -1,4 +1,4 @@
-"""Runs the front server, the application and the job workers in the foreground."""
+"""Command that runs the front server, the application and the job workers in the foreground."""
 
 import http.client
 import logging

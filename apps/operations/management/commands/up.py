@@ -1,4 +1,4 @@
-"""Brings a machine from whatever state to serving, in one process: what ``make run`` runs."""
+"""Command of ``make run``: migrates, installs and serves in one process."""
 
 from typing import Any
 
