@@ -182,8 +182,12 @@ def _from_file(path: Path) -> Keyring:
     if status.st_uid not in {0, os.geteuid()}:
         raise KeyringMissing(f"The keyring {path} belongs to another user.")
     try:
-        document = json.loads(path.read_text())
-        keys = {name: _decoded(text) for name, text in document["keys"].items()}
+        text = path.read_text()
+        if not text.lstrip().startswith("{"):
+            # Earlier versions took SEALWRIGHT_KEK_FILE for a file with the text of SEALWRIGHT_KEK.
+            return _from_list(text)
+        document = json.loads(text)
+        keys = {name: _decoded(encoded) for name, encoded in document["keys"].items()}
         current = document["current"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         # No message of the JSON parser: it may quote the file, and the file is keys.
@@ -195,13 +199,19 @@ def _from_file(path: Path) -> Keyring:
 
 def _from_environment(text: str) -> Keyring:
     try:
-        keys = [_decoded(word.strip()) for word in text.split(",")]
+        keyring = _from_list(text)
     except ValueError as error:
         raise KeyringMissing("SEALWRIGHT_KEK is not 32 bytes in base64.") from error
     logger.warning(
         "The key-encryption key comes from the environment, where every process of this user can "
         "read it. This is for trials only: use a keyring file (SEALWRIGHT_KEK_FILE)."
     )
+    return keyring
+
+
+def _from_list(text: str) -> Keyring:
+    """Read keys in base64, separated by commas; the first one is the current key."""
+    keys = [_decoded(word.strip()) for word in text.split(",")]
     return Keyring(key_id_for(keys[0]), {key_id_for(key): key for key in keys})
 
 

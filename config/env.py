@@ -1,7 +1,8 @@
 """Settings from environment variables; the only reader of ``os.environ``.
 
 Every variable starts with ``SEALWRIGHT_`` and may also be given as a file
-(``SEALWRIGHT_SECRET_KEY_FILE=/run/secrets/key``). All mistakes are collected and
+(``SEALWRIGHT_SECRET_KEY_FILE=/run/secrets/key``), except ``SEALWRIGHT_KEK``: its
+``SEALWRIGHT_KEK_FILE`` is the path of the keyring. All mistakes are collected and
 reported together, so that one start shows everything that is wrong.
 """
 
@@ -13,11 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from environ import FileAwareEnv
+from environ import Env, FileAwareEnv
 
 PREFIX = "SEALWRIGHT_"
 Network = IPv4Network | IPv6Network
 _reader = FileAwareEnv()
+_reader_without_files = Env()
 _MAX_PORT = 65535
 
 
@@ -29,7 +31,17 @@ class Environment:
 
     def text(self, name: str, default: str = "") -> str:
         """Return the variable as text, ``default`` when it is unset or empty."""
-        return str(_reader.str(PREFIX + name, default="")).strip() or default
+        try:
+            value = _reader.str(PREFIX + name, default="")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not text"
+            self.problems.append(f"{PREFIX}{name}_FILE cannot be read: {reason}")
+            return default
+        return str(value).strip() or default
+
+    def text_without_file(self, name: str) -> str:
+        """Return the variable as text; a variable with ``_FILE`` appended is another setting."""
+        return str(_reader_without_files.str(PREFIX + name, default="")).strip()
 
     def path(self, name: str, default: Path) -> Path:
         """Return the variable as an absolute path."""

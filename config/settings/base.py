@@ -41,7 +41,7 @@ SEALWRIGHT: dict[str, Any] = {
     "TLS_CLIENT_CERTIFICATES": env.choice("TLS_CLIENT_CERTIFICATES", "off", ("off", "optional")),
     # Files so that the key-encryption key never shares a backup with the database.
     "KEK_FILE": env.path("KEK_FILE", HOME / "keys" / "kek.json"),
-    "KEK": env.text("KEK"),
+    "KEK": env.text_without_file("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
     # Both per server process and with bursts of the same size; 0 switches a limit off.
@@ -314,6 +314,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 FORMAT_MODULE_PATH = ["config.formats"]
 USE_I18N = False
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 DATA_UPLOAD_MAX_MEMORY_SIZE = SEALWRIGHT["MAX_BODY_BYTES"]
 LOGGING = {
     "version": 1,
@@ -335,7 +336,7 @@ LOGGING = {
             "filters": ["trace", "redact"],
         },
     },
-    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", "info", LOG_LEVELS).upper()},
     "loggers": {
         "django.server": {"handlers": ["console"], "propagate": False},
         # It tells of every task; what became of the work stands in our own rows.

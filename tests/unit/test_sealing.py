@@ -172,3 +172,15 @@ def test_keys_do_not_show_in_representations(keyring_file):
     key = ring.keys[ring.current]
     assert repr(key) not in repr(ring)
     assert key.hex() not in repr(ring)
+
+
+def test_a_file_with_bare_keys_of_earlier_versions_is_read(kek_file):
+    old, new = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2))
+    kek_file.parent.mkdir()
+    kek_file.write_text(f"{new},{old}\n")
+    kek_file.chmod(0o600)
+    ring = keyring.load_keyring()
+    assert ring.current == keyring.key_id_for(bytes([2]) * 32)
+    assert len(ring.keys) == 2
+    keyring.add_key()  # and it is written as a keyring
+    assert set(ring.keys) < set(keyring.load_keyring().keys)

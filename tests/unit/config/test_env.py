@@ -1,8 +1,14 @@
+import base64
 import ipaddress
+import json
+import os
+import subprocess
+import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from apps import keyring
 from config.env import Environment, host_of
 from config.settings import base
 
@@ -89,3 +95,55 @@ def test_unusable_secret_is_reported_without_being_shown(monkeypatch, value):
     with pytest.raises(ImproperlyConfigured, match="SEALWRIGHT_PROXY_SECRET") as refused:
         env.finish()
     assert value not in str(refused.value)
+
+
+def _check(tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run ``manage.py check`` on a data directory of its own."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SEALWRIGHT_", "DJANGO_"))
+    }
+    given = {f"SEALWRIGHT_{name}": value for name, value in variables.items()}
+    return subprocess.run(
+        [sys.executable, "manage.py", "check"],
+        cwd=base.BASE_DIR,
+        env=inherited | {"SEALWRIGHT_HOME": str(tmp_path / "home")} | given,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_mistakes_are_a_list_without_a_traceback(tmp_path):
+    done = _check(
+        tmp_path, HTTPS_PORT="99999", SECRET_KEY_FILE=str(tmp_path / "none"), LOG_LEVEL="loud"
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for mistake in (
+        "SEALWRIGHT_HTTPS_PORT=99999",
+        "SEALWRIGHT_SECRET_KEY_FILE cannot be read: No such file",
+        "SEALWRIGHT_LOG_LEVEL='loud'",
+    ):
+        assert f"  - {mistake}" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_keyring_path_is_no_file_with_a_key(tmp_path):
+    """``SEALWRIGHT_KEK_FILE`` names the keyring, which may not be there before the first start."""
+    path = tmp_path / "kek.json"
+    done = _check(tmp_path, KEK_FILE=str(path))
+    assert done.returncode == 0, done.stderr
+    key = bytes(32)
+    key_id = keyring.key_id_for(key)
+    path.write_text(
+        json.dumps({"current": key_id, "keys": {key_id: base64.b64encode(key).decode()}})
+    )
+    path.chmod(0o600)
+    done = _check(tmp_path, KEK_FILE=str(path))
+    assert done.returncode == 0, done.stderr
+    path.write_text("{}")
+    done = _check(tmp_path, KEK_FILE=str(path))
+    assert f"The keyring {path} is damaged" in done.stderr
