@@ -264,7 +264,9 @@ def _show(report: dict[str, Any]) -> None:
             continue
         shown = Spread(**ratio["spread"]).show()
         goal = ", ".join(f"{word} {value:g}" for word, value in ratio["goal"].items())
-        verdict = "" if not goal else f"; {goal}: {'holds' if ratio['holds'] else 'FAILS'}"
+        verdict = f"; {goal}" if goal else ""
+        if "must" in ratio["goal"]:
+            verdict += f": {'holds' if ratio['holds'] else 'FAILS'}"
         print(f"{ratio['label']}: {shown} ({ratio['discarded']} rounds discarded){verdict}")
     for name, reason in report["skipped"].items():
         kept = "only earlier rounds count" if name in report["participants"] else "no baseline"

@@ -10,7 +10,7 @@ from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.web.references import by_name_or_id, first_of, row_named
+from apps.web.references import row_named
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
@@ -37,21 +37,6 @@ def application_for(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
     return row_named(rows, reference)
-
-
-def pairing_for(principal: Principal, application: str | UUID, profile: str | UUID) -> Pairing:
-    """Return the pair of an application and a profile, each by identifier or name.
-
-    Only pairs that the principal may see are found; the pipeline decides whether it may request.
-    One query also loads policy and authority.
-
-    Raises:
-        NotFound: no such pair, or the principal may not see its application.
-    """
-    pairs = Pairing.objects.select_related(
-        "application", "profile__policy__current_version", "profile__authority"
-    ).filter(by_name_or_id(application, "application__"), by_name_or_id(profile, "profile__"))
-    return first_of(access.visible(pairs, principal, Permission.VIEW, scoped=False))
 
 
 def pairing_of(application: Application, profile: str) -> Pairing:

@@ -6,7 +6,6 @@ what is shown is what would happen.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 from apps import clock
 from apps.applications.models import Pairing
@@ -29,7 +28,6 @@ from pki.findings import UnusableCSR, Violation
 from pki.template import Leaf
 
 _FALLBACK_KEY = KeyAlgorithm.EC_P256
-_MAX_COMPILED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +74,7 @@ def decide(
     profile = pairing.profile
     signer = signer_of_pairing(pairing)
     policy_version = _policy_version_of(profile)
-    defaults = _defaults(profile.id, profile.revision, profile.defaults)
+    defaults = parse_defaults(profile.defaults)
     parsed = _parsed(csr) if csr is not None else None
     public_key_der, algorithm = _key_for(parsed, requested, defaults)
     # Step 3, shape: pure.
@@ -156,16 +154,3 @@ def _key_for(
 def _stand_in_key(algorithm: KeyAlgorithm) -> bytes:
     """Return some public key, DER; the real one is made after policy agreed (RSA: 50-300 ms)."""
     return keys.public_key_to_der(keys.generate_private_key(algorithm).public_key())
-
-
-_compiled_defaults: dict[tuple[Any, int], Defaults] = {}
-
-
-def _defaults(profile_id: Any, revision: int, document: dict[str, Any]) -> Defaults:
-    """Return the parsed defaults of a profile revision, parsed once per process."""
-    found = _compiled_defaults.get((profile_id, revision))
-    if found is None:
-        if len(_compiled_defaults) >= _MAX_COMPILED:
-            _compiled_defaults.clear()
-        found = _compiled_defaults[(profile_id, revision)] = parse_defaults(document)
-    return found

@@ -4,8 +4,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from apps.applications import access
-from apps.applications import selectors as application_selectors
+from apps.applications import access, pairings
 from apps.applications.roles import Permission
 from apps.certificates import issuance, key_material
 from apps.certificates.enrollment import Enrollment, require_open_method
@@ -74,8 +73,8 @@ def renew(
         raise InvalidTransition("A revoked certificate is not renewed; request a new one.")
     if is_renewed_or_renewing(certificate.pk):
         raise AlreadyExists("This certificate has been renewed, or is being renewed.")
-    pairing = application_selectors.pairing_for(
-        principal, str(certificate.application_id), str(certificate.profile_id)
+    pairing = pairings.pairing_for(
+        certificate.application.pk, certificate.profile.pk, version=principal.governance_version
     )
     require_open_method(pairing, method)
     request = certificate.request

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from django.conf import settings
 
 from apps import clock, principals, secret_files
-from apps.applications import selectors as application_selectors
+from apps.applications import pairings
 from apps.applications import services as application_services
 from apps.applications.models import Application, Pairing
 from apps.authorities.models import Authority, AuthorityCertificate
@@ -151,7 +151,7 @@ def _host() -> str:
 
 def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) -> Certificate:
     """Make a key, take a CSR through the pipeline, put both into place."""
-    pairing = application_selectors.pairing_for(principal, APPLICATION, PROFILE)
+    pairing = pairings.pairing_for(APPLICATION, PROFILE)
     key = keys.generate_private_key(_ALGORITHM)
     wanted = names()
     outcome = issuance.submit(

@@ -19,7 +19,7 @@ from django.urls import Resolver404, resolve
 from django.views import defaults
 from rest_framework import exceptions as drf
 
-from apps import errors
+from apps import errors, registry
 from apps.web import trace
 from pki.findings import PkiError, Violation
 
@@ -245,6 +245,9 @@ def _is_api(request: HttpRequest) -> bool:
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer requests that Django itself cannot read (see ``handler400`` in the URLconf)."""
+    refusal = registry.refusal_at(request.path_info)
+    if refusal is not None:
+        return refusal(errors.Malformed())
     if not _is_api(request):
         return defaults.bad_request(request, exception)
     kind = kind_of(exception) or MALFORMED
@@ -260,9 +263,13 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer paths that do not exist exactly as objects that do not exist."""
+    detail = _without_slash(request) or _UNIFORM[NOT_FOUND]
+    refusal = registry.refusal_at(request.path_info)
+    if refusal is not None:
+        return refusal(errors.NotFound(detail))
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
-    return problem(NOT_FOUND, _without_slash(request) or _UNIFORM[NOT_FOUND])
+    return problem(NOT_FOUND, detail)
 
 
 def _without_slash(request: HttpRequest) -> str:

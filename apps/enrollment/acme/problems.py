@@ -4,11 +4,14 @@ Only types of the ACME registry are sent. Domain errors are translated by ``TABL
 ACME has (a used nonce, an order that is not ready) are raised as ``Refusal``.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from django.http import HttpResponse
 
 from apps import errors
 from apps.enrollment.acme import jws
@@ -150,6 +153,14 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
         members["algorithms"] = list(jws.ALGORITHMS)
     detail = str(getattr(error, "detail", error))
     return kind.status, document(kind.type, detail, **members), _headers(error)
+
+
+def response(error: Exception) -> HttpResponse:
+    """Return the problem document of any error as a response."""
+    status, shown, headers = answer(error)
+    return HttpResponse(
+        json.dumps(shown), status=status, content_type=CONTENT_TYPE, headers=headers
+    )
 
 
 def _refused(error: Refusal) -> dict[str, Any]:

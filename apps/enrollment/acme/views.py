@@ -59,7 +59,7 @@ def _signed(signed_by: SignedBy) -> Callable[[_Handler], _Handler]:
                     names["cursor"] = request.GET["cursor"]
                 response = handler(signed, **names)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
-                response = _problem(error)
+                response = problems.response(error)
             return _with_headers(response, application, profile)
 
         return view
@@ -80,7 +80,7 @@ def _public(*methods: str) -> Callable[[_Handler], _Handler]:
                 _require_method(request, *methods)
                 response = handler(request, application, profile, **names)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
-                response = _with_headers(_problem(error), application, profile)
+                response = _with_headers(problems.response(error), application, profile)
             return response
 
         return view
@@ -276,7 +276,9 @@ def not_found(
 ) -> HttpResponse:
     """Answer 404 as an ACME problem for any other path."""
     del rest
-    return _with_headers(_problem(NotFound("There is no such resource.")), application, profile)
+    return _with_headers(
+        problems.response(NotFound("There is no such resource.")), application, profile
+    )
 
 
 def _order(config: EndpointConfig, row: AcmeOrder) -> HttpResponse:
@@ -301,13 +303,6 @@ def _require_method(request: HttpRequest, *methods: str) -> None:
 
 def _json(shown: dict[str, Any], status: int = 200) -> HttpResponse:
     return HttpResponse(_compact(shown), status=status, content_type=_JSON)
-
-
-def _problem(error: Exception) -> HttpResponse:
-    status, shown, headers = problems.answer(error)
-    return HttpResponse(
-        json.dumps(shown), status=status, content_type=problems.CONTENT_TYPE, headers=headers
-    )
 
 
 def _with_headers(response: HttpResponse, application: str, profile: str) -> HttpResponse:

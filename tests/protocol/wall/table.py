@@ -281,16 +281,16 @@ _OCSP_POST = Open(
     content_type="application/ocsp-request",
 )
 _SIGNED = Open(
-    "endpoint",
+    "directory",
     {"POST": (400, 400)},  # no JWS, at any endpoint
     "a JWS signs its caller in, and none was sent",
     content_type="application/jose+json",
 )
-_ACME_READ = Open("endpoint", _READ, "every client begins here, without an account")
-_ACME_REST = Open("endpoint", dict.fromkeys(METHODS, (404, 404)), "says that there is no such URL")
-_ACME_NONCE = Open("endpoint", {"GET": (204, 204), "HEAD": (200, 200)}, "nonces are nobody's")
+_ACME_READ = Open("directory", _READ, "every client begins here, without an account")
+_ACME_REST = Open("directory", dict.fromkeys(METHODS, (404, 404)), "says that there is no such URL")
+_ACME_NONCE = Open("directory", {"GET": (204, 204), "HEAD": (200, 200)}, "nonces are nobody's")
 _ACME_RENEWAL = Open(
-    "endpoint", {"GET": (404, 404), "HEAD": (404, 404)}, "asked about no certificate"
+    "directory", {"GET": (404, 404), "HEAD": (404, 404)}, "asked about no certificate"
 )
 OPEN = {
     "livez": _HEALTH,

@@ -134,8 +134,8 @@ def _side(team: Team) -> Side:
         "machine": {"reference": machine.name},
         "token": {"token_id": token.public_id},
         "event": {"event_id": event.pk},
-        "endpoint": {"application": name, "profile": team.profile.name},
-        "closed endpoint": {"application": spare.name, "profile": team.profile.name},
+        "directory": {"application": name, "profile": team.profile.name},
+        "closed directory": {"application": spare.name, "profile": team.profile.name},
     }
     side.ids = {
         "application": {"reference": team.application.pk},

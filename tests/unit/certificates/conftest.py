@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from apps.applications import selectors as application_selectors
+from apps.applications import pairings
 from apps.certificates import issuance
 from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
@@ -26,7 +26,7 @@ def enrollment_of(
 ) -> Enrollment:
     """Return an enrollment of the team's operator."""
     principal = principal or team.principal()
-    pairing = application_selectors.pairing_for(principal, team.application.name, team.profile.name)
+    pairing = pairings.pairing_for(team.application.name, team.profile.name)
     return Enrollment(
         principal=principal,
         pairing=pairing,

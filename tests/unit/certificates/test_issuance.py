@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from cryptography import x509
 
-from apps.applications import selectors as application_selectors
+from apps.applications import pairings
 from apps.applications import services as application_services
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
@@ -164,9 +164,7 @@ def test_a_pairing_that_requires_approval_answers_pending(team, ask):
 def test_x07_a_self_signed_certificate_without_subject_is_refused_on_record(team, sealwright):
     profile = make_profile("self-signed", authority=None)
     application_services.attach_profile(sealwright, team.application, profile)
-    pairing = application_selectors.pairing_for(
-        team.principal(), team.application.name, profile.name
-    )
+    pairing = pairings.pairing_for(team.application.name, profile.name)
     requested = RequestedContent(subject_alt_names=(("dns_name", "www.example.com"),))
     nameless = replace(enrollment_of(team, requested=requested), pairing=pairing)
 

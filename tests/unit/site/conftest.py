@@ -11,7 +11,7 @@ from django.test import Client
 from apps import principals
 from apps.accounts import groups, lockout
 from apps.accounts.models import User
-from apps.applications import selectors, services
+from apps.applications import pairings, services
 from apps.applications.models import ApiToken, MachineIdentity
 from apps.applications.roles import Role
 from apps.certificates import issuance
@@ -65,7 +65,7 @@ def issue(team: Team) -> Callable[..., Any]:
 
     def submit(name: str, *, number: int = 0) -> Any:
         who = team.principal()
-        pairing = selectors.pairing_for(who, team.application.name, team.profile.name)
+        pairing = pairings.pairing_for(team.application.name, team.profile.name)
         return issuance.submit(
             Enrollment(
                 principal=who,
