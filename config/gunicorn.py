@@ -35,5 +35,9 @@ secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
 # A client certificate of 16 KiB, escaped, is one field.
 limit_request_field_size = 64 * 1024
+# The front server's limits are narrower (16 KiB a line, 64 KiB in all), and it refuses in the form
+# of each path: a line of any length, and more fields than fit into its limit.
+limit_request_line = 0
+limit_request_fields = 32768
 control_socket_disable = True
 loglevel = "warning"

@@ -29,6 +29,10 @@ def _kinds() -> dict[int, tuple[Kind, str]]:
         (problems.MALFORMED, "The request is not valid HTTP, or does not fit this listener."),
         (problems.NOT_FOUND, "There is nothing here."),
         (
+            Kind(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
+            "This method is not allowed.",
+        ),
+        (
             Kind(HTTPStatus.REQUEST_TIMEOUT, "timeout", "Request timeout"),
             "The request took too long.",
         ),

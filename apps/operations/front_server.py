@@ -4,6 +4,7 @@ nginx ends TLS, serves static files, caches public PKI files, keeps slow clients
 and reports each client to the application over a Unix socket (ADR 0013).
 """
 
+import logging
 import os
 import pwd
 import shutil
@@ -25,6 +26,7 @@ from apps.operations.nginx_config import (
     static_folder,
 )
 
+logger = logging.getLogger(__name__)
 # Debian installs servers where only root's PATH leads.
 _SERVER_FOLDERS = "/usr/sbin:/usr/local/sbin"
 _CHECK_S = 30
@@ -141,6 +143,7 @@ class CertificateWatch:
             self.report(f"The previous certificate stays in use. {error}")
         else:
             self.send(signal.SIGHUP)
+            logger.info("The front server loads the changed certificate or client authorities")
 
 
 def _make_folders(run: Path) -> None:

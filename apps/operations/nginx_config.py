@@ -63,7 +63,7 @@ def render() -> str:
     if hard != resource.RLIM_INFINITY:
         open_files = min(open_files, hard)
     public_host = sealwright["PUBLIC_URL"].partition("://")[2]
-    secret = {_SECRET_FIELD: f'"{sealwright["PROXY_SECRET"]}"'}
+    secret = {_SECRET_FIELD: "$hop_secret"}
     values: dict[str, str | int] = {
         "run": _path(run_folder()),
         "workers": min(os.cpu_count() or 1, 4),
@@ -75,6 +75,7 @@ def render() -> str:
         "limits": _limits(),
         "public_host": public_host,
         "trusted": _trusted_proxies(),
+        "hop_secret": _hop_secret(),
         "certificate": _path(web_certificate.server_file()),
         "client_certificates": _client_certificates(),
         "https_listen": listen_address(sealwright["HTTPS_PORT"]),
@@ -151,9 +152,27 @@ def _trusted_proxies() -> str:
     lines = [f"set_real_ip_from {network};" for network in networks]
     if networks:
         lines += ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"]
-    lines += ["geo $realip_remote_addr $is_proxy {", "    default 0;"]
-    lines += [f"    {network} 1;" for network in networks]
-    lines += ["}"]
+    for address, variable in (
+        ("$realip_remote_addr", "$is_proxy"),
+        ("$remote_addr", "$names_proxy"),
+    ):
+        lines += [f"geo {address} {variable} {{", "    default 0;"]
+        lines += [f"    {network} 1;" for network in networks]
+        lines += ["}"]
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def _hop_secret() -> str:
+    """Return which secret goes to the application, which compares it in constant time.
+
+    Ours vouches for what nginx itself sees. For a client that a proxy reports, the proxy's own
+    counts, on every listener.
+    """
+    secret = settings.SEALWRIGHT["PROXY_SECRET"]
+    lines = ['map "$is_proxy$http_x_forwarded_for" $hop_secret {']
+    if secret:
+        lines.append('    "~^1." $http_x_proxy_secret;')
+    lines += [f'    default "{secret}";', "}"]
     return "\n".join(f"    {line}" for line in lines)
 
 
@@ -242,7 +261,7 @@ def _proxy_server(error_pages_: str, everything: str) -> str:
         if ($is_proxy = 0) {{
             return 403;
         }}
-{_headers("$given_host", "$proxied_scheme", {}, passed)}
+{_headers("$given_host", "$proxied_scheme", {"X-Forwarded-For": "$proxied_for"}, passed)}
 {error_pages_}
 {everything}
     }}"""

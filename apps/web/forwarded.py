@@ -8,6 +8,7 @@ says in these header fields is removed before any view or log can read it.
 import base64
 import hmac
 import ipaddress
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -43,6 +44,7 @@ _PEM = re.compile(
 _BYTE_SEQUENCE = re.compile(r":([A-Za-z0-9+/=]+):", re.ASCII)
 # One element of Envoy's X-Forwarded-Client-Cert: pairs whose values may be quoted.
 _XFCC_PAIR = re.compile(r'([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^";,\\]*)(?:;|\Z)', re.ASCII)
+_logger = logging.getLogger(__name__)
 _Handler = Callable[[HttpRequest], HttpResponse]
 
 
@@ -70,6 +72,7 @@ def read_forwarded(get_response: _Handler) -> _Handler:
             meta["wsgi.url_scheme"] = _scheme(claims)
             certificate = _certificate(claims, from_front=peer == "")
         except _UnusableClaim as error:
+            _logger.warning("Refused a request: the proxy's report is unusable: %s", error)
             return problem(MALFORMED, f"The proxy's report on the client is unusable: {error}.")
         if certificate is not None:
             meta[_CERTIFICATE] = certificate
@@ -109,19 +112,19 @@ def _require_secret(claims: Mapping[str, str]) -> None:
 
 def _client_address(claims: Mapping[str, str]) -> str:
     """Return the right-most address that is no proxy of ours: what is left of it, clients wrote."""
-    hops = [_parsed(hop.strip()) for hop in reversed(claims.get(_ADDRESS, "").split(","))]
     networks = settings.SEALWRIGHT["TRUSTED_PROXIES"]
-    for hop in hops:
+    for text in reversed(claims.get(_ADDRESS, "").split(",")):
+        hop = _parsed(text.strip())
         if not _is_inside(hop, networks):
-            return str(hop)
-    return str(hops[-1])
+            break
+    return str(hop)
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         address = ipaddress.ip_address(text)
     except ValueError as error:
-        raise _UnusableClaim("it names no client address") from error
+        raise _UnusableClaim("X-Forwarded-For names no client address") from error
     return getattr(address, "ipv4_mapped", None) or address
 
 
@@ -132,7 +135,7 @@ def _is_inside(address: Any, networks: Any) -> bool:
 def _scheme(claims: Mapping[str, str]) -> str:
     scheme = claims.get(_SCHEME, "http")
     if scheme not in {"http", "https"}:
-        raise _UnusableClaim("it names no scheme")
+        raise _UnusableClaim("X-Forwarded-Proto is neither http nor https")
     return scheme
 
 

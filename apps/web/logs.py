@@ -50,6 +50,17 @@ class RedactSecrets(logging.Filter):
         return True
 
 
+class ExplainRefusedHost(logging.Filter):
+    """Names our setting where Django refuses a host, and leaves out the traceback of a refusal."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; never drops one."""
+        message = record.getMessage().replace(" ALLOWED_HOSTS", " SEALWRIGHT_ALLOWED_HOSTS")
+        record.msg, record.args = message, ()
+        record.exc_info = record.exc_text = None
+        return True
+
+
 class AddTraceId(logging.Filter):
     """Gives each record the identifier of the request that caused it, ``-`` outside of one."""
 

@@ -322,6 +322,7 @@ LOGGING = {
     "filters": {
         "redact": {"()": "apps.web.logs.RedactSecrets"},
         "trace": {"()": "apps.web.logs.AddTraceId"},
+        "refused_host": {"()": "apps.web.logs.ExplainRefusedHost"},
     },
     "formatters": {
         "line": {
@@ -338,6 +339,7 @@ LOGGING = {
     },
     "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", "info", LOG_LEVELS).upper()},
     "loggers": {
+        "django.security.DisallowedHost": {"filters": ["refused_host"]},
         "django.server": {"handlers": ["console"], "propagate": False},
         # It tells of every task; what became of the work stands in our own rows.
         "django-q": {"level": "WARNING"},

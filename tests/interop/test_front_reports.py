@@ -1,5 +1,6 @@
 """What nginx reports about clients, seen by an application that answers with what it was sent."""
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -152,6 +153,8 @@ def front(settings, tmp_path: Path, changed) -> Iterator[Front]:
         "TLS_CLIENT_CERTIFICATES": "optional",
         **changed,
     }
+    if changed.get("ACCESS_LOG"):
+        settings.SEALWRIGHT["ACCESS_LOG"] = str(tmp_path / "access.log")
     server = Authority("server").issue(tmp_path)
     web_certificate.server_file().parent.mkdir(parents=True)
     web_certificate.server_file().write_bytes(server.read_bytes())
@@ -322,3 +325,65 @@ def test_secret_of_the_hop_goes_to_the_application_only(front, changed):
     assert dict(front.ask(front.http)[1])["x-proxy-secret"] == "s" * 40
     assert "x-proxy-secret" not in dict(front.ask(front.proxy)[1])
     assert dict(front.ask(front.proxy, "X-Proxy-Secret: theirs")[1])["x-proxy-secret"] == "theirs"
+
+
+@pytest.mark.parametrize("changed", [{"PROXY_SECRET": "s" * 40}])
+def test_secret_of_the_front_server_does_not_vouch_for_a_proxy(front, changed):
+    """What the application receives lets it refuse: no listener adds the secret to a proxy's report."""
+    for port in (front.https, front.http, front.proxy):
+        without = dict(front.ask(port, "X-Forwarded-For: 203.0.113.1")[1])
+        assert "x-proxy-secret" not in without
+        theirs = front.ask(port, "X-Forwarded-For: 203.0.113.1", "X-Proxy-Secret: theirs")
+        assert dict(theirs[1])["x-proxy-secret"] == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("lines", "field", "value"),
+    [
+        (("X-Forwarded-For: nonsense",), "x-forwarded-for", "nonsense"),
+        (("X-Forwarded-For: x, 127.0.0.1",), "x-forwarded-for", "x, 127.0.0.1"),
+        ((), "x-forwarded-for", _HOST),
+        (("X-Forwarded-Proto: gopher",), "x-forwarded-proto", "gopher"),
+        (("X-Forwarded-Proto: https",), "x-forwarded-proto", "https"),
+        ((), "x-forwarded-proto", "http"),
+    ],
+)
+def test_unusable_report_goes_to_the_application_which_refuses_it(front, lines, field, value):
+    assert dict(front.ask(front.proxy, *lines)[1])[field] == value
+
+
+@pytest.mark.parametrize("changed", [{"REQUESTS_PER_SECOND": 1, "ACCESS_LOG": "set below"}])
+def test_access_log_shows_what_was_asked_for(front, changed):
+    for _ in range(4):
+        front.raw(front.https, path="/api/v1/x?token=hidden")
+    lines = [line for line in (front.folder / "access.log").read_text().splitlines() if line]
+    assert {line.split('"')[1] for line in lines} == {"GET /api/v1/x"}
+    assert {line.split('"')[2].split()[0] for line in lines} == {"200", "429"}
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code"),
+    [
+        ("GET /api/%ff%zz HTTP/1.1", 400, "malformed"),
+        ("TRACE /api/v1/x HTTP/1.1", 405, "method_not_allowed"),
+        ("GET /api/" + "x" * 17000 + " HTTP/1.1", 414, "uri_too_long"),
+        ("GET http://localhost/api/%zz HTTP/1.1", 400, "malformed"),
+    ],
+)
+def test_request_that_nginx_refuses_is_answered_in_the_form_of_its_path(
+    front, request_line, status, code
+):
+    connection = _unverified(None).wrap_socket(
+        socket.create_connection((_HOST, front.https), timeout=20)
+    )
+    with connection:
+        connection.sendall(
+            f"{request_line}\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
+        )
+        answer = b""
+        with contextlib.suppress(ConnectionResetError, ssl.SSLError):
+            while piece := connection.recv(65536):
+                answer += piece
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    assert json.loads(body)["code"] == code

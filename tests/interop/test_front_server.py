@@ -168,6 +168,23 @@ def test_requests_that_are_not_http_1_1_are_refused(running_server, head):
                 assert _status(_read(connection)) in {400, 505}
 
 
+@pytest.mark.parametrize(
+    ("target", "fields"), [("x" * 12_000, 0), ("x?q=" + "y" * 8_180, 0), ("x", 300)]
+)
+def test_everything_within_the_limits_of_nginx_reaches_the_application(
+    running_server, target, fields
+):
+    more = "".join(f"X-F{number}: 1\r\n" for number in range(fields))
+    answer = _exchange(
+        running_server,
+        f"GET /api/v1/{target} HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n".encode(),
+    )
+    head, _, document = answer.partition(b"\r\n\r\n")
+    assert _status(answer) == HTTPStatus.NOT_FOUND, answer[:300]
+    assert b"application/problem+json" in head
+    assert json.loads(document)["code"] == "not_found"
+
+
 def test_request_behind_an_unread_body_is_answered(running_server):
     """A view that refuses without reading the body; the next request comes on the same connection."""
     body = b"x" * 900_000

@@ -75,6 +75,12 @@ GRID = [
         PROXY,
         {"X-Forwarded-For": f"203.0.113.1, {CLIENT}, 10.0.0.8"},
     ),
+    Row(
+        "what clients write before their address is not read",
+        PROXY,
+        {"X-Forwarded-For": f"nonsense, {CLIENT}, 10.0.0.8"},
+    ),
+    Row("unusable hop", PROXY, {"X-Forwarded-For": f"{CLIENT}, nonsense, 10.0.0.8"}, refused=True),
     Row("address 127.0.0.1", STRANGER, {"X-Forwarded-For": "127.0.0.1"}, address=STRANGER),
     Row("no address at all", PROXY, {"X-Forwarded-For": "unknown"}, refused=True),
     Row(
@@ -223,3 +229,28 @@ def test_certificate_cannot_be_brought_along_in_the_environment():
     request.META["sealwright.client_certificate"] = DER
     forwarded.read_forwarded(lambda request: HttpResponse())(request)
     assert forwarded.client_certificate(request) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "changed", "reason"),
+    [
+        ({"X-Forwarded-For": "nonsense"}, {}, "X-Forwarded-For names no client address"),
+        (FROM_PROXY | {"X-Forwarded-Proto": "gopher"}, {}, "X-Forwarded-Proto is neither"),
+        (FROM_PROXY, {"PROXY_SECRET": SECRET}, "the shared secret is missing or wrong"),
+    ],
+)
+def test_log_says_why_a_report_is_refused(settings, caplog, headers, changed, reason):
+    settings.SEALWRIGHT = settings.SEALWRIGHT | changed
+    assert Client().get("/livez", headers=headers, REMOTE_ADDR=PROXY).status_code == 400
+    assert [reason in record.getMessage() for record in caplog.records][:1] == [True]
+    assert SECRET not in caplog.text
+
+
+def test_wrong_host_is_one_line_that_names_the_setting(caplog):
+    answer = Client().get("/readyz", headers={"Host": "wrong.example"})
+    assert answer.status_code == 400
+    refused = [r for r in caplog.records if r.name == "django.security.DisallowedHost"]
+    assert len(refused) == 1
+    assert "wrong.example" in refused[0].getMessage()
+    assert "SEALWRIGHT_ALLOWED_HOSTS" in refused[0].getMessage()
+    assert refused[0].exc_info is None
