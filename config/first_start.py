@@ -1,4 +1,4 @@
-"""The data directory, the run folder and Django's secret key, which come before Django's start."""
+"""The database file, the run folder and Django's secret key, which come before Django's start."""
 
 import hashlib
 import os
@@ -17,10 +17,32 @@ def secret_key(home: Path) -> str:
     their own (``apps.sealing``).
     """
     path = home / "keys" / "secret_key"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)  # holds the database, too
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         secret_files.write(path, secrets.token_urlsafe(_KEY_BYTES).encode(), replace=False)
     return path.read_text().strip()
+
+
+def keep_private(database: Path) -> None:
+    """Close SQLite's files to other users of the machine; make the database if it is missing.
+
+    Sessions are in the database as they are. The data directory may be an existing one that others
+    can enter, and is then not ours to close. SQLite gives new journal files the permissions of the
+    database, which it would make with whatever the process's umask allows.
+
+    Args:
+        database: SQLite's file; one of another owner is left as it is.
+    """
+    if not database.exists():
+        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        database.touch(mode=secret_files.OWNER_ONLY)
+    for suffix in ("", "-wal", "-shm"):
+        path = database.with_name(database.name + suffix)
+        if not path.exists():
+            continue
+        found = path.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            path.chmod(secret_files.OWNER_ONLY)
 
 
 def run_folder(home: Path) -> Path:

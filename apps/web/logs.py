@@ -66,5 +66,7 @@ class AddTraceId(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Set ``record.trace_id``; never drops a record."""
-        record.trace_id = trace.current() or "-"
+        # Django logs an answer of 4xx or 5xx when the middleware has returned already.
+        request = getattr(record, "request", None)
+        record.trace_id = trace.current() or getattr(request, "trace_id", "") or "-"
         return True

@@ -25,6 +25,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         # ``request.headers`` would copy all of them first.
         token = trace.begin(request.META.get(_TRACE_KEY, ""))
+        request.trace_id = trace.current()  # type: ignore[attr-defined]  # for ``logs.AddTraceId``
         try:
             response = get_response(request)
             response.headers[TRACE_HEADER] = trace.current()

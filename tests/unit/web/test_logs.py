@@ -70,3 +70,12 @@ def test_records_carry_the_request():
     AddTraceId().filter(inside)
     assert (outside.trace_id, inside.trace_id) == ("-", trace.current())
     trace.end(token)
+
+
+def test_answers_that_django_logs_after_the_middleware_carry_the_identifier(client, caplog):
+    with caplog.at_level("WARNING", logger="django.request"):
+        answer = client.get("/api/v1/no-such-thing/")
+    (record,) = [one for one in caplog.records if one.name == "django.request"]
+    AddTraceId().filter(record)
+    assert record.trace_id == answer.headers["X-Request-Id"]
+    assert answer.json()["instance"] == f"urn:uuid:{record.trace_id}"
