@@ -120,7 +120,8 @@ def test_nobody_else_enters_the_folder_of_the_socket(tmp_path):
     assert (tmp_path / "run").stat().st_mode & 0o007 == 0
 
 
-def test_renewed_certificate_is_loaded_once():
+def test_renewed_certificate_is_loaded_once(caplog):
+    caplog.set_level("INFO")
     front_server.prepare()
     sent: list[int] = []
     watch = CertificateWatch(send=sent.append, report=pytest.fail)
@@ -130,6 +131,7 @@ def test_renewed_certificate_is_loaded_once():
     watch.look()
     watch.look()
     assert sent == [signal.SIGHUP]
+    assert len([r for r in caplog.records if "loads the changed certificate" in r.message]) == 1
 
 
 def test_unusable_certificate_is_reported_and_the_old_one_stays():

@@ -17,6 +17,7 @@ import pytest
 from django.conf import settings
 
 from apps import keyring
+from tests.interop.server import free_port
 
 KEYS = 450  # rotation commits every 200
 _SET_UP = """
@@ -74,6 +75,8 @@ def python(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=environment
         | {
             "SEALWRIGHT_HOME": str(home),
+            "SEALWRIGHT_HTTPS_PORT": str(free_port()),
+            "SEALWRIGHT_HTTP_PORT": str(free_port()),
             "DJANGO_SETTINGS_MODULE": "config.settings.production",
         },
         capture_output=True,
