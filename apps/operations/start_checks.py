@@ -74,6 +74,10 @@ def _require_free(setting: str, host: str, port: int) -> None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except socket.gaierror as error:
+            raise CommandError(
+                f"Cannot listen on {host}: {error.strerror}. Choose another address with SEALWRIGHT_BIND."
+            ) from error
         except OSError as error:
             raise CommandError(
                 f"Cannot listen on {host} port {port}: {error.strerror}. "

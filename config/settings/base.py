@@ -57,6 +57,8 @@ SEALWRIGHT: dict[str, Any] = {
     "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
+if SEALWRIGHT["HTTPS_PORT"] == SEALWRIGHT["HTTP_PORT"]:
+    env.problems.append("SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same port")
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
 # Where the first was reached before; persistent DNS records made for it stay good.
 SEALWRIGHT["FORMER_PUBLIC_URLS"] = env.origins("FORMER_PUBLIC_URLS")

@@ -131,6 +131,12 @@ def test_mistakes_are_a_list_without_a_traceback(tmp_path):
     assert not (tmp_path / "home").exists()
 
 
+def test_listeners_cannot_share_a_port(tmp_path):
+    done = _check(tmp_path, HTTPS_PORT="28443", HTTP_PORT="28443")
+    assert done.returncode == 1
+    assert "  - SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same" in done.stderr
+
+
 def test_keyring_path_is_no_file_with_a_key(tmp_path):
     """``SEALWRIGHT_KEK_FILE`` names the keyring, which may not be there before the first start."""
     path = tmp_path / "kek.json"

@@ -45,6 +45,12 @@ def test_port_in_use_is_explained(home, settings):
             call_command("serve")
 
 
+def test_address_that_is_none_is_explained(settings):
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"BIND": "no address"}
+    with pytest.raises(CommandError, match="SEALWRIGHT_BIND"):
+        call_command("up")
+
+
 def test_busy_port_at_a_first_start_writes_nothing(home, settings):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings.SEALWRIGHT = settings.SEALWRIGHT | {"HTTPS_PORT": taken.getsockname()[1]}
