@@ -11,7 +11,8 @@ from django.conf import settings
 from apps.operations import error_pages, web_certificate
 
 _TEMPLATE = Path(__file__).with_name("nginx.conf.template")
-_CONNECTIONS = 4096
+# Of one worker process of nginx.
+CONNECTIONS = 4096
 # nginx needs a second descriptor for each connection to the application, and some for files.
 _FILES_PER_CONNECTION = 2
 _UNSAFE = set("\"\\$;{}'\n\r")
@@ -59,16 +60,18 @@ def render() -> str:
     """
     sealwright = settings.SEALWRIGHT
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    open_files = _CONNECTIONS * _FILES_PER_CONNECTION + 64
+    open_files = CONNECTIONS * _FILES_PER_CONNECTION + 64
     if hard != resource.RLIM_INFINITY:
         open_files = min(open_files, hard)
+    connections = min(CONNECTIONS, open_files // _FILES_PER_CONNECTION)
     public_host = sealwright["PUBLIC_URL"].partition("://")[2]
     secret = {_SECRET_FIELD: "$hop_secret"}
     values: dict[str, str | int] = {
         "run": _path(run_folder()),
         "workers": min(os.cpu_count() or 1, 4),
         "open_files": open_files,
-        "connections": min(_CONNECTIONS, open_files // _FILES_PER_CONNECTION),
+        "connections": connections,
+        "plain_limits": _plain_limits(connections),
         "user": f"user {sealwright['FRONT_USER']};" if is_root() else "",
         "access_log": _access_log(),
         "max_body": sealwright["MAX_BODY_BYTES"],
@@ -126,15 +129,14 @@ def _access_log() -> str:
 
 
 def _limits() -> str:
-    """Return the limits for one client address."""
+    """Return the limits for one client address, and what counts the connections of a listener."""
     connections = settings.SEALWRIGHT["CONNECTIONS_PER_ADDRESS"]
     requests = settings.SEALWRIGHT["REQUESTS_PER_SECOND"]
-    lines = []
+    lines = ["limit_conn_status 429;", "limit_conn_zone $server_port zone=listeners:1m;"]
     if connections:
         lines += [
             "limit_conn_zone $binary_remote_addr zone=connections:10m;",
             f"limit_conn connections {connections};",
-            "limit_conn_status 429;",
         ]
     if requests:
         lines += [
@@ -144,6 +146,22 @@ def _limits() -> str:
             "limit_req_status 429;",
         ]
     return "\n".join(f"    {line}" for line in lines)
+
+
+def _plain_limits(connections: int) -> str:
+    """Return the limits of the plain listener, which anybody may use without a credential.
+
+    All of its requests together leave half of each worker's connections to the TLS listener,
+    even if one worker had accepted them all.
+
+    Args:
+        connections: how many a worker takes.
+    """
+    lines = [f"limit_conn listeners {max(1, connections // 2)};"]
+    per_address = settings.SEALWRIGHT["CONNECTIONS_PER_ADDRESS"]
+    if per_address:  # nginx inherits limits only where there are none
+        lines.append(f"limit_conn connections {per_address};")
+    return "\n".join(f"        {line}" for line in lines)
 
 
 def _trusted_proxies() -> str:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from apps.operations import front_server, web_certificate
+from apps.operations import front_server, nginx_config, web_certificate
 from tests.interop.server import free_port
 
 _HOST = "127.0.0.1"
@@ -169,7 +169,8 @@ def front(settings, tmp_path: Path, changed) -> Iterator[Front]:
         threading.Thread(target=application.serve_forever, daemon=True).start()
         nginx = subprocess.Popen(front_server.command())
         try:
-            _wait_for(running.https)
+            for port in (running.https, running.http, running.proxy):
+                _wait_for(port)
             yield running
         finally:
             nginx.terminate()
@@ -302,6 +303,29 @@ def test_address_that_asks_too_much_at_once_is_told_to_wait(front, changed):
     assert front.raw(front.https).startswith(b"HTTP/1.1 429")
     slow.join()
     assert front.ask(front.https)[0] == 200
+
+
+@pytest.fixture
+def few_connections(monkeypatch) -> int:
+    """Let each worker of nginx take few connections; return how many."""
+    monkeypatch.setattr(nginx_config, "CONNECTIONS", 64)
+    return nginx_config.CONNECTIONS
+
+
+def test_plain_listener_leaves_half_of_the_connections_to_tls(few_connections, front):
+    head = b"POST /ocsp/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(few_connections // 2):
+            slow = stack.enter_context(socket.create_connection((_HOST, front.http), timeout=20))
+            slow.sendall(head)
+        time.sleep(0.5)
+        assert front.raw(front.http).startswith(b"HTTP/1.1 429")
+        assert front.ask(front.https)[0] == 200
+    deadline = time.monotonic() + 10
+    while front.raw(front.http).startswith(b"HTTP/1.1 429"):
+        assert time.monotonic() < deadline, "the plain listener stays closed"
+        time.sleep(0.1)
+    assert front.ask(front.http)[0] == 200
 
 
 @pytest.mark.parametrize(
