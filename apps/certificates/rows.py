@@ -38,6 +38,7 @@ def accepted_request(
         state=state,
         csr_der=decision.csr.der if decision.csr else b"",
         leaf=decision.leaf.as_dict(),
+        search_text=_asked_text(enrollment, decision),
         replaces=enrollment.replaces,
         created_at=clock.now(),
     )
@@ -59,6 +60,7 @@ def refused_request(
         state=RequestState.REJECTED,
         csr_der=csr_der if len(csr_der) <= _MAX_STORED_CSR else b"",
         leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
+        search_text=_asked_text(enrollment, decision),
         violations=[violation.as_dict() for violation in violations],
     )
 
@@ -78,6 +80,14 @@ def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]
         "requested_by": enrollment.principal.actor,
         "requester_label": enrollment.principal.label[:_LABEL_LENGTH],
     }
+
+
+def _asked_text(enrollment: Enrollment, decision: Decision | None) -> str:
+    """Return what the list of requests is searched by: the names asked for, and who asked."""
+    leaf = decision.leaf if decision is not None else None
+    common_name = dict(reversed(leaf.subject)).get("common_name", "") if leaf else ""
+    asked = search_text(common_name, leaf.subject_alt_names if leaf else [])
+    return f"{asked} {enrollment.principal.label.lower()[:_LABEL_LENGTH]}".strip()
 
 
 def intent_columns(intent: Intent) -> dict[str, Any]:

@@ -12,7 +12,12 @@ class EnrollmentConfig(AppConfig):
     def ready(self) -> None:
         """Register the methods; what clients ask most comes first in the URLs."""
         from apps.enrollment.acme import method as acme
+        from apps.enrollment.acme.models import AcmeAuthorization
         from apps.enrollment.api import method as api
+        from apps.statements import text_index
 
         acme.register()
         api.register()
+        text_index.install_after_migrate(
+            self, text_index.TextIndex(AcmeAuthorization, ("identifier_value",))
+        )

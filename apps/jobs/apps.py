@@ -17,6 +17,8 @@ class JobsConfig(AppConfig):
         """Register pruning, the front page's panel, system checks and django-q2's schedules."""
         from apps import registry
         from apps.jobs import checks, panels, sweeps  # noqa: F401 - checks register themselves
+        from apps.jobs.models import Job
+        from apps.statements import text_index
 
         registry.register_jobs(
             [registry.JobKind("jobs.prune", sweeps.prune)],
@@ -24,6 +26,7 @@ class JobsConfig(AppConfig):
         )
         registry.dashboard_panels.append(panels.PANEL)
         post_migrate.connect(_write_schedules, sender=self)
+        text_index.install_after_migrate(self, text_index.TextIndex(Job, ("result", "last_error")))
 
 
 def _write_schedules(*, using: str, **_: Any) -> None:

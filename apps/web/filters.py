@@ -9,6 +9,8 @@ from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
 
 from apps.errors import Malformed
+from apps.statements.alternatives import matching_any
+from apps.statements.text_index import MIN_LENGTH
 from apps.web.pagination import PAGING_PARAMETERS
 from pki.findings import Violation
 
@@ -19,20 +21,46 @@ _MAX_VALUE = 100
 class SearchFilter(filters.CharFilter):
     """Finds rows in which one of several columns holds the text, in whatever case."""
 
-    def __init__(self, *columns: str) -> None:
-        """Take the columns to look into."""
+    def __init__(self, *columns: str, is_indexed: bool = False) -> None:
+        """Take the columns to look into.
+
+        Args:
+            columns: names of text columns.
+            is_indexed: whether a ``TextIndex`` has them, as long tables need it.
+        """
         words = ", ".join(column.replace("__", " ").replace("_", " ") for column in columns)
-        super().__init__(label=f"part of: {words}")
+        bounds = {"min_length": MIN_LENGTH} if is_indexed else {}
+        super().__init__(label=f"part of: {words}", **bounds)
         self._columns = columns
+        self._lookup = "contains_text" if is_indexed else "icontains"
 
     def filter(self, rows: Any, value: str) -> Any:
         """Return the rows that hold ``value``; all of them when there is none."""
         if not value:
             return rows
-        wanted = Q()
-        for column in self._columns:
-            wanted |= Q(**{f"{column}__icontains": value})
-        return rows.filter(wanted)
+        return matching_any(
+            rows, [Q(**{f"{column}__{self._lookup}": value}) for column in self._columns]
+        )
+
+
+class NameFilter(filters.CharFilter):
+    """Finds rows that refer to the row with a name.
+
+    The name is resolved by a subquery of its own, so that the database goes by the index of the
+    reference instead of joining.
+    """
+
+    def __init__(self, model: type[Model], path: str, *, label: str) -> None:
+        """Take the model with the names, and the path that leads to it."""
+        super().__init__(label=label)
+        self._model, self._path = model, path
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows that refer to the row of that name; all of them when there is none."""
+        if not value:
+            return rows
+        named = self._model._default_manager.filter(name=value).order_by().values("pk")[:1]  # noqa: SLF001 - Django's documented API
+        return rows.filter(**{self._path: named})
 
 
 class StrictFilterSet(filters.FilterSet):
@@ -119,4 +147,4 @@ def _schema_of(item: filters.Filter) -> dict[str, Any]:
         return {"type": "string", "format": "uuid"}
     if isinstance(item, filters.IsoDateTimeFilter):
         return {"type": "string", "format": "date-time"}
-    return {"type": "string", "minLength": 1}
+    return {"type": "string", "minLength": item.extra.get("min_length", 1)}

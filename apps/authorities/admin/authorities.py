@@ -53,7 +53,7 @@ class AuthorityAdmin(GovernedAdmin):
         "crl_health",
     )
     list_filter = ("state", "kind", "key__algorithm")
-    search_fields = ("name",)
+    search_fields = ("name__icontains",)
     ordering = ("name",)
     empty_text = "No authorities yet. Start with a root, then put an issuing intermediate under it."
     object_actions = OBJECT_ACTIONS

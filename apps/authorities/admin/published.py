@@ -21,7 +21,11 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
-    search_fields = ("=serial_number", "=fingerprint_sha256", "authority__name")
+    search_fields = (
+        "serial_number__exact",
+        "fingerprint_sha256__exact",
+        "authority__name__icontains",
+    )
     list_select_related = ("authority",)
     ordering = ("-id",)
 
@@ -62,7 +66,7 @@ class CRLAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("number_shown",)
     list_filter = ("authority", "this_update")
-    search_fields = ("authority__name", "=number", "=sha256")
+    search_fields = ("authority__name__icontains", "number__exact", "sha256__exact")
     list_select_related = ("authority",)
     ordering = ("-id",)
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."

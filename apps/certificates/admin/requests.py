@@ -65,13 +65,12 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     list_display_links = ("wanted",)
     list_filter = ("state", "method", "application", "profile", "created_at")
     search_fields = (
-        "=id",
-        "requester_label",
-        "=requested_by",
-        "=serial_number",
-        "certificate__search_text",
+        "id__exact",
+        "search_text__contains_text",
+        "certificate__serial_number__exact",
     )
-    search_help_text = "Requester, identifier, serial number or name in the certificate"
+    search_help_text = "Names, requester, identifier or serial number"
+    sortable_by = ()
     list_select_related = ("application", "profile")
     ordering = ("-id",)
     empty_text = "Nothing has been requested yet."

@@ -2,14 +2,16 @@
 
 from django_filters import rest_framework as filters
 
+from apps.applications.models import Application
 from apps.certificates.models import EnrollmentMethod, RequestState
-from apps.web.filters import StrictFilterSet
+from apps.profiles.models import Profile
+from apps.web.filters import NameFilter, StrictFilterSet
 
 
 class RequestFilter(StrictFilterSet):
     """Narrows the list of requests."""
 
-    application = filters.CharFilter("application__name", label="application name")
-    profile = filters.CharFilter("profile__name", label="profile name")
+    application = NameFilter(Application, "application", label="application name")
+    profile = NameFilter(Profile, "profile", label="profile name")
     state = filters.ChoiceFilter(choices=RequestState.choices, label="state")
     method = filters.ChoiceFilter(choices=EnrollmentMethod.choices, label="enrollment method")
