@@ -141,14 +141,24 @@ if _database["ENGINE"].endswith("sqlite3"):
     # WAL and IMMEDIATE: readers never wait, writers queue instead of failing half-way.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # A writer waits no longer for another one: requests that only read need the threads.
+        "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
     }
 else:
     _database["CONN_HEALTH_CHECKS"] = True
     # Django switches preparing off. Above this number of runs psycopg prepares by itself, which is
     # never; the statements that ask for it are prepared (``apps.statements.execution``).
-    _database.setdefault("OPTIONS", {})["prepare_threshold"] = 2**31
+    # Within seconds it shows that the server, or the network to it, is gone; what the URL says
+    # goes first. libpq's user timeout (in ms) counts from data that nobody acknowledges.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    } | _database.get("OPTIONS", {})
+    _database["OPTIONS"]["prepare_threshold"] = 2**31
 # django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
 _database["CONN_MAX_AGE"] = 600
 # A refusal must not roll back its own audit row, and no key is used inside a transaction.
@@ -325,6 +335,7 @@ LOGGING = {
         "redact": {"()": "apps.web.logs.RedactSecrets"},
         "trace": {"()": "apps.web.logs.AddTraceId"},
         "refused_host": {"()": "apps.web.logs.ExplainRefusedHost"},
+        "brief": {"()": "apps.web.logs.BriefFaults"},
     },
     "formatters": {
         "line": {
@@ -336,7 +347,7 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["trace", "redact"],
+            "filters": ["trace", "brief", "redact"],
         },
     },
     "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", "info", LOG_LEVELS).upper()},
