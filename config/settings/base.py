@@ -44,9 +44,11 @@ SEALWRIGHT: dict[str, Any] = {
     "KEK": env.text_without_file("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
-    # Both per server process and with bursts of the same size; 0 switches a limit off.
+    # These per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # RSA keys that the server makes for one application; each costs up to a second of a core.
+    "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
