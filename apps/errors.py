@@ -147,6 +147,10 @@ class InvalidTransition(SealwrightError):
     default_detail = "The object is not in a state that allows this."
 
 
+class AuthorityRevoked(InvalidTransition):
+    """The authority has been revoked by its parent: it never issues again."""
+
+
 class UnsupportedFormat(SealwrightError):
     """The export format is unknown or cannot carry this certificate or key."""
 
