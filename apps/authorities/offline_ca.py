@@ -179,7 +179,7 @@ def _usage_violations(extensions: x509.Extensions) -> Iterator[Violation]:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
         can_sign = usage.key_cert_sign and usage.crl_sign
     except x509.ExtensionNotFound:
-        can_sign = False
+        can_sign = True  # a key usage that is absent limits nothing (RFC 5280 section 6.1.4 (n))
     if not can_sign:
         reason = "The key may not sign both certificates and CRLs."
         yield _wrong("key_usage", "key_usage", reason, "keyCertSign and cRLSign.")
