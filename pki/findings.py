@@ -27,6 +27,25 @@ class Violation:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One harmless change that was made to what was asked for; nothing is refused.
+
+    Attributes:
+        code: stable machine code, e.g. ``lifetime.shortened``.
+        what: what was done, one sentence.
+        why: the reason, one sentence; may be empty.
+    """
+
+    code: str
+    what: str
+    why: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON form used by the API, the request record and the audit log."""
+        return asdict(self)
+
+
 class PkiError(ValueError):
     """Bytes or values that cannot be used; ``violations`` lists everything that is wrong."""
 
