@@ -29,17 +29,17 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something of a request that was changed or left out on the way to its certificate.
+    """Something of a request that was changed or left out; nothing is refused.
 
     Attributes:
         code: stable machine code, e.g. ``csr.extension_ignored``; docs/api.md lists them.
-        what: the element, with its object identifier and value where it has them.
-        why: what became of it and for which reason, one sentence.
+        what: what was done, one sentence, with object identifier and value where there are any.
+        why: the reason, one sentence; may be empty.
     """
 
     code: str
     what: str
-    why: str
+    why: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form used by the API, the request record and the audit log."""

@@ -466,7 +466,7 @@ def _deliver(
 def _show_notes(result: dict[str, Any]) -> None:
     """Tell what of the request was changed or left out; older servers send texts or nothing."""
     for note in result.get("notes", ()):
-        said = note if isinstance(note, str) else f"{note['what']}: {note['why']}"
+        said = note if isinstance(note, str) else f"{note['what']} {note['why']}".strip()
         err.print(f"[yellow]note[/yellow] {_safe(said)}")
 
 

@@ -224,8 +224,8 @@ def _host_of(subject: Iterable[TypeValue], report: _Report) -> tuple[TypeValue, 
                 continue
             report.note(
                 "common_name_listed",
-                f"common_name {value}",
-                "It became a subject alternative name: clients ignore common names.",
+                f"The common name {value} became a subject alternative name.",
+                "Clients ignore common names (RFC 9525 section 2).",
             )
             return (name,)
     return ()
@@ -251,8 +251,8 @@ def _key_usage(
     if served != usages:
         report.note(
             "usage_not_of_key",
-            ", ".join(sorted(usages - served)),
-            f"Left out: {algorithm.label} keys cannot serve it.",
+            f"The key usage {', '.join(sorted(usages - served))} was left out.",
+            f"{algorithm.label} keys cannot serve it.",
         )
     return served
 
@@ -308,8 +308,8 @@ def _validity(
     if end is not None and not_after > end:
         report.note(
             "validity_cut",
-            f"not_after {not_after.isoformat()}",
-            f"The end was cut to that of the authority, {end.isoformat()}.",
+            f"The end was cut from {not_after.isoformat()} to {end.isoformat()}.",
+            "The authority's own certificate ends then.",
         )
         not_after = end
     return not_before, not_after

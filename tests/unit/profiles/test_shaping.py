@@ -219,7 +219,7 @@ def test_usages_that_the_key_cannot_serve_are_dropped_and_noted(algorithm, sourc
         outcome = shaped(defaults=parse_defaults({"key_usages": sorted(_BOTH)}), key=algorithm)
     assert outcome.leaf.key_usage == {"digital_signature"}
     assert outcome.notes[0].code == "request.usage_not_of_key"
-    assert outcome.notes[0].what == "key_encipherment"
+    assert "key_encipherment" in outcome.notes[0].what
 
 
 def test_rsa_keeps_key_encipherment():
@@ -328,7 +328,7 @@ def test_x06_the_end_is_cut_to_that_of_the_issuer_and_noted():
     outcome = shaped(issuer=issuer)
     assert outcome.leaf.not_after == issuer.not_after
     assert outcome.violations == ()
-    assert issuer.not_after.isoformat() in outcome.notes[-1].why
+    assert issuer.not_after.isoformat() in outcome.notes[-1].what
 
 
 def test_a_self_signed_leaf_has_no_issuer_to_be_cut_to():
