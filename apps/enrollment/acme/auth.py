@@ -91,6 +91,11 @@ class SignedRequest:
         Raises:
             Malformed: the payload is not a JSON object.
         """
+        if not self.jws.payload:
+            raise Malformed(
+                "This resource needs a JSON object as payload; an empty payload (POST-as-GET) only "
+                "reads."
+            )
         return self.jws.json()
 
     def require_empty(self) -> None:
