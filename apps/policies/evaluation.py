@@ -299,10 +299,11 @@ def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Patt
 
 def _accepted_values(rule: ValueRule) -> str:
     """Return which values would do: patterns that are denied narrow those that are granted."""
-    granted, denied = _texts((*rule.allowed, *rule.required)), _texts(rule.denied)
+    granted = (*rule.allowed, *rule.required)
     if not granted:
-        return f"Accepted: anything but {denied}."
-    return f"Accepted: {granted}, but not {denied}." if denied else f"Accepted: {granted}."
+        return f"Accepted: anything but {_texts(rule.denied)}."
+    but = f", but not {_texts(rule.denied)}" if rule.denied else ""
+    return f"Accepted: {_texts(granted)}{but}."
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:

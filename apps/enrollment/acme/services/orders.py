@@ -59,7 +59,9 @@ def create(signed: SignedRequest) -> AcmeOrder:
         raise refusal_of(faults)
     identifiers_sha256 = digest(wanted.identifiers)
     replaced = _replaced(signed, wanted)
-    limits.check_new_order(config, account.id, identifiers_sha256)
+    limits.check_new_order(
+        config, account.id, identifiers_sha256, replaced.pk if replaced is not None else None
+    )
     order = AcmeOrder(
         account_id=account.id,
         status=order_status_for(row.status for row in found.all),
