@@ -15,7 +15,7 @@ from apps.certificates.models import Certificate, CertificateRequest, RequestSta
 from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.identifiers import digest
 from apps.enrollment.acme.models import AcmeOrder, AcmeOrderAuthorization
-from apps.enrollment.acme.problems import Type, document, refusal_of
+from apps.enrollment.acme.problems import Refusal, Type, document, refusal_of
 from apps.enrollment.acme.services import authorizations, limits, order_request, renewal_info
 from apps.enrollment.acme.services.order_request import OrderRequest
 from apps.enrollment.acme.states import ORDER, OrderStatus, order_status_for, transition
@@ -208,4 +208,10 @@ def _replaced(signed: SignedRequest, wanted: OrderRequest) -> Certificate | None
     if not wanted.replaces:
         return None
     names = {(identifier.type, identifier.value) for identifier in wanted.identifiers}
-    return renewal_info.replaceable(signed.config, signed.signing_account(), wanted.replaces, names)
+    account = signed.signing_account()
+    try:
+        return renewal_info.replaceable(signed.config, account, wanted.replaces, names)
+    except NotFound as error:
+        # A client that came from another CA or endpoint: tell it what to leave out.
+        detail = f"replaces: {error.detail} Order without it."
+        raise Refusal(Type.MALFORMED, detail, status=404) from error
