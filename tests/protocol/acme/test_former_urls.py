@@ -3,6 +3,8 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from apps.applications.roles import Role
+from apps.enrollment.acme.services import endpoints as services
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, jwk_of, jws, kind
 from tests.protocol.acme.conftest import ANYTHING, make_eab, url_of
@@ -13,10 +15,12 @@ OLD, NEW = "https://localhost:8443", "https://ca.example"
 
 
 @pytest.fixture
-def moved(trusted, settings):
+def moved(team, trusted, trusting_endpoint, settings):
     """A client from before, once the directory is at another origin."""
     order = trusted.issue("www.example.com").json()
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"PUBLIC_URL": NEW, "FORMER_PUBLIC_URLS": (OLD,)}
+    # As a restart does: what an endpoint's URLs begin with is kept with its settings.
+    services.update_acme(team.principal(Role.ADMIN), trusting_endpoint)
     trusted.directory = trusted.get(trusted.directory_url).json()
     assert trusted.kid.startswith(OLD)
     assert trusted.directory["newOrder"].startswith(NEW)

@@ -1,6 +1,7 @@
 """Tests of rate limits (RFC 8555 section 6.6)."""
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -142,7 +143,7 @@ def test_a25_defaults_follow_the_lifetime(team, open_endpoint, defaults, policy,
     profile = team.profile
     rules = profile.policy.current_version.rules | {"validity": policy or {"max": "90d"}}
     profile.policy.current_version.rules = rules
-    profile.policy.current_version.pk = None
+    profile.policy.current_version.pk = uuid4()  # rules are compiled once for each version
     profile.defaults = defaults
     found = limit_service.in_force({}, profile)
     assert (found["orders_per_account"], found["orders_per_names"]) == (orders, names)
