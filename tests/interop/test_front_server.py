@@ -476,8 +476,6 @@ def test_nothing_is_issued_from_a_body_that_was_cut_off(running_server, straight
         assert b"cut off" in answer
     else:
         with _tls(running_server) as connection:
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
-            answer = _read(connection)
-        assert not answer or _status(answer) == HTTPStatus.BAD_REQUEST
+            connection.sendall(request)  # and goes away
+        time.sleep(1)
     assert running_server.api("GET", f"certificates/?name={name}").json()["results"] == []
