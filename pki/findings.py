@@ -1,4 +1,4 @@
-"""Violations of rules, and the exceptions that carry them."""
+"""Violations of rules, the exceptions that carry them, and notes on what was changed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -29,11 +29,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One harmless change that was made to what was asked for; nothing is refused.
+    """Something of a request that was changed or left out; nothing is refused.
 
     Attributes:
-        code: stable machine code, e.g. ``lifetime.shortened``.
-        what: what was done, one sentence.
+        code: stable machine code, e.g. ``csr.extension_ignored``; docs/api.md lists them.
+        what: what was done, one sentence, with object identifier and value where there are any.
         why: the reason, one sentence; may be empty.
     """
 
