@@ -163,7 +163,10 @@ class RateLimited(SealwrightError):
 
     def __init__(self, retry_after_s: int, detail: str = "") -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(detail or f"Too many requests; try again in {in_words(timedelta(seconds=retry_after_s))}.")
+        super().__init__(
+            detail
+            or f"Too many requests; try again in {in_words(timedelta(seconds=retry_after_s))}."
+        )
 
 
 class IdempotencyMismatch(SealwrightError):

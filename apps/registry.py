@@ -162,6 +162,10 @@ class EnrollmentMethod:
 # ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 PresignCheck = Callable[[Any], Iterable[Any]]
 
+# Called with a ``Policy``; returns what of upper layers its rules in force stand against
+# (``policies.selectors.ProfileWarning``).
+PolicyCheck = Callable[[Any], Iterable[Any]]
+
 # Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
 
@@ -173,6 +177,7 @@ dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
 presign_checks: list[PresignCheck] = []
+policy_checks: list[PolicyCheck] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:

@@ -14,9 +14,11 @@ from apps.certificates.signers.selection import signer_of_pairing
 from apps.errors import BadCSR
 from apps.policies import evaluation
 from apps.policies import selectors as policy_selectors
+from apps.policies.consequences import without_consequences
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
+from apps.profiles import fitting
 from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import Defaults, RequestedContent
@@ -76,7 +78,8 @@ def decide(
     policy_version = _policy_version_of(profile)
     defaults = parse_defaults(profile.defaults)
     parsed = _parsed(csr) if csr is not None else None
-    public_key_der, algorithm = _key_for(parsed, requested, defaults)
+    rules = policy_selectors.rules_of(policy_version)
+    public_key_der, algorithm, key_note = _key_for(parsed, requested, defaults, rules)
     # Step 3, shape: pure.
     shaped = shape(
         requested,
@@ -86,21 +89,27 @@ def decide(
         key_algorithm=algorithm,
         issuer=signer.limits(algorithm),
         now=clock.now_s(),
+        rules=rules,
     )
     # Step 4, evaluate: every rule, so that all reasons are reported together.
-    verdicts = evaluate_leaf(
-        policy_selectors.rules_of(policy_version), shaped.leaf, signer, has_csr=parsed is not None
+    verdicts = evaluate_leaf(rules, shaped.leaf, signer, has_csr=parsed is not None)
+    violations = without_consequences(
+        [
+            *(parsed.violations if parsed else ()),
+            *shaped.violations,
+            *evaluation.violations_of(verdicts),
+        ]
     )
-    violations = [*(parsed.violations if parsed else ()), *shaped.violations]
-    violations += evaluation.violations_of(verdicts)
     return Decision(
         leaf=shaped.leaf,
-        verdicts=verdicts,
-        violations=tuple(dict.fromkeys(violations)),
+        verdicts=tuple(
+            one for one in verdicts if one.violation is None or one.violation in violations
+        ),
+        violations=violations,
         csr=parsed,
         signer=signer,
         policy_version=policy_version,
-        notes=shaped.notes,
+        notes=(*key_note, *shaped.notes),
     )
 
 
@@ -141,13 +150,20 @@ def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:
 
 
 def _key_for(
-    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults
-) -> tuple[bytes, KeyAlgorithm]:
-    """Return public key and algorithm; for a key still to be made, a stand-in of that algorithm."""
+    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults, rules: Rules
+) -> tuple[bytes, KeyAlgorithm, tuple[Note, ...]]:
+    """Return public key, algorithm and notes; for a key still to be made, a stand-in key.
+
+    A default that the policy does not accept is changed to a neighbour that it does.
+    """
     if parsed is not None:
-        return parsed.public_key_der, parsed.key_algorithm
-    algorithm = requested.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
-    return _stand_in_key(algorithm), algorithm
+        return parsed.public_key_der, parsed.key_algorithm, ()
+    if requested.key_algorithm is not None:
+        return _stand_in_key(requested.key_algorithm), requested.key_algorithm, ()
+    default = defaults.key_algorithm or _FALLBACK_KEY
+    algorithm, note = fitting.key_algorithm(default, rules)
+    noted = note is not None and defaults.key_algorithm is not None
+    return _stand_in_key(algorithm), algorithm, (note,) if noted and note else ()
 
 
 @lru_cache(maxsize=len(KeyAlgorithm))

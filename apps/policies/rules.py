@@ -143,6 +143,10 @@ class Rules:
     document: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
+NO_RULES = Rules()
+"""Rules that restrict nothing, save that CA certificates are denied."""
+
+
 def parse_rules(document: object) -> Rules:
     """Return the compiled form of a rule document.
 

@@ -74,5 +74,5 @@ def usages(
     if kept == default or not (kept or rule.nothing):
         return default, None
     dropped = ", ".join(usage for usage in default if usage not in kept)
-    what = f"Left out the default {kind} {dropped}."
-    return kept, Note("request.default_usage_left_out", what, "The policy does not allow it.")
+    what = f"The {kind} {dropped} was left out."
+    return kept, Note("request.usage_left_out", what, "The policy does not allow it.")

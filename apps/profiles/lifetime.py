@@ -7,7 +7,6 @@ what nobody asked for is adjusted: the profile's default, and the lifetime that 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from apps.policies.durations import format_duration
 from apps.policies.rules import ValidityRule
 from apps.profiles.requested_content import (
     DEFAULT_TTL,
@@ -106,19 +105,15 @@ def _ttl(
     notes: list[Note],
 ) -> timedelta:
     """Return the lifetime asked for, else the profile's default within the policy's bounds."""
-    if requested.ttl is None or not requested.fill_in:
-        ttl = requested.ttl if requested.ttl is not None else defaults.ttl or DEFAULT_TTL
-        granted = adjusted_lifetime(ttl, bounds)
-        if granted != ttl and requested.not_after is None:
-            notes.append(_adjusted(ttl, granted, renewed=not requested.fill_in))
-        return granted
-    ttl = requested.ttl
-    if requested.not_before is not None or requested.not_after is not None:
+    ttl = defaults.ttl or DEFAULT_TTL if requested.ttl is None else requested.ttl
+    if requested.ttl is not None and (
+        requested.not_before is not None or requested.not_after is not None
+    ):
         violations.append(
             _wrong(
                 "ttl_and_dates",
                 "ttl",
-                format_duration(ttl),
+                in_words(ttl),
                 "A lifetime and dates cannot both be given.",
                 "Send either ttl, or not_before and not_after.",
             )
@@ -128,13 +123,18 @@ def _ttl(
             _wrong(
                 "ttl_out_of_range",
                 "ttl",
-                format_duration(ttl),
+                in_words(ttl),
                 "No certificate has such a lifetime.",
                 f"2 seconds to {in_words(MAX_TTL)}.",
             )
         )
         return DEFAULT_TTL
-    return ttl
+    if requested.ttl is not None and requested.fill_in:
+        return ttl
+    granted = adjusted_lifetime(ttl, bounds)
+    if granted != ttl and requested.not_after is None:
+        notes.append(_adjusted(ttl, granted, renewed=not requested.fill_in))
+    return granted
 
 
 def _adjusted(ttl: timedelta, granted: timedelta, *, renewed: bool) -> Note:

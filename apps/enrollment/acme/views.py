@@ -150,8 +150,9 @@ def renewal_info(
 ) -> HttpResponse:
     """Answer when a certificate should be renewed (RFC 9773 section 4)."""
     config = config_for(application, profile)
-    response = _json(renewal_info_service.renewal_info(config, certificate_id))
-    response.headers["Retry-After"] = str(renewal_info_service.RETRY_AFTER_S)
+    found = renewal_info_service.renewal_info(config, certificate_id)
+    response = _json(found.as_dict())
+    response.headers["Retry-After"] = str(found.retry_after_s)
     return _with_headers(response, application, profile)
 
 
