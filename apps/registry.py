@@ -132,6 +132,8 @@ class EnrollmentMethod:
         name: value of ``CertificateRequest.method``; also the ``Principal.kind`` of its accounts.
         label: the name for people.
         is_open: called with a ``Pairing``; whether that pair accepts requests by this method now.
+        collects: whether clients come for an approved certificate themselves, perhaps with
+            another key than before; it is signed then, not at the approval.
         has_accounts: whether requests come from accounts of the protocol (no user behind them),
             which may request and revoke at their own pair and nothing else.
         url_prefix: path on the TLS listener, such as ``acme/``; empty for an internal method.
@@ -149,6 +151,7 @@ class EnrollmentMethod:
     name: str
     label: str
     is_open: Callable[[Any], bool]
+    collects: bool = False
     has_accounts: bool = False
     url_prefix: str = ""
     urlconf: str = ""

@@ -9,18 +9,24 @@ from collections.abc import Callable, Sequence
 
 from pki.findings import Violation
 
-_Sign = Callable[[Violation], bool]
+_Explains = Callable[[Violation, Violation], bool]
 
 
-def _left_out(*sections: str) -> _Sign:
-    """Return the sign that a value of these sections cannot be read and was left out."""
+def _left_out(*sections: str) -> _Explains:
+    """Return whether a fault tells that a value of these sections cannot be read."""
 
-    def tells(found: Violation) -> bool:
+    def explains(fault: Violation, _: Violation) -> bool:
         # Rules judge values that are there; everything else tells of values that cannot be.
-        section = found.field.partition("[")[0].partition(".")[0]
-        return section in sections and not found.code.startswith(("policy.", "rule."))
+        section = fault.field.partition("[")[0].partition(".")[0]
+        is_rule = fault.code.startswith(("policy.", "rule.")) or fault.code in _EXPLAINED_BY
+        return section in sections and not is_rule
 
-    return tells
+    return explains
+
+
+def _same_name_left_out(fault: Violation, consequence: Violation) -> bool:
+    """Tell whether the name that is missed is there, but cannot be read."""
+    return _NAMES(fault, consequence) and fault.value.lower() == consequence.value.lower()
 
 
 _NAMES = _left_out("subject_alt_names")
@@ -28,12 +34,11 @@ _SUBJECT = _left_out("subject")
 _ANY_NAME = _left_out("subject", "subject_alt_names")
 _TIMES = _left_out("ttl", "not_before", "not_after")
 
-# Which violations follow from what.
-_FOLLOWS_FROM: dict[str, _Sign] = {
+_EXPLAINED_BY: dict[str, _Explains] = {
     "rule.names_present": _ANY_NAME,
     "rule.server_without_name": _ANY_NAME,
-    "rule.common_name_listed": _NAMES,
-    "rule.email_listed": _NAMES,
+    "rule.common_name_listed": _same_name_left_out,
+    "rule.email_listed": _same_name_left_out,
     "policy.san_required": _NAMES,
     "policy.subject_required": _SUBJECT,
     "profile.self_signed_needs_subject": _SUBJECT,
@@ -49,5 +54,6 @@ def without_consequences(found: Sequence[Violation]) -> tuple[Violation, ...]:
     return tuple(
         item
         for item in dict.fromkeys(found)
-        if (sign := _FOLLOWS_FROM.get(item.code)) is None or not any(map(sign, found))
+        if (explains := _EXPLAINED_BY.get(item.code)) is None
+        or not any(explains(fault, item) for fault in found)
     )

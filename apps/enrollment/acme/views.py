@@ -29,6 +29,7 @@ from apps.enrollment.acme.services import (
     limits,
     orders,
     revocation,
+    waiting,
 )
 from apps.enrollment.acme.services import renewal_info as renewal_info_service
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
@@ -204,7 +205,7 @@ def new_order(signed: SignedRequest) -> HttpResponse:
 def order(signed: SignedRequest, url_id: str) -> HttpResponse:
     """Show an order (7.4)."""
     signed.require_empty()
-    return _order(signed.config, orders.get(signed, url_id))
+    return _order(signed.config, waiting.get(signed, url_id))
 
 
 @_signed(SignedBy.ACCOUNT)

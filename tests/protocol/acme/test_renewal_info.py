@@ -176,7 +176,7 @@ def test_a32_a_shorter_maximum_means_now_and_the_renewal_is_granted(trusted, cer
     successor = Certificate.objects.get(replaces=certificate)
     lifetime = successor.not_after - successor.not_before + timedelta(seconds=1)
     assert lifetime == timedelta(days=7)
-    assert [note["code"] for note in successor.request.notes] == ["request.lifetime_shortened"]
+    assert "request.lifetime_shortened" in [note["code"] for note in successor.request.notes]
     assert not is_past(trusted, successor)
 
 

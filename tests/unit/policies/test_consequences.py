@@ -6,8 +6,8 @@ from apps.policies.consequences import without_consequences
 from pki.findings import Violation
 
 
-def violation(code, field):
-    return Violation(code, field, "", "A reason.")
+def violation(code, field, value=""):
+    return Violation(code, field, value, "A reason.")
 
 
 UNUSABLE_NAME = violation("name.dns", "subject_alt_names[0].value")
@@ -27,6 +27,7 @@ LATE_START = violation("request.not_before_out_of_range", "not_before")
         (UNUSABLE_NAME, violation("rule.email_listed", "subject[1].value")),
         (UNUSABLE_NAME, violation("policy.san_required", "subject_alt_names")),
         (UNUSABLE_SUBJECT, violation("policy.subject_required", "subject")),
+        (UNUSABLE_SUBJECT, violation("profile.self_signed_needs_subject", "subject")),
         (BAD_LIFETIME, violation("policy.validity_too_long", "validity")),
         (LATE_START, violation("policy.validity_too_short", "validity")),
         (LATE_START, violation("rule.validity_ordered", "not_after")),
@@ -37,6 +38,13 @@ def test_a_consequence_is_left_out_beside_its_cause_only(fault, consequence):
     assert without_consequences([consequence]) == (consequence,)
     other = violation("policy.key_algorithm_not_allowed", "key_algorithm")
     assert without_consequences([other, consequence]) == (other, consequence)
+
+
+@pytest.mark.parametrize("code", ["rule.common_name_listed", "rule.email_listed"])
+def test_a_name_that_was_never_listed_is_missed_all_the_same(code):
+    unusable = violation("name.dns", "subject_alt_names[0].value", "a_b.example")
+    missed = violation(code, "subject[0].value", "other.example")
+    assert without_consequences([unusable, missed]) == (unusable, missed)
 
 
 def test_faults_that_stand_for_themselves_stay_in_order_and_once():

@@ -9,7 +9,12 @@ from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities.models import Authority, AuthorityState
 from apps.certificates.decision import decide, evaluate_leaf
-from apps.certificates.models import Certificate, CertificateState
+from apps.certificates.models import (
+    Certificate,
+    CertificateRequest,
+    CertificateState,
+    RequestState,
+)
 from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Account
@@ -108,8 +113,11 @@ def renewal_info(config: EndpointConfig, text: str) -> RenewalInfo:
 
 def replaceable(
     config: EndpointConfig, account: Account, text: str, names: set[tuple[str, str]]
-) -> Certificate:
+) -> Certificate | None:
     """Return the certificate that a new order replaces (RFC 9773 section 5).
+
+    ``None`` when an order of the same account for the same names replaces it already and waits for
+    an approval: the new order joins that one (``waiting``).
 
     Args:
         config: the endpoint.
@@ -128,11 +136,27 @@ def replaceable(
     if not names & {(item["type"], item["value"]) for item in order.identifiers}:
         raise Refusal(Type.MALFORMED, "The certificate to replace has none of these names.")
     successors = AcmeOrder.objects.filter(replaces_certificate=certificate)
-    if successors.exclude(status=OrderStatus.INVALID).exists():
+    successor = successors.exclude(status=OrderStatus.INVALID).first()
+    if successor is not None and _waits_for(successor, account, names):
+        return None
+    if successor is not None:
         raise already_replaced()
     if is_renewed_or_renewing(certificate.pk):
         raise already_replaced()
     return certificate
+
+
+def _waits_for(order: AcmeOrder, account: Account, names: set[tuple[str, str]]) -> bool:
+    """Tell whether an order is the account's, for the same names, and waits for an approval."""
+    return (
+        order.account_id == account.id
+        and order.status == OrderStatus.PROCESSING
+        and names == {(item["type"], item["value"]) for item in order.identifiers}
+        and CertificateRequest.objects.filter(
+            pk=order.request_id,
+            state__in=[RequestState.PENDING_APPROVAL, RequestState.APPROVED],
+        ).exists()
+    )
 
 
 def already_replaced() -> Refusal:
