@@ -223,6 +223,9 @@ class RevocationSerializer(Body):
 
     reason = ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
+    allow_expired = fields.BooleanField(
+        default=False, help_text="revoke a certificate that has expired, too"
+    )
 
 
 class RenewalSerializer(Body):
