@@ -230,3 +230,19 @@ def test_a10_a_padded_payload_is_malformed(client):
     body = jws(client.key, client.header(client.kid), {"contact": []})
     body["payload"] = b64(b"{}  ") + "="
     assert kind(client.send(client.kid, body)) == "malformed"
+
+
+def test_a12_every_unusable_contact_is_named(newcomer):
+    answer = newcomer.register(
+        contact=["mailto:ok@example.com", "tel:1", f"mailto:{'a' * 330}@example.com", "mailto:x"]
+    )
+    assert kind(answer) == "compound"
+    blamed = [(p["type"].rpartition(":")[2], p["detail"]) for p in answer.json()["subproblems"]]
+    assert [kind for kind, _ in blamed] == [
+        "unsupportedContact",
+        "invalidContact",
+        "invalidContact",
+    ]
+    assert blamed[1][1] == "contact[2] has 349 characters; at most 320 are taken."
+    assert all(detail in answer.json()["detail"] for _, detail in blamed)
+    assert not AcmeAccount.objects.exists()

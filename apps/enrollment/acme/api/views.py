@@ -56,12 +56,15 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
 
 @extend_schema_view(
     list=extend_schema(description="List the profiles that clients can use by ACME."),
-    retrieve=extend_schema(description="Read directory URL and settings."),
+    retrieve=extend_schema(
+        description="Read directory URL and settings, and how far the limits are used up."
+    ),
 )
 class AcmeEndpointViewSet(ReadViewSet):
     """The ACME endpoints of an application."""
 
     serializer_class = serializers.AcmeEndpointSerializer
+    row_serializer_class = serializers.AcmeEndpointRowSerializer
     lookup_url_kwarg = "profile"
 
     def get_queryset(self) -> QuerySet[AcmeEndpoint]:
