@@ -234,6 +234,16 @@ def test_a18_policy_refusals_name_every_rule_and_leave_the_order_ready(trusted, 
     answer = trusted.finalize(order, csr("www.example.com", "example.com"))
     assert kind(answer) == "badCSR"
     assert "ec-p256" in answer.json()["detail"]
+    assert "Accepted: rsa-3072." in answer.json()["detail"]
+    rules |= {"signature_algorithms": ["ecdsa-sha512"]}
+    policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
+    again = trusted.order("www.example.com", "example.com").json()
+    shown = trusted.finalize(again, csr("www.example.com", "example.com")).json()
+    assert len(shown["subproblems"]) == 2
+    for problem in shown["subproblems"]:
+        assert problem["type"].endswith(":badCSR")
+        assert "Accepted: " in problem["detail"]
+        assert problem["detail"] in shown["detail"]
     assert still_ready()
     assert CertificateRequest.objects.get().state == "rejected"
 
