@@ -50,10 +50,17 @@ class BadMessageSignature(SealwrightError):
 
 
 class BadAlgorithm(SealwrightError):
-    """An algorithm is unknown, too weak or does not fit the key."""
+    """An algorithm is unknown, too weak or does not fit the key.
+
+    ``accepted`` may list the algorithms that would do.
+    """
 
     code = "bad_algorithm"
     default_detail = "The algorithm is not supported."
+
+    def __init__(self, detail: str = "", accepted: Sequence[str] = ()) -> None:
+        self.accepted = tuple(accepted)
+        super().__init__(detail)
 
 
 class BadPublicKey(SealwrightError):
@@ -145,6 +152,10 @@ class InvalidTransition(SealwrightError):
 
     code = "invalid_transition"
     default_detail = "The object is not in a state that allows this."
+
+
+class AuthorityRevoked(InvalidTransition):
+    """The authority has been revoked by its parent: it never issues again."""
 
 
 class UnsupportedFormat(SealwrightError):

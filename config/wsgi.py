@@ -7,9 +7,11 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from apps.web.links import one_link_a_line
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 _PIECE = 64 * 1024
-_django = get_wsgi_application()
+_django = one_link_a_line(get_wsgi_application())
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -290,20 +290,28 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
-        f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
+        _accepted_values(rule),
     )
 
 
 def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:
-    granted = (*rule.allowed, *rule.required)
     return failed(
         f"{section}.{rule.kind}.denied",
         f"policy.{_SINGULAR[section]}_denied",
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
-        f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
+        _accepted_values(rule),
     )
+
+
+def _accepted_values(rule: ValueRule) -> str:
+    """Return which values would do: patterns that are denied narrow those that are granted."""
+    granted = (*rule.allowed, *rule.required)
+    if not granted:
+        return f"Accepted: anything but {_texts(rule.denied)}."
+    but = f", but not {_texts(rule.denied)}" if rule.denied else ""
+    return f"Accepted: {_texts(granted)}{but}."
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:

@@ -60,7 +60,7 @@ SEALWRIGHT: dict[str, Any] = {
 if SEALWRIGHT["HTTPS_PORT"] == SEALWRIGHT["HTTP_PORT"]:
     env.problems.append("SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same port")
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
-# Where the first was reached before; persistent DNS records made for it stay good.
+# Where the first was reached before; ACME accounts and DNS records from then stay good.
 SEALWRIGHT["FORMER_PUBLIC_URLS"] = env.origins("FORMER_PUBLIC_URLS")
 # In certificates a host is a fully qualified name or an address (RFC 5280 section 4.2.1.6),
 # which "localhost" is not.
@@ -70,6 +70,7 @@ SECRET_KEY = env.text("SECRET_KEY")
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
 ALLOWED_HOSTS.append(host_of(SEALWRIGHT["PUBLIC_URL"]))
+ALLOWED_HOSTS += map(host_of, SEALWRIGHT["FORMER_PUBLIC_URLS"])
 CSRF_TRUSTED_ORIGINS = [SEALWRIGHT["PUBLIC_URL"]]
 
 INSTALLED_APPS = [

@@ -15,12 +15,13 @@ from django.http import HttpResponse
 
 from apps import errors
 from apps.enrollment.acme import jws
-from pki.findings import PkiError
+from pki.findings import PkiError, Violation
 
 CONTENT_TYPE = "application/problem+json"
 _PREFIX = "urn:ietf:params:acme:error:"
 _RETRY_AFTER_S = 30
 _MAX_DETAIL = 2000
+_MAX_SUBPROBLEMS = 100
 _logger = logging.getLogger(__name__)
 
 
@@ -101,6 +102,8 @@ _STATUS: dict[Type, int] = {
     Type.UNAUTHORIZED: 403,
     Type.USER_ACTION_REQUIRED: 403,
 }
+# Identifier (``None`` where the fault is another member's), type and detail (RFC 8555 section 6.7.1).
+Subproblem = tuple[Mapping[str, str] | None, Type, str]
 _WITHHELD = "Something went wrong here; the server's log has it under this answer's X-Request-Id."
 
 
@@ -111,7 +114,7 @@ class Refusal(Exception):
         kind: the registered type.
         detail: one sentence for people.
         status: HTTP status, by default the one that goes with the type.
-        subproblems: (identifier, type, detail) of each identifier with an error.
+        subproblems: every fault by itself, when there are several or identifiers are to blame.
         headers: further HTTP headers.
     """
 
@@ -121,7 +124,7 @@ class Refusal(Exception):
         detail: str,
         *,
         status: int | None = None,
-        subproblems: Sequence[tuple[Mapping[str, str], Type, str]] = (),
+        subproblems: Sequence[Subproblem] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
@@ -130,6 +133,24 @@ class Refusal(Exception):
         self.subproblems = tuple(subproblems)
         self.headers = dict(headers or {})
         super().__init__(detail)
+
+
+def refusal_of(faults: Sequence[Subproblem]) -> Refusal:
+    """Return one problem for all faults of a request, each a subproblem (RFC 8555 section 6.7.1).
+
+    Its type is that of the faults if they share one, else ``compound``.
+
+    Args:
+        faults: at least one.
+    """
+    kinds = {kind for _, kind, _ in faults}
+    kind = kinds.pop() if len(kinds) == 1 else Type.COMPOUND
+    texts = (
+        text if identifier is None else f"{identifier['value'][:255]}: {text}"
+        for identifier, _, text in faults
+    )
+    alone = len(faults) == 1 and faults[0][0] is None
+    return Refusal(kind, " ".join(texts), subproblems=() if alone else faults)
 
 
 def document(kind: Type, detail: str, **members: Any) -> dict[str, Any]:
@@ -150,9 +171,23 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
         return 500, document(Type.SERVER_INTERNAL, _WITHHELD, status=500), {}
     members: dict[str, Any] = {"status": kind.status}
     if isinstance(error, errors.BadAlgorithm):
-        members["algorithms"] = list(jws.ALGORITHMS)
+        members["algorithms"] = list(error.accepted or jws.ALGORITHMS)
+    violations: Sequence[Violation] = getattr(error, "violations", ())
     detail = str(getattr(error, "detail", error))
+    if violations:
+        texts = [text_of(violation) for violation in violations]
+        detail = " ".join(texts)
+        if len(texts) > 1:
+            members["subproblems"] = [
+                document(kind.type, text) for text in texts[:_MAX_SUBPROBLEMS]
+            ]
     return kind.status, document(kind.type, detail, **members), _headers(error)
+
+
+def text_of(violation: Violation) -> str:
+    """Return field, reason and hint of a violation as one text for people."""
+    field = f"{violation.field}: " if violation.field else ""
+    return f"{field}{violation.reason} {violation.hint}".rstrip()
 
 
 def response(error: Exception) -> HttpResponse:
@@ -167,8 +202,8 @@ def _refused(error: Refusal) -> dict[str, Any]:
     members: dict[str, Any] = {"status": error.status}
     if error.subproblems:
         members["subproblems"] = [
-            document(kind, detail, identifier=dict(identifier))
-            for identifier, kind, detail in error.subproblems
+            document(kind, detail, **({"identifier": dict(identifier)} if identifier else {}))
+            for identifier, kind, detail in error.subproblems[:_MAX_SUBPROBLEMS]
         ]
     return document(error.kind, error.detail, **members)
 

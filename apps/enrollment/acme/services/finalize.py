@@ -22,7 +22,7 @@ from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import orders
+from apps.enrollment.acme.services import order_request, orders
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import caa_recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
@@ -135,7 +135,7 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
     try:
         outcome = issuance.submit(enrollment)
     except InvalidTransition as error:
-        raise orders.unavailable(error) from error
+        raise order_request.unavailable(error) from error
     except (IntegrityError, AlreadyExists) as error:
         # A parallel request finalized the same order, or renewed the same certificate.
         if orders.sync_with_request(order).status == OrderStatus.READY:
