@@ -5,7 +5,6 @@ what is shown is what would happen.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from apps import clock
 from apps.applications.models import Pairing
@@ -23,7 +22,7 @@ from apps.profiles.models import Profile
 from apps.profiles.requested_content import Defaults, RequestedContent
 from apps.profiles.selectors import csr_settings
 from apps.profiles.shaping import shape
-from pki import keys
+from pki import stand_ins
 from pki.algorithms import KeyAlgorithm
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import Note, UnusableCSR, Violation
@@ -158,10 +157,4 @@ def _key_for(
     if parsed is not None:
         return parsed.public_key_der, parsed.key_algorithm
     algorithm = requested.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
-    return _stand_in_key(algorithm), algorithm
-
-
-@lru_cache(maxsize=len(KeyAlgorithm))
-def _stand_in_key(algorithm: KeyAlgorithm) -> bytes:
-    """Return some public key, DER; the real one is made after policy agreed (RSA: 50-300 ms)."""
-    return keys.public_key_to_der(keys.generate_private_key(algorithm).public_key())
+    return stand_ins.public_key_der(algorithm), algorithm
