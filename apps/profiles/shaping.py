@@ -76,6 +76,7 @@ def shape(
     key_algorithm: KeyAlgorithm,
     issuer: IssuerLimits,
     now: datetime,
+    mailboxes: tuple[TypeValue, ...] = (),
 ) -> Shaped:
     """Return the content that would be signed, with its violations.
 
@@ -87,6 +88,7 @@ def shape(
         key_algorithm: algorithm of that key.
         issuer: limits of the issuer.
         now: aware UTC, whole seconds; the same input gives the same content.
+        mailboxes: alternative names from the subject of the CSR; they say nothing about hosts.
     """
     report = _Report()
     if not requested.fill_in:
@@ -102,6 +104,7 @@ def shape(
     names = _names(requested, csr, report)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, report)
+    names = (*names, *(mailbox for mailbox in mailboxes if mailbox not in names))
     not_before, not_after = _validity(requested, defaults, issuer, now, report)
     leaf = Leaf(
         subject=subject,
