@@ -150,11 +150,16 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     )
 
 
+def can_verify(public_key: PublicKeyTypes, algorithm: SignatureAlgorithm) -> bool:
+    """Tell whether signatures of an algorithm are of the family of a key."""
+    return isinstance(public_key, _FAMILIES[algorithm][0])
+
+
 def verify(
     public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
-    if not isinstance(public_key, _FAMILIES[algorithm][0]):
+    if not can_verify(public_key, algorithm):
         return False
     verifier: Any = public_key
     try:

@@ -21,7 +21,13 @@ from apps.certificates.models import CertificateRequest, RequestState
 from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.certificates.pipeline import Draft
 from apps.certificates.signers.selection import signer_of_request
-from apps.errors import AccessDenied, InvalidTransition, PolicyViolation, SealwrightError
+from apps.errors import (
+    AccessDenied,
+    AuthorityRevoked,
+    InvalidTransition,
+    PolicyViolation,
+    SealwrightError,
+)
 from apps.policies import selectors as policy_selectors
 from apps.policies.consequences import without_consequences
 from apps.policies.evaluation import violations_of
@@ -65,7 +71,7 @@ def approve(principal: Principal, request: CertificateRequest) -> Issued | Pendi
             application_id=locked.application_id,
         )
     if is_for_client(locked):
-        violations = _decide_again(locked, None).violations
+        violations = _decided_again(principal, locked, None).violations
         if violations:
             _reject(principal, locked, violations)
             raise PolicyViolation(violations, request_id=str(locked.pk))
@@ -117,11 +123,12 @@ def sign_approved(
         The outcome; every caller gets the same certificate.
 
     Raises:
+        AuthorityRevoked: its authority never issues again; the request is rejected.
         InvalidTransition: another caller is signing it right now, or it has ended otherwise.
         PolicyViolation: the current policy refuses the content; the request is rejected.
         UpstreamUnavailable, UpstreamRejected: as ``issuance.submit``.
     """
-    decision = _decide_again(request, dates)
+    decision = _decided_again(principal, request, dates)
     outcome: Outcome
     if decision.violations:
         outcome = PolicyViolation(decision.violations, request_id=str(request.pk))
@@ -134,6 +141,17 @@ def sign_approved(
         raise outcome
     # The key belongs to whoever asked, not to whoever approved.
     return replace(outcome, private_key_der=None) if isinstance(outcome, Issued) else outcome
+
+
+def _decided_again(
+    principal: Principal, request: CertificateRequest, dates: RequestedContent | None
+) -> Decision:
+    """Return today's decision; a request whose authority was revoked is rejected."""
+    try:
+        return _decide_again(request, dates)
+    except AuthorityRevoked as error:  # for good: the request would wait for ever
+        _reject(principal, request, [_revoked_issuer(request, error)])
+        raise
 
 
 def _decide_again(request: CertificateRequest, dates: RequestedContent | None) -> Decision:
@@ -233,6 +251,16 @@ def _locked(request_id: UUID) -> CertificateRequest:
         CertificateRequest.objects.select_for_update(of=("self",))
         .select_related("application", "profile__policy__current_version", "authority")
         .get(pk=request_id)
+    )
+
+
+def _revoked_issuer(request: CertificateRequest, error: AuthorityRevoked) -> Violation:
+    return Violation(
+        code="request.authority_revoked",
+        field="profile",
+        value=request.authority.name if request.authority else "",
+        reason=error.detail,
+        hint="Make a new request once the profile has another authority.",
     )
 
 

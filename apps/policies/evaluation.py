@@ -110,6 +110,14 @@ def _required_name(wanted: str, pattern: Pattern, names: Sequence[TypeValue]) ->
     )
 
 
+def admits(section: Mapping[str, ValueRule] | None, kind: str, value: str) -> bool:
+    """Tell whether a section of names allows this value; an absent one allows all."""
+    if section is None:
+        return True
+    rule = section.get(kind)
+    return rule is not None and _value_verdict("subject_alt_names", rule, 0, value).passed
+
+
 def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
     """Check usages: none denied, all within allowed and required, all required ones present.
 
@@ -130,7 +138,7 @@ def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iter
                 f"The usage {usage} is denied.",
                 _accepted(granted, f"Anything but {listed(rule.denied)}"),
             )
-        elif rule.nothing or (granted and usage not in granted):
+        elif not rule.admits(usage):
             yield failed(
                 name,
                 f"policy.{code}_not_allowed",

@@ -8,8 +8,18 @@ from django.db.models import QuerySet
 from apps.policies import selectors as policy_selectors
 from apps.policies.models import Policy
 from apps.policies.selectors import ProfileWarning
+from apps.profiles.csr_content import CsrSettings
 from apps.profiles.defaults import parse_defaults, violations_against
-from apps.profiles.models import Profile
+from apps.profiles.models import AcmeSubject, CsrExtras, MustStaple, Profile
+
+
+def csr_settings(profile: Profile) -> CsrSettings:
+    """Return what a profile says about CSRs."""
+    return CsrSettings(
+        refuse_extras=profile.csr_extras == CsrExtras.REFUSE,
+        honour_must_staple=profile.must_staple == MustStaple.HONOUR,
+        take_acme_subject=profile.acme_subject == AcmeSubject.TAKE,
+    )
 
 
 def profiles() -> QuerySet[Profile]:

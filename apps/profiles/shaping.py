@@ -65,7 +65,7 @@ class _Report:
         self.notes.append(Note(f"request.{code}", what, why))
 
 
-def shape(
+def shape(  # noqa: PLR0913 - every source of content, each under its name
     requested: RequestedContent,
     defaults: Defaults,
     *,
@@ -75,6 +75,7 @@ def shape(
     issuer: IssuerLimits,
     now: datetime,
     rules: Rules = NO_RULES,
+    mailboxes: tuple[TypeValue, ...] = (),
 ) -> Shaped:
     """Return the content that would be signed, with its violations.
 
@@ -88,6 +89,7 @@ def shape(
         now: aware UTC, whole seconds; the same input gives the same content.
         rules: of the policy. What nobody asked for is adjusted to them, with a note: the defaults,
             and the lifetime and usages that a renewal copies. What was asked for never is.
+        mailboxes: alternative names from the subject of the CSR; they say nothing about hosts.
     """
     report = _Report()
     if not requested.fill_in:
@@ -102,6 +104,7 @@ def shape(
     names = _names(requested, csr, report)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, report)
+    names = (*names, *(mailbox for mailbox in mailboxes if mailbox not in names))
     valid = validity(requested, defaults, issuer, rules.validity, now)
     report.violations += valid.violations
     report.notes += valid.notes

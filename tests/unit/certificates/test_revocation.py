@@ -137,8 +137,3 @@ def test_rfc5280_3_3_a_revocation_after_the_end_is_on_scheduled_crls(team, expir
         frozen_clock.shift(timedelta(hours=hours / 2))
     assert listed[:2] == [True, True]
     assert not listed[-1], "an entry for an expired certificate leaves in the end"
-
-
-def test_an_unknown_reason_names_the_known_ones():
-    with pytest.raises(BadRevocationReason, match="keyCompromise"):
-        revocation.parse_reason("because")
