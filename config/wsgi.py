@@ -7,9 +7,12 @@ from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 
+from config.entry import mistakes_as_list
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 _PIECE = 64 * 1024
-_django = get_wsgi_application()
+with mistakes_as_list():
+    _django = get_wsgi_application()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
