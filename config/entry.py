@@ -8,9 +8,14 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 @contextmanager
-def mistakes_as_list() -> Iterator[None]:
-    """End the process with the list of mistakes (exit status 1) and no traceback."""
+def mistakes_as_list(status: int = 1) -> Iterator[None]:
+    """End the process with the list of mistakes and no traceback.
+
+    Args:
+        status: exit status.
+    """
     try:
         yield
     except ImproperlyConfigured as error:
-        sys.exit(str(error))
+        sys.stderr.write(f"{error}\n")
+        sys.exit(status)

@@ -11,7 +11,8 @@ from config.entry import mistakes_as_list
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 _PIECE = 64 * 1024
-with mistakes_as_list():
+# gunicorn gives up, instead of starting the next worker, when one ends with this status.
+with mistakes_as_list(status=3):
     _django = get_wsgi_application()
 
 

@@ -76,7 +76,6 @@ STATES: list[tuple[Callable[[], None], int]] = [
     (_disable, 0),
     (_nothing, EXPIRED_DAYS),
     (_lose_certificate, 0),
-    (_break_key, 0),
     (_refuse_by_policy, 0),
     (_ask_for_approval, 0),
     (_detach, 0),
