@@ -15,6 +15,7 @@ from apps.authorities.models import (
     Authority,
     AuthorityCertificate,
     IssuedSerial,
+    OcspAnswer,
     OcspResponder,
     RevokedSerial,
 )
@@ -43,7 +44,7 @@ def remove(principal: Principal, authority: Authority) -> None:
         # The savepoint lets the outer transaction go on after the database has refused.
         try:
             with transaction.atomic():
-                for ledger_model in (OcspResponder, CRL, RevokedSerial, IssuedSerial):
+                for ledger_model in (OcspAnswer, OcspResponder, CRL, RevokedSerial, IssuedSerial):
                     ledger_model.objects.filter(authority=locked).delete()
                 AuthorityCertificate.objects.filter(authority=locked).delete()
                 locked.delete()

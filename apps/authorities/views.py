@@ -1,8 +1,9 @@
 """Public views for relying parties: CRLs, CA certificates and OCSP responses over plain HTTP.
 
-Everything here is public and signed, so there is no session, sign-in or cookie. Caches may keep
-CRLs and OCSP responses for 30 seconds, so that a revocation is visible within a minute; they
-revalidate by ETag, which costs one small query.
+Everything here is public and signed, so there is no session, sign-in or cookie. Caches of others may
+keep CRLs and OCSP responses for 30 seconds; they revalidate by ETag, which costs one small query.
+The front server keeps CRLs as long, and of the OCSP responses only those that cannot change any
+more, so that a revocation is in its next answer (ADR 0023).
 """
 
 import hashlib
@@ -125,8 +126,8 @@ def ocsp_post(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_safe
-def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
-    """Answer an OCSP request in the URL; caches may keep it for 30 s (RFC 5019 sections 5, 6)."""
+def ocsp_get(request: HttpRequest, name: str, encoded: str) -> HttpResponse:
+    """Answer an OCSP request in the URL, for caches as well (RFC 5019 sections 5 and 6)."""
     try:
         body = ocsp.decode_get_path(encoded)
     except ocsp.MalformedRequest:
@@ -136,9 +137,13 @@ def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
     if not answer.cacheable or answer.this_update is None or answer.next_update is None:
         response.headers["Cache-Control"] = "no-store"
         return response
-    _mark_cacheable(
-        response, answer.this_update, answer.next_update, hashlib.sha256(answer.der).hexdigest()
+    digest = hashlib.sha256(answer.der).hexdigest()
+    response = _conditional(request, response, digest, answer.this_update)
+    max_age = _mark_cacheable(
+        response, answer.this_update, answer.next_update, digest, is_final=answer.is_final
     )
+    # For the front server alone, which does not pass it on: what can change is asked for again.
+    response.headers["X-Accel-Expires"] = str(max_age if answer.is_final else 0)
     return response
 
 
@@ -248,15 +253,25 @@ def _conditional(
 
 
 def _mark_cacheable(
-    response: HttpResponse, this_update: datetime, next_update: datetime, digest: str
-) -> None:
-    """Set the headers of RFC 5019 section 6.2; ``max-age`` is short, ``Expires`` may be far."""
+    response: HttpResponse,
+    this_update: datetime,
+    next_update: datetime,
+    digest: str,
+    *,
+    is_final: bool = False,
+) -> int:
+    """Set the headers of RFC 5019 section 6.2 and return ``max-age``; ``Expires`` may be far.
+
+    What is final may be kept by the front server for half of the time that is left and by the next
+    cache for the other half.
+    """
     remaining = max(int((next_update - clock.now()).total_seconds()), 0)
-    max_age = min(STATUS_MAX_AGE_S, remaining)
+    max_age = remaining // 2 if is_final else min(STATUS_MAX_AGE_S, remaining)
     response.headers["Cache-Control"] = f"public, max-age={max_age}, no-transform, must-revalidate"
     response.headers["Expires"] = http_date(next_update.timestamp())
     response.headers["Last-Modified"] = http_date(this_update.timestamp())
     response.headers["ETag"] = f'"{digest}"'
+    return max_age
 
 
 def _crl_to_pem(der: bytes) -> bytes:

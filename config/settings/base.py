@@ -55,6 +55,8 @@ SEALWRIGHT: dict[str, Any] = {
     "LOGIN_MAX_WAIT_S": env.integer("LOGIN_MAX_WAIT_S", 900, low=1, high=86_400),
     # How long a request may wait for the client's proof before the worker takes over; 0 = never.
     "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
+    # How long a signed OCSP answer may be shown to others; it is renewed at half of that.
+    "OCSP_LIFETIME_HOURS": env.integer("OCSP_LIFETIME_HOURS", 12, low=1, high=240),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
 if SEALWRIGHT["HTTPS_PORT"] == SEALWRIGHT["HTTP_PORT"]:
