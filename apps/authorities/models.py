@@ -270,8 +270,11 @@ class CRL(models.Model):
     this_update = models.DateTimeField()
     next_update = models.DateTimeField()
     entry_count = models.PositiveIntegerField()
-    der = models.BinaryField()
-    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(default=0, help_text="of the DER, in octets")
+    sha256 = models.CharField(max_length=64, help_text="of the DER, which CRLPart rows hold")
+    recent_changes = models.CharField(
+        max_length=64, blank=True, help_text="digest of the latest ledger changes that it knows"
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
@@ -287,3 +290,29 @@ class CRL(models.Model):
     def __str__(self) -> str:
         """Name authority and number."""
         return f"{self.authority} #{self.number}"
+
+
+class CRLPart(models.Model):
+    """A piece of a CRL's DER, found by the digest of the whole.
+
+    A CRL of a million entries has 40 MB, which neither a statement nor a process should hold at once.
+    The parts are written before the CRL's row and outside its transaction.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    sha256 = models.CharField(max_length=64, help_text="of the whole CRL")
+    position = models.PositiveIntegerField()
+    data = models.BinaryField()
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """One row for each position."""
+
+        verbose_name = "CRL part"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sha256", "position"], name="crl_part_unique"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the digest and the position."""
+        return f"{self.sha256} {self.position}"

@@ -14,6 +14,7 @@ from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
+    CRLPart,
     IssuedSerial,
     OcspAnswer,
     OcspResponder,
@@ -44,6 +45,8 @@ def remove(principal: Principal, authority: Authority) -> None:
         # The savepoint lets the outer transaction go on after the database has refused.
         try:
             with transaction.atomic():
+                published = CRL.objects.filter(authority=locked)
+                CRLPart.objects.filter(sha256__in=published.values("sha256")).delete()
                 for ledger_model in (OcspAnswer, OcspResponder, CRL, RevokedSerial, IssuedSerial):
                     ledger_model.objects.filter(authority=locked).delete()
                 AuthorityCertificate.objects.filter(authority=locked).delete()

@@ -7,13 +7,18 @@ more, so that a revocation is in its next answer (ADR 0023).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
@@ -21,10 +26,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from apps import clock
-from apps.authorities import ocsp_responses, selectors
+from apps.authorities import crl_contents, ocsp_responses, selectors
 from apps.authorities.models import CRL, Authority, AuthorityCertificate
 from apps.errors import NotFound
 from pki import bundles, ocsp
+from pki import crl_pem as crl_pem_format
 from pki.ocsp.requests import MAX_REQUEST_BYTES
 
 # How long a shared cache may hide a revocation; C-10 and O-09 allow 60 s in total.
@@ -98,15 +104,17 @@ def chain_p7b(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_safe
-def crl_der(request: HttpRequest, name: str) -> HttpResponse:
+def crl_der(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the newest CRL, DER (C-11, RFC 2585 section 4.2)."""
-    return _crl_file(request, name, "application/pkix-crl", lambda der: der, f"{name}.crl")
+    return _crl_file(request, name, "application/pkix-crl", f"{name}.crl", lambda size: size, iter)
 
 
 @require_safe
-def crl_pem(request: HttpRequest, name: str) -> HttpResponse:
+def crl_pem(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the newest CRL, PEM."""
-    return _crl_file(request, name, PEM, _crl_to_pem, f"{name}.crl.pem")
+    return _crl_file(
+        request, name, PEM, f"{name}.crl.pem", crl_pem_format.size_of_pem, crl_pem_format.to_pem
+    )
 
 
 @csrf_exempt
@@ -201,11 +209,12 @@ def _crl_file(
     request: HttpRequest,
     name: str,
     content_type: str,
-    encode: Callable[[bytes], bytes],
     file_name: str,
-) -> HttpResponse:
-    """Return the newest CRL; its DER is read only if the client does not have it yet."""
-    newest = CRL.objects.filter(authority__name=name).order_by("-number").defer("der").first()
+    size_of: Callable[[int], int],
+    encode: Callable[[Iterator[bytes]], Iterator[bytes]],
+) -> HttpResponseBase:
+    """Return the newest CRL, part by part; they are read only if the client does not have it yet."""
+    newest = CRL.objects.filter(authority__name=name).order_by("-number").first()
     if newest is None:
         if Authority.objects.filter(name=name).exists():
             return HttpResponse(
@@ -216,24 +225,30 @@ def _crl_file(
             )
         raise Http404("No such authority.")
     unchanged = _conditional(request, HttpResponse(), newest.sha256, newest.this_update)
-    if unchanged.status_code == _NOT_MODIFIED:
-        response = unchanged
-    else:
-        response = _file(encode(bytes(newest.der)), content_type, file_name)
+    response: HttpResponseBase = unchanged
+    if unchanged.status_code != _NOT_MODIFIED:
+        parts = encode(crl_contents.chunks_of(newest)) if request.method == "GET" else iter(())
+        response = StreamingHttpResponse(
+            parts,
+            content_type=content_type,
+            headers=_file_headers(file_name, size_of(newest.size)),
+        )
     _mark_cacheable(response, newest.this_update, newest.next_update, newest.sha256)
     return response
 
 
 def _file(body: bytes, content_type: str, file_name: str) -> HttpResponse:
     return HttpResponse(
-        body,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{file_name}"',
-            "Content-Length": str(len(body)),
-            "X-Content-Type-Options": "nosniff",
-        },
+        body, content_type=content_type, headers=_file_headers(file_name, len(body))
     )
+
+
+def _file_headers(file_name: str, size: int) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{file_name}"',
+        "Content-Length": str(size),
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _conditional(
@@ -253,7 +268,7 @@ def _conditional(
 
 
 def _mark_cacheable(
-    response: HttpResponse,
+    response: HttpResponseBase,
     this_update: datetime,
     next_update: datetime,
     digest: str,
@@ -272,7 +287,3 @@ def _mark_cacheable(
     response.headers["Last-Modified"] = http_date(this_update.timestamp())
     response.headers["ETag"] = f'"{digest}"'
     return max_age
-
-
-def _crl_to_pem(der: bytes) -> bytes:
-    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)

@@ -42,7 +42,12 @@ _FRONT_CERTIFICATE = {
 # What the application says of OCSP answers to others (Cache-Control) is not what it says to nginx
 # (X-Accel-Expires). Most of them are not kept, and would only wait for each other.
 _CACHING = {
-    "/pki/": (),
+    # Asking whether a kept CRL is still the newest takes a query instead of megabytes. Signed files
+    # are better than an error while the application or its database is away.
+    "/pki/": (
+        "    proxy_cache_revalidate on;",
+        "    proxy_cache_use_stale error timeout http_502 http_503 http_504;",
+    ),
     "/ocsp/": ("    proxy_ignore_headers Expires;", "    proxy_cache_lock off;"),
 }
 _SECRET_FIELD = "X-Proxy-Secret"  # noqa: S105 - a field's name

@@ -198,7 +198,7 @@ def _certificates(authority: Authority) -> Section:
 
 
 def _crls(authority: Authority) -> Section:
-    newest = authority.crls.defer("der").order_by("-number")[:5]
+    newest = authority.crls.order_by("-number")[:5]
     rows = [
         (
             link(crl, f"#{crl.number}"),

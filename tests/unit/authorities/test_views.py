@@ -12,7 +12,7 @@ from cryptography.x509 import ocsp as x509_ocsp
 from django.utils.http import http_date
 
 from apps import clock
-from apps.authorities import publication, selectors, services
+from apps.authorities import crl_contents, publication, selectors, services
 from apps.authorities.models import CRL
 from pki.reasons import RevocationReason as Reason
 from tests.factories.authorities import make_issuing
@@ -52,18 +52,20 @@ def test_c11_the_crl_has_type_validators_and_a_short_age(client, issuing):
     crl = CRL.objects.get(authority=issuing)
     for path in ("crl", "ca.crl"):
         response = client.get(f"/pki/issuing/{path}")
-        assert response.content == bytes(crl.der)
+        content = response.getvalue()
+        assert content == crl_contents.der_of(crl)
         assert response["Content-Type"] == "application/pkix-crl"
-        assert response["ETag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
+        assert response["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+        assert response["Content-Length"] == str(len(content))
         assert response["Cache-Control"] == "public, max-age=30, no-transform, must-revalidate"
         assert response["Last-Modified"]
         assert response["Expires"]
     head = client.head("/pki/issuing/crl")
     assert head.status_code == 200
-    assert head.content == b""
-    assert head["Content-Length"] == str(len(crl.der))
-    pem = client.get("/pki/issuing/crl.pem").content
-    assert x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER) == bytes(crl.der)
+    assert head.getvalue() == b""
+    assert head["Content-Length"] == str(crl.size)
+    pem = client.get("/pki/issuing/crl.pem").getvalue()
+    assert x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER) == crl_contents.der_of(crl)
 
 
 def test_an_unchanged_crl_is_not_sent_again(client, issuing):
