@@ -172,11 +172,16 @@ def sign(key: PrivateKeyTypes, data: Message, algorithm: SignatureAlgorithm) -> 
     )
 
 
+def can_verify(public_key: PublicKeyTypes, algorithm: SignatureAlgorithm) -> bool:
+    """Tell whether signatures of an algorithm are of the family of a key."""
+    return isinstance(public_key, _FAMILIES[algorithm][0])
+
+
 def verify(
     public_key: PublicKeyTypes, signature: bytes, data: Message, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
-    if not isinstance(public_key, _FAMILIES[algorithm][0]):
+    if not can_verify(public_key, algorithm):
         return False
     verifier: Any = public_key
     try:

@@ -22,11 +22,15 @@ class AuthorityKind(models.TextChoices):
 
 
 class AuthorityState(models.TextChoices):
-    """State of an authority: only active ones issue certificates, all of them publish CRLs."""
+    """State of an authority: only active ones issue certificates, all of them publish CRLs.
+
+    ``revoked`` is final: a key that its parent has revoked is never certified again.
+    """
 
     PENDING_CERTIFICATE = "pending-certificate", "Pending certificate"
     ACTIVE = "active", "Active"
     DISABLED = "disabled", "Disabled"
+    REVOKED = "revoked", "Revoked"
 
 
 class Authority(models.Model):
@@ -79,7 +83,11 @@ class Authority(models.Model):
 
 
 class AuthorityCertificate(models.Model):
-    """One certificate of an authority's key; renewals add rows, exactly one is current."""
+    """One certificate of an authority's key; renewals add rows, exactly one is current.
+
+    The parent's ledger says what CRL and OCSP tell about it. ``revoked_at`` repeats that for pages,
+    and is all there is where the parent is a CA outside this product.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
@@ -94,10 +102,16 @@ class AuthorityCertificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     is_current = models.BooleanField(default=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revocation_reason = models.CharField(
+        max_length=25,
+        blank=True,
+        choices=[(reason.value, reason.value) for reason in RevocationReason],
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """An authority has one current certificate."""
+        """An authority has one current certificate; a revoked one has a time and a reason."""
 
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
@@ -105,6 +119,11 @@ class AuthorityCertificate(models.Model):
                 fields=["authority"],
                 condition=Q(is_current=True),
                 name="authority_one_current_cert",
+            ),
+            models.CheckConstraint(
+                name="authority_cert_revoked_with_reason",
+                condition=Q(revoked_at__isnull=True, revocation_reason="")
+                | (Q(revoked_at__isnull=False) & ~Q(revocation_reason="")),
             ),
         ]
 

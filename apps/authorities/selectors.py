@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from cryptography import x509
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from apps import clock
 from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
+    AuthorityState,
+    IssuedSerial,
     OcspResponder,
+    RevokedSerial,
 )
 from apps.errors import NotFound
 from pki import chain
@@ -59,6 +62,55 @@ def locked(authority_id: UUID) -> Authority:
     if found is None:
         raise NotFound("No such authority.")
     return found
+
+
+def descendants(authority: Authority, *, lock: bool = False) -> list[Authority]:
+    """Return the authorities below one, level by level.
+
+    Args:
+        authority: not among them.
+        lock: lock their rows until the transaction ends; the caller has locked ``authority``.
+    """
+    found: list[Authority] = []
+    level = [authority.pk]
+    for _ in range(_MAX_DEPTH):
+        rows = Authority.objects.filter(parent_id__in=level).order_by("name")
+        children = list(rows.select_for_update() if lock else rows)
+        if not children:
+            break
+        found += children
+        level = [child.pk for child in children]
+    return found
+
+
+def nearest_revoked(authority: Authority) -> Authority | None:
+    """Return the authority itself or the nearest one above it that has been revoked."""
+    current: Authority | None = authority
+    for _ in range(_MAX_DEPTH):
+        if current is None or current.state == AuthorityState.REVOKED:
+            return current
+        current = current.parent
+    return None
+
+
+def certificates_in_force(authority: Authority) -> int:
+    """Return how many certificates of an authority are neither expired nor revoked.
+
+    Certificates of its own, of its OCSP responders and of authorities below do not count.
+    """
+    own = [
+        *AuthorityCertificate.objects.filter(
+            Q(authority=authority) | Q(authority__parent=authority)
+        ).values_list("serial_number", flat=True),
+        *authority.responders.values_list("serial_number", flat=True),
+    ]
+    revoked = RevokedSerial.objects.filter(authority=authority, released_at__isnull=True)
+    return (
+        IssuedSerial.objects.filter(authority=authority, not_after__gt=clock.now())
+        .exclude(serial_number__in=own)
+        .exclude(serial_number__in=revoked.values("serial_number"))
+        .count()
+    )
 
 
 def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:

@@ -16,7 +16,7 @@ from django.conf import settings
 
 from apps.authorities import selectors
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
-from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.errors import AuthorityRevoked, InvalidTransition, NotFound, UpstreamUnavailable
 from apps.keys.backends import backend_of
 from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
@@ -104,17 +104,20 @@ def issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> Iss
         version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
+        AuthorityRevoked: its parent has revoked it.
         InvalidTransition: it is disabled, or has no certificate installed.
         NotFound: no such authority.
     """
     handle = status_issuer_of(authority_id, version)
+    if handle.state == AuthorityState.REVOKED:
+        raise AuthorityRevoked(revoked_text(handle.name))
     if handle.state != AuthorityState.ACTIVE:
         raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
     return handle
 
 
 def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
-    """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
+    """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled or revoked.
 
     Args:
         authority_id: which.
@@ -138,6 +141,11 @@ def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None)
     handle = _read(row[0])
     _handles[authority_id] = (time.monotonic(), version, handle)
     return handle
+
+
+def revoked_text(name: str) -> str:
+    """Return what requesters are told about a revoked authority."""
+    return f"The authority {name} has been revoked; the profile needs another one."
 
 
 def sign_tbs(

@@ -41,6 +41,7 @@ class KeyBackend(ABC):
         RuntimeError: called inside a transaction, a programming error.
         UpstreamUnavailable: the backend does not answer, or cannot open the key now.
         UpstreamRejected: the backend refuses for good.
+        Busy: too many keys are being generated.
     """
 
     name: ClassVar[str]

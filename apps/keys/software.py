@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from apps import keyring, sealing
 from apps.errors import UpstreamRejected, UpstreamUnavailable
+from apps.keys import generation
 from apps.keys.base import GeneratedKey, KeyBackend
 from apps.keys.models import Key
 from pki import keys
@@ -67,7 +68,7 @@ class SoftwareBackend(KeyBackend):
         os.register_at_fork(after_in_child=self._opened.clear)
 
     def _generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey:
-        private_key = keys.generate_private_key(algorithm)
+        private_key = generation.generate(algorithm)
         pkcs8 = keys.private_key_to_pkcs8(private_key)
         return GeneratedKey(
             public_key_der=keys.public_key_to_der(private_key.public_key()),

@@ -44,9 +44,11 @@ SEALWRIGHT: dict[str, Any] = {
     "KEK": env.text_without_file("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
-    # Both per server process and with bursts of the same size; 0 switches a limit off.
+    # These per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # RSA keys that the server makes for one application; each costs up to a second of a core.
+    "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
@@ -62,7 +64,7 @@ SEALWRIGHT: dict[str, Any] = {
 if SEALWRIGHT["HTTPS_PORT"] == SEALWRIGHT["HTTP_PORT"]:
     env.problems.append("SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same port")
 SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
-# Where the first was reached before; persistent DNS records made for it stay good.
+# Where the first was reached before; ACME accounts and DNS records from then stay good.
 SEALWRIGHT["FORMER_PUBLIC_URLS"] = env.origins("FORMER_PUBLIC_URLS")
 # In certificates a host is a fully qualified name or an address (RFC 5280 section 4.2.1.6),
 # which "localhost" is not.
@@ -72,6 +74,7 @@ SECRET_KEY = env.text("SECRET_KEY")
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
 ALLOWED_HOSTS.append(host_of(SEALWRIGHT["PUBLIC_URL"]))
+ALLOWED_HOSTS += map(host_of, SEALWRIGHT["FORMER_PUBLIC_URLS"])
 CSRF_TRUSTED_ORIGINS = [SEALWRIGHT["PUBLIC_URL"]]
 
 INSTALLED_APPS = [
@@ -143,14 +146,24 @@ if _database["ENGINE"].endswith("sqlite3"):
     # WAL and IMMEDIATE: readers never wait, writers queue instead of failing half-way.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # A writer waits no longer for another one: requests that only read need the threads.
+        "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
     }
 else:
     _database["CONN_HEALTH_CHECKS"] = True
     # Django switches preparing off. Above this number of runs psycopg prepares by itself, which is
     # never; the statements that ask for it are prepared (``apps.statements.execution``).
-    _database.setdefault("OPTIONS", {})["prepare_threshold"] = 2**31
+    # Within seconds it shows that the server, or the network to it, is gone; what the URL says
+    # goes first. libpq's user timeout (in ms) counts from data that nobody acknowledges.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    } | _database.get("OPTIONS", {})
+    _database["OPTIONS"]["prepare_threshold"] = 2**31
 # django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
 _database["CONN_MAX_AGE"] = 600
 # A refusal must not roll back its own audit row, and no key is used inside a transaction.
@@ -327,6 +340,7 @@ LOGGING = {
         "redact": {"()": "apps.web.logs.RedactSecrets"},
         "trace": {"()": "apps.web.logs.AddTraceId"},
         "refused_host": {"()": "apps.web.logs.ExplainRefusedHost"},
+        "brief": {"()": "apps.web.logs.BriefFaults"},
     },
     "formatters": {
         "line": {
@@ -338,7 +352,7 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["trace", "redact"],
+            "filters": ["trace", "brief", "redact"],
         },
     },
     "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", "info", LOG_LEVELS).upper()},

@@ -42,6 +42,7 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
                 [
                     Detail("Authority", obj.authority, admin_url(obj.authority)),
                     Detail("Current", "yes" if obj.is_current else "no"),
+                    *_revocation(obj),
                 ],
             ),
             Section(
@@ -50,6 +51,13 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
                 {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])},
             ),
         ]
+
+
+def _revocation(certificate: AuthorityCertificate) -> list[Detail]:
+    if certificate.revoked_at is None:
+        return []
+    reason = Detail("Reason", certificate.revocation_reason)
+    return [Detail("Revoked", certificate.revoked_at), reason]
 
 
 @admin.register(CRL)

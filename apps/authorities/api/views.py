@@ -13,6 +13,7 @@ from apps.authorities import publication, selectors, services
 from apps.authorities.api.filters import AuthorityFilter, CrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
+    AuthorityRevocationSerializer,
     AuthorityRowSerializer,
     AuthoritySerializer,
     CrlSerializer,
@@ -108,6 +109,24 @@ class AuthorityViewSet(ReadViewSet):
         authority, principal = self._to_change()
         NoBody.parse(request.data)
         return self.answer(services.enable_authority(principal, authority))
+
+    @extend_schema(
+        request=AuthorityRevocationSerializer,
+        responses={200: AuthoritySerializer} | problems(409, 422),
+    )
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **_url: Any) -> Response:
+        """Revoke an intermediate at its parent, for good: OCSP says so at once, the CRL in seconds.
+
+        It and the authorities below it issue nothing more; their CRLs and OCSP answers go on. The
+        answer tells what is left to do. With `serial_number`, only an earlier certificate of the
+        authority is revoked, and it goes on issuing.
+        """
+        authority, principal = self._to_change()
+        sent = AuthorityRevocationSerializer.parse(request.data)
+        return self.answer(
+            services.revoke_authority(principal, authority, sent.pop("reason"), **sent)
+        )
 
     @extend_schema(
         request=LifetimeSerializer,

@@ -6,7 +6,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki import bundles, crl, csr, describe, keys
+from pki import bundles, crl, csr, describe, keys, structures
 from pki.crl_reader import CrlReader
 from pki.findings import PkiError, UnusableCertificate, UnusableCSR, UnusableKey
 from pki.parsing import MAX_CERTIFICATE_BYTES, ParserFailed, load_certificate, parsed
@@ -56,6 +56,7 @@ def test_every_failure_of_the_library_becomes_the_readers_own(monkeypatch, error
         (x509, "load_der_x509_certificate"),
         (x509, "load_der_x509_csr"),
         (x509, "load_der_x509_crl"),
+        (structures, "decode"),
         (serialization, "load_der_public_key"),
         (serialization, "load_der_private_key"),
     ):

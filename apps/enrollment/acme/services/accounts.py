@@ -17,7 +17,7 @@ from apps.enrollment.acme.auth import (
     account_with_thumbprint,
 )
 from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
-from apps.enrollment.acme.problems import Refusal, Type, document
+from apps.enrollment.acme.problems import Refusal, Type, document, refusal_of
 from apps.enrollment.acme.services import eab, limits
 from apps.enrollment.acme.states import (
     ACCOUNT,
@@ -187,21 +187,36 @@ def read_contacts(listed: object) -> tuple[str, ...]:
 
     Raises:
         Malformed: no list of texts.
-        Refusal: unsupportedContact or invalidContact.
+        Refusal: unsupportedContact or invalidContact; every unusable contact is named.
     """
     if listed is None:
         return ()
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         raise Malformed("contact is a list of URLs.")
     if len(listed) > MAX_CONTACTS:
-        raise Refusal(Type.INVALID_CONTACT, f"At most {MAX_CONTACTS} contacts.")
-    for item in listed:
-        scheme, _, address = item.partition(":")
-        if scheme.lower() != "mailto":
-            raise Refusal(Type.UNSUPPORTED_CONTACT, "Contacts are mailto: URLs.")
-        if len(item) > _MAX_CONTACT or not _ADDRESS.fullmatch(address):
-            raise Refusal(Type.INVALID_CONTACT, "A mailto: contact holds one plain address.")
+        text = f"contact lists {len(listed)} URLs; an account has at most {MAX_CONTACTS}."
+        raise Refusal(Type.INVALID_CONTACT, text)
+    faults = [
+        (None, *fault)
+        for index, item in enumerate(listed)
+        if (fault := _contact_fault(index, item))
+    ]
+    if faults:
+        raise refusal_of(faults)
     return tuple(listed)
+
+
+def _contact_fault(index: int, contact: str) -> tuple[Type, str] | None:
+    name = f"contact[{index}]"
+    scheme, _, address = contact.partition(":")
+    if scheme.lower() != "mailto":
+        return Type.UNSUPPORTED_CONTACT, f"{name} is not a mailto: URL."
+    if len(contact) > _MAX_CONTACT:
+        text = f"{name} has {len(contact)} characters; at most {_MAX_CONTACT} are taken."
+        return Type.INVALID_CONTACT, text
+    if not _ADDRESS.fullmatch(address):
+        return Type.INVALID_CONTACT, f"{name} is not mailto: with one plain address."
+    return None
 
 
 def _existing(signed: SignedRequest, thumbprint: str) -> Account | None:

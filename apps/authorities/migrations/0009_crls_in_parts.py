@@ -24,7 +24,7 @@ def move_contents(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('authorities', '0007_kept_ocsp_answers'),
+        ('authorities', '0008_kept_ocsp_answers'),
     ]
 
     operations = [

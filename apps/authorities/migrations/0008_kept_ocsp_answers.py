@@ -18,7 +18,7 @@ def keep_newest_current(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('authorities', '0006_serials_reference_authority'),
+        ('authorities', '0007_revoked_authorities'),
         ('keys', '0002_content_type'),
     ]
 
