@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -175,6 +176,25 @@ class Client:
         """Issue a successor with the same names; ``key`` is ``new``, ``reuse`` or ``csr``."""
         body = {"key": "csr", "csr": csr} if csr else {"key": key}
         return self._repeatable(f"certificates/{_path(certificate_id)}/renew/", body)
+
+    def authorities(self) -> Iterator[dict[str, Any]]:
+        """Yield the authorities."""
+        return self._pages("authorities/", {})
+
+    def revoke_authority(
+        self, name: str, reason: str, *, serial_number: str = "", invalidity_date: str = ""
+    ) -> dict[str, Any]:
+        """Revoke an authority at its parent for a reason of RFC 5280, e.g. ``cACompromise``.
+
+        Args:
+            name: or id.
+            reason: any but ``certificateHold``.
+            serial_number: only this earlier certificate, which a renewal has replaced.
+            invalidity_date: RFC 3339; since when the key is doubted.
+        """
+        given = {"serial_number": serial_number, "invalidity_date": invalidity_date}
+        body = {"reason": reason} | {field: value for field, value in given.items() if value}
+        return self._json("POST", f"authorities/{quote(name, safe='')}/revoke/", json=body)
 
     def applications(self) -> Iterator[dict[str, Any]]:
         """Yield the applications that the token may see."""

@@ -13,6 +13,8 @@ class Event(StrEnum):
     AUTHORITY_ENABLED = "authority.enabled"
     AUTHORITY_RENEWED = "authority.renewed"
     AUTHORITY_DELETED = "authority.deleted"
+    AUTHORITY_REVOKED = "authority.revoked"
+    AUTHORITY_CERTIFICATE_REVOKED = "authority.certificate_revoked"
     KEY_GENERATED = "key.generated"
     KEY_DESTROYED = "key.destroyed"
     KEK_ROTATED = "key.encryption_key_rotated"

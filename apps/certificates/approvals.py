@@ -21,7 +21,13 @@ from apps.certificates.models import CertificateRequest, RequestState
 from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.certificates.pipeline import Draft
 from apps.certificates.signers.selection import signer_of_request
-from apps.errors import AccessDenied, InvalidTransition, PolicyViolation, SealwrightError
+from apps.errors import (
+    AccessDenied,
+    AuthorityRevoked,
+    InvalidTransition,
+    PolicyViolation,
+    SealwrightError,
+)
 from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import violations_of
 from apps.principals import Principal
@@ -82,11 +88,16 @@ def sign_approved(principal: Principal, request: CertificateRequest) -> Issued |
         The outcome; every caller gets the same certificate.
 
     Raises:
+        AuthorityRevoked: its authority never issues again; the request is rejected.
         InvalidTransition: another caller is signing it right now, or it has ended otherwise.
         PolicyViolation: the current policy refuses the content; the request is rejected.
         UpstreamUnavailable, UpstreamRejected: as ``issuance.submit``.
     """
-    decision = _decide_again(request)
+    try:
+        decision = _decide_again(request)
+    except AuthorityRevoked as error:  # for good: the request would wait for ever
+        _reject(principal, request, [_revoked_issuer(request, error)])
+        raise
     outcome: Outcome
     if decision.violations:
         outcome = PolicyViolation(decision.violations, request_id=str(request.pk))
@@ -183,6 +194,16 @@ def _locked(request_id: UUID) -> CertificateRequest:
         CertificateRequest.objects.select_for_update(of=("self",))
         .select_related("application", "profile__policy__current_version", "authority")
         .get(pk=request_id)
+    )
+
+
+def _revoked_issuer(request: CertificateRequest, error: AuthorityRevoked) -> Violation:
+    return Violation(
+        code="request.authority_revoked",
+        field="profile",
+        value=request.authority.name if request.authority else "",
+        reason=error.detail,
+        hint="Make a new request once the profile has another authority.",
     )
 
 

@@ -16,21 +16,6 @@ from apps.principals import Principal
 from pki.reasons import RevocationReason
 
 
-def parse_reason(text: str) -> RevocationReason:
-    """Return the reason that a text names.
-
-    Raises:
-        BadRevocationReason: not one of RFC 5280's names; the answer lists them.
-    """
-    try:
-        return RevocationReason(text)
-    except ValueError as error:
-        known = ", ".join(reason.value for reason in RevocationReason)
-        raise BadRevocationReason(
-            f"{text!r} is not a revocation reason; use one of: {known}."
-        ) from error
-
-
 def revoke(
     principal: Principal,
     certificate: Certificate,

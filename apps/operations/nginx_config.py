@@ -39,6 +39,17 @@ _FRONT_CERTIFICATE = {
     "X-SSL-Client-Cert": "$ssl_client_escaped_cert",
     "X-SSL-Client-Verify": "$ssl_client_verify",
 }
+# What the application says of OCSP answers to others (Cache-Control) is not what it says to nginx
+# (X-Accel-Expires). Most of them are not kept, and would only wait for each other.
+_CACHING = {
+    # Asking whether a kept CRL is still the newest takes a query instead of megabytes. Signed files
+    # are better than an error while the application or its database is away.
+    "/pki/": (
+        "    proxy_cache_revalidate on;",
+        "    proxy_cache_use_stale error timeout http_502 http_503 http_504;",
+    ),
+    "/ocsp/": ("    proxy_ignore_headers Expires;", "    proxy_cache_lock off;"),
+}
 _SECRET_FIELD = "X-Proxy-Secret"  # noqa: S105 - a field's name
 
 
@@ -258,9 +269,9 @@ def _everything() -> str:
 
 
 def _public() -> str:
-    """Return the locations of public PKI files, kept as long as their own Cache-Control says."""
+    """Return the locations of public PKI files, kept as long as the application says."""
     lines = []
-    for prefix in ("/pki/", "/ocsp/"):
+    for prefix, caching in _CACHING.items():
         lines += [
             f"location {prefix} {{",
             # The application sees the target as it was sent: "/admin/..%2fpki/" is not "/pki/".
@@ -269,6 +280,7 @@ def _public() -> str:
             "    }",
             "    proxy_pass http://application;",
             "    proxy_cache public;",
+            *caching,
             # A kept answer would carry the identifier of the request that it was made for.
             "    proxy_hide_header X-Request-Id;",
             "    add_header X-Request-Id $trace always;",

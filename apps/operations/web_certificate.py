@@ -133,17 +133,28 @@ def write_client_authorities() -> None:
 
 
 def names() -> list[tuple[str, str]]:
-    """Return the subject alternative names: this machine by name and address, and ``PUBLIC_URL``."""
+    """Return the subject alternative names: this machine by name and address, and public hosts.
+
+    Former ones too: clients reach the ACME directory by them until they are set up anew.
+    """
     found = [("dns_name", "localhost"), ("ip_address", "127.0.0.1"), ("ip_address", "::1")]
+    urls = (settings.SEALWRIGHT["PUBLIC_URL"], *settings.SEALWRIGHT["FORMER_PUBLIC_URLS"])
+    return list(dict.fromkeys([*found, *(_name(_host_of(url)) for url in urls)]))
+
+
+def _name(host: str) -> tuple[str, str]:
     try:
-        public = ("ip_address", str(ipaddress.ip_address(_host())))
+        return "ip_address", str(ipaddress.ip_address(host))
     except ValueError:
-        public = ("dns_name", _host())
-    return [*found, public] if public not in found else found
+        return "dns_name", host
 
 
 def _host() -> str:
-    return urlsplit(settings.SEALWRIGHT["PUBLIC_URL"]).hostname or "localhost"
+    return _host_of(settings.SEALWRIGHT["PUBLIC_URL"])
+
+
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or "localhost"
 
 
 def _issue(principal: Principal, *, replaces: Certificate | None) -> Certificate:

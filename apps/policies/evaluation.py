@@ -110,6 +110,14 @@ def _required_name(wanted: str, pattern: Pattern, names: Sequence[TypeValue]) ->
     )
 
 
+def admits(section: Mapping[str, ValueRule] | None, kind: str, value: str) -> bool:
+    """Tell whether a section of names allows this value; an absent one allows all."""
+    if section is None:
+        return True
+    rule = section.get(kind)
+    return rule is not None and _value_verdict("subject_alt_names", rule, 0, value).passed
+
+
 def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
     """Check usages: none denied, all within allowed and required, all required ones present.
 
@@ -130,7 +138,7 @@ def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iter
                 f"The usage {usage} is denied.",
                 _accepted(granted, f"Anything but {listed(rule.denied)}"),
             )
-        elif rule.nothing or (granted and usage not in granted):
+        elif not rule.admits(usage):
             yield failed(
                 name,
                 f"policy.{code}_not_allowed",
@@ -282,20 +290,28 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
-        f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
+        _accepted_values(rule),
     )
 
 
 def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:
-    granted = (*rule.allowed, *rule.required)
     return failed(
         f"{section}.{rule.kind}.denied",
         f"policy.{_SINGULAR[section]}_denied",
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
-        f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
+        _accepted_values(rule),
     )
+
+
+def _accepted_values(rule: ValueRule) -> str:
+    """Return which values would do: patterns that are denied narrow those that are granted."""
+    granted = (*rule.allowed, *rule.required)
+    if not granted:
+        return f"Accepted: anything but {_texts(rule.denied)}."
+    but = f", but not {_texts(rule.denied)}" if rule.denied else ""
+    return f"Accepted: {_texts(granted)}{but}."
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:

@@ -64,7 +64,7 @@ _ALL = (
         label="TLS server",
         description="Servers that clients reach by host name or IP address.",
         rules={
-            "subject": _subject(),
+            "subject": _subject(more=("serial_number",)),
             "subject_alt_names": _ANY_HOST,
             "key_usages": _usages("digital_signature", allowed=tuple(_TLS_USAGES[1:])),
             "extended_key_usages": _usages("server_auth"),
@@ -188,7 +188,7 @@ _ALL = (
         label="Dual-purpose server",
         description="Servers that are also clients of one another: brokers, meshes, databases.",
         rules={
-            "subject": _subject(),
+            "subject": _subject(more=("serial_number",)),
             "subject_alt_names": [*_ANY_HOST, _ANY_URI],
             "key_usages": _usages("digital_signature", allowed=tuple(_TLS_USAGES[1:])),
             "extended_key_usages": _usages("server_auth", "client_auth"),

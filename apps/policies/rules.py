@@ -83,6 +83,13 @@ class UsageRule:
         """Tell whether the section is present but empty: no usage is allowed."""
         return not (self.allowed or self.required or self.denied)
 
+    def admits(self, usage: str) -> bool:
+        """Tell whether a certificate may have this usage."""
+        granted = (*self.allowed, *self.required)
+        return not (
+            usage in self.denied or self.nothing or (bool(granted) and usage not in granted)
+        )
+
     def document(self) -> dict[str, Any]:
         """Return the canonical form."""
         return {mode: list(getattr(self, mode)) for mode in MODES if getattr(self, mode)}

@@ -5,7 +5,17 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.profiles.models import Profile
+from apps.profiles.csr_content import CsrSettings
+from apps.profiles.models import AcmeSubject, CsrExtras, MustStaple, Profile
+
+
+def csr_settings(profile: Profile) -> CsrSettings:
+    """Return what a profile says about CSRs."""
+    return CsrSettings(
+        refuse_extras=profile.csr_extras == CsrExtras.REFUSE,
+        honour_must_staple=profile.must_staple == MustStaple.HONOUR,
+        take_acme_subject=profile.acme_subject == AcmeSubject.TAKE,
+    )
 
 
 def profiles() -> QuerySet[Profile]:

@@ -3,7 +3,9 @@
 import logging
 import re
 import traceback
+from http import HTTPStatus
 
+from apps.statements import faults
 from apps.web import trace
 
 _REDACTED = "***"
@@ -62,6 +64,27 @@ class ExplainRefusedHost(logging.Filter):
         message = record.getMessage().replace(" ALLOWED_HOSTS", " SEALWRIGHT_ALLOWED_HOSTS")
         record.msg, record.args = message, ()
         record.exc_info = record.exc_text = None
+        return True
+
+
+class BriefFaults(logging.Filter):
+    """Writes the cause of a fault of the database in one line, in place of its traceback.
+
+    While the database is away all requests and jobs fail for the same reason, and hundreds of
+    tracebacks would bury it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; never drops one."""
+        raised = record.exc_info[1] if record.exc_info else None
+        known = faults.unavailability(raised)
+        cause = known.cause if known is not None else ""
+        if not raised and getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE:
+            request = getattr(record, "request", None)
+            cause = trace.cause() or getattr(request, "trace_cause", "")
+        if cause:
+            record.msg, record.args = f"{record.getMessage()}: {cause}", ()
+            record.exc_info = record.exc_text = None
         return True
 
 

@@ -13,6 +13,7 @@ class CertificateFilter(StrictFilterSet):
 
     application = filters.CharFilter("application__name", label="application name")
     profile = filters.CharFilter("profile__name", label="profile name")
+    authority = filters.CharFilter("authority__name", label="name of the authority that issued it")
     state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
     serial_number = filters.CharFilter("serial_number", label="serial number, hex")
     fingerprint_sha256 = filters.CharFilter("fingerprint_sha256", label="SHA-256 of the DER, hex")

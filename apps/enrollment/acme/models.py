@@ -299,6 +299,12 @@ class AcmeOrder(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "-id"], name="acme_order_account"),
+            # Counted by the limit for an account; orders that replace a certificate are not.
+            models.Index(
+                fields=["account", "-id"],
+                condition=Q(replaces_certificate=None),
+                name="acme_order_counted",
+            ),
             models.Index(fields=["identifiers_sha256", "created_at"], name="acme_order_names"),
             models.Index(
                 fields=["expires_at"],

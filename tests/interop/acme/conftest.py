@@ -30,12 +30,13 @@ def acme(running_server: Server, tmp_path_factory: pytest.TempPathFactory) -> It
     """The running product with ACME set up, and names that resolve."""
     names = nameserver.start(tmp_path_factory.mktemp("names"))
     try:
-        yield _enable_acme(running_server, names)
+        yield enable_acme(running_server, names)
     finally:
         names.stop()
 
 
-def _enable_acme(server: Server, names: nameserver.NameServer) -> World:
+def enable_acme(server: Server, names: nameserver.NameServer) -> World:
+    """Set both endpoints up on a running product; return what clients need to know."""
     http_port, tls_port = servers.free_port(), servers.free_port()
     wanted = {
         "resolver": names.address,

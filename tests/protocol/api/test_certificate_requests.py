@@ -17,6 +17,7 @@ from apps.certificates import issuance
 from apps.certificates.models import Certificate, CertificateRequest, IdempotentCall, RequestState
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
+from apps.web import throttle
 from pki.algorithms import KeyAlgorithm
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
@@ -103,6 +104,24 @@ def test_a_key_specification_brings_a_key(post, body, algorithm):
     certificate = x509.load_pem_x509_certificate(found["certificate"]["pem"].encode())
     assert certificate.public_key() == key.public_key()
     assert found["certificate"]["has_private_key"] is True
+
+
+def test_rsa_keys_made_for_one_application_are_bounded(post, body, settings):
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"RSA_KEYS_PER_MINUTE": 1}
+    throttle.made_keys.clear()
+    with_csr = dict(body)
+    del body["csr"]
+    body |= {"key": {"algorithm": "rsa-2048"}, "subject_alt_names": ["a.example.com"]}
+
+    assert post(URL, body).status_code == 201
+    refused = post(URL, body)
+
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert "CSR" in refused.json()["detail"]
+    assert CertificateRequest.objects.count() == 1
+    assert post(URL, with_csr).status_code == 201
+    assert post(URL, body | {"key": {"algorithm": "ec-p256"}}).status_code == 201
 
 
 def keys_of(text: str):

@@ -101,8 +101,3 @@ def test_an_expired_certificate_is_not_revoked(team, certificate):
     Certificate.objects.filter(pk=certificate.pk).update(state=CertificateState.EXPIRED)
     with pytest.raises(InvalidTransition):
         revocation.revoke(team.principal(), certificate, RevocationReason.UNSPECIFIED)
-
-
-def test_an_unknown_reason_names_the_known_ones():
-    with pytest.raises(BadRevocationReason, match="keyCompromise"):
-        revocation.parse_reason("because")
