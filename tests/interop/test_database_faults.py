@@ -300,7 +300,6 @@ def on_sqlite(small_disk: Path) -> Iterator[Server]:
 
 
 def test_a_locked_sqlite_is_read(on_sqlite):
-    facts = on_sqlite.facts
     requests = _requests(on_sqlite)
     holder = sqlite3.connect(on_sqlite.home / "sealwright.sqlite3", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
