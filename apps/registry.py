@@ -72,10 +72,12 @@ class ReadinessCheck:
     Attributes:
         name: shown with the result.
         check: returns what is wrong; empty when all is well.
+        advisory: what it finds wants attention, but the process serves nevertheless.
     """
 
     name: str
     check: Callable[[], str]
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ class EnrollmentMethod:
         name: value of ``CertificateRequest.method``; also the ``Principal.kind`` of its accounts.
         label: the name for people.
         is_open: called with a ``Pairing``; whether that pair accepts requests by this method now.
+        collects: whether clients come for an approved certificate themselves, perhaps with
+            another key than before; it is signed then, not at the approval.
         has_accounts: whether requests come from accounts of the protocol (no user behind them),
             which may request and revoke at their own pair and nothing else.
         url_prefix: path on the TLS listener, such as ``acme/``; empty for an internal method.
@@ -149,6 +153,7 @@ class EnrollmentMethod:
     name: str
     label: str
     is_open: Callable[[Any], bool]
+    collects: bool = False
     has_accounts: bool = False
     url_prefix: str = ""
     urlconf: str = ""
@@ -162,6 +167,10 @@ class EnrollmentMethod:
 # ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 PresignCheck = Callable[[Any], Iterable[Any]]
 
+# Called with a ``Policy``; returns what of upper layers its rules in force stand against
+# (``policies.selectors.ProfileWarning``).
+PolicyCheck = Callable[[Any], Iterable[Any]]
+
 # Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
 
@@ -173,6 +182,7 @@ dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
 presign_checks: list[PresignCheck] = []
+policy_checks: list[PolicyCheck] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:

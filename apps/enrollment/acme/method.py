@@ -30,6 +30,7 @@ METHOD = registry.EnrollmentMethod(
     name="acme",
     label="ACME",
     is_open=endpoint_config.is_open,
+    collects=True,
     has_accounts=True,
     url_prefix="acme/",
     urlconf="apps.enrollment.acme.urls",

@@ -31,6 +31,7 @@ from apps.enrollment.acme.services import (
     order_request,
     orders,
     revocation,
+    waiting,
 )
 from apps.enrollment.acme.services import renewal_info as renewal_info_service
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
@@ -167,8 +168,9 @@ def renewal_info(
 ) -> HttpResponse:
     """Answer when a certificate should be renewed (RFC 9773 section 4)."""
     config = config_for(application, profile)
-    response = _json(renewal_info_service.renewal_info(config, certificate_id))
-    response.headers["Retry-After"] = str(renewal_info_service.RETRY_AFTER_S)
+    found = renewal_info_service.renewal_info(config, certificate_id)
+    response = _json(found.as_dict())
+    response.headers["Retry-After"] = str(found.retry_after_s)
     return response
 
 
@@ -220,7 +222,7 @@ def new_order(signed: SignedRequest) -> HttpResponse:
 def order(signed: SignedRequest, url_id: str) -> HttpResponse:
     """Show an order (7.4)."""
     signed.require_empty()
-    return _order(signed.config, orders.get(signed, url_id))
+    return _order(signed.config, waiting.get(signed, url_id))
 
 
 @_signed(SignedBy.ACCOUNT)
