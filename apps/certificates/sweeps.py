@@ -22,7 +22,7 @@ from apps.keyring import SealingError
 from apps.principals import Principal
 
 logger = logging.getLogger(__name__)
-_BATCH = 500
+BATCH = 500
 
 
 def reconcile() -> str:
@@ -43,15 +43,15 @@ def reconcile() -> str:
     results = [
         _finish(request, principal)
         for request in [
-            *left.order_by("updated_at")[:_BATCH],
-            *asked.order_by("updated_at")[:_BATCH],
+            *left.order_by("updated_at")[:BATCH],
+            *asked.order_by("updated_at")[:BATCH],
         ]
     ]
     approved = rows.filter(state=RequestState.APPROVED, updated_at__lt=before).exclude(
         approved_at__isnull=False, method__in=_collecting_methods()
     )
     results += [
-        _sign_approved(request, principal) for request in approved.order_by("updated_at")[:_BATCH]
+        _sign_approved(request, principal) for request in approved.order_by("updated_at")[:BATCH]
     ]
     collection.give_up_uncollected(principal)
     finished = sum(done is True for done in results)
@@ -124,7 +124,7 @@ def mark_expired() -> str:
                     state__in=[CertificateState.ACTIVE, CertificateState.HELD],
                     not_after__lt=clock.now(),
                 )
-                .order_by("not_after")[:_BATCH]
+                .order_by("not_after")[:BATCH]
             )
             for certificate in due:
                 certificate.state = CertificateState.EXPIRED
@@ -137,5 +137,5 @@ def mark_expired() -> str:
                 )
             Certificate.objects.bulk_update(due, ["state"])
         marked += len(due)
-        if len(due) < _BATCH:
+        if len(due) < BATCH:
             return f"marked {marked}"

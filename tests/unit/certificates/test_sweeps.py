@@ -134,7 +134,7 @@ def refuse_to_sign(*_: object) -> bytes:
 
 
 def test_requests_of_a_disabled_authority_do_not_starve_others(team, monkeypatch):
-    monkeypatch.setattr(sweeps, "_BATCH", 1)
+    monkeypatch.setattr(sweeps, "BATCH", 1)
     Pairing.objects.filter(pk=team.pairing.pk).update(requires_approval=True)
     names = ("a.example.com", "b.example.com")
     for name in names:
