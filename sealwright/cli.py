@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 refused by policy or unusa
 4 not allowed, 5 not found, 6 conflict, 7 server not reached or unavailable, 8 still pending.
 """
 
+import base64
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -310,6 +311,9 @@ def revoke(
     reason: Annotated[
         str, typer.Option(help="Reason of RFC 5280, e.g. keyCompromise.")
     ] = "unspecified",
+    allow_expired: Annotated[
+        bool, typer.Option("--allow-expired", help="Revoke it even if it has expired.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -319,7 +323,7 @@ def revoke(
         if not yes:
             found = client.read_certificate(certificate_id)
             typer.confirm(f"Revoke {found['subject']} ({found['serial_number']})?", abort=True)
-        result = client.revoke(certificate_id, reason)
+        result = client.revoke(certificate_id, reason, allow_expired=allow_expired)
         _print_json(result) if as_json else err.print(
             f"{_safe(result['subject'])}: {result['state']}"
         )
@@ -333,6 +337,48 @@ def release(certificate_id: CertificateId, as_json: Json = False) -> None:
         _print_json(result) if as_json else err.print(
             f"{_safe(result['subject'])}: {result['state']}"
         )
+
+
+@app.command()
+def authorities(as_json: Json = False) -> None:
+    """List the authorities."""
+    with _reported():
+        rows = list(_client().authorities())
+        columns = ("name", "kind", "state", "parent", "not_after")
+        _print_json(rows) if as_json else _print_table(rows, columns, {"not_after": _expires})
+
+
+@app.command("revoke-authority")
+def revoke_authority(
+    name: Annotated[str, typer.Argument(help="The authority, name or id.")],
+    reason: Annotated[str, typer.Option(help="Reason of RFC 5280, e.g. cACompromise.")],
+    serial_number: Annotated[
+        str, typer.Option(help="Only this earlier certificate, which a renewal has replaced.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Revoke an authority at its parent, for good, and tell what to do next."""
+    with _reported():
+        client = _client()
+        if not yes:
+            what = f"certificate {serial_number} of {name}" if serial_number else f"{name} for good"
+            typer.confirm(f"Revoke {what}?", abort=True)
+        result = client.revoke_authority(
+            name, reason, serial_number=serial_number, invalidity_date=since
+        )
+        if as_json:
+            _print_json(result)
+            return
+        err.print(f"{_safe(result['name'])}: {result['state']}")
+        left = result["revocation"]
+        if left is not None:
+            out.print(f"Certificates in force below: {left['certificates_in_force']}")
+            for number, step in enumerate(left["next_steps"], start=1):
+                out.print(f"{number}. {_safe(step)}", highlight=False)
 
 
 @app.command()
@@ -411,7 +457,12 @@ def _names_as_fields(
 
 
 def _read(source: Path) -> str:
-    return sys.stdin.read() if str(source) == "-" else source.read_text()
+    """Return a PKCS#10 file as the API takes it: PEM as it is, DER in base64."""
+    data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    if data[:1] == b"\x30":
+        return base64.b64encode(data).decode()
+    # Text around the PEM block may be in any encoding; the block itself is ASCII.
+    return data.decode("utf-8", "replace")
 
 
 def _write(content: bytes, target: Path | None) -> None:
@@ -428,6 +479,7 @@ def _deliver(
     """Write the requested files; print the rest."""
     certificate = result.get("certificate")
     key_pem = result.get("private_key_pem")
+    _show_notes(result)
     if key_pem and key_out is not None:
         key_out.touch(mode=0o600, exist_ok=False)
         key_out.write_text(key_pem)
@@ -456,6 +508,13 @@ def _deliver(
         raise typer.Exit(_PENDING)
 
 
+def _show_notes(result: dict[str, Any]) -> None:
+    """Tell what of the request was changed or left out; older servers send texts or nothing."""
+    for note in result.get("notes", ()):
+        said = note if isinstance(note, str) else f"{note['what']} {note['why']}".strip()
+        err.print(f"[yellow]note[/yellow] {_safe(said)}")
+
+
 def _show_decision(result: dict[str, Any]) -> None:
     table = Table("", "rule", "field", "what is wrong")
     for rule in result["rules"]:
@@ -468,6 +527,7 @@ def _show_decision(result: dict[str, Any]) -> None:
     for violation in result["violations"]:
         if violation["code"] not in shown:
             out.print(f"[red]no[/red] {_safe(violation['field'])}: {_safe(violation['reason'])}")
+    _show_notes(result)
     out.print("Would be issued." if result["accepted"] else "Would be refused.")
 
 

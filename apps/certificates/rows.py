@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from apps import clock, ids
@@ -20,8 +21,9 @@ from apps.certificates.signers.base import Intent, Signer
 from apps.principals import Principal
 from pki import keys, names
 from pki.csr import ParsedCSR
-from pki.findings import Violation
-from pki.template import TypeValue
+from pki.csr_pem import holds_private_key
+from pki.findings import Violation, storable
+from pki.template import Leaf, TypeValue
 
 _MAX_STORED_CSR = 32 * 1024
 _LABEL_LENGTH = 200
@@ -38,7 +40,8 @@ def accepted_request(
         state=state,
         csr_der=decision.csr.der if decision.csr else b"",
         leaf=decision.leaf.as_dict(),
-        search_text=_asked_text(enrollment, decision),
+        search_text=_asked_text(enrollment, decision.leaf),
+        notes=[note.as_dict() for note in decision.notes],
         replaces=enrollment.replaces,
         created_at=clock.now(),
     )
@@ -51,18 +54,35 @@ def refused_request(
 
     ``decision`` is ``None`` when the CSR could not be read.
     """
-    csr = enrollment.csr or b""
-    if decision is not None and decision.csr is not None:
-        csr = decision.csr
-    csr_der = csr.der if isinstance(csr, ParsedCSR) else csr
+    leaf = _shown(decision.leaf) if decision is not None and decision.leaf else None
     return CertificateRequest(
         **_common(enrollment, decision),
         state=RequestState.REJECTED,
-        csr_der=csr_der if len(csr_der) <= _MAX_STORED_CSR else b"",
-        leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
-        search_text=_asked_text(enrollment, decision),
+        csr_der=_csr_on_record(enrollment, decision),
+        leaf=leaf.as_dict() if leaf is not None else {},
+        search_text=_asked_text(enrollment, leaf),
         violations=[violation.as_dict() for violation in violations],
+        notes=[note.as_dict() for note in decision.notes] if decision is not None else [],
     )
+
+
+def _shown(leaf: Leaf) -> Leaf:
+    """Return refused content as it can be stored: its names may hold NUL, which databases refuse."""
+    return replace(
+        leaf,
+        subject=tuple((kind, storable(value)) for kind, value in leaf.subject),
+        subject_alt_names=tuple((kind, storable(value)) for kind, value in leaf.subject_alt_names),
+    )
+
+
+def _csr_on_record(enrollment: Enrollment, decision: Decision | None) -> bytes:
+    """Return the CSR of a refused request, as far as it may be kept."""
+    csr = decision.csr if decision is not None and decision.csr is not None else enrollment.csr
+    if isinstance(csr, ParsedCSR):
+        return csr.der
+    sent = csr or b""
+    # Somebody may have sent the key with the request: it is nowhere written down.
+    return b"" if len(sent) > _MAX_STORED_CSR or holds_private_key(sent) else sent
 
 
 def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]:
@@ -82,9 +102,8 @@ def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]
     }
 
 
-def _asked_text(enrollment: Enrollment, decision: Decision | None) -> str:
+def _asked_text(enrollment: Enrollment, leaf: Leaf | None) -> str:
     """Return what the list of requests is searched by: the names asked for, and who asked."""
-    leaf = decision.leaf if decision is not None else None
     common_name = dict(reversed(leaf.subject)).get("common_name", "") if leaf else ""
     asked = search_text(common_name, leaf.subject_alt_names if leaf else [])
     return f"{asked} {enrollment.principal.label.lower()[:_LABEL_LENGTH]}".strip()
@@ -162,6 +181,7 @@ def record_decision(principal: Principal, request: CertificateRequest) -> None:
         profile_revision=request.profile_revision,
         policy_version=str(request.policy_version_id),
         method=str(request.method),
+        **({"notes": request.notes} if request.notes else {}),
         **({} if waits else {"serial_number": request.serial_number}),
     )
 

@@ -3,9 +3,8 @@
 from django_filters import rest_framework as filters
 
 from apps.applications.models import Application
-from apps.certificates.models import (
-    CertificateState,
-)
+from apps.authorities.models import Authority
+from apps.certificates.models import CertificateState
 from apps.profiles.models import Profile
 from apps.statements.text_index import MIN_LENGTH
 from apps.web.filters import NameFilter, StrictFilterSet
@@ -16,6 +15,7 @@ class CertificateFilter(StrictFilterSet):
 
     application = NameFilter(Application, "application", label="application name")
     profile = NameFilter(Profile, "profile", label="profile name")
+    authority = NameFilter(Authority, "authority", label="name of the authority that issued it")
     state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
     serial_number = filters.CharFilter("serial_number", label="serial number, hex")
     fingerprint_sha256 = filters.CharFilter("fingerprint_sha256", label="SHA-256 of the DER, hex")

@@ -51,6 +51,7 @@ LISTS = {
         "limit": ("200",),
         "application": ("payments", "nothing"),
         "profile": ("payments-tls", "nothing"),
+        "authority": ("test-issuing", "nothing"),
         "state": ("active", "revoked", "held"),
         "serial_number": ("77", "abcdef"),
         "fingerprint_sha256": ("f77", "0" * 64),

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from apps.enrollment import trust_anchor
-from apps.enrollment.acme import selectors, snippets
+from apps.enrollment.acme import limit_usage, selectors, snippets
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab
+from apps.enrollment.acme.services import eab, eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
 from apps.registry import Snippet
@@ -51,8 +51,8 @@ def secret_page(request: HttpRequest, key: EabKey, secret: str) -> HttpResponse:
 def _create_key(
     request: HttpRequest, principal: Principal, endpoint: AcmeEndpoint, data: _Data
 ) -> HttpResponse:
-    key = services.create_eab_key(principal, endpoint, **data)
-    return secret_page(request, key, services.reveal_eab_key(principal, key))
+    key = eab_keys.create_eab_key(principal, endpoint, **data)
+    return secret_page(request, key, eab_keys.reveal_eab_key(principal, key))
 
 
 @admin.register(AcmeEndpoint)
@@ -125,7 +125,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
         return str(obj.pairing)
 
     def sections(self, request: HttpRequest, obj: AcmeEndpoint) -> list[Section]:
-        """Show address, failing clients, EAB keys and client snippets."""
+        """Show address, failing clients, limits, EAB keys and client snippets."""
         pairing = obj.pairing
         return [
             details(
@@ -139,6 +139,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
                 ],
             ),
             display.failing(selectors.failing_clients(endpoint=obj)),
+            display.limits(limit_usage.usage(obj)),
             _keys(obj),
             Section("Clients", "enrollment/snippets.html", {"snippets": texts(obj)}),
         ]

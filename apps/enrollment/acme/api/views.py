@@ -16,6 +16,7 @@ from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import serializers
 from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
+from apps.enrollment.acme.services import account_revocation, eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
@@ -55,12 +56,15 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
 
 @extend_schema_view(
     list=extend_schema(description="List the profiles that clients can use by ACME."),
-    retrieve=extend_schema(description="Read directory URL and settings."),
+    retrieve=extend_schema(
+        description="Read directory URL and settings, and how far the limits are used up."
+    ),
 )
 class AcmeEndpointViewSet(ReadViewSet):
     """The ACME endpoints of an application."""
 
     serializer_class = serializers.AcmeEndpointSerializer
+    row_serializer_class = serializers.AcmeEndpointRowSerializer
     lookup_url_kwarg = "profile"
 
     def get_queryset(self) -> QuerySet[AcmeEndpoint]:
@@ -110,7 +114,7 @@ class EabKeyViewSet(ReadViewSet):
         """Return the keys of an endpoint to read."""
         rows = _seen(self.request, self.kwargs["reference"])
         endpoint = row_named(rows, self.kwargs["profile"], "pairing__profile__")
-        return services.eab_keys_of(principal_of(self.request), endpoint)
+        return eab_keys.eab_keys_of(principal_of(self.request), endpoint)
 
     def _to_change(self) -> EabKey:
         """Return the key for a service that checks the rights itself."""
@@ -126,7 +130,7 @@ class EabKeyViewSet(ReadViewSet):
         endpoint = _acted_on(request, reference, profile)
         terms = serializers.NewEabKeySerializer.parse(request.data)
         terms["restrict_to"] = terms.pop("identifiers", ())
-        key = services.create_eab_key(principal_of(request), endpoint, **terms)
+        key = eab_keys.create_eab_key(principal_of(request), endpoint, **terms)
         return self.created(key, _address(endpoint, "eab-keys", str(key.pk)))
 
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
@@ -135,7 +139,7 @@ class EabKeyViewSet(ReadViewSet):
         """Show the secret of a key; a second time is refused."""
         key = self._to_change()
         NoBody.parse(request.data)
-        return _secret(key, services.reveal_eab_key(principal_of(request), key))
+        return _secret(key, eab_keys.reveal_eab_key(principal_of(request), key))
 
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
     @action(detail=True, methods=["post"])
@@ -143,7 +147,7 @@ class EabKeyViewSet(ReadViewSet):
         """Replace the secret of a key and show the new one; its accounts stay."""
         key = self._to_change()
         NoBody.parse(request.data)
-        return _secret(key, services.rotate_eab_key(principal_of(request), key))
+        return _secret(key, eab_keys.rotate_eab_key(principal_of(request), key))
 
     @extend_schema(
         request=serializers.EabRevocationSerializer,
@@ -154,7 +158,7 @@ class EabKeyViewSet(ReadViewSet):
         """Revoke a key; on request, its accounts as well."""
         key = self._to_change()
         accounts = serializers.EabRevocationSerializer.parse(request.data).get("accounts", False)
-        return self.answer(services.revoke_eab_key(principal_of(request), key, accounts=accounts))
+        return self.answer(eab_keys.revoke_eab_key(principal_of(request), key, accounts=accounts))
 
 
 def _secret(key: EabKey, secret: str) -> Response:
@@ -189,7 +193,7 @@ class AcmeAccountViewSet(ReadViewSet):
         )
         found = first_of(rows)
         NoBody.parse(request.data)
-        services.revoke_account(principal_of(request), found)
+        account_revocation.revoke_account(principal_of(request), found)
         return self.answer(rows.get())
 
 
