@@ -25,7 +25,6 @@ from bench.peers import PEERS, PeerUnavailableError
 from bench.stats import Sample, Spread, ratios
 
 _TARGETS = tomllib.loads((Path(__file__).parent / "targets.toml").read_text())
-_WARM_UP = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,8 @@ WORKLOADS = {
         "sealwright", 400, {"crypto": 3000, "insert": 1500}, ("django-ca", "django-ca-md5", "cfssl")
     ),
     "W2b": Workload("sealwright-bulk", 1200, {"crypto": 3000, "batch": 2500}),
+    "W3": Workload(product.OCSP, 5000, {}, ("openssl-ocsp",)),
+    "W3b": Workload(product.OCSP_NONCE, 3000, {}, ("openssl-ocsp",)),
 }
 
 
@@ -95,7 +96,11 @@ def _participants(
     """Start all participants; peers that cannot take part are returned with the reason."""
     acme = workload.dialect == product.ACME
     server = product.start(base, folder, acme=acme)
-    found = [server.participant("sealwright", workload.dialect, workload.ops)]
+    if workload.dialect in {product.OCSP, product.OCSP_NONCE}:
+        nonce = workload.dialect == product.OCSP_NONCE
+        found = [server.ocsp_participant("sealwright", workload.ops, nonce=nonce)]
+    else:
+        found = [server.participant("sealwright", workload.dialect, workload.ops)]
     found += [limit(mode, base, folder, ops) for mode, ops in workload.limits.items()]
     skipped = {}
     for name in options.peer:
@@ -117,7 +122,7 @@ def _rounds(
 ) -> list[dict[str, Sample]]:
     """Take samples in turn; a peer that fails is dropped, and its earlier samples stay."""
     for participant in participants:
-        participant.warm(min(_WARM_UP, participant.ops) if participant.app_pids else 20)
+        participant.warm(participant.warm_ops if participant.app_pids else 20)
     rounds: list[dict[str, Sample]] = []
     for number in range(options.pairs):
         if rounds and time.monotonic() - began > options.seconds:
