@@ -17,7 +17,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from bench import database, product
+from bench import crl, database, product
 from bench.database import Database
 from bench.limits.participants import limit
 from bench.participant import Participant, ending
@@ -55,10 +55,13 @@ WORKLOADS = {
 }
 
 
+CRL = "W4"
+
+
 def main() -> int:
     """Run one workload; the exit status tells whether the targets are reached."""
     options = _options()
-    workload = WORKLOADS[options.workload]
+    workload = WORKLOADS.get(options.workload, WORKLOADS["W2"])
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="sealwright-bench-") as scratch,
@@ -66,6 +69,8 @@ def main() -> int:
     ):
         folder = Path(scratch)
         folder.chmod(0o755)
+        if options.workload == CRL:
+            return _crl(options, base, folder)
         participants, skipped, server = _participants(options, workload, base, folder)
         try:
             with ending(participants):
@@ -81,13 +86,33 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("workload", nargs="?", default="W2", choices=WORKLOADS)
+    parser.add_argument("workload", nargs="?", default="W2", choices=[*WORKLOADS, CRL])
     parser.add_argument("--pairs", type=int, default=3, help="rounds (default 3; 7 to quote)")
     parser.add_argument("--database", default="postgresql", choices=["postgresql", "sqlite"])
     parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="repeatable")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="of the CRL in W4")
     parser.add_argument("--seconds", type=float, default=3600, help="start no round after these")
     parser.add_argument("--json", help="write everything measured to this file")
     return parser.parse_args()
+
+
+def _crl(options: argparse.Namespace, base: Database, folder: Path) -> int:
+    """Measure the publication of a CRL, which no driver asks for."""
+    report = crl.measure(base, folder, entries=options.entries, rounds=options.pairs) | {
+        "workload": CRL,
+        "database": base.version,
+        "machine": _machine(),
+        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+    }
+    machine, figures = report["machine"], report["figures"]
+    print(f"\n{CRL}: {_TARGETS[CRL]['title']}, {report['entries']} entries")
+    print(f"{machine['cpus']} x {machine['cpu']}, {base.version}, load {machine['load'][0]}\n")
+    print(
+        f"| {' | '.join(figures)} |\n|{'---|' * len(figures)}\n| {' | '.join(figures.values())} |"
+    )
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2) + "\n")
+    return 0
 
 
 def _participants(

@@ -44,7 +44,7 @@ def responder(_base: Database, folder: Path) -> Participant:
     # One process: "exec" after the loopback interface of the namespace is up.
     line = (
         f"ip link set lo up && exec openssl ocsp -index index.txt -port {_PORT} -CA ca.pem "
-        "-rsigner responder.pem -rkey responder.key -nmin 60 -quiet"
+        "-rsigner responder.pem -rkey responder.key -nmin 60"
     )
     process = processes.start(
         ["unshare", "--net", "sh", "-c", line],
