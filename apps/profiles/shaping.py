@@ -251,7 +251,8 @@ def _key_usage(
     asked = csr.key_usage if csr is not None else None
     usages = asked if asked is not None else frozenset(defaults.key_usages or ())
     served = _served(usages, algorithm)
-    if served != usages:
+    # What a profile says in general about all keys is nothing of the request.
+    if asked is not None and served != usages:
         report.note(
             "usage_not_of_key",
             f"The key usage {', '.join(sorted(usages - served))} was left out.",
