@@ -72,10 +72,12 @@ class ReadinessCheck:
     Attributes:
         name: shown with the result.
         check: returns what is wrong; empty when all is well.
+        advisory: what it finds wants attention, but the process serves nevertheless.
     """
 
     name: str
     check: Callable[[], str]
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

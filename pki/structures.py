@@ -252,3 +252,11 @@ def algorithm_identifier(algorithm: SignatureAlgorithm) -> bytes:
     return asn1.encode_der(
         AlgorithmIdentifier(algorithm=_SIGNATURE_OIDS[algorithm], parameters=parameters)
     )
+
+
+def der_header(tag: int, size: int) -> bytes:
+    """Return identifier and length octets for a content of ``size`` octets (X.690 8.1.3)."""
+    if size < 0x80:  # noqa: PLR2004 - the boundary of the short form, X.690 section 8.1.3.4
+        return bytes((tag, size))
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets

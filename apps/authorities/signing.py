@@ -23,6 +23,7 @@ from apps.statements.lookups import KEY, Lookup
 from pki import build, constraints, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
+from pki.keys import Message
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,9 @@ def sign_tbs(
     return build.assemble(tbs_der, signature_algorithm, signature)
 
 
-def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+def sign_bytes(
+    handle: IssuerHandle, data: Message, signature_algorithm: SignatureAlgorithm
+) -> bytes:
     """Return the authority's signature over a TBSCertificate, a CRL or an OCSP response.
 
     What comes back from the key backend is verified with the key of the authority's own certificate

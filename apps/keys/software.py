@@ -17,6 +17,7 @@ from apps.keys.models import Key
 from pki import keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import UnusableKey
+from pki.keys import Message
 
 CACHE_SECONDS = 300.0
 CACHE_SIZE = 64
@@ -74,7 +75,7 @@ class SoftwareBackend(KeyBackend):
             sealed_private_key=sealing.seal(pkcs8, context=_context(key_id)),
         )
 
-    def _sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+    def _sign(self, key: Key, data: Message, algorithm: SignatureAlgorithm) -> bytes:
         private_key = self._opened.get(key.id)
         if private_key is None:
             private_key = self._open(key.id)
