@@ -10,11 +10,11 @@ denied, then allowed (or required), then the required values of the section as a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import hard_rules
 from apps.policies.patterns import Pattern
 from apps.policies.rules import BasicConstraintsRule, Rules, UsageRule, ValidityRule, ValueRule
 from apps.policies.verdicts import Verdict, failed, listed, passed, quoted, violations_of
+from pki.durations import in_words
 from pki.template import Leaf, TypeValue
 
 __all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
@@ -194,7 +194,7 @@ def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> list[Verdict]:
         if lifetime <= rule.longest:
             found.append(passed("validity.max", "validity"))
         else:
-            asked, limit = format_duration(lifetime), format_duration(rule.longest)
+            asked, limit = in_words(lifetime), in_words(rule.longest)
             reason = f"The validity of {asked} exceeds the maximum of {limit}."
             code, hint = "policy.validity_too_long", f"At most {limit}."
             found.append(failed("validity.max", code, "validity", asked, reason, hint))
@@ -202,7 +202,7 @@ def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> list[Verdict]:
         if lifetime >= rule.shortest:
             found.append(passed("validity.min", "validity"))
         else:
-            asked, limit = format_duration(lifetime), format_duration(rule.shortest)
+            asked, limit = in_words(lifetime), in_words(rule.shortest)
             reason = f"The validity of {asked} falls short of the minimum of {limit}."
             code, hint = "policy.validity_too_short", f"At least {limit}."
             found.append(failed("validity.min", code, "validity", asked, reason, hint))

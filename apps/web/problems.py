@@ -291,7 +291,7 @@ def refused(request: HttpRequest, error: errors.SealwrightError) -> HttpResponse
     """
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        answer: HttpResponse = refusal(error)
+        answer: HttpResponse = refusal(request, error)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
     kind = kind_of(error) or INTERNAL
@@ -340,7 +340,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = _without_slash(request) or _UNIFORM[NOT_FOUND]
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        return refusal(errors.NotFound(detail))
+        return refusal(request, errors.NotFound(detail))
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return problem(NOT_FOUND, detail)

@@ -159,6 +159,8 @@ class RequestRowSerializer(Answer):
     violations = ViolationSerializer(many=True)
     notes = NoteSerializer(many=True, help_text="what was changed or left out on the way")
     failure = _SetTextField(allow_null=True)
+    approved_at = serializers.DateTimeField(allow_null=True)
+    approved_by = _SetTextField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -208,6 +210,9 @@ class RevocationSerializer(Body):
 
     reason = fields.ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
+    allow_expired = fields.BooleanField(
+        default=False, help_text="revoke a certificate that has expired, too"
+    )
 
 
 class RenewalSerializer(Body):

@@ -126,6 +126,7 @@ def test_list_show_download_revoke_release_renew(run, names, tmp_path):
     run("release", row["id"])
     run("revoke", row["id"], "--reason", "superseded", text="y\n")
     run("revoke", row["id"], "--yes", status=6)
+    run("revoke", row["id"], "--yes", "--allow-expired", status=6)
     assert json.loads(run("show", row["id"], "--json").stdout)["state"] == "revoked"
 
 
