@@ -267,7 +267,7 @@ def _key_usage(
     """
     if requested.key_usages is not None and requested.fill_in:
         return frozenset(requested.key_usages)
-    usages = csr.key_usage if csr is not None else None
+    asked = usages = csr.key_usage if csr is not None else None
     if usages is None:
         copied = _first(requested.key_usages, defaults.key_usages) or ()
         usages = frozenset(report.noted(fitting.usages(copied, rules.key_usages, "key usage")))
