@@ -9,10 +9,13 @@ from django.core.wsgi import get_wsgi_application
 
 from apps.web import media_types
 from apps.web.links import one_link_a_line
+from config.entry import mistakes_as_list
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
 _PIECE = 64 * 1024
-_django = one_link_a_line(get_wsgi_application())
+# gunicorn gives up, instead of starting the next worker, when one ends with this status.
+with mistakes_as_list(status=3):
+    _django = one_link_a_line(get_wsgi_application())
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

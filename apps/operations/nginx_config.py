@@ -8,7 +8,7 @@ from string import Template
 
 from django.conf import settings
 
-from apps.operations import error_pages, web_certificate
+from apps.operations import error_pages, tls_files
 
 _TEMPLATE = Path(__file__).with_name("nginx.conf.template")
 # Of one worker process of nginx.
@@ -90,10 +90,10 @@ def render() -> str:
         "public_host": public_host,
         "trusted": _trusted_proxies(),
         "hop_secret": _hop_secret(),
-        "certificate": _path(web_certificate.server_file()),
+        "certificate": _path(tls_files.shown_file()),
         "client_certificates": _client_certificates(),
         "https_listen": listen_address(sealwright["HTTPS_PORT"]),
-        "http_listen": listen_address(sealwright["HTTP_PORT"]),
+        "http_listen": _plain_listeners(),
         "error_pages": error_pages.rendered(),
         "front_headers": _headers("$given_host", "https", secret | _FRONT_CERTIFICATE),
         "plain_headers": _headers(f'"{public_host}"', "http", secret | {"Cookie": '""'}),
@@ -110,6 +110,13 @@ def listen_address(port: int) -> str:
     if ":" not in host:
         return f"{host}:{port}"
     return f"[{host}]:{port}" + (" ipv6only=off" if host == "::" else "")
+
+
+def _plain_listeners() -> str:
+    """Listen on former ports as well: certificates name them until they expire."""
+    sealwright = settings.SEALWRIGHT
+    ports = [sealwright["HTTP_PORT"], *sealwright["FORMER_HTTP_PORTS"]]
+    return "\n".join(f"        listen {listen_address(port)} backlog=1024;" for port in ports)
 
 
 def is_root() -> bool:
@@ -210,7 +217,7 @@ def _client_certificates() -> str:
     if settings.SEALWRIGHT["TLS_CLIENT_CERTIFICATES"] != "optional":
         return ""
     lines = ["ssl_verify_client optional_no_ca;", "ssl_verify_depth 6;"]
-    authorities = web_certificate.client_authorities_file()
+    authorities = tls_files.client_authorities_file()
     if authorities.exists() and authorities.stat().st_size:
         lines.append(f'ssl_client_certificate "{_path(authorities)}";')
     return "\n".join(f"    {line}" for line in lines)
@@ -245,6 +252,10 @@ def _everything() -> str:
         "    proxy_pass http://application;",
         "}",
         f"location {settings.STATIC_URL} {{",
+        # Marks of the collection itself.
+        '    if ($uri ~ "/\\.") {',
+        "        return 404;",
+        "    }",
         f'    alias "{_path(static_folder(run_folder()))}/";',
         "    add_header Cache-Control $static_age;",
         "    add_header X-Content-Type-Options nosniff always;",

@@ -33,15 +33,18 @@ def livez(_request: HttpRequest) -> HttpResponse:
 def readyz(_request: HttpRequest) -> HttpResponse:
     """Run every check: 200 when all pass, else 503, each check by name.
 
-    Body: ``{"status": "ok"|"failing", "checks": {name: "ok" or what is wrong}}``.
+    Body: ``{"status": "ok"|"degraded"|"failing", "checks": {name: "ok" or what is wrong}}``.
+    ``degraded`` comes with 200: something wants attention, and the server serves nevertheless.
     """
     checks = {name: _outcome(name, check) for name, check in _checks()}
-    failing = {name: outcome for name, outcome in checks.items() if outcome != "ok"}
+    wrong = {name: outcome for name, outcome in checks.items() if outcome != "ok"}
+    advisory = {name for name, found in registry.readiness_checks.items() if found.advisory}
+    failing = {name: outcome for name, outcome in wrong.items() if name not in advisory}
     if failing:
         listed = "; ".join(f"{name}: {outcome}" for name, outcome in failing.items())
         trace.note_cause("; ".join(filter(None, [listed, trace.cause()])))
     return JsonResponse(
-        {"status": "failing" if failing else "ok", "checks": checks},
+        {"status": "failing" if failing else "degraded" if wrong else "ok", "checks": checks},
         status=503 if failing else 200,
         headers=_NO_STORE,
     )

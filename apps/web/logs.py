@@ -13,10 +13,14 @@ _REDACTED = "***"
 _SECRETS = re.compile(
     r"""
     \bswt_[0-9A-Za-z]{16,}                                        # our own tokens
+    | \beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*          # JSON Web Tokens (RFC 7519)
     | (?P<keep1>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}      # Authorization headers
     | -----BEGIN\ (?P<kind>[A-Z0-9 ]*PRIVATE\ KEY)-----.*?(?:-----END\ (?P=kind)-----|\Z)
-    | (?P<keep2>["']?\b\w*(?:password|passphrase|secret|private_key)["']?\s*[=:]\s*)
+    | (?P<keep2>["']?\b\w*(?:password|passphrase|secret|private_key|token|hmac|hmac_key)["']?\s*[=:]\s*)
       (?:"[^"]*"|'[^']*'|[^\s,;&}\])]+)
+    | (?P<keep4>\b(?:set-)?cookie["']?\s*[=:,]\s*)[^\r\n]+                 # Cookie headers
+    | (?P<keep5>__Host-\w+=)[^\s;,"']+                              # our cookies
+    | (?P<keep6>\bauthorization["']?\s*[:=,]\s*)["']?(?:\w+\s+)?[A-Za-z0-9._~+/=-]{8,}
     | (?P<keep3>://[^/\s:@]*:)[^/\s@]+(?=@)                       # credentials in URLs
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
@@ -30,7 +34,7 @@ def redacted(text: str) -> str:
 
 
 def _blank(found: re.Match[str]) -> str:
-    kept = found["keep1"] or found["keep2"] or found["keep3"] or ""
+    kept = next((text for name, text in found.groupdict().items() if name != "kind" and text), "")
     return f"{kept}{_REDACTED}"
 
 

@@ -33,6 +33,15 @@ def line(message: str, *args: object, exc_info=None) -> logging.LogRecord:
         ('{"client_secret": "hunter2"}', "hunter2"),
         ("passphrase=hunter2&x=1", "hunter2"),
         ("postgres://sealwright:hunter2@db/x", "hunter2"),
+        ("GET /api/v1/?token=hunter2&x=1", "hunter2"),
+        ("GET /api/v1/?access_token=hunter2", "hunter2"),
+        ("'eab_hmac_key': 'hunter2'", "hunter2"),
+        ("Authorization: hunter2hunter2", "hunter2"),
+        ("('Authorization', 'Token hunter2hunter2')", "hunter2"),
+        ("Cookie: a=1; b=hunter2", "hunter2"),
+        ("Set-Cookie: __Host-session=hunter2; Path=/", "hunter2"),
+        ("session __Host-session=hunter2; x", "hunter2"),
+        ("Not Found: /api/eyJhbGciOiJub25lIn0.eyJodW50ZXIyIn0.hunter2/", "hunter2"),
     ],
 )
 def test_secrets_are_blanked(text, secret):
@@ -44,6 +53,8 @@ def test_what_surrounds_a_secret_survives():
     assert redacted("{'password': 'x', 'a': 1}") == "{'password': ***, 'a': 1}"
     assert redacted("postgres://u:x@db/y") == "postgres://u:***@db/y"
     assert redacted("the password was wrong") == "the password was wrong"
+    assert redacted("authorization 0192 is valid") == "authorization 0192 is valid"
+    assert redacted("a token of demo has expired") == "a token of demo has expired"
 
 
 def test_lines_cannot_be_forged():
