@@ -168,7 +168,7 @@ else:
     # Within seconds it shows that the server, or the network to it, is gone; what the URL says
     # goes first. libpq's user timeout (in ms) counts from data that nobody acknowledges.
     _database["OPTIONS"] = {
-        "connect_timeout": 5,
+        "connect_timeout": 10,
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
         "keepalives_interval": 5,
