@@ -142,9 +142,9 @@ class EnrollmentMethod:
         urlconf: dotted path of the URL patterns below the prefix.
         management_urlconf: dotted path of the URL patterns below ``/api/v1/`` by which teams manage
             endpoints and accounts of the method; empty without any.
-        refusal: called with an error (``apps.errors``); returns its answer in the protocol's form,
-            for requests below the prefix that no URL pattern takes. ``None`` for pages and the API,
-            whose form ``apps.web.problems`` knows.
+        refusal: called with a request and an error (``apps.errors``); returns its answer in the
+            protocol's form, for requests below the prefix that no view has seen. ``None`` for
+            pages and the API, whose form ``apps.web.problems`` knows.
         endpoint_model: model with the settings of the method for one pair; changes to it renew
             the caches that depend on governance. ``None`` where the pair itself has them.
         panel: called with a ``Pairing``; what pages show about it, ``None`` where it is not set up.
@@ -158,7 +158,7 @@ class EnrollmentMethod:
     url_prefix: str = ""
     urlconf: str = ""
     management_urlconf: str = ""
-    refusal: Callable[[Exception], Any] | None = None
+    refusal: Callable[[Any, Exception], Any] | None = None
     endpoint_model: Any = None
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 
@@ -214,7 +214,7 @@ def is_protocol_account(kind: str) -> bool:
     return method is not None and method.has_accounts
 
 
-def refusal_at(path: str) -> Callable[[Exception], Any] | None:
+def refusal_at(path: str) -> Callable[[Any, Exception], Any] | None:
     """Return how the enrollment method below whose prefix a path lies answers errors, if it can."""
     return next(
         (

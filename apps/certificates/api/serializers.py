@@ -140,6 +140,7 @@ class ContentSerializer(Answer):
         source="extended_key_usage", child=serializers.ChoiceField(EXTENDED_KEY_USAGES)
     )
     basic_constraints = BasicConstraintsSerializer(source="*")
+    must_staple = serializers.BooleanField(help_text="the TLS feature status_request")
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
 

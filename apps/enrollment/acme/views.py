@@ -6,6 +6,7 @@ POST, refusals included, carries a new nonce, and so does newNonce; other answer
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -43,6 +44,7 @@ _JSON = "application/json"
 _CREATED = HTTPStatus.CREATED
 _UNDECIDED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
 _PUBLIC_MAX_AGE_S = 300
+_ENDPOINT = re.compile(r"/acme/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/")
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -325,15 +327,23 @@ def _cacheable(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
+def refusal(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer an error outside of any view: a request that is cut off, too large, or for no path."""
+    return _with_headers(request, problems.response(error))
+
+
 def _with_headers(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Add the headers that answers have in common: nonce, no caching, links (6.5, 6.6, 7.1)."""
     if request.method == "POST":
         response.headers["Replay-Nonce"] = nonces.issue()
     response.headers.setdefault("Cache-Control", "no-store")
-    names = request.resolver_match
-    assert names is not None
-    here = base_url(names.kwargs["application"], names.kwargs["profile"])
-    if names.func is not directory:
+    # Read from the path: a request that no view has seen may be for anything.
+    named = _ENDPOINT.match(request.path_info)
+    if named is None:
+        return response
+    here = base_url(named[1], named[2])
+    view = request.resolver_match.func if request.resolver_match else None
+    if view is not directory:
         add_link(response, f"{here}/directory", "index")
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         add_link(response, f"{here}/limits", "help")
