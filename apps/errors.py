@@ -5,8 +5,10 @@ for REST). Nothing here depends on HTTP.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import ClassVar
 
+from pki.durations import in_words
 from pki.findings import Violation as Violation  # noqa: PLC0414 - re-exported, as errors carry it
 
 
@@ -201,7 +203,10 @@ class RateLimited(SealwrightError):
 
     def __init__(self, retry_after_s: int, detail: str = "") -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(detail or f"Too many requests; retry in {retry_after_s} s.")
+        super().__init__(
+            detail
+            or f"Too many requests; try again in {in_words(timedelta(seconds=retry_after_s))}."
+        )
 
 
 class IdempotencyMismatch(SealwrightError):

@@ -210,13 +210,16 @@ def _stored(row: OcspResponder) -> OcspResponder:
 
 def _content(handle: IssuerHandle, key: Key) -> ResponderCertificate:
     not_before, not_after = validity_window(
-        clock.now_s(), _LIFETIME, issuer_not_after=handle.not_after
+        clock.now_s(),
+        _LIFETIME,
+        issuer_not_after=handle.not_after,
+        issuer_not_before=handle.not_before,
     )
     return ResponderCertificate(
         subject=(("common_name", f"OCSP {handle.name}"[:_MAX_COMMON_NAME].rstrip()),),
         public_key_der=bytes(key.public_key_der),
         signature_algorithm=default_signature_algorithm(handle.key_algorithm),
-        not_before=max(not_before, handle.issuer.certificate.not_valid_before_utc),
+        not_before=not_before,
         not_after=not_after,
     )
 

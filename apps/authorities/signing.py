@@ -68,6 +68,11 @@ class IssuerHandle:
     state: AuthorityState
 
     @property
+    def not_before(self) -> datetime:
+        """Return the start of its certificate, aware UTC."""
+        return self.issuer.certificate.not_valid_before_utc
+
+    @property
     def key_id(self) -> UUID:
         """Return the primary key of the key."""
         return self.key.id

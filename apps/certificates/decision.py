@@ -13,10 +13,11 @@ from apps.certificates.signers.selection import signer_of_pairing
 from apps.errors import BadCSR
 from apps.policies import evaluation
 from apps.policies import selectors as policy_selectors
+from apps.policies.consequences import without_consequences
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
-from apps.profiles import csr_content
+from apps.profiles import csr_content, fitting
 from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import Defaults, RequestedContent
@@ -83,7 +84,7 @@ def decide(
         parsed = _parsed(csr)
         taken = csr_content.take(parsed, requested, rules, defaults, settings)
         parsed, requested = taken.csr, taken.requested
-    public_key_der, algorithm = _key_for(parsed, requested, defaults)
+    public_key_der, algorithm, key_note = _key_for(parsed, requested, defaults, rules)
     # Step 3, shape: pure.
     shaped = shape(
         requested,
@@ -93,6 +94,7 @@ def decide(
         key_algorithm=algorithm,
         issuer=signer.limits(algorithm),
         now=clock.now_s(),
+        rules=rules,
         mailboxes=taken.mailboxes if taken is not None else (),
     )
     staples = taken.must_staple if taken is not None else False
@@ -100,17 +102,24 @@ def decide(
     leaf = replace(shaped.leaf, must_staple=staples or renewed)
     # Step 4, evaluate: every rule, so that all reasons are reported together.
     verdicts = evaluate_leaf(rules, leaf, signer, has_csr=parsed is not None)
-    violations = [*(parsed.violations if parsed else ()), *(taken.violations if taken else ())]
-    violations += shaped.violations
-    violations += evaluation.violations_of(verdicts)
+    violations = without_consequences(
+        [
+            *(parsed.violations if parsed else ()),
+            *(taken.violations if taken else ()),
+            *shaped.violations,
+            *evaluation.violations_of(verdicts),
+        ]
+    )
     return Decision(
         leaf=leaf,
-        verdicts=verdicts,
-        violations=tuple(dict.fromkeys(violations)),
+        verdicts=tuple(
+            one for one in verdicts if one.violation is None or one.violation in violations
+        ),
+        violations=violations,
         csr=parsed,
         signer=signer,
         policy_version=policy_version,
-        notes=(*(taken.notes if taken is not None else ()), *shaped.notes),
+        notes=(*(taken.notes if taken is not None else ()), *key_note, *shaped.notes),
     )
 
 
@@ -151,10 +160,18 @@ def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:
 
 
 def _key_for(
-    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults
-) -> tuple[bytes, KeyAlgorithm]:
-    """Return public key and algorithm; for a key still to be made, a stand-in of that algorithm."""
+    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults, rules: Rules
+) -> tuple[bytes, KeyAlgorithm, tuple[Note, ...]]:
+    """Return public key, algorithm and notes; for a key still to be made, a stand-in key.
+
+    A default that the policy does not accept is changed to a neighbour that it does.
+    """
     if parsed is not None:
-        return parsed.public_key_der, parsed.key_algorithm
-    algorithm = requested.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
-    return stand_ins.public_key_der(algorithm), algorithm
+        return parsed.public_key_der, parsed.key_algorithm, ()
+    if requested.key_algorithm is not None:
+        chosen = requested.key_algorithm
+        return stand_ins.public_key_der(chosen), chosen, ()
+    default = defaults.key_algorithm or _FALLBACK_KEY
+    algorithm, note = fitting.key_algorithm(default, rules)
+    noted = note is not None and defaults.key_algorithm is not None
+    return stand_ins.public_key_der(algorithm), algorithm, (note,) if noted and note else ()

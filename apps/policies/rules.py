@@ -16,6 +16,7 @@ from apps.policies.durations import format_duration
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.durations import in_words
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES
 
 MODES = ("allowed", "required", "denied")
@@ -147,6 +148,10 @@ class Rules:
     validity: ValidityRule | None = None
     basic_constraints: BasicConstraintsRule = BasicConstraintsRule()
     document: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+NO_RULES = Rules()
+"""Rules that restrict nothing, save that CA certificates are denied."""
 
 
 def parse_rules(document: object) -> Rules:
@@ -333,9 +338,9 @@ def _validity(reader: DocumentReader, value: object) -> ValidityRule:
         reader.wrong(
             "contradiction",
             f"{path}.min",
-            format_duration(shortest),
+            in_words(shortest),
             "The shortest validity is longer than the longest.",
-            f"At most {format_duration(longest)}.",
+            f"At most {in_words(longest)}.",
         )
     return ValidityRule(longest, shortest)
 

@@ -76,11 +76,13 @@ class IssuerLimits:
         not_after: end of its own certificate; ``None`` when the leaf signs itself.
         signature_algorithms: algorithms that its key can sign with.
         default_signature_algorithm: the one used unless another is requested.
+        not_before: start of its own certificate; ``None`` when the leaf signs itself.
     """
 
     not_after: datetime | None
     signature_algorithms: tuple[SignatureAlgorithm, ...]
     default_signature_algorithm: SignatureAlgorithm
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

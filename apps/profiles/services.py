@@ -113,7 +113,7 @@ def update_profile(
             policy or fresh.policy,
             fresh.defaults if defaults is None else defaults,
         )
-        read, found = _checked(parts)
+        read, found = _checked(parts, against_policy=defaults is not None or policy is not None)
         found += [*description_violations(description or ""), *_csr_violations(csr or {})]
         if read is None or found:
             raise InvalidInput(found)
@@ -175,8 +175,16 @@ class _Parts:
     defaults: dict[str, Any]
 
 
-def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
-    """Return the parsed defaults, and all violations."""
+def _checked(
+    parts: _Parts, *, against_policy: bool = True
+) -> tuple[Defaults | None, list[Violation]]:
+    """Return the parsed defaults, and all violations.
+
+    Args:
+        parts: of the profile.
+        against_policy: whether defaults or policy are being changed. Otherwise a policy that was
+            tightened meanwhile must not keep anybody from changing the rest.
+    """
     found = _issuer_violations(parts)
     try:
         read = parse_defaults(parts.defaults)
@@ -184,7 +192,7 @@ def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
         return None, [*found, *error.violations]
     found += _signature_violations(parts, read)
     version = parts.policy.current_version
-    if version is not None:
+    if version is not None and against_policy:
         found += violations_against(read, policy_selectors.rules_of(version))
     return read, found
 

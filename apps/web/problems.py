@@ -133,6 +133,7 @@ TABLE: dict[type[Exception], Kind] = {
     UnreadablePostError: MALFORMED,
     DjangoValidationError: MALFORMED,
 }
+_REMOVED_MEANWHILE = "Something that this belongs to, or that belongs to it, has changed meanwhile."
 # These say what the domain or DRF meant to say; every other text is ours or withheld.
 _SPEAKING = (errors.SealwrightError, PkiError, drf.APIException)
 _UNIFORM = {
@@ -146,8 +147,12 @@ _UNIFORM = {
 def translated(error: Exception) -> Exception:
     """Return the domain error in place of a fault of the database; any other error as it is.
 
-    Its cause goes to the line that the log has about the request (``logs.BriefFaults``).
+    The cause of a fault goes to the line that the log has about the request
+    (``logs.BriefFaults``). An object that somebody else removed meanwhile is a conflict.
     """
+    if faults.is_missing_reference(error):
+        _logger.warning("a row lost what it refers to", exc_info=error)
+        return errors.InvalidTransition(_REMOVED_MEANWHILE)
     found = faults.unavailability(error)
     if found is None:
         return error
@@ -291,7 +296,7 @@ def refused(request: HttpRequest, error: errors.SealwrightError) -> HttpResponse
     """
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        answer: HttpResponse = refusal(error)
+        answer: HttpResponse = refusal(request, error)
         answer.headers.setdefault("Cache-Control", "no-store")
         return answer
     kind = kind_of(error) or INTERNAL
@@ -340,7 +345,7 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = _without_slash(request) or _UNIFORM[NOT_FOUND]
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        return refusal(errors.NotFound(detail))
+        return refusal(request, errors.NotFound(detail))
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return problem(NOT_FOUND, detail)
@@ -365,7 +370,7 @@ def handler500(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exception()
     known = translated(error) if isinstance(error, Exception) else None
-    if isinstance(known, errors.DatabaseUnavailable):
+    if isinstance(known, errors.DatabaseUnavailable | errors.InvalidTransition):
         return refused(request, known)
     if registry.refusal_at(request.path_info) is not None:
         return refused(request, errors.SealwrightError())

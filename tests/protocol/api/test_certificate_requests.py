@@ -475,6 +475,28 @@ def test_revoke_answers_with_the_revoked_certificate(post, body):
     assert post(url, {"reason": "keyCompromise"}).status_code == 409
 
 
+def test_an_expired_certificate_is_revoked_only_where_that_is_said(post, body):
+    certificate = post(URL, body).json()["certificate"]["id"]
+    Certificate.objects.update(state="expired", not_after=clock.now() - timedelta(days=9))
+    url = f"/api/v1/certificates/{certificate}/revoke/"
+    refused = post(url, {"reason": "keyCompromise"})
+    assert refused.status_code == 409
+    assert "allow_expired" in refused.json()["detail"]
+    answer = post(url, {"reason": "keyCompromise", "allow_expired": True})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["state"] == "revoked"
+
+
+def test_one_fault_breeds_no_others(post, body):
+    del body["csr"]
+    name = {"type": "dns_name", "value": "a_b.example.com"}
+    body |= {"key": {"algorithm": "ec-p256"}, "subject_alt_names": [name], "ttl": "1s"}
+    answer = post(URL, body)
+    assert answer.status_code == 422, answer.content
+    fields = [item["field"] for item in answer.json()["errors"]]
+    assert fields == ["subject_alt_names[0].value", "ttl"], answer.json()
+
+
 def test_an_unknown_reason_is_422(post, body):
     certificate = post(URL, body).json()["certificate"]["id"]
     answer = post(f"/api/v1/certificates/{certificate}/revoke/", {"reason": "whim"})

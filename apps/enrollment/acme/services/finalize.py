@@ -22,7 +22,7 @@ from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import order_request, orders
+from apps.enrollment.acme.services import order_request, orders, waiting
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import caa_recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
@@ -133,6 +133,10 @@ def _not_ready(order: AcmeOrder) -> Refusal:
 
 def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
     try:
+        if enrollment.pairing.requires_approval:
+            joined = waiting.join(order, enrollment)
+            if joined is not None:
+                return joined
         outcome = issuance.submit(enrollment)
     except InvalidTransition as error:
         raise order_request.unavailable(error) from error
