@@ -5,6 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from apps.accounts.views import change_own_password
 from apps.web import health
 
 # Tried from the top for each request: machines, who ask most, come first.
@@ -21,6 +22,7 @@ urlpatterns = [
     path("api/v1/", include("apps.audit.api.urls")),
     path("", include("apps.authorities.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),

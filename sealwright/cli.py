@@ -320,6 +320,9 @@ def revoke(
     reason: Annotated[
         str, typer.Option(help="Reason of RFC 5280, e.g. keyCompromise.")
     ] = "unspecified",
+    allow_expired: Annotated[
+        bool, typer.Option("--allow-expired", help="Revoke it even if it has expired.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -329,7 +332,7 @@ def revoke(
         if not yes:
             found = client.read_certificate(certificate_id)
             typer.confirm(f"Revoke {found['subject']} ({found['serial_number']})?", abort=True)
-        result = client.revoke(certificate_id, reason)
+        result = client.revoke(certificate_id, reason, allow_expired=allow_expired)
         _print_json(result) if as_json else err.print(
             f"{_safe(result['subject'])}: {result['state']}"
         )

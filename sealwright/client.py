@@ -182,9 +182,17 @@ class Client:
             on_note(note)
         return answer.content
 
-    def revoke(self, certificate_id: str, reason: str = "unspecified") -> dict[str, Any]:
-        """Revoke a certificate for a reason of RFC 5280, e.g. ``keyCompromise``."""
-        return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", {"reason": reason})
+    def revoke(
+        self, certificate_id: str, reason: str = "unspecified", *, allow_expired: bool = False
+    ) -> dict[str, Any]:
+        """Revoke a certificate for a reason of RFC 5280, e.g. ``keyCompromise``.
+
+        One that has expired is revoked only with ``allow_expired``.
+        """
+        body: dict[str, Any] = {"reason": reason}
+        if allow_expired:
+            body["allow_expired"] = True
+        return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", body)
 
     def release(self, certificate_id: str) -> dict[str, Any]:
         """Take a certificate off hold."""

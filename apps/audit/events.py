@@ -64,6 +64,7 @@ class Event(StrEnum):
     REQUEST_APPROVED = "request.approved"
     REQUEST_PENDING_APPROVAL = "request.pending_approval"
     REQUEST_SUBMITTED = "request.submitted"
+    REQUEST_KEY_REPLACED = "request.key_replaced"
     REQUEST_CANCELLED = "request.cancelled"
     REQUEST_EXPIRED = "request.expired"
     APPROVAL_GRANTED = "approval.granted"

@@ -72,9 +72,8 @@ def plan(
         clock.now_s(),
         timedelta(days=lifetime_days),
         issuer_not_after=issuer.not_after if issuer else None,
+        issuer_not_before=issuer.not_before if issuer else None,
     )
-    if issuer:
-        not_before = max(not_before, issuer.issuer.certificate.not_valid_before_utc)
     content = CaCertificate(
         subject=tuple((attribute, value) for attribute, value in authority.subject),
         public_key_der=bytes(authority.key.public_key_der),

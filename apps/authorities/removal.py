@@ -12,7 +12,9 @@ from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
+    CRLPart,
     IssuedSerial,
+    OcspAnswer,
     OcspResponder,
     RevokedSerial,
 )
@@ -40,7 +42,9 @@ def remove(principal: Principal, authority: Authority) -> None:
         # The savepoint lets the outer transaction go on after the database has refused.
         try:
             with transaction.atomic():
-                for ledger_model in (OcspResponder, CRL, RevokedSerial, IssuedSerial):
+                published = CRL.objects.filter(authority=locked)
+                CRLPart.objects.filter(sha256__in=published.values("sha256")).delete()
+                for ledger_model in (OcspAnswer, OcspResponder, CRL, RevokedSerial, IssuedSerial):
                     ledger_model.objects.filter(authority=locked).delete()
                 AuthorityCertificate.objects.filter(authority=locked).delete()
                 locked.delete()

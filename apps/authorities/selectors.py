@@ -119,18 +119,13 @@ def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:
 
 
 def latest_crl(authority_id: UUID) -> CRL | None:
-    """Return the newest CRL with its DER."""
+    """Return the newest CRL; ``crl_contents`` has its DER."""
     return CRL.objects.filter(authority_id=authority_id).order_by("-number").first()
 
 
 def crls_of(authority: Authority) -> QuerySet[CRL]:
-    """Return the CRLs of an authority without their DER, which may be megabytes; newest first."""
-    return CRL.objects.filter(authority=authority).defer("der").order_by("-id")
-
-
-def latest_crl_summary(authority_id: UUID) -> CRL | None:
-    """Return the newest CRL without its DER."""
-    return CRL.objects.filter(authority_id=authority_id).defer("der").order_by("-number").first()
+    """Return the CRLs of an authority, newest first."""
+    return CRL.objects.filter(authority=authority).order_by("-id")
 
 
 def certificates_of(authority: Authority) -> QuerySet[AuthorityCertificate]:

@@ -23,6 +23,7 @@ from apps.statements.lookups import KEY, Lookup
 from pki import build, constraints, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
+from pki.keys import Message
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,11 @@ class IssuerHandle:
     subject_text: str
     not_after: datetime
     state: AuthorityState
+
+    @property
+    def not_before(self) -> datetime:
+        """Return the start of its certificate, aware UTC."""
+        return self.issuer.certificate.not_valid_before_utc
 
     @property
     def key_id(self) -> UUID:
@@ -159,7 +165,9 @@ def sign_tbs(
     return build.assemble(tbs_der, signature_algorithm, signature)
 
 
-def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+def sign_bytes(
+    handle: IssuerHandle, data: Message, signature_algorithm: SignatureAlgorithm
+) -> bytes:
     """Return the authority's signature over a TBSCertificate, a CRL or an OCSP response.
 
     What comes back from the key backend is verified with the key of the authority's own certificate

@@ -31,8 +31,10 @@ from apps.errors import (
     AlreadyExists,
     AlreadyRevoked,
     BadCSR,
+    Busy,
     InvalidTransition,
     PolicyViolation,
+    RateLimited,
     SealwrightError,
     UpstreamRejected,
     UpstreamUnavailable,
@@ -209,7 +211,13 @@ def _gate(draft: Draft) -> None:
         return
     made_key = None
     if enrollment.csr is None:
-        made_key = key_material.make(decision.leaf.key_algorithm)
+        try:
+            made_key = key_material.make(
+                decision.leaf.key_algorithm, enrollment.pairing.application_id
+            )
+        except (Busy, RateLimited) as error:  # nothing is on record: it may come again as it is
+            draft.outcome = error
+            return
         decision = draft.decision = decision.with_key(made_key.public_key_der)
     state = gate.first_state(enrollment.pairing)
     request = draft.request = rows.accepted_request(enrollment, decision, state)

@@ -236,7 +236,7 @@ def _certificate_state(row: AuthorityCertificate) -> str:
 
 
 def _crls(authority: Authority) -> Section:
-    newest = authority.crls.defer("der").order_by("-number")[:5]
+    newest = authority.crls.order_by("-number")[:5]
     rows = [
         (
             link(crl, f"#{crl.number}"),

@@ -221,7 +221,7 @@ class AuthoritySerializer(AuthorityRowSerializer):
     def to_representation(self, instance: Authority) -> dict[str, Any]:
         """Return the row with what has to be looked up for one authority."""
         current = current_of(instance)
-        last = selectors.latest_crl_summary(instance.pk)
+        last = selectors.latest_crl(instance.pk)
         addresses = publication_of(instance)
         certificates = selectors.certificates_of(instance)
         return AuthorityRowSerializer.of(instance) | {

@@ -177,6 +177,6 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
     filterset_class = CrlFilter
 
     def get_queryset(self) -> QuerySet[CRL]:
-        """Return the CRLs of an authority, without their bytes."""
+        """Return the CRLs of an authority."""
         reader_or_actor_of(self.request)
         return selectors.crls_of(_found(self.kwargs["reference"]))

@@ -140,6 +140,7 @@ class ContentSerializer(Answer):
         source="extended_key_usage", child=serializers.ChoiceField(EXTENDED_KEY_USAGES)
     )
     basic_constraints = BasicConstraintsSerializer(source="*")
+    must_staple = serializers.BooleanField(help_text="the TLS feature status_request")
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
 
@@ -158,6 +159,8 @@ class RequestRowSerializer(Answer):
     violations = ViolationSerializer(many=True)
     notes = NoteSerializer(many=True, help_text="what was changed or left out on the way")
     failure = _SetTextField(allow_null=True)
+    approved_at = serializers.DateTimeField(allow_null=True)
+    approved_by = _SetTextField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -207,6 +210,9 @@ class RevocationSerializer(Body):
 
     reason = fields.ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
+    allow_expired = fields.BooleanField(
+        default=False, help_text="revoke a certificate that has expired, too"
+    )
 
 
 class RenewalSerializer(Body):

@@ -15,11 +15,11 @@ from django.http import HttpResponse
 
 from apps import errors
 from apps.enrollment.acme import jws
+from apps.web.problems import translated
 from pki.findings import PkiError, Violation
 
 CONTENT_TYPE = "application/problem+json"
 _PREFIX = "urn:ietf:params:acme:error:"
-_RETRY_AFTER_S = 30
 _MAX_DETAIL = 2000
 _MAX_SUBPROBLEMS = 100
 _logger = logging.getLogger(__name__)
@@ -83,10 +83,15 @@ TABLE: dict[type[Exception], Kind] = {
     errors.BadRevocationReason: Kind(Type.BAD_REVOCATION_REASON, 400),
     errors.InvalidTransition: Kind(Type.MALFORMED, 409),
     errors.UnsupportedFormat: Kind(Type.MALFORMED, 400),
+    errors.TooLarge: Kind(Type.MALFORMED, 413),
+    errors.LengthRequired: Kind(Type.MALFORMED, 411),
+    errors.UnsupportedMediaType: Kind(Type.MALFORMED, 415),
     errors.RateLimited: Kind(Type.RATE_LIMITED, 429),
     # A header of the REST API; no ACME request gets so far.
     errors.IdempotencyConflict: Kind(Type.MALFORMED, 409),
     errors.IdempotencyMismatch: Kind(Type.MALFORMED, 422),
+    errors.DatabaseUnavailable: Kind(Type.SERVER_INTERNAL, 503),
+    errors.Busy: Kind(Type.SERVER_INTERNAL, 503),
     errors.UpstreamUnavailable: Kind(Type.SERVER_INTERNAL, 503),
     errors.UpstreamRejected: Kind(Type.SERVER_INTERNAL, 502),
     PkiError: Kind(Type.MALFORMED, 400),
@@ -165,6 +170,7 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """
     if isinstance(error, Refusal):
         return error.status, _refused(error), error.headers
+    error = translated(error)
     kind = next((TABLE[k] for k in type(error).__mro__ if k in TABLE), None)
     if kind is None or (kind.type == Type.SERVER_INTERNAL and kind.status == 500):  # noqa: PLR2004 - internal error
         _logger.error("unexpected %s", type(error).__name__, exc_info=error)
@@ -209,8 +215,8 @@ def _refused(error: Refusal) -> dict[str, Any]:
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, errors.RateLimited):
+    if isinstance(error, errors.UnsupportedMediaType) and error.accepted:
+        return {"Accept-Encoding": error.accepted}
+    if isinstance(error, errors.SealwrightError) and hasattr(error, "retry_after_s"):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, errors.UpstreamUnavailable):
-        return {"Retry-After": str(_RETRY_AFTER_S)}
     return {}

@@ -6,6 +6,7 @@ POST, refusals included, carries a new nonce, and so does newNonce; other answer
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -30,6 +31,7 @@ from apps.enrollment.acme.services import (
     order_request,
     orders,
     revocation,
+    waiting,
 )
 from apps.enrollment.acme.services import renewal_info as renewal_info_service
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
@@ -42,6 +44,7 @@ _JSON = "application/json"
 _CREATED = HTTPStatus.CREATED
 _UNDECIDED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
 _PUBLIC_MAX_AGE_S = 300
+_ENDPOINT = re.compile(r"/acme/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/")
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -165,8 +168,9 @@ def renewal_info(
 ) -> HttpResponse:
     """Answer when a certificate should be renewed (RFC 9773 section 4)."""
     config = config_for(application, profile)
-    response = _json(renewal_info_service.renewal_info(config, certificate_id))
-    response.headers["Retry-After"] = str(renewal_info_service.RETRY_AFTER_S)
+    found = renewal_info_service.renewal_info(config, certificate_id)
+    response = _json(found.as_dict())
+    response.headers["Retry-After"] = str(found.retry_after_s)
     return response
 
 
@@ -218,7 +222,7 @@ def new_order(signed: SignedRequest) -> HttpResponse:
 def order(signed: SignedRequest, url_id: str) -> HttpResponse:
     """Show an order (7.4)."""
     signed.require_empty()
-    return _order(signed.config, orders.get(signed, url_id))
+    return _order(signed.config, waiting.get(signed, url_id))
 
 
 @_signed(SignedBy.ACCOUNT)
@@ -323,15 +327,23 @@ def _cacheable(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
+def refusal(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer an error outside of any view: a request that is cut off, too large, or for no path."""
+    return _with_headers(request, problems.response(error))
+
+
 def _with_headers(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Add the headers that answers have in common: nonce, no caching, links (6.5, 6.6, 7.1)."""
     if request.method == "POST":
         response.headers["Replay-Nonce"] = nonces.issue()
     response.headers.setdefault("Cache-Control", "no-store")
-    names = request.resolver_match
-    assert names is not None
-    here = base_url(names.kwargs["application"], names.kwargs["profile"])
-    if names.func is not directory:
+    # Read from the path: a request that no view has seen may be for anything.
+    named = _ENDPOINT.match(request.path_info)
+    if named is None:
+        return response
+    here = base_url(named[1], named[2])
+    view = request.resolver_match.func if request.resolver_match else None
+    if view is not directory:
         add_link(response, f"{here}/directory", "index")
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
         add_link(response, f"{here}/limits", "help")

@@ -1,4 +1,4 @@
-"""Fixtures of the interop tests: one name server and two ACME endpoints for all clients."""
+"""Fixtures of the interop tests: one name server and three ACME endpoints for all clients."""
 
 import json
 import subprocess
@@ -60,6 +60,7 @@ def enable_acme(server: Server, names: nameserver.NameServer) -> World:
         names=names,
         directory=found["directory"],
         open_directory=found["open_directory"],
+        approved_directory=found["approved_directory"],
         keys={label: EabKey(**key) for label, key in found["keys"].items()},
         http_port=http_port,
         tls_port=tls_port,

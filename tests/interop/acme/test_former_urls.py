@@ -36,9 +36,10 @@ def lego(acme: World, home: Path, *argv: str) -> str:
 @pytest.fixture
 def moved(tmp_path: Path) -> Iterator[World]:
     """Clients with accounts and certificates, once the product has another public URL."""
-    names = nameserver.start(tmp_path / "names")
-    home = tmp_path / "product" / "home"
-    home.parent.mkdir()
+    folders = [tmp_path / name for name in ("names", "product")]
+    for folder in folders:
+        folder.mkdir()
+    names, home = nameserver.start(folders[0]), folders[1] / "home"
     environment = servers.environment_for(home, DATABASE_URL="")
     server = servers.start(home, environment)
     try:

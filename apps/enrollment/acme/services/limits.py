@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
+from apps.applications.governance_version import GovernanceCache
 from apps.enrollment.acme.endpoint_config import EndpointConfig, pairing_of
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
@@ -106,8 +107,10 @@ def in_force(stored: Mapping[str, int], profile: Profile) -> dict[str, int]:
 
 def describe(config: EndpointConfig) -> str:
     """Return the limits of an endpoint for people: the page behind ``Link: rel="help"``."""
-    found = in_force(config.limits, pairing_of(config).profile)
-    lines = [f"{name.replace('_', ' ')}: {limit or 'unlimited'}" for name, limit in found.items()]
+    lines = [
+        f"{name.replace('_', ' ')}: {limit or 'unlimited'}"
+        for name, limit in _limits(config).items()
+    ]
     return "\n".join(["Limits of this ACME endpoint, per hour:", "", *lines, "", _RENEWALS, ""])
 
 
@@ -125,7 +128,7 @@ def check_new_account(config: EndpointConfig, ip: str) -> None:
         RateLimited: the answer says when to come back.
     """
     if ip:
-        _check(_limit(config, "accounts_per_address"), _ACCOUNTS_OF, ip, config.endpoint_id)
+        _check(_limits(config)["accounts_per_address"], _ACCOUNTS_OF, ip, config.endpoint_id)
 
 
 def check_new_order(
@@ -142,15 +145,17 @@ def check_new_order(
     Raises:
         RateLimited: the answer says when to come back.
     """
-    limit = _limit(config, "orders_per_names")
-    refusal = _excess(limit, _ORDERS_FOR, identifiers_sha256, config.endpoint_id)
+    found = _limits(config)
+    refusal = _excess(
+        found["orders_per_names"], _ORDERS_FOR, identifiers_sha256, config.endpoint_id
+    )
     if refusal is not None and (
         replaced is None or _excess(ORDERS_PER_PREDECESSOR, _ORDERS_REPLACING, replaced)
     ):
         raise refusal
     if replaced is not None:
         return
-    refusal = _excess(_limit(config, "orders_per_account"), _ORDERS_OF, account_id)
+    refusal = _excess(found["orders_per_account"], _ORDERS_OF, account_id)
     # Asked only at the limit: clients without RFC 9773 renew by ordering the same names again.
     if refusal is not None and not _HAS_CERTIFICATE.all(identifiers_sha256, account_id):
         raise refusal
@@ -162,7 +167,7 @@ def check_failures(config: EndpointConfig, account_id: UUID) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _check(_limit(config, "failures_per_account"), _FAILURES_OF, account_id, _since())
+    _check(_limits(config)["failures_per_account"], _FAILURES_OF, account_id, _since())
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
@@ -189,9 +194,15 @@ def check_caa_refusals(times: Sequence[datetime]) -> None:
         raise _rate_limited(CAA_REFUSALS_PER_NAME, recent[-1], what)
 
 
-def _limit(config: EndpointConfig, name: str) -> int:
-    stored: int | None = config.limits.get(name)
-    return in_force({}, pairing_of(config).profile)[name] if stored is None else stored
+_cache: GovernanceCache[UUID, dict[str, int]] = GovernanceCache(1024)
+
+
+def _limits(config: EndpointConfig) -> dict[str, int]:
+    return _cache.fetch(
+        config.endpoint_id,
+        config.version,
+        lambda _version: in_force(config.limits, pairing_of(config).profile),
+    )
 
 
 def _lifetime(profile: Profile) -> timedelta:

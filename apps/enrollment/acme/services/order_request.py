@@ -5,7 +5,7 @@ All faults are collected, so that one answer names everything that must be mende
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from apps.certificates import decision as policy_decision
@@ -20,6 +20,7 @@ from apps.profiles.requested_content import RequestedContent
 UNAVAILABLE_RETRY_AFTER_S = 60
 _NOT_COVERED = "The account's external account binding key is not for this name."
 _DATE_SECTIONS = frozenset({"validity", "not_before", "not_after", "ttl"})
+_ONE_SECOND = timedelta(seconds=1)
 _Value = TypeVar("_Value")
 
 
@@ -167,6 +168,13 @@ def _policy_faults(
         end = f"{decision.leaf.not_after:%Y-%m-%d}"
         faults.append(
             (None, Type.MALFORMED, f"notAfter lies beyond the authority's own end, {end}.")
+        )
+    start = wanted.not_before
+    # A period of exactly the maximum begins one second later (``profiles.lifetime``).
+    if dates and start and not faults and decision.leaf.not_before - start > _ONE_SECOND:
+        begin = f"{decision.leaf.not_before:%Y-%m-%d %H:%M:%S} UTC"
+        faults.append(
+            (None, Type.MALFORMED, f"notBefore lies before the authority's own start, {begin}.")
         )
     return faults
 

@@ -31,7 +31,7 @@ _MAX_RETRIES = 3
 _BY_URL_ID = RowLookup(
     AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), url_id=TEXT
 )
-# The request of an order has the order's own primary key, see ``finalize``.
+# The request of an order has the order's own primary key, see ``AcmeOrder.request_id``.
 _REQUEST_OF = Lookup(
     lambda order: (
         CertificateRequest.objects.filter(pk=order)
@@ -113,7 +113,7 @@ def get_stored(signed: SignedRequest, url_id: str) -> AcmeOrder:
 def sync_with_request(order: AcmeOrder) -> AcmeOrder:
     """Bring an order to the state that its certificate request, or its expiry, gives it."""
     if order.status in (OrderStatus.READY, OrderStatus.PROCESSING):
-        found = _REQUEST_OF.first(order.pk)
+        found = _REQUEST_OF.first(order.request_id)
         if found is not None:
             _apply_request_state(order, *found)
     is_open = order.status in (OrderStatus.PENDING, OrderStatus.READY)
@@ -173,7 +173,7 @@ def mark_valid(order: AcmeOrder, certificate: Certificate) -> None:
 def retry_after(order: AcmeOrder) -> int:
     """Return after how many seconds a client should read a processing order again."""
     waits = CertificateRequest.objects.filter(
-        pk=order.pk, state=RequestState.PENDING_APPROVAL
+        pk=order.request_id, state=RequestState.PENDING_APPROVAL
     ).exists()
     return APPROVAL_RETRY_AFTER_S if waits else RETRY_AFTER_S
 
@@ -186,12 +186,12 @@ def _apply_request_state(
             order,
             OrderStatus.PROCESSING,
             OrderStatus.VALID,
-            certificate_request_id=order.pk,
+            certificate_request_id=order.request_id,
             certificate_id=certificate_id,
         )
     elif state in request_states.OPEN_STATES or state == RequestState.ISSUED:
         if order.status == OrderStatus.READY:
-            transition_order(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+            transition_order(order, OrderStatus.PROCESSING, certificate_request_id=order.request_id)
     else:
         reasons = "; ".join(str(item["reason"]) for item in violations) or failure
         detail = f"The request was {state}. {reasons}".strip()
@@ -200,7 +200,7 @@ def _apply_request_state(
             order,
             OrderStatus.INVALID,
             error=document(kind, detail),
-            certificate_request_id=order.pk,
+            certificate_request_id=order.request_id,
         )
 
 
