@@ -21,10 +21,13 @@ from apps.errors import Malformed, SealwrightError
 from apps.web import throttle
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
+from apps.web.parsers import BulkJSONParser
 
 
 class BulkViewSet(ViewSet):
     """Ask for many certificates."""
+
+    parser_classes = (BulkJSONParser,)
 
     @extend_schema(
         request=ManyRequestsSerializer,
