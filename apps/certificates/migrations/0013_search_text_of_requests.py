@@ -29,7 +29,7 @@ def _search_text(row):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0011_list_indexes'),
+        ('certificates', '0012_list_indexes'),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('applications', '0003_api_enabled_help'),
         ('authorities', '0009_crls_in_parts'),
-        ('certificates', '0010_request_approval'),
+        ('certificates', '0011_request_awaits_client'),
         ('policies', '0001_initial'),
         ('profiles', '0003_csr_settings'),
     ]
