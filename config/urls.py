@@ -12,6 +12,7 @@ from apps.web import health
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("", include("apps.authorities.urls")),
     path("", include("apps.enrollment.urls")),
     path("api/v1/", include("apps.certificates.api.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
@@ -20,7 +21,6 @@ urlpatterns = [
     path("api/v1/", include("apps.applications.api.urls")),
     path("api/v1/", include("apps.jobs.api.urls")),
     path("api/v1/", include("apps.audit.api.urls")),
-    path("", include("apps.authorities.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),

@@ -18,6 +18,7 @@ class Event(StrEnum):
     KEY_GENERATED = "key.generated"
     KEY_DESTROYED = "key.destroyed"
     KEK_ROTATED = "key.encryption_key_rotated"
+    CRL_REQUESTED = "crl.requested"
     CRL_PUBLISHED = "crl.published"
     CRL_REFUSED = "crl.refused"
     RESPONDER_RENEWED = "ocsp.responder_renewed"

@@ -1,5 +1,6 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
@@ -9,7 +10,7 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.authorities import publication, selectors, services
+from apps.authorities import selectors, services
 from apps.authorities.api.filters import AuthorityFilter, CrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
@@ -23,6 +24,7 @@ from apps.authorities.api.serializers import (
     NewAuthoritySerializer,
 )
 from apps.authorities.models import CRL, Authority
+from apps.jobs.api.serializers import JobSerializer
 from apps.principals import Principal
 from apps.web.callers import governor_of, reader_or_actor_of
 from apps.web.openapi import problems
@@ -160,13 +162,14 @@ class AuthorityViewSet(ReadViewSet):
         authority, principal = self._to_change()
         return Response({"csr": services.authority_csr(principal, authority).decode()})
 
-    @extend_schema(request=None, responses={200: CrlSerializer} | problems(409, 503))
+    @extend_schema(request=None, responses={202: JobSerializer} | problems(409))
     @action(detail=True, methods=["post"], url_path="publish-crl")
     def publish_crl(self, request: Request, **_url: Any) -> Response:
-        """Publish a new CRL at once, instead of when it is due."""
+        """Have a new CRL published within seconds, instead of when it is due; return the job."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
-        return Response(CrlSerializer.of(publication.publish_crl(authority.pk, principal)))
+        job = services.request_crl(principal, authority)
+        return Response(JobSerializer.of(job), status=HTTPStatus.ACCEPTED)
 
 
 @extend_schema_view(list=extend_schema(description="List the CRLs published so far."))
