@@ -96,3 +96,4 @@ class Event(StrEnum):
     JOB_CANCELLED = "job.cancelled"
     JOB_RETRIED = "job.retried"
     SETTINGS_INITIALISED = "settings.initialised"
+    PKI_URL_CHANGED = "settings.pki_url_changed"

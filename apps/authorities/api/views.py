@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.authorities import selectors, services
-from apps.authorities.api.filters import AuthorityFilter, CrlFilter
+from apps.authorities.api.filters import AuthorityFilter, CrlFilter, PkiUrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
     AuthorityRevocationSerializer,
@@ -22,8 +22,9 @@ from apps.authorities.api.serializers import (
     InstallationSerializer,
     LifetimeSerializer,
     NewAuthoritySerializer,
+    PkiUrlSerializer,
 )
-from apps.authorities.models import CRL, Authority
+from apps.authorities.models import CRL, Authority, PkiUrl
 from apps.jobs.api.serializers import JobSerializer
 from apps.principals import Principal
 from apps.web.callers import governor_of, reader_or_actor_of
@@ -183,3 +184,22 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
         """Return the CRLs of an authority."""
         reader_or_actor_of(self.request)
         return selectors.crls_of(_found(self.kwargs["reference"]))
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="List the PKI URLs",
+        description="List the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
+        "carry the one that was in force when they were issued.",
+    )
+)
+class PkiUrlViewSet(ListModelMixin, ResourceViewSet):
+    """All PKI URLs: they stand in public certificates."""
+
+    serializer_class = PkiUrlSerializer
+    filterset_class = PkiUrlFilter
+
+    def get_queryset(self) -> QuerySet[PkiUrl]:
+        """Return all of them."""
+        reader_or_actor_of(self.request)
+        return PkiUrl.objects.order_by("-id")

@@ -247,3 +247,7 @@ class ExportSerializer(Body):
 
     format = FormatField([ExportFormat.PKCS12.value, ExportFormat.PRIVATE_KEY.value])
     password = PasswordField(required=False, max_length=256)
+    legacy = fields.BooleanField(
+        default=False,
+        help_text="PKCS#12 with triple DES and SHA-1, for old devices; weak against guessing",
+    )
