@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-from apps.errors import AccessDenied
+from apps.errors import AccessDenied, InsufficientScope
 
 
 class ProductRole(StrEnum):
@@ -91,7 +91,7 @@ class Principal:
         if not self.governs:
             raise AccessDenied("Only product administrators may do this.")
         if not self.has_scope(Scope.MANAGE):
-            raise AccessDenied("The token lacks the scope 'manage'.")
+            raise InsufficientScope(Scope.MANAGE)
 
 
 def system(component: str) -> Principal:

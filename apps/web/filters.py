@@ -1,5 +1,6 @@
 """Filter sets of lists: known query parameters only; an unknown one is refused, not ignored."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -54,7 +55,13 @@ class StrictFilterSet(filters.FilterSet):
         found = cls(data=query, queryset=rows, request=request)
         if not found.is_valid():
             violations += [
-                Violation("request.parameter_invalid", name, query.get(name, "")[:_MAX_VALUE], text)
+                Violation(
+                    "request.parameter_invalid",
+                    name,
+                    query.get(name, "")[:_MAX_VALUE],
+                    text,
+                    _hint(cls.base_filters[name]),
+                )
                 for name, texts in found.errors.items()
                 for text in map(str, texts)
             ]
@@ -69,9 +76,7 @@ class StrictFilterSet(filters.FilterSet):
     def _refusal(cls, name: str, values: list[str]) -> Violation | None:
         shown = name[:_MAX_VALUE]
         if name not in cls.base_filters and name not in PAGING_PARAMETERS:
-            reason = f"There is no parameter '{shown}'."
-            hint = f"Known: {', '.join(cls.base_filters)}."
-            return Violation("request.parameter_unknown", shown, "", reason, hint)
+            return _unknown(name, [*cls.base_filters, *PAGING_PARAMETERS])
         if not values[-1] and name not in PAGING_PARAMETERS:
             reason = f"The parameter '{shown}' is empty: leave it out instead."
             return Violation("request.parameter_empty", shown, "", reason)
@@ -79,6 +84,24 @@ class StrictFilterSet(filters.FilterSet):
             reason = f"The parameter '{shown}' is given more than once."
             return Violation("request.parameter_repeated", shown, "", reason)
         return None
+
+
+def refuse_unknown_parameters(request: Request, known: Sequence[str]) -> None:
+    """Refuse query parameters that an action other than a list does not take.
+
+    Raises:
+        Malformed: lists all of them.
+    """
+    violations = [_unknown(name, known) for name in request.query_params if name not in known]
+    if violations:
+        raise Malformed(violations=violations)
+
+
+def _unknown(name: str, known: Sequence[str]) -> Violation:
+    shown = name[:_MAX_VALUE]
+    hint = f"Known: {', '.join(known)}." if known else "This URL takes no query parameters."
+    reason = f"There is no parameter '{shown}' here."
+    return Violation("request.parameter_unknown", shown, "", reason, hint)
 
 
 class StrictFilterBackend(BaseFilterBackend):
@@ -109,6 +132,17 @@ def _unstorable_times(values: dict[str, Any]) -> list[Violation]:
             reason = "The time is outside the years 1 to 9999 in UTC."
             found.append(Violation("request.parameter_invalid", name, str(value), reason))
     return found
+
+
+def _hint(item: filters.Filter) -> str:
+    """Return what a parameter accepts, for people."""
+    if isinstance(item, filters.ChoiceFilter):
+        return f"Use: {', '.join(str(value) for value, _ in item.extra['choices'])}."
+    if isinstance(item, filters.UUIDFilter):
+        return "Example: 0190a000-0000-7000-8000-000000000000."
+    if isinstance(item, filters.IsoDateTimeFilter):
+        return "Example: 2027-01-31T12:00:00Z. In a URL, a plus sign is written %2B."
+    return str(getattr(item, "hint", ""))
 
 
 def _schema_of(item: filters.Filter) -> dict[str, Any]:

@@ -41,9 +41,11 @@ class Body(serializers.Serializer[Any]):
 
     Attributes:
         hints: what would be accepted, by the code of an error.
+        example: a body that is accepted, for the API document.
     """
 
     hints: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def parse(cls, body: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ which check the rights. A view set joins them to the serializers of its bodies a
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import MethodNotAllowed, NotAcceptable, UnsupportedMediaType
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
@@ -15,9 +16,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
-from apps.web.filters import StrictFilterBackend, StrictFilterSet
+from apps.principals import Scope
+from apps.web.filters import StrictFilterBackend, StrictFilterSet, refuse_unknown_parameters
 from apps.web.pagination import NewestFirst
-from apps.web.references import first_of, row_named
+from apps.web.references import row_named, row_with
 from apps.web.serializers import Answer
 
 
@@ -29,7 +31,68 @@ class Metadata(SimpleMetadata):
         return {}
 
 
-class ResourceViewSet(GenericViewSet[Any]):
+class Manners:
+    """Mixin of view sets: refusals that say what would be accepted.
+
+    Attributes:
+        scopes: what a token needs for an action, where that is not ``read`` for reading and
+            ``manage`` for everything else. It describes what services check, and decides nothing.
+        tag: heading of the operations in the OpenAPI document; empty for that of the URL.
+        parameters: query parameters of an action, where it is not a list.
+        files: actions that answer with a file, of whatever type the client would accept.
+    """
+
+    scopes: ClassVar[Mapping[str, Scope]] = {}
+    tag: ClassVar[str] = ""
+    parameters: ClassVar[Mapping[str, Sequence[str]]] = {}
+    files: ClassVar[Sequence[str]] = ()
+
+    def initial(self, request: Request, *args: Any, **url: Any) -> None:
+        """Refuse what would be ignored, once it is known who asks.
+
+        Raises:
+            Malformed: a query parameter that the action does not take: one that was misspelt,
+                or meant for another action, must not look as if it had been obeyed.
+        """
+        super().initial(request, *args, **url)  # type: ignore[misc]  # the view's
+        action: str = getattr(self, "action", None) or ""
+        filtered = action == "list" and getattr(self, "filter_backends", ())
+        if action and action != "metadata" and not filtered:
+            refuse_unknown_parameters(request, self.parameters.get(action, ()))
+
+    def http_method_not_allowed(self, request: Request, *_args: Any, **_url: Any) -> Response:
+        """Refuse a method, naming those that there are."""
+        possible = ", ".join(self.allowed_methods)  # type: ignore[attr-defined]  # the view's
+        detail = f"{request.method} is not possible at this URL; use one of: {possible}."
+        raise MethodNotAllowed(str(request.method), detail=detail)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Return what writes the answer.
+
+        Raises:
+            NotAcceptable: the client accepts none of the types that there are.
+        """
+        asked: Any = super()
+        try:
+            return asked.perform_content_negotiation(
+                request, force or getattr(self, "action", None) in self.files
+            )
+        except NotAcceptable as error:
+            writers: Any = self.get_renderers()  # type: ignore[attr-defined]  # the view's
+            offered = ", ".join(writer.media_type for writer in writers)
+            raise NotAcceptable(f"Answers are of the type {offered}; accept that.") from error
+
+    def handle_exception(self, exc: Exception) -> Any:
+        """Say which types bodies may have, where one has another."""
+        asked: Any = super()
+        if isinstance(exc, UnsupportedMediaType):
+            readers: Any = self.get_parsers()  # type: ignore[attr-defined]  # the view's
+            read = ", ".join(reader.media_type for reader in readers)
+            exc.detail = type(exc.detail)(f"Send the body as {read}, with that Content-Type.")
+        return asked.handle_exception(exc)
+
+
+class ResourceViewSet(Manners, GenericViewSet[Any]):
     """The objects of one kind that are in the caller's sight (``get_queryset``).
 
     Attributes:
@@ -66,7 +129,7 @@ class ResourceViewSet(GenericViewSet[Any]):
         value = self.kwargs[self.lookup_url_kwarg or self.lookup_field]
         if self.lookup_field == "reference":
             return row_named(self.get_queryset(), value)
-        return first_of(self.get_queryset().filter(**{self.lookup_field: value}))
+        return row_with(self.get_queryset(), self.lookup_field, value)
 
     def answer(self, instance: Any) -> Response:
         """Answer an object as it is now."""

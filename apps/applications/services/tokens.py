@@ -16,7 +16,13 @@ from apps.applications.roles import Permission
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AccessDenied, InvalidInput, InvalidTransition, NotFound
+from apps.errors import (
+    AccessDenied,
+    InsufficientScope,
+    InvalidInput,
+    InvalidTransition,
+    NotFound,
+)
 from apps.principals import Principal, Scope
 from pki.findings import Violation
 
@@ -142,7 +148,7 @@ def _authorise(principal: Principal, user: User) -> None:
 
 def _require_manage(principal: Principal) -> None:
     if not principal.has_scope(Scope.MANAGE):
-        raise AccessDenied("The token lacks the scope 'manage'.")
+        raise InsufficientScope(Scope.MANAGE)
 
 
 def _refuse_wider(

@@ -74,6 +74,8 @@ class NewNameConstraintsSerializer(Body):
 class AuthorityChangesSerializer(Body):
     """What may change: how the authority publishes, in certificates issued from now on."""
 
+    example = {"crl_lifetime_hours": 48, "ocsp_enabled": True}
+
     # More than the four that are possible, so that the service can say so.
     crl_mirror_urls = fields.ListField(
         child=fields.CharField(),
@@ -90,6 +92,15 @@ class AuthorityChangesSerializer(Body):
 
 class NewAuthoritySerializer(AuthorityChangesSerializer):
     """An authority to be made."""
+
+    example = {
+        "name": "issuing-ca",
+        "kind": "intermediate",
+        "subject": {"common_name": "Issuing CA", "organization": "Example"},
+        "key_algorithm": "ec-p256",
+        "parent": "root-ca",
+        "path_length": 0,
+    }
 
     name = fields.CharField(max_length=64, help_text="stands in URLs and never changes")
     kind = fields.ChoiceField(AuthorityKind.choices)
@@ -212,11 +223,15 @@ class AuthoritySerializer(AuthorityRowSerializer):
 class LifetimeSerializer(Body):
     """How long the new certificate is to be valid."""
 
+    example = {"lifetime_days": 1825}
+
     lifetime_days = fields.IntegerField()
 
 
 class InstallationSerializer(Body):
     """What a CA outside this product issued."""
+
+    example = {"certificate": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"}
 
     certificate = fields.PemOrDerField(
         max_length=MAX_PEM_TEXT, help_text="PEM (may hold the chain) or base64 of DER"

@@ -217,12 +217,16 @@ class ReasonField(fields.ChoiceField):
 class RevocationSerializer(Body):
     """Why a certificate is revoked."""
 
+    example = {"reason": "keyCompromise", "invalidity_date": "2027-01-31T12:00:00Z"}
+
     reason = ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
 
 
 class RenewalSerializer(Body):
     """Which key the successor certifies."""
+
+    example = {"key": "new"}
 
     key = fields.ChoiceField(["new", "reuse", "csr"], required=False)
     csr = CsrField(required=False, help_text=None)
@@ -250,6 +254,8 @@ class PasswordField(fields.CharField):
 
 class ExportSerializer(Body):
     """In which form the key leaves."""
+
+    example = {"format": "pkcs12", "password": "a long passphrase"}
 
     format = FormatField([ExportFormat.PKCS12.value, ExportFormat.PRIVATE_KEY.value])
     password = PasswordField(required=False, max_length=256)

@@ -18,13 +18,17 @@ from apps.certificates.outcomes import Outcome
 from apps.enrollment.api.serializers import ManyOutcomesSerializer, ManyRequestsSerializer
 from apps.enrollment.api.views import require_requesting
 from apps.errors import Malformed, SealwrightError
+from apps.principals import Scope
 from apps.web import throttle
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
+from apps.web.viewsets import Manners
 
 
-class BulkViewSet(ViewSet):
+class BulkViewSet(Manners, ViewSet):
     """Ask for many certificates."""
+
+    scopes = {"create": Scope.REQUEST}
 
     @extend_schema(
         request=ManyRequestsSerializer,
@@ -52,9 +56,7 @@ class BulkViewSet(ViewSet):
 def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
     """Return the outcome of each request, in the order sent."""
     principal = principal_of(request)
-    pairing = pairings.pairing_for(
-        sent["application"], sent["profile"], version=principal.governance_version
-    )
+    pairing = pairings.pairing_in_sight(principal, sent["application"], sent["profile"])
     ids = _identifiers(attempt.subject_id, len(sent["requests"]))
     outcomes: dict[int, Outcome] = dict(_made_before(ids) if attempt.taken_over else ())
     enrollments: dict[int, Enrollment] = {}

@@ -29,6 +29,16 @@ class _CurrentRulesField(RulesField):
 class NewPolicySerializer(Body):
     """A policy to be made."""
 
+    example = {
+        "name": "web",
+        "description": "Web servers",
+        "rules": {
+            "subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.com"]}],
+            "key_algorithms": ["ec-p256"],
+            "validity": {"max": "90d"},
+        },
+    }
+
     name = fields.CharField(max_length=64)
     description = fields.CharField(required=False, allow_blank=True)
     rules = RulesField()
@@ -36,6 +46,14 @@ class NewPolicySerializer(Body):
 
 class PolicyChangesSerializer(Body):
     """What may change; other rules become a new version."""
+
+    example = {
+        "rules": {
+            "subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.com"]}],
+            "key_algorithms": ["ec-p256"],
+            "validity": {"max": "90d"},
+        }
+    }
 
     description = fields.CharField(required=False, allow_blank=True)
     rules = RulesField(required=False)

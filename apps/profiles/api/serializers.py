@@ -18,6 +18,8 @@ class DefaultsField(serializers.DictField):
 class ProfileChangesSerializer(Body):
     """What may change."""
 
+    example = {"defaults": {"ttl": "60d"}}
+
     description = fields.CharField(required=False, allow_blank=True)
     issuer_type = fields.ChoiceField(IssuerType.choices, required=False)
     authority = fields.CharField(
@@ -29,6 +31,13 @@ class ProfileChangesSerializer(Body):
 
 class NewProfileSerializer(ProfileChangesSerializer):
     """A profile to be made."""
+
+    example = {
+        "name": "tls-server",
+        "authority": "issuing-ca",
+        "policy": "web",
+        "defaults": {"ttl": "90d", "key_algorithm": "ec-p256"},
+    }
 
     name = fields.CharField(max_length=64)
     policy = fields.CharField(help_text="name or id")
