@@ -71,9 +71,9 @@ class Principal:
         """Tell whether this is Sealwright itself (schedules, reconciler, commands)."""
         return self.kind == "system"
 
-    def has_scope(self, scope: Scope) -> bool:
+    def has_scope(self, scope: Scope | None) -> bool:
         """Tell whether the credential allows this kind of act at all."""
-        return self.scopes is None or scope in self.scopes
+        return scope is None or self.scopes is None or scope in self.scopes
 
     @property
     def governs(self) -> bool:

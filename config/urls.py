@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from apps.web import health
+from apps.web import health, root
 
 # Tried from the top for each request: machines, who ask most, come first.
 urlpatterns = [
@@ -19,6 +19,8 @@ urlpatterns = [
     path("api/v1/", include("apps.applications.api.urls")),
     path("api/v1/", include("apps.jobs.api.urls")),
     path("api/v1/", include("apps.audit.api.urls")),
+    path("api/v1/", root.RootViewSet.as_view({"get": "read"}, basename="root"), name="api-root"),
+    path("api/", root.entrance),
     path("", include("apps.authorities.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

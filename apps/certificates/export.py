@@ -133,7 +133,7 @@ def export_with_key(
                 bytes(certificate.der),
                 chain_ders(certificate),
                 password.encode(),
-                certificate.common_name or certificate.serial_number,
+                certificate.name,
             )
         except UnsupportedBundle as error:
             raise UnsupportedFormat(str(error)) from error
@@ -168,8 +168,7 @@ def _record(
 
 def _stem(certificate: Certificate) -> str:
     """Return a file name made of letters, digits, dots and dashes only."""
-    name = certificate.common_name or certificate.serial_number
-    name = name.replace("*", "wildcard")
+    name = certificate.name.replace("*", "wildcard")
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:80].strip(
             ".-"

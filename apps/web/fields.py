@@ -16,7 +16,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
-from apps.web.serializers import Body
+from apps.web.serializers import Body, json_type
 from pki import bundles, names
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
@@ -81,7 +81,7 @@ class ListField(serializers.ListField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the values as a list."""
         if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
+            raise serializers.ValidationError(f"An array is expected, not {json_type(data)}.")
         if len(data) > MAX_LIST:
             self.fail("max_length", max_length=MAX_LIST)
         return super().to_internal_value(data)
@@ -173,7 +173,7 @@ class SubjectField(serializers.DictField):
     def to_internal_value(self, data: Any) -> Any:
         """Return ``((attribute, value), ...)``."""
         if not isinstance(data, dict):
-            self.fail("not_a_dict", input_type=type(data).__name__)
+            raise serializers.ValidationError(f"An object is expected, not {json_type(data)}.")
         listed = {name: v if isinstance(v, list) else [v] for name, v in data.items()}
         if sum(map(len, listed.values())) > MAX_SUBJECT_VALUES:
             text = f"A subject has at most {MAX_SUBJECT_VALUES} values."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from django import forms
 from django.db.models import Model, Q, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.filters import BaseFilterBackend
@@ -11,6 +12,8 @@ from rest_framework.request import Request
 
 from apps.errors import Malformed
 from apps.web.pagination import PAGING_PARAMETERS
+from apps.web.references import by_name_or_id
+from pki import spellings
 from pki.findings import Violation
 
 _Row = TypeVar("_Row", bound=Model)
@@ -34,6 +37,66 @@ class SearchFilter(filters.CharFilter):
         for column in self._columns:
             wanted |= Q(**{f"{column}__icontains": value})
         return rows.filter(wanted)
+
+
+class _SerialNumberField(forms.CharField):
+    """A serial number in any spelling, read as lower-case hex without leading zeros."""
+
+    def clean(self, value: Any) -> str:
+        """Return the stored form; empty for no value."""
+        text = super().clean(value)
+        return _digits(text, spellings.serial_number(text))
+
+
+class _DigestField(forms.CharField):
+    """A digest in any spelling, read as lower-case hex."""
+
+    def clean(self, value: Any) -> str:
+        """Return the stored form; empty for no value."""
+        text = super().clean(value)
+        return _digits(text, spellings.hex_digits(text))
+
+
+def _digits(text: str, found: str) -> str:
+    if text and not found:
+        raise forms.ValidationError("This is no hexadecimal number.")
+    return found
+
+
+class SerialNumberFilter(filters.CharFilter):
+    """Finds a serial number as OpenSSL, browsers or people spell it."""
+
+    field_class = _SerialNumberField
+    hint = "Hexadecimal digits, also with 0x, colons, blanks or leading zeros."
+
+
+class DigestFilter(filters.CharFilter):
+    """Finds a SHA-256 digest as OpenSSL, browsers or people spell it."""
+
+    field_class = _DigestField
+    hint = "64 hexadecimal digits, also with colons or blanks."
+
+
+class NameFilter(filters.CharFilter):
+    """Finds names: host names in either form and case, with or without the last dot, addresses."""
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows whose column has one of the spellings, as ``lookup_expr`` says."""
+        if not value:
+            return rows
+        wanted = Q()
+        for spelling in spellings.of_name(value):
+            wanted |= Q(**{f"{self.field_name}__{self.lookup_expr}": spelling})
+        found = rows.filter(wanted)
+        return found.distinct() if self.distinct else found
+
+
+class ReferenceFilter(filters.CharFilter):
+    """Finds what belongs to an object that is given by its name or its identifier."""
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows that belong to it; all when none is given."""
+        return rows.filter(by_name_or_id(value, f"{self.field_name}__")) if value else rows
 
 
 class StrictFilterSet(filters.FilterSet):

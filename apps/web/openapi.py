@@ -12,6 +12,7 @@ from apps.principals import Scope
 from apps.web import openapi_examples
 from apps.web.problems import CONTENT_TYPE
 from apps.web.serializers import Body, ProblemSerializer
+from apps.web.viewsets import StrictViewSet, scope_of
 
 _PROBLEMS: dict[int, str] = {
     400: "The request cannot be read; every unusable part is listed.",
@@ -81,6 +82,8 @@ class ResourceSchema(AutoSchema):
 
     def get_examples(self) -> list[OpenApiExample]:
         """Return the example of the body that the operation takes."""
+        if self.method in SAFE_METHODS:
+            return []
         kind: Any = self.get_request_serializer()
         kind = kind if isinstance(kind, type) else type(kind)
         if not issubclass(kind, Body) or not kind.example:
@@ -89,12 +92,9 @@ class ResourceSchema(AutoSchema):
 
     def _scope(self) -> Scope | None:
         view: Any = self.view
-        scopes = getattr(view, "scopes", None)
-        if scopes is None:
+        if not isinstance(view, StrictViewSet):
             return None
-        return scopes.get(view.action) or (
-            Scope.READ if self.method in SAFE_METHODS else Scope.MANAGE
-        )
+        return scope_of(view, str(view.action), self.method)
 
 
 def complete(

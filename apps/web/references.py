@@ -93,7 +93,8 @@ def gathered(**lookups: Callable[[], Any]) -> dict[str, Any]:
     Raises:
         NotFound: some find nothing; the error lists all of those.
     """
-    found, missing = {}, []
+    found: dict[str, Any] = {}
+    missing: list[Violation] = []
     for name, look_up in lookups.items():
         try:
             found[name] = look_up()

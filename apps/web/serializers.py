@@ -34,6 +34,16 @@ def _shared(kind: type[_Kind]) -> _Kind:
     return kind()
 
 
+def json_type(value: Any) -> str:
+    """Return what JSON calls the type of a value."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    names = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
+    return names.get(type(value), "something else")
+
+
 class Body(serializers.Serializer[Any]):
     """The body of a request: validation, JSON Schema and documentation in one definition.
 
@@ -69,7 +79,10 @@ class Body(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
         """Validate all fields, known or not, and what they say together."""
         errors: dict[str, Any] = {}
-        if isinstance(data, Mapping):
+        if not isinstance(data, Mapping):
+            text = f"An object is expected, not {json_type(data)}."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [text]})
+        if data:
             errors = {
                 name[:100]: ErrorDetail(f"There is no field {name!r:.100}.", _UNKNOWN)
                 for name in data

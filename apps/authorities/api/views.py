@@ -49,6 +49,7 @@ class AuthorityViewSet(ReadViewSet):
     row_serializer_class = AuthorityRowSerializer
     scopes = {"csr": Scope.MANAGE}
     filterset_class = AuthorityFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Authority]:

@@ -74,6 +74,7 @@ class CertificateRowSerializer(Answer):
     spki_sha256 = serializers.CharField()
     subject = serializers.CharField(help_text="RFC 4514")
     issuer = serializers.CharField(help_text="RFC 4514")
+    name = serializers.CharField(help_text="common name, else first other name: for people")
     common_name = serializers.CharField()
     subject_alt_names = NameSerializer(many=True)
     key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
@@ -147,6 +148,7 @@ class RequestRowSerializer(Answer):
     """A request as lists show it."""
 
     id = serializers.UUIDField()
+    name = serializers.CharField(help_text="first name asked for; empty for what cannot be read")
     state = serializers.ChoiceField(RequestState.choices)
     method = serializers.ChoiceField(EnrollmentMethod.choices)
     application = serializers.CharField(source="application.name")

@@ -7,7 +7,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.applications import pairings
 from apps.certificates import issuance
@@ -22,10 +21,10 @@ from apps.principals import Scope
 from apps.web import throttle
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
-from apps.web.viewsets import Manners
+from apps.web.viewsets import StrictViewSet
 
 
-class BulkViewSet(Manners, ViewSet):
+class BulkViewSet(StrictViewSet):
     """Ask for many certificates."""
 
     scopes = {"create": Scope.REQUEST}

@@ -28,6 +28,7 @@ class JobViewSet(ReadViewSet):
 
     serializer_class = JobSerializer
     filterset_class = JobFilter
+    governed = ("list",)
     sorts = {"kind": "kind"}
     lookup_field = "pk"
     lookup_url_kwarg = "job_id"

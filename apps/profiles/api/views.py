@@ -52,6 +52,7 @@ class ProfileViewSet(ReadViewSet):
 
     serializer_class = ProfileSerializer
     filterset_class = ProfileFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Profile]:

@@ -40,6 +40,7 @@ class ApplicationViewSet(ListModelMixin, ResourceViewSet):
     serializer_class = ApplicationSerializer
     row_serializer_class = ApplicationRowSerializer
     filterset_class = ApplicationFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Application]:

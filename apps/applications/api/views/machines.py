@@ -33,6 +33,7 @@ class MachineIdentityViewSet(ReadViewSet):
 
     serializer_class = MachineIdentitySerializer
     filterset_class = MachineIdentityFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[MachineIdentity]:
