@@ -1,4 +1,4 @@
-"""Violations of rules, and the exceptions that carry them."""
+"""Violations of rules, the exceptions that carry them, and notes on what was changed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +21,25 @@ class Violation:
     value: str
     reason: str
     hint: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON form used by the API, the request record and the audit log."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something of a request that was changed or left out; nothing is refused.
+
+    Attributes:
+        code: stable machine code, e.g. ``csr.extension_ignored``; docs/api.md lists them.
+        what: what was done, one sentence, with object identifier and value where there are any.
+        why: the reason, one sentence; may be empty.
+    """
+
+    code: str
+    what: str
+    why: str = ""
 
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form used by the API, the request record and the audit log."""

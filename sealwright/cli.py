@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 other failure, 2 wrong usage, 3 refused by policy or unusa
 4 not allowed, 5 not found, 6 conflict, 7 server not reached or unavailable, 8 still pending.
 """
 
+import base64
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -407,7 +408,12 @@ def _names_as_fields(
 
 
 def _read(source: Path) -> str:
-    return sys.stdin.read() if str(source) == "-" else source.read_text()
+    """Return a PKCS#10 file as the API takes it: PEM as it is, DER in base64."""
+    data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
+    if data[:1] == b"\x30":
+        return base64.b64encode(data).decode()
+    # Text around the PEM block may be in any encoding; the block itself is ASCII.
+    return data.decode("utf-8", "replace")
 
 
 def _write(content: bytes, target: Path | None) -> None:
@@ -424,6 +430,7 @@ def _deliver(
     """Write the requested files; print the rest."""
     certificate = result.get("certificate")
     key_pem = result.get("private_key_pem")
+    _show_notes(result)
     if key_pem and key_out is not None:
         key_out.touch(mode=0o600, exist_ok=False)
         key_out.write_text(key_pem)
@@ -452,6 +459,13 @@ def _deliver(
         raise typer.Exit(_PENDING)
 
 
+def _show_notes(result: dict[str, Any]) -> None:
+    """Tell what of the request was changed or left out; older servers send texts or nothing."""
+    for note in result.get("notes", ()):
+        said = note if isinstance(note, str) else f"{note['what']} {note['why']}".strip()
+        err.print(f"[yellow]note[/yellow] {_safe(said)}")
+
+
 def _show_decision(result: dict[str, Any]) -> None:
     table = Table("", "rule", "field", "what is wrong")
     for rule in result["rules"]:
@@ -464,6 +478,7 @@ def _show_decision(result: dict[str, Any]) -> None:
     for violation in result["violations"]:
         if violation["code"] not in shown:
             out.print(f"[red]no[/red] {_safe(violation['field'])}: {_safe(violation['reason'])}")
+    _show_notes(result)
     out.print("Would be issued." if result["accepted"] else "Would be refused.")
 
 

@@ -34,7 +34,8 @@ def _save(csr: Path, result: dict[str, Any], folder: Path | None) -> str:
         return f"{csr.name}: waits for approval: request {result['request']['id']}"
     path = _target(csr, folder)
     path.write_text(certificate["pem"] + certificate["chain_pem"])
-    return f"{csr.name}: {path}"
+    notes = [f"{note['what']} {note['why']}".strip() for note in result["request"].get("notes", ())]
+    return f"{csr.name}: {path}" + "".join(f"\n  note: {note}" for note in notes)
 
 
 def _target(csr: Path, folder: Path | None) -> Path:

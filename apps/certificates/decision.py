@@ -24,7 +24,7 @@ from apps.profiles.shaping import shape
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 from pki.csr import ParsedCSR, parse_csr
-from pki.findings import UnusableCSR, Violation
+from pki.findings import Note, UnusableCSR, Violation
 from pki.template import Leaf
 
 _FALLBACK_KEY = KeyAlgorithm.EC_P256
@@ -38,7 +38,7 @@ class Decision:
         leaf: the content that would be signed.
         verdicts: every rule with its outcome.
         violations: everything that stands against issuing; empty means "may be signed".
-        notes: what was adjusted on the way, e.g. a validity cut to the authority's end.
+        notes: what was changed or left out on the way, e.g. a validity cut to the authority's end.
         csr: the parsed request; ``None`` for keys made here.
         signer: who would sign.
         policy_version: the rules applied.
@@ -50,7 +50,7 @@ class Decision:
     csr: ParsedCSR | None
     signer: Signer
     policy_version: PolicyVersion
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
 
     def with_key(self, public_key_der: bytes) -> "Decision":
         """Return the same decision for a freshly made key of the algorithm decided upon."""

@@ -88,6 +88,11 @@ class CertificateRequest(models.Model):
     )
     leaf = models.JSONField(help_text="the content decided upon, see pki.template.Leaf.as_dict")
     violations = models.JSONField(default=list, blank=True)
+    notes = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="what was changed or left out on the way, see pki.findings.Note",
+    )
     failure = models.TextField(blank=True)
     sealed_private_key = models.BinaryField(blank=True, default=b"")
     serial_number = models.CharField(max_length=40, blank=True, help_text="lower-case hex")

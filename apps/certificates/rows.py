@@ -38,6 +38,7 @@ def accepted_request(
         state=state,
         csr_der=decision.csr.der if decision.csr else b"",
         leaf=decision.leaf.as_dict(),
+        notes=[note.as_dict() for note in decision.notes],
         replaces=enrollment.replaces,
         created_at=clock.now(),
     )
@@ -60,6 +61,7 @@ def refused_request(
         csr_der=csr_der if len(csr_der) <= _MAX_STORED_CSR else b"",
         leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
         violations=[violation.as_dict() for violation in violations],
+        notes=[note.as_dict() for note in decision.notes] if decision is not None else [],
     )
 
 
@@ -152,6 +154,7 @@ def record_decision(principal: Principal, request: CertificateRequest) -> None:
         profile_revision=request.profile_revision,
         policy_version=str(request.policy_version_id),
         method=str(request.method),
+        **({"notes": request.notes} if request.notes else {}),
         **({} if waits else {"serial_number": request.serial_number}),
     )
 

@@ -34,6 +34,7 @@ from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
 from apps.enrollment.acme import selectors as acme_selectors
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as acme_services
 from apps.enrollment.trust_anchor import root_file
 from apps.operations import web_certificate
@@ -274,15 +275,15 @@ def _eab(
     """
     key = EabKey.objects.filter(endpoint=endpoint, name=EAB_NAME).first()
     if key is None:
-        key = acme_services.create_eab_key(principal, endpoint, name=EAB_NAME, reusable=True)
+        key = eab_keys.create_eab_key(principal, endpoint, name=EAB_NAME, reusable=True)
         outcome.done.append("EAB key for ACME")
-        return {"kid": key.kid, "hmac_key": acme_services.reveal_eab_key(principal, key)}
+        return {"kid": key.kid, "hmac_key": eab_keys.reveal_eab_key(principal, key)}
     if key.revoked_at is not None:
         return None
     if known and known.get("kid") == key.kid and known.get("hmac_key"):
         return known
     outcome.done.append("new secret of the EAB key for ACME")
-    return {"kid": key.kid, "hmac_key": acme_services.rotate_eab_key(principal, key)}
+    return {"kid": key.kid, "hmac_key": eab_keys.rotate_eab_key(principal, key)}
 
 
 def _had_acme(application: Application) -> bool:

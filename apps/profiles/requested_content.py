@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.findings import Violation
+from pki.findings import Note, Violation
 from pki.template import Leaf, TypeValue
 
 DEFAULT_TTL = timedelta(days=90)
@@ -88,9 +88,9 @@ class Shaped:
     Attributes:
         leaf: always present, so that the policy can be evaluated as well.
         violations: contradictions, unusable names and times.
-        notes: harmless changes, as text for people.
+        notes: harmless changes.
     """
 
     leaf: Leaf
     violations: tuple[Violation, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()

@@ -21,7 +21,7 @@ from apps.profiles.requested_content import (
 )
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
-from pki.findings import UnusableName, Violation
+from pki.findings import Note, UnusableName, Violation
 from pki.names import canonical_san, subject_violations
 from pki.template import Leaf, TypeValue
 from pki.validity import DEFAULT_BACKDATE, NO_EXPIRY, validity_window
@@ -58,10 +58,13 @@ class _Report:
     """Violations and notes collected while content is merged."""
 
     violations: list[Violation] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
     def wrong(self, code: str, path: str, value: object, reason: str, hint: str = "") -> None:
         self.violations.append(Violation(f"request.{code}", path, str(value)[:200], reason, hint))
+
+    def note(self, code: str, what: str, why: str) -> None:
+        self.notes.append(Note(f"request.{code}", what, why))
 
 
 def shape(
@@ -219,7 +222,11 @@ def _host_of(subject: Iterable[TypeValue], report: _Report) -> tuple[TypeValue, 
                 name = (kind, canonical_san(kind, value))
             except UnusableName:
                 continue
-            report.notes.append(f"The common name {value} became a subject alternative name.")
+            report.note(
+                "common_name_listed",
+                f"The common name {value} became a subject alternative name.",
+                "Clients ignore common names (RFC 9525 section 2).",
+            )
             return (name,)
     return ()
 
@@ -240,19 +247,19 @@ def _key_usage(
         return frozenset(requested.key_usages)
     asked = csr.key_usage if csr is not None else None
     usages = asked if asked is not None else frozenset(defaults.key_usages or ())
-    served, note = _served(usages, algorithm)
-    if note:
-        report.notes.append(note)
+    served = _served(usages, algorithm)
+    if served != usages:
+        report.note(
+            "usage_not_of_key",
+            f"The key usage {', '.join(sorted(usages - served))} was left out.",
+            f"{algorithm.label} keys cannot serve it.",
+        )
     return served
 
 
-def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> tuple[frozenset[str], str]:
-    """Return the usages that a key can serve, and a note about the others."""
-    served = usages & usages_of(algorithm)
-    if served == usages or not served:
-        return usages, ""
-    dropped = ", ".join(sorted(usages - served))
-    return served, f"Dropped {dropped}: {algorithm.label} keys cannot serve it."
+def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> frozenset[str]:
+    """Return the usages that a key can serve; all of them where it can serve none."""
+    return usages & usages_of(algorithm) or usages
 
 
 def _signature_algorithm(
@@ -299,7 +306,11 @@ def _validity(
     else:
         not_before, not_after = _dates(requested, ttl, now, backdate, report)
     if end is not None and not_after > end:
-        report.notes.append(f"The end was cut to that of the authority, {end.isoformat()}.")
+        report.note(
+            "validity_cut",
+            f"The end was cut from {not_after.isoformat()} to {end.isoformat()}.",
+            "The authority's own certificate ends then.",
+        )
         not_after = end
     return not_before, not_after
 

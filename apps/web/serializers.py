@@ -178,6 +178,14 @@ class ViolationSerializer(Answer):
     hint = serializers.CharField()
 
 
+class NoteSerializer(Answer):
+    """Something of the request that was changed or left out."""
+
+    code = serializers.CharField(help_text="stable; docs/api.md lists the codes")
+    what = serializers.CharField(help_text="what was done")
+    why = serializers.CharField(help_text="the reason; may be empty")
+
+
 class ProblemSerializer(Answer):
     """A problem document (RFC 9457)."""
 

@@ -15,7 +15,7 @@ from apps.enrollment.acme.models import (
     EabKey,
 )
 from apps.enrollment.acme.problems import Type, document
-from apps.enrollment.acme.services import challenges
+from apps.enrollment.acme.services import challenges, eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.enrollment.acme.services.challenges import ValidationResult
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
@@ -39,7 +39,7 @@ def make_acme(pairing: Pairing, *, seen: str = "<b>404</b>") -> Acme:
     """Return an endpoint and a client whose http-01 challenge met the wrong answer."""
     system = principals.system("tests")
     endpoint = services.enable_acme(system, pairing)
-    key = services.create_eab_key(system, endpoint, name="cluster")
+    key = eab_keys.create_eab_key(system, endpoint, name="cluster")
     soon = clock.now() + timedelta(hours=1)
     account = AcmeAccount.objects.create(
         endpoint=endpoint,

@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from apps import clock
 from apps.certificates import export
 from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, revoke
+from apps.certificates.admin.notes import notes_section
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import SealwrightError
@@ -170,6 +171,11 @@ class CertificateAdmin(ReadOnlyAdmin):
         return [
             details("In Sealwright", _details(obj)),
             _chain(obj),
+            *(
+                [notes_section(obj.request)]
+                if obj.request is not None and obj.request.notes
+                else []
+            ),
             Section("Decoded", "admin/includes/decoded.html", decoded),
         ]
 

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from apps.certificates import approvals
+from apps.certificates.admin.notes import notes_section
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
 from apps.certificates.outcomes import Pending
 from apps.principals import Principal
@@ -151,6 +152,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
                 ],
             ),
             Section("Violations", "admin/includes/violations.html", {"violations": obj.violations}),
+            notes_section(obj),
         ]
         if obj.leaf:
             shown.append(details("Content", _content(obj.leaf)))

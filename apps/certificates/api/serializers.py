@@ -24,6 +24,7 @@ from apps.web.serializers import (
     AttributeSerializer,
     Body,
     NameSerializer,
+    NoteSerializer,
     ViolationSerializer,
 )
 from pki import bundles, keys
@@ -157,6 +158,7 @@ class RequestRowSerializer(Answer):
     requested_by = serializers.CharField()
     requester = serializers.CharField(source="requester_label")
     violations = ViolationSerializer(many=True)
+    notes = NoteSerializer(many=True, help_text="what was changed or left out on the way")
     failure = _SetTextField(allow_null=True)
     created_at = serializers.DateTimeField()
 

@@ -26,6 +26,7 @@ from apps.web.serializers import (
     SIGNATURE_ALGORITHMS,
     Answer,
     Body,
+    NoteSerializer,
     ProblemSerializer,
     ViolationSerializer,
 )
@@ -225,7 +226,7 @@ class DecisionSerializer(Answer):
     certificate = ContentSerializer(source="leaf", allow_null=True)
     rules = VerdictSerializer(source="verdicts", many=True)
     violations = ViolationSerializer(many=True)
-    notes = serializers.ListField(child=serializers.CharField())
+    notes = NoteSerializer(many=True)
 
 
 class CommentSerializer(Body):

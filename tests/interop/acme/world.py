@@ -36,6 +36,7 @@ def main(wanted: dict[str, Any]) -> None:
     from apps.applications import services as applications
     from apps.applications.models import Application
     from apps.authorities.models import Authority
+    from apps.enrollment.acme.services import eab_keys
     from apps.enrollment.acme.services import endpoints as acme
     from tests.factories.profiles import make_policy, make_profile
 
@@ -59,8 +60,8 @@ def main(wanted: dict[str, Any]) -> None:
         endpoints[name] = acme.enable_acme(system, pairing, **terms, **changes)
     keys = {}
     for label in wanted["keys"]:
-        key = acme.create_eab_key(system, endpoints[BOUND], name=label)
-        keys[label] = {"kid": key.kid, "hmac_key": acme.reveal_eab_key(system, key)}
+        key = eab_keys.create_eab_key(system, endpoints[BOUND], name=label)
+        keys[label] = {"kid": key.kid, "hmac_key": eab_keys.reveal_eab_key(system, key)}
     found = {
         "directory": f"{base}/{BOUND}/directory",
         "open_directory": f"{base}/{OPEN}/directory",

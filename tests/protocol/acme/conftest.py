@@ -8,6 +8,7 @@ import pytest
 from apps import principals, registry
 from apps.applications.roles import Role
 from apps.enrollment.acme.models import AcmeEndpoint
+from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.enrollment.acme.services.challenges import VALIDATE_JOB
 from apps.policies import services as policy_services
@@ -68,8 +69,8 @@ def allow_wildcards(team: Team) -> None:
 def make_eab(team: Team, endpoint: AcmeEndpoint, **options: Any) -> tuple[str, str]:
     """Return kid and HMAC key (base64url) of a new EAB key."""
     admin = team.principal(Role.ADMIN)
-    key = services.create_eab_key(admin, endpoint, **options)
-    return key.kid, services.reveal_eab_key(admin, key)
+    key = eab_keys.create_eab_key(admin, endpoint, **options)
+    return key.kid, eab_keys.reveal_eab_key(admin, key)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
-from apps.enrollment.acme.services import accounts
+from apps.enrollment.acme.services import account_revocation, accounts
 from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, kind
 from tests.protocol.acme.conftest import url_of
@@ -154,7 +154,7 @@ def test_a13_a_deactivated_account_can_do_nothing(client):
 
 
 def test_a13_a_revoked_account_can_do_nothing(client, team):
-    services.revoke_account(team.principal(Role.ADMIN), AcmeAccount.objects.get())
+    account_revocation.revoke_account(team.principal(Role.ADMIN), AcmeAccount.objects.get())
     answer = client.order("www.example.com")
     assert kind(answer) == "unauthorized"
     assert answer.status_code == 401

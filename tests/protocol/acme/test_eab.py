@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from apps import clock
 from apps.applications.roles import Role
 from apps.enrollment.acme.models import AcmeAccount, EabKey
+from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from tests.protocol.acme.client import Acme, b64, ip, jwk_of, jws, kind, unb64
 from tests.protocol.acme.conftest import make_eab, url_of
@@ -133,7 +134,7 @@ def test_a14_an_expired_key_is_refused(team, endpoint, frozen_clock):
 
 
 def test_a14_a_revoked_key_is_refused(bound, team):
-    services.revoke_eab_key(team.principal(Role.ADMIN), EabKey.objects.get())
+    eab_keys.revoke_eab_key(team.principal(Role.ADMIN), EabKey.objects.get())
     refused(bound, bound.register())
     assert not bytes(EabKey.objects.get().sealed_hmac_key)
 

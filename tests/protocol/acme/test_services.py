@@ -10,6 +10,7 @@ from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
+from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.errors import AccessDenied, AlreadyExists, InvalidInput, InvalidTransition, NotFound
 from tests.protocol.acme.client import Acme, kind
@@ -87,14 +88,14 @@ def test_who_may_not_edit_enrollment_opens_nothing(team, other_team, outsider):
 
 
 def test_who_may_not_edit_enrollment_touches_nothing(team, endpoint, other_team):
-    key = services.create_eab_key(team.principal(Role.ADMIN), endpoint)
+    key = eab_keys.create_eab_key(team.principal(Role.ADMIN), endpoint)
     acts = [
         lambda p: services.update_acme(p, endpoint, enabled=False),
         lambda p: services.update_acme(p, endpoint, enabled=False),
-        lambda p: services.create_eab_key(p, endpoint),
-        lambda p: services.reveal_eab_key(p, key),
-        lambda p: services.rotate_eab_key(p, key),
-        lambda p: services.revoke_eab_key(p, key),
+        lambda p: eab_keys.create_eab_key(p, endpoint),
+        lambda p: eab_keys.reveal_eab_key(p, key),
+        lambda p: eab_keys.rotate_eab_key(p, key),
+        lambda p: eab_keys.revoke_eab_key(p, key),
     ]
     before = (
         list(AcmeEndpoint.objects.values()),
@@ -120,20 +121,20 @@ def test_who_may_not_edit_enrollment_touches_nothing(team, endpoint, other_team)
 
 def test_auditors_list_keys_without_their_secrets(team, endpoint, other_team):
     make_eab(team, endpoint, name="web")
-    (row,) = services.eab_keys_of(team.principal(Role.AUDITOR), endpoint)
+    (row,) = eab_keys.eab_keys_of(team.principal(Role.AUDITOR), endpoint)
     assert row.name == "web"
     assert "sealed_hmac_key" in row.get_deferred_fields()
     with pytest.raises(NotFound):
-        services.eab_keys_of(other_team.principal(Role.ADMIN), endpoint)
+        eab_keys.eab_keys_of(other_team.principal(Role.ADMIN), endpoint)
 
 
 def test_a_secret_is_shown_once_and_kept_sealed(team, endpoint):
     admin = team.principal(Role.ADMIN)
-    key = services.create_eab_key(admin, endpoint)
-    secret = services.reveal_eab_key(admin, key)
+    key = eab_keys.create_eab_key(admin, endpoint)
+    secret = eab_keys.reveal_eab_key(admin, key)
     assert len(jws.decode(secret)) == 32
     with pytest.raises(InvalidTransition):
-        services.reveal_eab_key(admin, key)
+        eab_keys.reveal_eab_key(admin, key)
     row = EabKey.objects.get()
     assert jws.decode(secret) not in bytes(row.sealed_hmac_key)
     with pytest.raises(sealing.CannotUnseal):
@@ -144,9 +145,9 @@ def test_a_secret_is_shown_once_and_kept_sealed(team, endpoint):
 
 def test_pv07_no_secret_reaches_the_audit_log(team, endpoint):
     admin = team.principal(Role.ADMIN)
-    key = services.create_eab_key(admin, endpoint, name="web")
-    secrets = {services.reveal_eab_key(admin, key), services.rotate_eab_key(admin, key)}
-    services.revoke_eab_key(admin, key)
+    key = eab_keys.create_eab_key(admin, endpoint, name="web")
+    secrets = {eab_keys.reveal_eab_key(admin, key), eab_keys.rotate_eab_key(admin, key)}
+    eab_keys.revoke_eab_key(admin, key)
     written = str(list(AuditEvent.objects.values()))
     assert not any(secret in written for secret in secrets)
     events = AuditEvent.objects.filter(event__startswith="acme.eab").order_by("id")
@@ -161,7 +162,7 @@ def test_pv07_no_secret_reaches_the_audit_log(team, endpoint):
 def test_after_rotation_the_old_secret_is_worth_nothing(team, endpoint):
     admin = team.principal(Role.ADMIN)
     kid, old = make_eab(team, endpoint)
-    new = services.rotate_eab_key(admin, EabKey.objects.get())
+    new = eab_keys.rotate_eab_key(admin, EabKey.objects.get())
     assert kind(Acme(Client(), url_of(endpoint), eab=(kid, old)).register()) == "unauthorized"
     assert Acme(Client(), url_of(endpoint), eab=(kid, new)).register().status_code == 201
 
@@ -173,13 +174,13 @@ def test_revoking_a_key_may_end_its_accounts(team, endpoint):
     first = EabKey.objects.get()
     ended = Acme(Client(), url_of(endpoint), eab=make_eab(team, endpoint))
     ended.register()
-    services.revoke_eab_key(admin, first)
+    eab_keys.revoke_eab_key(admin, first)
     assert kept.post(kept.kid).status_code == 200
-    services.revoke_eab_key(admin, EabKey.objects.exclude(pk=first.pk).get(), accounts=True)
+    eab_keys.revoke_eab_key(admin, EabKey.objects.exclude(pk=first.pk).get(), accounts=True)
     assert ended.post(ended.kid).status_code == 401
     assert AcmeAccount.objects.filter(status="revoked").count() == 1
     with pytest.raises(InvalidTransition):
-        services.revoke_eab_key(admin, first)
+        eab_keys.revoke_eab_key(admin, first)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_revoking_a_key_may_end_its_accounts(team, endpoint):
 )
 def test_terms_of_a_key_make_sense(team, endpoint, terms, field):
     with pytest.raises(InvalidInput) as refusal:
-        services.create_eab_key(team.principal(Role.ADMIN), endpoint, **terms)
+        eab_keys.create_eab_key(team.principal(Role.ADMIN), endpoint, **terms)
     assert codes(refusal) == {field}
     assert not EabKey.objects.exists()
 

@@ -22,6 +22,7 @@ from apps.applications.roles import Role
 from apps.authorities.models import RevokedSerial
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeEndpoint, AcmeOrder
+from apps.enrollment.acme.services import account_revocation, eab_keys
 from apps.enrollment.acme.services import endpoints as acme
 from apps.principals import ProductRole
 from tests.factories.accounts import make_person
@@ -109,16 +110,18 @@ def _endpoint(team: Team) -> AcmeEndpoint:
 
 def _account(team: Team, endpoint: AcmeEndpoint) -> Acme:
     admin, pairing = team.principal(Role.ADMIN), endpoint.pairing
-    key = acme.create_eab_key(admin, endpoint, restrict_to=["**"])
+    key = eab_keys.create_eab_key(admin, endpoint, restrict_to=["**"])
     url = f"/acme/{pairing.application.name}/{pairing.profile.name}/directory"
-    made = Acme(Client(), url, eab=(key.kid, acme.reveal_eab_key(admin, key)))
+    made = Acme(Client(), url, eab=(key.kid, eab_keys.reveal_eab_key(admin, key)))
     assert made.register().status_code == 201
     return made
 
 
 def _revoked(team: Team, endpoint: AcmeEndpoint) -> Acme:
     made = _account(team, endpoint)
-    acme.revoke_account(team.principal(Role.ADMIN), endpoint.accounts.order_by("-pk").first())
+    account_revocation.revoke_account(
+        team.principal(Role.ADMIN), endpoint.accounts.order_by("-pk").first()
+    )
     return made
 
 

@@ -29,6 +29,7 @@ from apps.certificates import issuance, revocation
 from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import EnrollmentMethod
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder
+from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as acme
 from apps.jobs.models import Job
 from apps.principals import Principal, ProductRole, Scope
@@ -171,10 +172,10 @@ def _add_acme(side: Side) -> None:
     bare = make_profile(f"{name}-bare", authority=team.authority)
     services.attach_profile(SYSTEM, team.application, bare)
     fresh, used = (
-        acme.create_eab_key(admin, endpoint, restrict_to=["**"], name=f"{name} {which}")
+        eab_keys.create_eab_key(admin, endpoint, restrict_to=["**"], name=f"{name} {which}")
         for which in ("fresh", "used")
     )
-    eab = used.kid, acme.reveal_eab_key(admin, used)
+    eab = used.kid, eab_keys.reveal_eab_key(admin, used)
     client = Acme(Client(), f"/acme/{name}/{profile}/directory", eab=eab)
     assert client.register().status_code == HTTPStatus.CREATED
     assert client.order(f"acme.{name}.example.com").status_code == HTTPStatus.CREATED

@@ -17,8 +17,7 @@ from apps.authorities.models import CRL, Authority
 from apps.certificates.models import Certificate
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab
-from apps.enrollment.acme.services import endpoints as acme_services
+from apps.enrollment.acme.services import eab, eab_keys
 from apps.operations import quickstart, static_files
 from apps.operations.management.commands import quickstart as command
 from apps.profiles.models import Profile
@@ -185,7 +184,7 @@ def test_lost_eab_secret_is_replaced_and_its_kid_stays(home):
 
 def test_revoked_eab_key_stays_revoked(home):
     quickstart.run()
-    acme_services.revoke_eab_key(principals.system("tests"), EabKey.objects.get())
+    eab_keys.revoke_eab_key(principals.system("tests"), EabKey.objects.get())
     assert quickstart.run().facts["acme"]["eab"] is None
     assert EabKey.objects.count() == 1
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.admin import display
 from apps.enrollment.acme.models import AcmeAccount
-from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services import account_revocation
 from apps.enrollment.acme.states import AccountStatus
 from apps.principals import Principal
 from apps.site.display import admin_url, link
@@ -20,7 +20,7 @@ _NEWEST = 20
 
 
 def _revoke(_: HttpRequest, principal: Principal, account: AcmeAccount, _data: Any) -> str:
-    services.revoke_account(principal, account)
+    account_revocation.revoke_account(principal, account)
     return f"{account} is revoked."
 
 

@@ -9,8 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.admin.endpoints import secret_page
 from apps.enrollment.acme.models import EabKey
-from apps.enrollment.acme.services import eab
-from apps.enrollment.acme.services import endpoints as services
+from apps.enrollment.acme.services import eab, eab_keys
 from apps.principals import Principal
 from apps.site.display import admin_url, link
 from apps.site.model_admin import ReadOnlyAdmin
@@ -21,15 +20,15 @@ _SHOWN_ACCOUNTS = 20
 
 
 def _reveal(request: HttpRequest, principal: Principal, key: EabKey, _data: _Data) -> HttpResponse:
-    return secret_page(request, key, services.reveal_eab_key(principal, key))
+    return secret_page(request, key, eab_keys.reveal_eab_key(principal, key))
 
 
 def _rotate(request: HttpRequest, principal: Principal, key: EabKey, _data: _Data) -> HttpResponse:
-    return secret_page(request, key, services.rotate_eab_key(principal, key))
+    return secret_page(request, key, eab_keys.rotate_eab_key(principal, key))
 
 
 def _revoke(_: HttpRequest, principal: Principal, key: EabKey, data: _Data) -> str:
-    services.revoke_eab_key(principal, key, accounts=data["accounts"])
+    eab_keys.revoke_eab_key(principal, key, accounts=data["accounts"])
     return f"Nobody registers with “{key}” any more."
 
 

@@ -11,7 +11,7 @@ from apps.enrollment import trust_anchor
 from apps.enrollment.acme import selectors, snippets
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab
+from apps.enrollment.acme.services import eab, eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
 from apps.registry import Snippet
@@ -51,8 +51,8 @@ def secret_page(request: HttpRequest, key: EabKey, secret: str) -> HttpResponse:
 def _create_key(
     request: HttpRequest, principal: Principal, endpoint: AcmeEndpoint, data: _Data
 ) -> HttpResponse:
-    key = services.create_eab_key(principal, endpoint, **data)
-    return secret_page(request, key, services.reveal_eab_key(principal, key))
+    key = eab_keys.create_eab_key(principal, endpoint, **data)
+    return secret_page(request, key, eab_keys.reveal_eab_key(principal, key))
 
 
 @admin.register(AcmeEndpoint)

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.certificates.admin.notes import notes_section
 from apps.enrollment.acme import selectors
 from apps.enrollment.acme.admin import display
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge, AcmeOrder
@@ -78,7 +79,9 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
             ],
         )
         found = selectors.with_challenges(AcmeOrder.objects.filter(pk=obj.pk)).get()
-        return [course, *[display.challenges(row) for row in found.authorizations.all()]]
+        # What of the CSR was ignored or changed: clients see nothing of it, operators look here.
+        noted = [notes_section(request_row)] if request_row is not None else []
+        return [course, *noted, *[display.challenges(row) for row in found.authorizations.all()]]
 
 
 @admin.register(AcmeAuthorization)

@@ -16,6 +16,7 @@ from apps.enrollment.acme import selectors
 from apps.enrollment.acme.api import serializers
 from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
+from apps.enrollment.acme.services import account_revocation, eab_keys
 from apps.enrollment.acme.services import endpoints as services
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
@@ -120,7 +121,7 @@ class EabKeyViewSet(ReadViewSet):
         """Return the keys of an endpoint to read."""
         rows = _seen(self.request, self.kwargs["reference"])
         endpoint = _endpoint_among(rows, self.kwargs["profile"])
-        return services.eab_keys_of(principal_of(self.request), endpoint)
+        return eab_keys.eab_keys_of(principal_of(self.request), endpoint)
 
     def _to_change(self) -> EabKey:
         """Return the key for a service that checks the rights itself."""
@@ -136,7 +137,7 @@ class EabKeyViewSet(ReadViewSet):
         endpoint = _acted_on(request, reference, profile)
         terms = serializers.NewEabKeySerializer.parse(request.data)
         terms["restrict_to"] = terms.pop("identifiers", ())
-        key = services.create_eab_key(principal_of(request), endpoint, **terms)
+        key = eab_keys.create_eab_key(principal_of(request), endpoint, **terms)
         return self.created(key, _address(endpoint, "eab-keys", str(key.pk)))
 
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
@@ -145,7 +146,7 @@ class EabKeyViewSet(ReadViewSet):
         """Show the secret of an EAB key; a second time is refused."""
         key = self._to_change()
         NoBody.parse(request.data)
-        return _secret(key, services.reveal_eab_key(principal_of(request), key))
+        return _secret(key, eab_keys.reveal_eab_key(principal_of(request), key))
 
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
     @action(detail=True, methods=["post"])
@@ -153,7 +154,7 @@ class EabKeyViewSet(ReadViewSet):
         """Replace the secret of an EAB key and show the new one; its accounts stay."""
         key = self._to_change()
         NoBody.parse(request.data)
-        return _secret(key, services.rotate_eab_key(principal_of(request), key))
+        return _secret(key, eab_keys.rotate_eab_key(principal_of(request), key))
 
     @extend_schema(
         request=serializers.EabRevocationSerializer,
@@ -164,7 +165,7 @@ class EabKeyViewSet(ReadViewSet):
         """Revoke an EAB key; on request, its accounts as well."""
         key = self._to_change()
         accounts = serializers.EabRevocationSerializer.parse(request.data).get("accounts", False)
-        return self.answer(services.revoke_eab_key(principal_of(request), key, accounts=accounts))
+        return self.answer(eab_keys.revoke_eab_key(principal_of(request), key, accounts=accounts))
 
 
 def _secret(key: EabKey, secret: str) -> Response:
@@ -200,7 +201,7 @@ class AcmeAccountViewSet(ReadViewSet):
         rows = selectors.accounts().filter(endpoint__pairing__application=application)
         found = row_with(rows, "pk", account_id)
         NoBody.parse(request.data)
-        services.revoke_account(principal_of(request), found)
+        account_revocation.revoke_account(principal_of(request), found)
         return self.answer(rows.get(pk=account_id))
 
 
