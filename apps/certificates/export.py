@@ -59,7 +59,7 @@ def parse_format(text: str) -> ExportFormat:
         return ExportFormat(text)
     except ValueError as error:
         known = ", ".join(item.value for item in ExportFormat if item != ExportFormat.JKS)
-        raise UnsupportedFormat(f"{text!r} is not a format; use one of: {known}.") from error
+        raise UnsupportedFormat(f"'{text:.100}' is not a format; use one of: {known}.") from error
 
 
 def export_public(

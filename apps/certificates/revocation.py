@@ -27,7 +27,7 @@ def parse_reason(text: str) -> RevocationReason:
     except ValueError as error:
         known = ", ".join(reason.value for reason in RevocationReason)
         raise BadRevocationReason(
-            f"{text!r} is not a revocation reason; use one of: {known}."
+            f"'{text:.100}' is not a revocation reason; use one of: {known}."
         ) from error
 
 

@@ -18,6 +18,7 @@ from rest_framework.fields import empty
 
 from apps.web.serializers import Body, json_type
 from pki import bundles, names
+from pki.findings import shown
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
 MAX_TEXT = 1024
@@ -71,7 +72,7 @@ class ChoiceField(serializers.ChoiceField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the string."""
         if not isinstance(data, str) or data not in self.choices:
-            self.fail("invalid_choice", input=str(data)[:100])
+            self.fail("invalid_choice", input=shown(data)[:100])
         return data
 
 
@@ -111,7 +112,7 @@ class DateTimeField(serializers.DateTimeField):
                 return datetime.fromisoformat(value).astimezone(UTC).replace(microsecond=0)
             except (ValueError, OverflowError):
                 pass
-        return self.fail("invalid", format="RFC 3339")
+        raise serializers.ValidationError("This is not an RFC 3339 time with an offset.")
 
 
 class ParsedField(CharField):

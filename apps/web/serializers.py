@@ -10,7 +10,7 @@ from rest_framework.settings import api_settings
 
 from apps.errors import Malformed
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.findings import Violation
+from pki.findings import Violation, shown
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES
 
@@ -84,7 +84,7 @@ class Body(serializers.Serializer[Any]):
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [text]})
         if data:
             errors = {
-                name[:100]: ErrorDetail(f"There is no field {name!r:.100}.", _UNKNOWN)
+                name[:100]: ErrorDetail(f"There is no field '{name:.100}'.", _UNKNOWN)
                 for name in data
                 if name not in self.fields
             }
@@ -155,11 +155,11 @@ def _violation(body: Body, field: Any, text: Any, value: Any, path: str) -> Viol
         return Violation(code, path, "", str(text), f"Known fields: {known}.")
     if code.startswith("request."):  # already a sentence about the body
         return Violation(code, path, "", str(text), body.hints.get(code, ""))
-    shown = str(value)[:_MAX_VALUE] if isinstance(value, str | int | float) else ""
+    sent = shown(value)[:_MAX_VALUE] if isinstance(value, str | int | float) else ""
     if getattr(field, "secret", False):
-        shown = ""
+        sent = ""
     reason = f"{path}: {text}" if path else str(text)
-    return Violation(_CODES.get(code, _INVALID), path, shown, reason, _hint(field, code))
+    return Violation(_CODES.get(code, _INVALID), path, sent, reason, _hint(field, code))
 
 
 def _hint(field: Any, code: str) -> str:

@@ -10,9 +10,9 @@ _MAX_PARTS = 12
 _MAX_SHOWN = 100
 # What a part of a path can be, with one that is well-formed.
 _SAMPLES = (
+    ("a", "a name or an identifier"),
     ("0190a000-0000-7000-8000-000000000000", "an identifier (a UUID in lower case)"),
     ("1", "a number"),
-    ("a", "a name or an identifier"),
 )
 
 

@@ -29,6 +29,7 @@ from pki.findings import Violation
 MAX_LIFETIME_DAYS = 365
 _MAX_NETWORKS = 50
 _MAX_NAME = 100
+_NETWORK = "An address, or a prefix such as 192.0.2.0/24 without bits set beyond its length."
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +207,8 @@ def _networks(texts: Sequence[str]) -> tuple[list[str], list[Violation]]:
     for index, text in enumerate(texts):
         try:
             networks.append(str(ipaddress.ip_network(text)))
-        except ValueError as exc:
+        except ValueError:
             field = f"allowed_networks[{index}]"
             reason = "This is not a network."
-            violations.append(Violation("token.network", field, str(text)[:200], reason, str(exc)))
+            violations.append(Violation("token.network", field, str(text)[:200], reason, _NETWORK))
     return networks, violations

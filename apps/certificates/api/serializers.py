@@ -28,6 +28,7 @@ from apps.web.serializers import (
     ViolationSerializer,
 )
 from pki import bundles, keys
+from pki.findings import shown
 from pki.reasons import RevocationReason
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, Leaf
 
@@ -214,7 +215,7 @@ class ReasonField(fields.ChoiceField):
             BadRevocationReason: not one of RFC 5280's names.
         """
         if not isinstance(data, str):
-            self.fail("invalid_choice", input=str(data)[:100])
+            self.fail("invalid_choice", input=shown(data)[:100])
         return revocation.parse_reason(data)
 
 
@@ -246,7 +247,7 @@ class FormatField(fields.ChoiceField):
             UnsupportedFormat: there is no such format.
         """
         if not isinstance(data, str):
-            self.fail("invalid_choice", input=str(data)[:100])
+            self.fail("invalid_choice", input=shown(data)[:100])
         return export.parse_format(data)
 
 
