@@ -2,7 +2,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-PYTHON := .venv/bin/python
+# PYTHON is left to the caller: scripts/bootstrap makes .venv with the interpreter that it names.
+RUN := .venv/bin/python
 # Data directory of the checks, separate from the one of `make run`.
 SCRATCH := .cache/checks
 
@@ -13,7 +14,7 @@ help: ## List the targets
 
 run: ## Install what is missing, set up, and serve until Ctrl-C
 	@scripts/bootstrap
-	@exec $(PYTHON) manage.py up
+	@exec $(RUN) manage.py up
 
 check: ## Check style, types, layers, documents, settings and migrations
 	@scripts/bootstrap dev
@@ -21,12 +22,12 @@ check: ## Check style, types, layers, documents, settings and migrations
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PYTHON) scripts/check-private-api
+	$(RUN) scripts/check-private-api
 	.venv/bin/mkdocs build --quiet --strict
 	SEALWRIGHT_HOME=$(SCRATCH) SEALWRIGHT_PUBLIC_URL=https://sealwright.example \
-	  $(PYTHON) manage.py check --deploy --fail-level WARNING
-	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py makemigrations --check --dry-run
-	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py spectacular --fail-on-warn --validate \
+	  $(RUN) manage.py check --deploy --fail-level WARNING
+	SEALWRIGHT_HOME=$(SCRATCH) $(RUN) manage.py makemigrations --check --dry-run
+	SEALWRIGHT_HOME=$(SCRATCH) $(RUN) manage.py spectacular --fail-on-warn --validate \
 	  | diff -u docs/openapi.yaml - # differs? run `make openapi`
 
 test: test-postgres test-sqlite interop browser ## Run all tests
@@ -69,11 +70,11 @@ fuzz: ## Run property tests with new random inputs, ROUNDS times
 
 bench: ## Measure speed (on an otherwise idle machine)
 	@scripts/bootstrap dev
-	$(PYTHON) -m bench
+	$(RUN) -m bench
 
 openapi: ## Update docs/openapi.yaml
 	@scripts/bootstrap dev
-	SEALWRIGHT_HOME=$(SCRATCH) $(PYTHON) manage.py spectacular --fail-on-warn --validate \
+	SEALWRIGHT_HOME=$(SCRATCH) $(RUN) manage.py spectacular --fail-on-warn --validate \
 	  --file docs/openapi.yaml
 
 fmt: ## Format the code

@@ -5,8 +5,10 @@ for REST). Nothing here depends on HTTP.
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import ClassVar
 
+from pki.durations import in_words
 from pki.findings import Violation as Violation  # noqa: PLC0414 - re-exported, as errors carry it
 
 
@@ -50,10 +52,17 @@ class BadMessageSignature(SealwrightError):
 
 
 class BadAlgorithm(SealwrightError):
-    """An algorithm is unknown, too weak or does not fit the key."""
+    """An algorithm is unknown, too weak or does not fit the key.
+
+    ``accepted`` may list the algorithms that would do.
+    """
 
     code = "bad_algorithm"
     default_detail = "The algorithm is not supported."
+
+    def __init__(self, detail: str = "", accepted: Sequence[str] = ()) -> None:
+        self.accepted = tuple(accepted)
+        super().__init__(detail)
 
 
 class BadPublicKey(SealwrightError):
@@ -162,11 +171,44 @@ class InvalidTransition(SealwrightError):
     default_detail = "The object is not in a state that allows this."
 
 
+class AuthorityRevoked(InvalidTransition):
+    """The authority has been revoked by its parent: it never issues again."""
+
+
 class UnsupportedFormat(SealwrightError):
     """The export format is unknown or cannot carry this certificate or key."""
 
     code = "unsupported_format"
     default_detail = "The format cannot be produced."
+
+
+class TooLarge(Malformed):
+    """The body has more octets than the server takes."""
+
+    code = "too_large"
+    default_detail = "The body is too large."
+
+
+class LengthRequired(Malformed):
+    """The body came without its length (RFC 9110 section 15.5.12)."""
+
+    code = "length_required"
+    default_detail = "Send the body with a Content-Length."
+
+
+class UnsupportedMediaType(Malformed):
+    """The body is encoded or compressed in a way that is not read here.
+
+    ``accepted`` is what the header ``Accept-Encoding`` of the answer says, empty for none (RFC 9110
+    section 12.5.3).
+    """
+
+    code = "unsupported_media_type"
+    default_detail = "The body is in a form that is not read here."
+
+    def __init__(self, detail: str = "", *, accepted: str = "") -> None:
+        self.accepted = accepted
+        super().__init__(detail)
 
 
 class RateLimited(SealwrightError):
@@ -176,7 +218,10 @@ class RateLimited(SealwrightError):
 
     def __init__(self, retry_after_s: int, detail: str = "") -> None:
         self.retry_after_s = retry_after_s
-        super().__init__(detail or f"Too many requests; retry in {retry_after_s} s.")
+        super().__init__(
+            detail
+            or f"Too many requests; try again in {in_words(timedelta(seconds=retry_after_s))}."
+        )
 
 
 class IdempotencyMismatch(SealwrightError):
@@ -196,10 +241,34 @@ class IdempotencyConflict(SealwrightError):
         super().__init__("The first call with this idempotency key is still running.")
 
 
+class DatabaseUnavailable(SealwrightError):
+    """The database is away, read-only, locked or full; whether a write was stored may be unknown.
+
+    ``cause`` is for the log: the driver's words can name hosts and tables.
+    """
+
+    code = "unavailable"
+    default_detail = "The service is not available at the moment; try again later."
+    retry_after_s: ClassVar[int] = 5
+
+    def __init__(self, detail: str = "", *, cause: str = "") -> None:
+        self.cause = cause
+        super().__init__(detail)
+
+
+class Busy(SealwrightError):
+    """All places for an expensive operation are taken; the caller may try again."""
+
+    code = "busy"
+    default_detail = "The server is busy with other expensive operations; try again later."
+    retry_after_s: ClassVar[int] = 5
+
+
 class UpstreamUnavailable(SealwrightError):
     """A key backend or external CA did not answer; the caller may try again."""
 
     code = "upstream_unavailable"
+    retry_after_s: ClassVar[int] = 30
     default_detail = "A service this depends on did not answer; try again later."
 
 

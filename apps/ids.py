@@ -9,6 +9,7 @@ import os
 import threading
 import time
 import uuid
+from datetime import datetime
 from typing import Any
 
 _VERSION_7 = 0x7 << 76
@@ -32,6 +33,11 @@ def uuid7() -> uuid.UUID:
     unix_ms, counter = moment >> _COUNTER_BITS, moment & 0xFFF
     random = int.from_bytes(os.urandom(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
     return uuid.UUID(int=(unix_ms << 80) | _VERSION_7 | (counter << 64) | _VARIANT_RFC9562 | random)
+
+
+def lowest_at(moment: datetime) -> uuid.UUID:
+    """Return the lower bound of the identifiers that are made from a moment on."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def label_of(model: Any) -> str:

@@ -72,10 +72,12 @@ class ReadinessCheck:
     Attributes:
         name: shown with the result.
         check: returns what is wrong; empty when all is well.
+        advisory: what it finds wants attention, but the process serves nevertheless.
     """
 
     name: str
     check: Callable[[], str]
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +134,17 @@ class EnrollmentMethod:
         name: value of ``CertificateRequest.method``; also the ``Principal.kind`` of its accounts.
         label: the name for people.
         is_open: called with a ``Pairing``; whether that pair accepts requests by this method now.
+        collects: whether clients come for an approved certificate themselves, perhaps with
+            another key than before; it is signed then, not at the approval.
         has_accounts: whether requests come from accounts of the protocol (no user behind them),
             which may request and revoke at their own pair and nothing else.
         url_prefix: path on the TLS listener, such as ``acme/``; empty for an internal method.
         urlconf: dotted path of the URL patterns below the prefix.
         management_urlconf: dotted path of the URL patterns below ``/api/v1/`` by which teams manage
             endpoints and accounts of the method; empty without any.
-        refusal: called with an error (``apps.errors``); returns its answer in the protocol's form,
-            for requests below the prefix that no URL pattern takes. ``None`` for pages and the API,
-            whose form ``apps.web.problems`` knows.
+        refusal: called with a request and an error (``apps.errors``); returns its answer in the
+            protocol's form, for requests below the prefix that no view has seen. ``None`` for
+            pages and the API, whose form ``apps.web.problems`` knows.
         endpoint_model: model with the settings of the method for one pair; changes to it renew
             the caches that depend on governance. ``None`` where the pair itself has them.
         panel: called with a ``Pairing``; what pages show about it, ``None`` where it is not set up.
@@ -149,11 +153,12 @@ class EnrollmentMethod:
     name: str
     label: str
     is_open: Callable[[Any], bool]
+    collects: bool = False
     has_accounts: bool = False
     url_prefix: str = ""
     urlconf: str = ""
     management_urlconf: str = ""
-    refusal: Callable[[Exception], Any] | None = None
+    refusal: Callable[[Any, Exception], Any] | None = None
     endpoint_model: Any = None
     panel: Callable[[Any], EndpointPanel | None] = lambda _pairing: None
 
@@ -161,6 +166,10 @@ class EnrollmentMethod:
 # Called with a ``CertificateRequest`` that is about to be signed after its approval; yields a
 # ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 PresignCheck = Callable[[Any], Iterable[Any]]
+
+# Called with a ``Policy``; returns what of upper layers its rules in force stand against
+# (``policies.selectors.ProfileWarning``).
+PolicyCheck = Callable[[Any], Iterable[Any]]
 
 # Models of upper layers whose changes raise the governance version (ADR 0010).
 governed_models: list[Any] = []
@@ -173,6 +182,7 @@ dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
 presign_checks: list[PresignCheck] = []
+policy_checks: list[PolicyCheck] = []
 
 
 def register_jobs(kinds: Iterable[JobKind], schedules: Iterable[Recurring] = ()) -> None:
@@ -204,7 +214,7 @@ def is_protocol_account(kind: str) -> bool:
     return method is not None and method.has_accounts
 
 
-def refusal_at(path: str) -> Callable[[Exception], Any] | None:
+def refusal_at(path: str) -> Callable[[Any, Exception], Any] | None:
     """Return how the enrollment method below whose prefix a path lies answers errors, if it can."""
     return next(
         (

@@ -20,7 +20,7 @@ from apps import ids, keyring
 from apps.keyring import KEY_BYTES, KEY_ID_BYTES, Keyring, SealingError
 
 KEY_ID_OFFSET = 1
-_VERSION = b"\x01"
+VERSION = b"\x01"
 _NONCE_BYTES = 12
 _WRAPPED_BYTES = KEY_BYTES + 16
 _HEADER_BYTES = KEY_ID_OFFSET + KEY_ID_BYTES
@@ -116,7 +116,7 @@ def _wrapped(ring: Keyring, data_key: bytes, context: str) -> bytes:
     nonce = secrets.token_bytes(_NONCE_BYTES)
     bound = _wrap_bound_to(ring.current, context)
     wrapped = _wrapping_cipher(ring, ring.current).encrypt(nonce, data_key, bound)
-    return _VERSION + bytes.fromhex(ring.current) + nonce + wrapped
+    return VERSION + bytes.fromhex(ring.current) + nonce + wrapped
 
 
 def _unwrapped(ring: Keyring, parts: _Parts, context: str) -> bytes:
@@ -131,7 +131,7 @@ def _unwrapped(ring: Keyring, parts: _Parts, context: str) -> bytes:
 
 def _parsed(sealed: bytes) -> _Parts:
     sealed = bytes(sealed)
-    if len(sealed) < _OVERHEAD or sealed[:KEY_ID_OFFSET] != _VERSION:
+    if len(sealed) < _OVERHEAD or sealed[:KEY_ID_OFFSET] != VERSION:
         raise CannotUnseal("These bytes are not a sealed value of a known version.")
     wrapped_at = _HEADER_BYTES + _NONCE_BYTES
     nonce_at = wrapped_at + _WRAPPED_BYTES

@@ -3,11 +3,35 @@
 import hashlib
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
 
 from apps import secret_files
 
 _KEY_BYTES = 64
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what the file system refuses into a mistake in a setting.
+
+    Args:
+        name: of the setting that leads to the file, without the prefix.
+
+    Raises:
+        ImproperlyConfigured: names setting, path and reason.
+    """
+    try:
+        yield
+    except (OSError, UnicodeDecodeError) as error:
+        path = getattr(error, "filename", None) or "a file"
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise ImproperlyConfigured(
+            f"Unusable settings:\n  - SEALWRIGHT_{name}: {path}: {reason}"
+        ) from error
 
 
 def secret_key(home: Path) -> str:

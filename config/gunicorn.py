@@ -4,9 +4,17 @@
 given a TCP port with ``--bind``; its address must then be in ``SEALWRIGHT_TRUSTED_PROXIES``.
 """
 
+import os
 from pathlib import Path
 
-from config.settings.base import SEALWRIGHT
+from config.entry import mistakes_as_list
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+with mistakes_as_list():
+    from django.conf import settings
+
+    SEALWRIGHT = settings.SEALWRIGHT
+    LOGGING = settings.LOGGING
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn makes anonymous files there
 
@@ -41,3 +49,13 @@ limit_request_line = 0
 limit_request_fields = 32768
 control_socket_disable = True
 loglevel = "warning"
+# What gunicorn itself logs can quote a request that it refuses: it takes the way of all our lines,
+# on which secrets are blanked.
+logconfig_dict = {
+    **{name: LOGGING[name] for name in ("version", "filters", "formatters", "handlers", "root")},
+    "disable_existing_loggers": False,
+    "loggers": {
+        "gunicorn.error": {"level": "WARNING", "handlers": [], "propagate": True},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}

@@ -227,6 +227,8 @@ def _leaf_extensions(leaf: Leaf) -> list[AnyExtension]:
     if leaf.subject_alt_names:
         critical = not leaf.subject
         found.append(extensions.subject_alternative_name(leaf.subject_alt_names, critical=critical))
+    if leaf.must_staple:
+        found.append(extensions.must_staple())
     return found
 
 

@@ -1,4 +1,4 @@
-"""Certification paths: order, signatures and validity (RFC 5280 section 6.1).
+"""Certification paths: order, signatures, validity and names (RFC 5280 section 6.1).
 
 For certificates that our CAs issued, CA certificates that somebody installs, and client
 certificates. The caller checks revocation.
@@ -7,6 +7,7 @@ certificates. The caller checks revocation.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,13 +18,14 @@ from cryptography.x509.oid import ExtensionOID
 from pki import structures
 from pki.addresses import visible
 from pki.constraints import (
+    certificate_names_violations,
     is_self_issued,
     name_constraints_violations,
     path_length_of,
     path_length_violations,
 )
 from pki.findings import UnusableCertificate, Violation
-from pki.names import read_subject, san_pair
+from pki.parsing import ParserFailed, parsed
 
 __all__ = [
     "issuer_bytes",
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 MAX_CHAIN = 10
+# A hostile certificate has thousands of names; the first ones show what is wrong.
+_NAMES_SHOWN = 50
 _PROCESSED_CRITICAL = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -169,8 +173,8 @@ def _link_violations(
             reason=f"The certificate is not valid at {at.isoformat()}.",
         )
     try:
-        extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension):
+        extensions = parsed(lambda: certificate.extensions)
+    except ParserFailed:
         yield _violation("extensions", "extensions", "The extensions are malformed or repeated.")
         return
     for extension in extensions:
@@ -179,9 +183,9 @@ def _link_violations(
             oid = extension.oid.dotted_string
             yield Violation("certificate.critical_extension", "extensions", oid, reason)
     if position:
-        yield from _ca_violations(certificate, path[1:position])
+        yield from _ca_violations(certificate, extensions, path[1:position])
     if not position or not is_self_issued(certificate):
-        yield from _constrained(certificate, above)
+        yield from islice(certificate_names_violations(certificate, above), _NAMES_SHOWN)
 
 
 def _anchor_violation(certificate: x509.Certificate) -> Violation | None:
@@ -192,38 +196,27 @@ def _anchor_violation(certificate: x509.Certificate) -> Violation | None:
 
 
 def _ca_violations(
-    certificate: x509.Certificate, below: Sequence[x509.Certificate]
+    certificate: x509.Certificate,
+    extensions: x509.Extensions,
+    below: Sequence[x509.Certificate],
 ) -> Iterator[Violation]:
     """Check that a certificate may issue, with the given CA certificates beneath it."""
     try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints)
         is_ca = constraints.value.ca
     except x509.ExtensionNotFound:
         is_ca = False
     if not is_ca:
         yield _violation("not_a_ca", "basic_constraints", "The certificate is not one of a CA.")
     try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-        signs = usage.key_cert_sign
+        signs = extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound:
-        signs = False
+        signs = True  # only a key usage that is present limits the key (section 6.1.4 (n))
     if not signs:
         yield _violation("key_usage", "key_usage", "The key may not sign certificates.")
     limit = path_length_of(certificate)
     if limit is not None and sum(not is_self_issued(c) for c in below) > limit:
         yield _violation("path_length", "path_length", "More CAs are below than this one allows.")
-
-
-def _constrained(
-    certificate: x509.Certificate, above: Sequence[x509.Certificate]
-) -> tuple[Violation, ...]:
-    subject, _ = read_subject(certificate.subject)
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return name_constraints_violations(subject, (), above)
-    pairs = [pair for name in names if (pair := san_pair(name)) is not None]
-    return name_constraints_violations(subject, pairs, above)
 
 
 def _violation(code: str, field: str, reason: str) -> Violation:

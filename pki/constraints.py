@@ -1,38 +1,27 @@
 """Name constraints and path lengths of CA certificates, applied to what is issued below them.
 
 RFC 5280 sections 4.2.1.9 (path length, X-14) and 4.2.1.10 (name constraints, X-15). A name must
-satisfy each CA certificate above it. A name that cannot be understood counts as outside every
-permitted subtree and inside every excluded one.
+satisfy each CA certificate above it; ``pki.subtrees`` reads and compares.
 """
 
-import ipaddress
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from pki.addresses import canonical_dns_name, visible
-from pki.findings import UnusableName, Violation
-from pki.names import attribute_oid, san_pair
+from pki import subtrees
+from pki.addresses import visible
+from pki.findings import Violation
+from pki.names import attribute_oid
+from pki.parsing import ParserFailed, parsed
+from pki.subtrees import Subtrees
 from pki.template import TypeValue
 
-# An RDN sequence in the form that is compared (RFC 5280 section 7.1).
-Rdns = tuple[frozenset[tuple[str, str]], ...]
-
-_CACHED = 512
-_WILDCARD = "*."
-_DIRECTORY = "directory_name"
-
-
-@dataclass(frozen=True, slots=True)
-class _Subtrees:
-    """Subtree bases of one CA certificate by name type."""
-
-    permitted: dict[str, tuple[Any, ...]]
-    excluded: dict[str, tuple[Any, ...]]
+# 250 names below 400 subtrees. Go stops a path at 250 000, where one comparison costs a tenth.
+MAX_COMPARISONS = 100_000
+_BASES_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +39,7 @@ def name_constraints_violations(
     subject_alt_names: Sequence[TypeValue],
     ca_certificates: Sequence[x509.Certificate],
 ) -> tuple[Violation, ...]:
-    """Return every name that a CA certificate above forbids.
+    """Return every name that a CA certificate above forbids, for content that is to be signed.
 
     Args:
         subject: ordered (attribute, value) pairs.
@@ -60,21 +49,50 @@ def name_constraints_violations(
     An e-mail address in the subject counts when there is no rfc822Name, a common name that is
     a host name when there is no dNSName: verifiers treat them so.
     """
-    constrained = [(ca, found) for ca in ca_certificates if (found := _subtrees_of(ca))]
+    constrained = _constrained(ca_certificates)
     if not constrained:
         return ()
-    names = list(_names_of(subject, subject_alt_names))
-    return tuple(
-        violation
-        for ca, subtrees in constrained
-        for name in names
-        for violation in _judge(name, subtrees, ca)
-    )
+    oids = [(attribute_oid(attribute), value) for attribute, value in subject]
+    rdns = tuple(frozenset({subtrees.comparable_attribute(*pair)}) for pair in oids)
+    alt_names = [
+        _Named(kind, value, f"subject_alt_names[{position}].value", value)
+        for position, (kind, value) in enumerate(subject_alt_names)
+    ]
+    where = [f"subject[{position}].{name}" for position, (name, _) in enumerate(subject)]
+    return tuple(_judged([*_of_subject(rdns, oids, where, alt_names), *alt_names], constrained))
+
+
+def certificate_names_violations(
+    certificate: x509.Certificate, ca_certificates: Sequence[x509.Certificate]
+) -> Iterator[Violation]:
+    """Yield every name of a certificate that a CA certificate above forbids; names of every type.
+
+    Args:
+        certificate: its extensions can be read.
+        ca_certificates: all CA certificates above, in any order.
+    """
+    constrained = _constrained(ca_certificates)
+    if not constrained:
+        return
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        general_names = list(extension.value)
+    except x509.ExtensionNotFound:
+        general_names = []
+    alt_names = [
+        _Named(*subtrees.kind_of(name), f"subject_alt_names[{position}].value", _text(name))
+        for position, name in enumerate(general_names)
+    ]
+    attributes = [a for rdn in certificate.subject.rdns for a in rdn]
+    oids = [(a.oid.dotted_string, str(a.value)) for a in attributes]
+    where = [f"subject[{position}]" for position in range(len(oids))]
+    of_subject = _of_subject(subtrees.rdns_of(certificate.subject), oids, where, alt_names)
+    yield from _judged([*of_subject, *alt_names], constrained)
 
 
 def constrain_names(ca_certificates: Iterable[x509.Certificate]) -> bool:
     """Tell whether any of these CA certificates forbids any name."""
-    return any(_subtrees_of(ca) is not None for ca in ca_certificates)
+    return bool(_constrained(ca_certificates))
 
 
 def path_length_violations(
@@ -101,9 +119,12 @@ def path_length_violations(
 def path_length_of(certificate: x509.Certificate) -> int | None:
     """Return the pathLenConstraint, ``None`` when there is no limit."""
     try:
-        extension = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
+        extensions = parsed(lambda: certificate.extensions)
+        extension = extensions.get_extension_for_class(x509.BasicConstraints)
     except x509.ExtensionNotFound:
         return None
+    except ParserFailed:
+        return 0  # nothing is known about it, so nothing may be below
     return extension.value.path_length
 
 
@@ -131,161 +152,121 @@ def _length_violations(
     )
 
 
-@lru_cache(maxsize=_CACHED)
-def _subtrees_of(ca: x509.Certificate) -> _Subtrees | None:
-    try:
-        value = ca.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:
-        return None
-    return _Subtrees(
-        permitted=_by_type(value.permitted_subtrees), excluded=_by_type(value.excluded_subtrees)
+_Constrained = Sequence[tuple[x509.Certificate, Subtrees]]
+
+
+def _constrained(ca_certificates: Iterable[x509.Certificate]) -> _Constrained:
+    return [(ca, found) for ca in ca_certificates if (found := subtrees.subtrees_of(ca))]
+
+
+def _of_subject(
+    rdns: subtrees.Rdns,
+    attributes: Sequence[tuple[str, str]],
+    fields: Sequence[str],
+    alt_names: Sequence[_Named],
+) -> Iterator[_Named]:
+    """Yield the names of a subject: itself, and the addresses in it that verifiers look at."""
+    kinds = {name.kind for name in alt_names}
+    if rdns:
+        shown = ", ".join(value for _, value in attributes)
+        yield _Named(subtrees.DIRECTORY, rdns, "subject", shown)
+    for (oid, value), field in zip(attributes, fields, strict=True):
+        if oid == _EMAIL_ADDRESS and subtrees.EMAIL not in kinds:
+            yield _Named(subtrees.EMAIL, value, field, value)
+        if oid == _COMMON_NAME and subtrees.DNS not in kinds and subtrees.is_host(value):
+            yield _Named(subtrees.DNS, value, field, value)
+
+
+_EMAIL_ADDRESS, _COMMON_NAME = attribute_oid("email_address"), attribute_oid("common_name")
+
+
+def _judged(names: Sequence[_Named], constrained: _Constrained) -> Iterator[Violation]:
+    """Hold every name against every CA certificate, unless that is more work than makes sense."""
+    counts = Counter(name.kind for name in names)
+    work = sum(
+        counts[kind] * _cost(bases)
+        for _, found in constrained
+        for side in (found.permitted, found.excluded)
+        for kind, bases in side.items()
     )
-
-
-def _by_type(subtrees: Sequence[x509.GeneralName] | None) -> dict[str, tuple[Any, ...]]:
-    found: dict[str, tuple[Any, ...]] = {}
-    for subtree in subtrees or ():
-        kind, base = _base_of(subtree)
-        found[kind] = (*found.get(kind, ()), base)
-    return found
-
-
-def _base_of(subtree: x509.GeneralName) -> tuple[str, Any]:
-    """Return type and comparable base; types that we never certify match nothing."""
-    if isinstance(subtree, x509.DirectoryName):
-        return _DIRECTORY, _rdns_of(subtree.value)
-    if isinstance(subtree, x509.IPAddress):
-        return "ip_address", subtree.value
-    kind, text = san_pair(subtree) or ("other", "")
-    return kind, text if "@" in text else text.lower()
-
-
-def _names_of(subject: Sequence[TypeValue], alt_names: Sequence[TypeValue]) -> Iterator[_Named]:
-    types = {kind for kind, _ in alt_names}
-    if subject:
-        shown = ", ".join(value for _, value in subject)
-        rdns = tuple(frozenset({_comparable(attribute_oid(a), v)}) for a, v in subject)
-        yield _Named(_DIRECTORY, rdns, "subject", shown)
-    for position, (attribute, value) in enumerate(subject):
-        where = f"subject[{position}].{attribute}"
-        if attribute == "email_address" and "email" not in types:
-            yield _Named("email", value, where, value)
-        if attribute == "common_name" and "dns_name" not in types and _is_host(value):
-            yield _Named("dns_name", value.lower(), where, value)
-    for position, (kind, value) in enumerate(alt_names):
-        yield _Named(kind, value, f"subject_alt_names[{position}].value", value)
-
-
-def _is_host(text: str) -> bool:
-    try:
-        canonical_dns_name(text)
-    except UnusableName:
-        return False
-    return "." in text
-
-
-def _rdns_of(name: x509.Name) -> Rdns:
-    return tuple(
-        frozenset(_comparable(a.oid.dotted_string, str(a.value)) for a in rdn) for rdn in name.rdns
-    )
-
-
-def _comparable(oid: str, value: str) -> tuple[str, str]:
-    """Fold case and inner space, as caseIgnoreMatch does (RFC 5280 section 7.1)."""
-    return oid, " ".join(value.casefold().split())
-
-
-def _judge(name: _Named, subtrees: _Subtrees, ca: x509.Certificate) -> Iterator[Violation]:
-    authority = visible(ca.subject.rfc4514_string())
-    permitted = subtrees.permitted.get(name.kind)
-    within = _MATCHERS.get(name.kind, _never)
-    if permitted is not None and not any(_holds(within, name.value, b, False) for b in permitted):
+    if work > MAX_COMPARISONS:
         yield Violation(
-            code="certificate.name_not_permitted",
-            field=name.field,
-            value=visible(name.shown),
-            reason=f"The name is outside what {authority} may certify.",
-            hint=", ".join(_shown(base) for base in permitted),
+            code="certificate.name_constraints_work",
+            field="subject_alt_names",
+            value=str(len(names)),
+            reason="So many names under so many name constraints are not compared.",
+            hint=f"At most {MAX_COMPARISONS} comparisons.",
         )
-    for base in subtrees.excluded.get(name.kind, ()):
-        if _holds(within, name.value, base, True):
-            yield Violation(
-                code="certificate.name_excluded",
-                field=name.field,
-                value=visible(name.shown),
-                reason=f"The name is inside what {authority} must not certify: {_shown(base)}.",
+        return
+    for name in names:
+        for ca, found in constrained:
+            yield from _judge(name, found, ca)
+
+
+def _cost(bases: Sequence[Any]) -> int:
+    """Return how many comparisons a name costs; each RDN of a distinguished name is one."""
+    return sum(len(base) + 1 if isinstance(base, tuple) else 1 for base in bases)
+
+
+def _judge(name: _Named, found: Subtrees, ca: x509.Certificate) -> Iterator[Violation]:
+    if name.kind in found.unprocessed or subtrees.ANY in found.unprocessed:
+        yield _violation(
+            "name_constraints",
+            name,
+            ca,
+            "limits names of this type in a way that is not understood here.",
+        )
+        return
+    permitted, excluded = found.permitted.get(name.kind), found.excluded.get(name.kind, ())
+    if permitted is None and not excluded:
+        return
+    try:
+        value = subtrees.comparable(name.kind, name.value)
+    except ValueError:  # UnicodeError and idna's errors are among them
+        value = None
+    if permitted is not None and (
+        value is None
+        or not any(subtrees.holds(name.kind, value, base, excluding=False) for base in permitted)
+    ):
+        hint = ", ".join(_shown(base) for base in permitted[:_BASES_SHOWN])
+        yield _violation("name_not_permitted", name, ca, "may not certify this name.", hint)
+    for base in excluded:
+        if value is None or subtrees.holds(name.kind, value, base, excluding=True):
+            yield _violation(
+                "name_excluded", name, ca, f"must not certify names inside {_shown(base)}."
             )
+            return
+
+
+def _violation(
+    code: str, name: _Named, ca: x509.Certificate, predicate: str, hint: str = ""
+) -> Violation:
+    authority = visible(ca.subject.rfc4514_string())
+    return Violation(
+        code=f"certificate.{code}",
+        field=name.field,
+        value=visible(name.shown),
+        reason=f"{authority} {predicate}",
+        hint=hint,
+    )
+
+
+def _text(name: x509.GeneralName) -> str:
+    """Return a name of any type as a report shows it."""
+    if isinstance(name, x509.DirectoryName):
+        return name.value.rfc4514_string()
+    if isinstance(name, x509.RegisteredID):
+        return name.value.dotted_string
+    if isinstance(name, x509.OtherName):
+        return f"otherName {name.type_id.dotted_string}"
+    return str(name.value)
 
 
 def _shown(base: Any) -> str:
-    if isinstance(base, tuple):
-        return ", ".join(value for rdn in base for _, value in sorted(rdn))
-    return str(base)
-
-
-def _holds(
-    within: Callable[[Any, Any, bool], bool], value: Any, base: Any, otherwise: bool
-) -> bool:
-    """Ask a matcher; return ``otherwise``, the cautious answer, for values it cannot read."""
-    try:
-        return within(value, base, otherwise)
-    except ValueError:
-        return otherwise
-
-
-def _never(_value: Any, _base: Any, excluding: bool) -> bool:
-    return excluding
-
-
-def _dns_within(name: str, base: str, excluding: bool) -> bool:
-    """Match a host and any added left labels; a wildcard is excluded if one of its names is."""
-    if not base or name == base:
-        return True
-    if name.endswith(base if base.startswith(".") else f".{base}"):
-        return True
-    below = base.lstrip(".").partition(".")[2]
-    return excluding and name.startswith(_WILDCARD) and name[len(_WILDCARD) :] == below
-
-
-def _email_within(mailbox: str, base: str, _excluding: bool) -> bool:
-    local, _, domain = mailbox.rpartition("@")
-    wanted_local, at, wanted = base.rpartition("@")
-    if at:
-        return local == wanted_local and domain.lower() == wanted.lower()
-    if base.startswith("."):
-        return domain.lower().endswith(base)
-    return domain.lower() == base
-
-
-def _uri_within(uri: str, base: str, _excluding: bool) -> bool:
-    host = urlsplit(uri).hostname
-    if host is None or _is_address(host):
-        raise ValueError("constraints apply to URIs with a host name")
-    return host.endswith(base) if base.startswith(".") else host == base
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def _ip_within(
-    address: str, base: ipaddress.IPv4Network | ipaddress.IPv6Network, _excluding: bool
-) -> bool:
-    return ipaddress.ip_address(address) in base
-
-
-def _directory_within(rdns: Rdns, base: Rdns, _excluding: bool) -> bool:
-    return rdns[: len(base)] == base
-
-
-_MATCHERS: dict[str, Callable[[Any, Any, bool], bool]] = {
-    "dns_name": _dns_within,
-    "email": _email_within,
-    "uri": _uri_within,
-    "ip_address": _ip_within,
-    _DIRECTORY: _directory_within,
-}
+    """Return a base as a report shows it."""
+    if not isinstance(base, tuple):
+        return str(base)
+    if base and isinstance(base[0], str):  # a mailbox
+        local, host = base
+        return f"{local}@{host}" if local else host
+    return ", ".join(value for rdn in base for _, value in sorted(rdn))

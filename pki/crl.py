@@ -1,23 +1,24 @@
-"""Certificate revocation lists: writer, reader, and the check before publication (RFC 5280 5).
+"""Writer of certificate revocation lists (RFC 5280 section 5).
 
 Entries are written by hand in one pass: the library's builder copies its list with every
-entry, so a million entries take an hour. C-01 to C-09.
+entry, so a million entries take an hour. They go to a file, because a million of them take 40 MB and
+the length of all comes before the first. C-01 to C-08.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat import asn1
 
-from pki import chain, extensions, structures
+from pki import chain, extensions, keys, structures
 from pki.algorithms import SignatureAlgorithm, key_algorithm_of, signature_algorithms_of
 from pki.findings import PkiError, Violation
-from pki.parsing import ParserFailed, parsed
+from pki.keys import Message
 from pki.reasons import RevocationReason
-from pki.structures import algorithm_identifier
+from pki.structures import algorithm_identifier, der_header
 
 # RFC 5280 section 5.2.3 allows 20 octets; one bit less keeps the encoding there.
 MAX_NUMBER = 2**159 - 1
@@ -29,10 +30,7 @@ _VERSION_2 = b"\x02\x01\x01"
 _UTC_TIME, _GENERALIZED_TIME = 0x17, 0x18
 # RFC 5280 section 4.1.2.5: two-digit years mean 1950 to 2049.
 _UTC_TIME_YEARS = range(1950, 2050)
-
-_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-# The gate refuses because of a fault; the first few serial numbers show where to look.
-_LOST_SHOWN = 20
+_CHUNK = 512 * 1024
 
 
 class UnusableCRL(PkiError):
@@ -55,6 +53,31 @@ class RevokedEntry(NamedTuple):
     invalidity_date: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WrittenCRL:
+    """A signed CRL whose entries lie in a file.
+
+    Attributes:
+        head: octets before the entries.
+        entries: file with the content of ``revokedCertificates``.
+        tail: octets after the entries.
+        entry_count: how many entries there are.
+        size: of the whole CRL in octets.
+    """
+
+    head: bytes
+    entries: BinaryIO
+    tail: bytes
+    entry_count: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the CRL, DER, in pieces of at most half a megabyte."""
+        yield self.head
+        yield from _chunks(self.entries)
+        yield self.tail
+
+
 def build_crl(
     *,
     issuer_certificate: x509.Certificate,
@@ -63,12 +86,13 @@ def build_crl(
     this_update: datetime,
     next_update: datetime,
     entries: Iterable[RevokedEntry],
-    sign: Callable[[bytes], bytes],
-) -> bytes:
-    """Return a signed, complete version 2 CRL, DER (RFC 5280 section 5.1).
+    sign: Callable[[Message], bytes],
+    spool: BinaryIO,
+) -> WrittenCRL:
+    """Return a signed, complete version 2 CRL (RFC 5280 section 5.1).
 
-    Time grows with the number of entries, about 2 microseconds each; memory is about twice
-    the finished CRL, some 50 octets an entry.
+    Time grows with the number of entries, about 2 microseconds each. Memory does not, unless the
+    signature algorithm needs the whole message at once (EdDSA, ML-DSA): then some 40 octets an entry.
 
     Args:
         issuer_certificate: its subject and key identifier go into the CRL as they are.
@@ -77,7 +101,8 @@ def build_crl(
         this_update: aware datetime, whole seconds count.
         next_update: aware datetime, after ``this_update``.
         entries: consumed once, in order; one entry a serial number.
-        sign: receives the TBSCertList, returns the signature value.
+        sign: receives the TBSCertList, or its digest, and returns the signature value.
+        spool: empty file for the entries, to be kept open as long as the result is used.
 
     Raises:
         UnusableCRL: the values cannot make a CRL that relying parties accept.
@@ -89,35 +114,39 @@ def build_crl(
     if violations:
         raise UnusableCRL(violations)
     algorithm = algorithm_identifier(signature_algorithm)
-    tbs = _tbs_cert_list(
-        fields=b"".join(
-            (
-                _VERSION_2,
-                algorithm,
-                chain.subject_bytes(issuer_certificate),
-                _time(this_update),
-                _time(next_update),
-            )
-        ),
-        revoked=_encode_entries(entries),
-        extensions=_crl_extensions(issuer_certificate, number),
+    count = _write_entries(entries, spool)
+    length = spool.tell()
+    fields = b"".join(
+        (
+            _VERSION_2,
+            algorithm,
+            chain.subject_bytes(issuer_certificate),
+            _time(this_update),
+            _time(next_update),
+            # Absent, not empty, without entries (C-03).
+            der_header(_SEQUENCE, length) if length else b"",
+        )
     )
-    signature = asn1.encode_der(asn1.BitString(sign(tbs), 0))
-    size = len(tbs) + len(algorithm) + len(signature)
-    return b"".join((_header(_SEQUENCE, size), tbs, algorithm, signature))
+    after = _crl_extensions(issuer_certificate, number)
+    content = len(fields) + length + len(after)
+    tbs_head = der_header(_SEQUENCE, content) + fields
+    message = keys.message_of((tbs_head, *_chunks(spool), after), signature_algorithm)
+    tail = after + algorithm + asn1.encode_der(asn1.BitString(sign(message), 0))
+    body = len(tbs_head) + length + len(tail)
+    head = der_header(_SEQUENCE, body) + tbs_head
+    return WrittenCRL(head, spool, tail, count, len(head) + length + len(tail))
 
 
-def _tbs_cert_list(*, fields: bytes, revoked: bytearray, extensions: bytes) -> bytes:
-    """Return the TBSCertList; ``revokedCertificates`` is absent, not empty, without entries (C-03)."""
-    revoked_header = _header(_SEQUENCE, len(revoked)) if revoked else b""
-    parts = (fields, revoked_header, revoked, extensions)
-    return b"".join((_header(_SEQUENCE, sum(map(len, parts))), *parts))
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    file.seek(0)
+    while chunk := file.read(_CHUNK):
+        yield chunk
 
 
-def _encode_entries(entries: Iterable[RevokedEntry]) -> bytearray:
-    """Return the content of ``revokedCertificates`` (RFC 5280 section 5.1.2.6)."""
+def _write_entries(entries: Iterable[RevokedEntry], spool: BinaryIO) -> int:
+    """Write the content of ``revokedCertificates`` (RFC 5280 section 5.1.2.6); return how many."""
     without_date = {reason: _entry_extensions(reason, None) for reason in RevocationReason}
-    out = bytearray()
+    out, count = bytearray(), 0
     for serial_number, revoked_at, reason, invalidity_date in entries:
         if not 0 < serial_number <= MAX_SERIAL_NUMBER:
             raise UnusableCRL([_serial_violation(serial_number)])
@@ -134,7 +163,12 @@ def _encode_entries(entries: Iterable[RevokedEntry]) -> bytearray:
         out += serial
         out += moment
         out += extensions
-    return out
+        count += 1
+        if len(out) > _CHUNK:
+            spool.write(out)
+            out.clear()
+    spool.write(out)
+    return count
 
 
 def _entry_extensions(reason: RevocationReason, invalidity_date: datetime | None) -> bytes:
@@ -153,21 +187,13 @@ def _crl_extensions(issuer_certificate: x509.Certificate, number: int) -> bytes:
     """Return ``crlExtensions``: AKI and CRLNumber, both required (RFC 5280 section 5.2)."""
     authority = extensions.authority_key_identifier(issuer_certificate).value
     found = _extensions([authority, x509.CRLNumber(number)])
-    return _header(_EXPLICIT_0, len(found)) + found
+    return der_header(_EXPLICIT_0, len(found)) + found
 
 
 def _extensions(values: Iterable[x509.ExtensionType]) -> bytes:
     """Return an ``Extensions`` of non-critical extensions, DER."""
     content = b"".join(asn1.encode_der(structures.extension(value)) for value in values)
-    return _header(_SEQUENCE, len(content)) + content
-
-
-def _header(tag: int, size: int) -> bytes:
-    """Return identifier and length octets for a content of ``size`` octets (X.690 8.1.3)."""
-    if size < 0x80:  # noqa: PLR2004 - the boundary of the short form, X.690 section 8.1.3.4
-        return bytes((tag, size))
-    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes((tag, 0x80 | len(octets))) + octets
+    return der_header(_SEQUENCE, len(content)) + content
 
 
 def _time(moment: datetime) -> bytes:
@@ -231,101 +257,3 @@ def _field_violations(number: int, this_update: datetime, next_update: datetime)
 def _serial_violation(serial_number: int) -> Violation:
     reason = "A serial number is a positive number of at most 20 octets (RFC 5280 4.1.2.2)."
     return Violation("crl.serial_number", "entries", format(serial_number, "x"), reason)
-
-
-@dataclass(frozen=True, slots=True)
-class CrlSummary:
-    """What the publication gate compares.
-
-    Attributes:
-        number: CRLNumber.
-        this_update: aware UTC.
-        next_update: aware UTC.
-        serial_numbers: every revoked serial number.
-        scope: value of issuingDistributionPoint, DER; empty for a CRL of full scope.
-    """
-
-    number: int
-    this_update: datetime
-    next_update: datetime
-    serial_numbers: frozenset[int]
-    scope: bytes = b""
-
-
-def read_crl(data: bytes) -> CrlSummary:
-    """Return the summary of a CRL.
-
-    Raises:
-        UnusableCRL: not a CRL; no number or nextUpdate; a serial number listed twice.
-    """
-    try:
-        crl = parsed(lambda: x509.load_der_x509_crl(data))
-        found = parsed(lambda: crl.extensions)
-        serials = parsed(lambda: [entry.serial_number for entry in crl])
-    except ParserFailed as error:
-        raise UnusableCRL([_unreadable("This is not a readable CRL.")]) from error
-    next_update = crl.next_update_utc
-    number = _extension_value(found, x509.CRLNumber)
-    if number is None or next_update is None:
-        raise UnusableCRL([_unreadable("The CRL lacks its number or its nextUpdate.")])
-    unique = frozenset(serials)
-    if len(unique) != len(serials):
-        raise UnusableCRL([_unreadable("The CRL lists a serial number twice.")])
-    scope = _extension_value(found, x509.IssuingDistributionPoint)
-    return CrlSummary(
-        number=number.crl_number,
-        this_update=crl.last_update_utc,
-        next_update=next_update,
-        serial_numbers=unique,
-        scope=b"" if scope is None else scope.public_bytes(),
-    )
-
-
-def _extension_value(extensions: x509.Extensions, kind: type[_Extension]) -> _Extension | None:
-    try:
-        return extensions.get_extension_for_class(kind).value
-    except x509.ExtensionNotFound:
-        return None
-
-
-def _unreadable(reason: str) -> Violation:
-    return Violation("crl.unreadable", "crl", "", reason)
-
-
-def publish_gate(
-    previous: CrlSummary | None,
-    new: CrlSummary,
-    removable: Callable[[set[int]], set[int]],
-) -> tuple[Violation, ...]:
-    """Return every reason not to replace ``previous`` by ``new`` (C-09).
-
-    Args:
-        previous: the CRL published now, ``None`` before the first.
-        new: the CRL just made, read back.
-        removable: receives the serial numbers that ``new`` no longer lists and returns those
-            that may go: expired for at least one regular CRL (C-07), or a released hold.
-    """
-    if previous is None:
-        return ()
-    found = []
-    if new.number <= previous.number:
-        reason = f"The CRL number does not rise: {previous.number} is published."
-        found.append(Violation("crl.number", "number", str(new.number), reason))
-    if new.this_update < previous.this_update:
-        reason = f"The CRL is older than the published one of {previous.this_update.isoformat()}."
-        found.append(Violation("crl.this_update", "this_update", str(new.this_update), reason))
-    if new.scope != previous.scope:
-        reason = "The CRL has another scope (issuingDistributionPoint) than the published one."
-        found.append(Violation("crl.scope", "scope", new.scope.hex(), reason))
-    removed = set(previous.serial_numbers - new.serial_numbers)
-    lost = removed - removable(removed) if removed else set()
-    found += [
-        Violation(
-            "crl.entry_lost",
-            "entries",
-            format(serial_number, "x"),
-            "A revoked certificate would vanish from the CRL though it has not expired.",
-        )
-        for serial_number in sorted(lost)[:_LOST_SHOWN]
-    ]
-    return tuple(found)

@@ -1,18 +1,16 @@
 """PKCS#10 certificate requests: parser with proof of possession, and builder (RFC 2986).
 
-A request contributes its key and the names and usages that survive checks; nothing of it is
-copied into a certificate. Hostile bytes pass these checks in order: size, PEM label, DER scan,
-parser, key, proof of possession, names.
+A request contributes its key, the proof of possession, and the names and usages that survive
+checks; nothing of it is copied into a certificate. Hostile bytes pass these checks in order: size,
+PEM label, DER scan, structure, key, proof of possession, names.
 """
 
-import binascii
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificateIssuerPrivateKeyTypes,
     PrivateKeyTypes,
@@ -21,26 +19,20 @@ from cryptography.hazmat.primitives.asymmetric.types import (
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AttributeOID
 
-from pki import csr_violations, der_guard, keys
-from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, key_algorithm_of
+from pki import der_guard, keys
+from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr_extensions import read_extensions
+from pki.csr_extras import MAX_EXTRAS, Extra, bounded, shown
+from pki.csr_frame import EXTENSION_REQUESTS, Attribute, read_frame
+from pki.csr_pem import MAX_BYTES, request_der
+from pki.csr_proof import read_key
+from pki.csr_subject import read_subject
 from pki.csr_violations import Findings, csr_violation
-from pki.findings import PkiError, UnusableCSR, Violation
-from pki.names import general_names, read_subject, subject_violations, x509_name
+from pki.findings import Note, PkiError, UnusableCSR, Violation
+from pki.names import general_names, x509_name
+from pki.oid_names import named
 from pki.parsing import ParserFailed, parsed
 from pki.template import TypeValue
-
-MAX_BYTES = 32 * 1024
-# Base64 with line ends needs at most 3/2 of that.
-MAX_PEM_BYTES = MAX_BYTES * 3 // 2
-
-_PEM = re.compile(
-    rb"\s*-----BEGIN (?P<label>(?:NEW )?CERTIFICATE REQUEST)-----"
-    rb"(?P<body>[A-Za-z0-9+/=\s]+)-----END (?P=label)-----\s*"
-)
-_PEM_BEGIN = b"-----BEGIN "
-_STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
-_EXTENSION_REQUESTS = frozenset({"1.2.840.113549.1.9.14", "1.3.6.1.4.1.311.2.1.14"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +40,22 @@ class ParsedCSR:
     """A readable request with a proven key.
 
     Attributes:
-        der: the request, DER.
+        der: the request, DER as sent.
         public_key: its key.
         public_key_der: SubjectPublicKeyInfo in our own encoding, DER.
         key_algorithm: algorithm of that key.
-        subject: ordered (attribute, value) pairs, as written.
+        subject: ordered (attribute, value) pairs, one for each attribute that certificates here
+            can have; repaired, see ``notes``.
         subject_alt_names: ordered (type, value) pairs, canonical, without repetitions.
         key_usage: asked for; ``None`` when the request is silent.
         extended_key_usage: asked for, in order; ``None`` when the request is silent.
         is_ca: asked for; ``None`` when the request is silent.
         path_length: asked for; ``None`` when the request is silent.
+        must_staple: the TLS feature status_request is asked for (RFC 7633).
         challenge_password: RFC 2985 section 5.4.1.
         violations: everything that no profile could allow; empty for a sound request.
+        extras: what it carries beside; at most ``MAX_EXTRAS``.
+        notes: repairs of its names.
     """
 
     der: bytes
@@ -72,30 +68,34 @@ class ParsedCSR:
     extended_key_usage: tuple[str, ...] | None = None
     is_ca: bool | None = None
     path_length: int | None = None
+    must_staple: bool = False
     challenge_password: str | None = None
     violations: tuple[Violation, ...] = ()
+    extras: tuple[Extra, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 def parse_csr(data: bytes) -> ParsedCSR:
     """Read a request, check its proof of possession and collect what is wrong with it.
 
     Args:
-        data: DER, or exactly one PEM block; at most 32 KiB of DER.
+        data: DER, or one PEM block with or without text around it; at most 32 KiB of DER.
 
     Raises:
         UnusableCSR: unreadable, an unsupported key, or no valid proof of possession; lists
             everything that was found. No bytes cause another exception.
     """
-    request_der = _der_of(data)
     try:
-        der_guard.scan(request_der, max_bytes=MAX_BYTES)
-        return parsed(lambda: _read(request_der))
+        der = request_der(data)
+        der_guard.scan(der, max_bytes=MAX_BYTES)
+        return parsed(lambda: _read(der))
     except UnusableCSR:
         raise
     except PkiError as error:
         raise UnusableCSR([replace(v, field="csr") for v in error.violations]) from error
     except ParserFailed as error:
-        raise UnusableCSR([csr_violations.UNREADABLE]) from error
+        reason = "The request holds a value that cannot be read."
+        raise UnusableCSR([csr_violation("unreadable", reason)]) from error
 
 
 def build_csr(
@@ -118,126 +118,62 @@ def build_csr(
     return builder.sign(signer, cast("Any", algorithm.hash)).public_bytes(Encoding.DER)
 
 
-def _der_of(data: bytes) -> bytes:
-    if data[:1] == b"\x30":
-        return data
-    if len(data) > MAX_PEM_BYTES:
-        reason = f"The request is longer than {MAX_BYTES} bytes."
-        raise UnusableCSR([csr_violation("too_large", reason)])
-    match = _PEM.fullmatch(data)
-    if match is None:
-        several = data.count(_PEM_BEGIN) > 1
-        raise UnusableCSR([csr_violations.SEVERAL_BLOCKS if several else csr_violations.UNREADABLE])
-    try:
-        return binascii.a2b_base64(b"".join(match["body"].split()), strict_mode=True)
-    except binascii.Error as error:
-        raise UnusableCSR(
-            [csr_violation("base64", "The PEM block is not valid base64.")]
-        ) from error
-
-
-def _read(request_der: bytes) -> ParsedCSR:
+def _read(der: bytes) -> ParsedCSR:
+    frame = read_frame(der)
     findings = Findings()
-    request = findings.attempt(
-        lambda: x509.load_der_x509_csr(request_der), csr_violations.UNREADABLE
-    )
-    if request is None:
-        raise UnusableCSR(findings.violations)
-    key, algorithm = _read_key(request, findings)
-    subject = _read_subject(request, findings)
-    asked = read_extensions(request, findings)
-    challenge_password = _read_attributes(request, findings)
+    key, algorithm = read_key(frame, findings)
+    subject = read_subject(frame.subject_der)
+    findings.violations += subject.violations
+    findings.extras += subject.extras
+    asked = read_extensions(frame.attributes, findings)
+    password = _read_attributes(frame.attributes, findings)
     if findings.fatal or key is None or algorithm is None:
         raise UnusableCSR(findings.violations)
     return ParsedCSR(
-        der=request_der,
+        der=der,
         public_key=key,
         public_key_der=keys.public_key_to_der(key),
         key_algorithm=algorithm,
-        subject=subject,
+        subject=tuple(subject.pairs),
         subject_alt_names=asked.subject_alt_names,
         key_usage=asked.key_usage,
         extended_key_usage=asked.extended_key_usage,
         is_ca=asked.is_ca,
         path_length=asked.path_length,
-        challenge_password=challenge_password,
+        must_staple=asked.must_staple,
+        challenge_password=password,
         violations=tuple(findings.violations),
+        extras=bounded(findings.extras),
+        notes=(*_version_note(frame.version), *subject.notes[:MAX_EXTRAS]),
     )
 
 
-def _read_key(
-    request: x509.CertificateSigningRequest, findings: Findings
-) -> tuple[PublicKeyTypes | None, KeyAlgorithm | None]:
-    """Return the key; an unsupported one or an unproven one makes the request unusable."""
-    key = findings.attempt(request.public_key, csr_violations.UNREADABLE_KEY)
-    if key is None:
-        return None, None
-    weaknesses = findings.attempt(lambda: keys.check_public_key(key), csr_violations.UNREADABLE_KEY)
-    findings.violations += weaknesses or ()
-    algorithm = key_algorithm_of(key)
-    if algorithm is None:
-        findings.fatal = True
-    if _is_costly(key):
-        findings.fatal = True  # unproven, and its violations are listed already
-    else:
-        _check_possession(request, findings)
-    return key, algorithm
-
-
-def _is_costly(key: PublicKeyTypes) -> bool:
-    """Tell whether verifying with this key would cost more than a request is worth."""
-    return isinstance(key, rsa.RSAPublicKey) and (
-        key.key_size > keys.MAX_RSA_BITS or key.public_numbers().e >= keys.MAX_EXPONENT
-    )
-
-
-def _check_possession(request: x509.CertificateSigningRequest, findings: Findings) -> None:
-    unknown = csr_violations.UNKNOWN_SIGNATURE
-    digest = findings.attempt(lambda: _digest_name(request), unknown)
-    if digest is None:
-        return
-    if digest and digest not in _STRONG_HASHES:
-        findings.fail(replace(csr_violations.WEAK_SIGNATURE, value=digest))
-        return
-    proven = findings.attempt(lambda: request.is_signature_valid, unknown)
-    if proven is False:
-        findings.fail(csr_violations.UNPROVEN)
-
-
-def _digest_name(request: x509.CertificateSigningRequest) -> str:
-    """Return the digest that was signed; empty for algorithms that hash by themselves."""
-    digest = request.signature_hash_algorithm
-    return digest.name if digest is not None else ""
-
-
-def _read_subject(
-    request: x509.CertificateSigningRequest, findings: Findings
-) -> tuple[TypeValue, ...]:
-    read = findings.attempt(
-        lambda: read_subject(request.subject), csr_violations.UNREADABLE_SUBJECT
-    )
-    if read is None:
+def _version_note(version: int) -> tuple[Note, ...]:
+    if version == 0:
         return ()
-    pairs, foreign = read
-    findings.violations += foreign
-    findings.violations += subject_violations(pairs)
-    return pairs
+    what = f"The version number {str(version)[:20]} was ignored."
+    return (Note("csr.version_ignored", what, "RFC 2986 section 4.1 knows version 0 only."),)
 
 
-def _read_attributes(request: x509.CertificateSigningRequest, findings: Findings) -> str | None:
-    """Return the challenge password; other attributes are ignored."""
-    attributes = findings.attempt(
-        lambda: list(request.attributes), csr_violations.UNREADABLE_ATTRIBUTES
-    )
-    if attributes is None:
-        return None
-    requests = [a for a in attributes if a.oid.dotted_string in _EXTENSION_REQUESTS]
-    if len(requests) > 1:
-        findings.violations.append(csr_violations.SEVERAL_EXTENSION_REQUESTS)
+def _read_attributes(attributes: Sequence[Attribute], findings: Findings) -> str | None:
+    """Return the challenge password; every attribute without extensions is an extra."""
+    password = None
     for attribute in attributes:
-        if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
-            try:
-                return str(attribute.value, "utf-8")
-            except UnicodeDecodeError:
-                return None
-    return None
+        if attribute.oid in EXTENSION_REQUESTS:
+            continue
+        value = ", ".join(shown(der) for der in attribute.values[:3])
+        why = "Attributes of requests decide nothing."
+        if attribute.oid == AttributeOID.CHALLENGE_PASSWORD.dotted_string:
+            password, value = _text_of(attribute), ""  # a secret: told nowhere
+        findings.extras.append(Extra("attribute", named(attribute.oid), value, why, "attributes"))
+    return password
+
+
+def _text_of(attribute: Attribute) -> str | None:
+    """Return the single text of an attribute, ``None`` for anything else."""
+    if len(attribute.values) != 1:
+        return None
+    try:
+        return bytes(parsed(lambda: asn1.decode_der(asn1.TLV, attribute.values[0])).data).decode()
+    except (ParserFailed, UnicodeDecodeError):
+        return None

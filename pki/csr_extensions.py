@@ -1,24 +1,33 @@
-"""Extensions that a certificate request asks for (extensionRequest, RFC 2985 section 5.4.2)."""
+"""Extensions that a certificate request asks for (extensionRequest, RFC 2985 section 5.4.2).
 
-from collections.abc import Callable
+Names and usages are read. Everything else a certificate gets from policy and profile, so other
+extensions are extras, whatever they say.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.x509.oid import ExtensionOID
 
-from pki import csr_violations
-from pki.addresses import visible
+from pki import csr_violations, structures
+from pki.csr_alt_names import read_alt_names
+from pki.csr_extras import Extra, shown
+from pki.csr_frame import EXTENSION_REQUESTS, Attribute, Extension, extensions_in, shown_hex
 from pki.csr_violations import Findings
 from pki.extensions import EXTENDED_KEY_USAGE_OIDS
-from pki.findings import UnusableName, Violation
-from pki.names import MAX_ALT_NAMES, canonical_san, san_pair
+from pki.findings import Violation
+from pki.oid_names import named
 from pki.parsing import ParserFailed, parsed
 from pki.template import KEY_USAGES, TypeValue
 
 _USAGE_NAMES = {oid: name for name, oid in EXTENDED_KEY_USAGE_OIDS.items()}
 # RFC 5280 section 4.2.1.3 defines these two only together with keyAgreement.
-_AGREEMENT_ONLY = ("encipher_only", "decipher_only")
+_AGREEMENT_ONLY = frozenset({"encipher_only", "decipher_only"})
+_STATUS_REQUEST = 5
+_BIT_STRING = 0x03
+_OCTET = 8
 
 
 @dataclass(slots=True)
@@ -30,106 +39,143 @@ class RequestedExtensions:
     extended_key_usage: tuple[str, ...] | None = None
     is_ca: bool | None = None
     path_length: int | None = None
+    must_staple: bool = False
 
 
-def read_extensions(
-    request: x509.CertificateSigningRequest, findings: Findings
-) -> RequestedExtensions:
-    """Return what the extensions ask for; what is wrong with them goes into ``findings``."""
+def read_extensions(attributes: Iterable[Attribute], findings: Findings) -> RequestedExtensions:
+    """Return what the extensions ask for; what is wrong with them goes into ``findings``.
+
+    Raises:
+        UnusableCSR: an extensionRequest is malformed.
+    """
     asked = RequestedExtensions()
-    try:
-        found = parsed(lambda: list(request.extensions))
-    except ParserFailed as error:
-        cause = error.__cause__
-        if isinstance(cause, x509.DuplicateExtension):
-            value = cause.oid.dotted_string
-            findings.violations.append(replace(csr_violations.DUPLICATE, value=value))
-        else:
-            findings.fail(csr_violations.UNREADABLE_EXTENSIONS)
-        return asked
-    for extension in found:
+    lists = [extensions_in(one) for one in attributes if one.oid in EXTENSION_REQUESTS]
+    for extension in _merged(lists, findings):
         reader = _READERS.get(extension.oid)
-        if reader is not None:
-            reader(extension.value, asked, findings)
-        elif extension.oid != ExtensionOID.SUBJECT_KEY_IDENTIFIER:
-            findings.violations.append(_foreign(extension))
+        if reader is None:
+            findings.extras.append(_extra(extension))
+            continue
+        try:
+            reader(extension, asked, findings)
+        except ParserFailed:
+            findings.fail(_malformed(extension))
     return asked
 
 
-def _foreign(extension: x509.Extension[x509.ExtensionType]) -> Violation:
-    return Violation(
-        code="csr.extension_not_allowed",
-        field="extensions",
-        value=extension.oid.dotted_string,
-        reason="The request has an extension that requests may not contain.",
-        hint="subjectAltName, keyUsage, extendedKeyUsage, basicConstraints.",
-    )
+def _merged(lists: list[list[Extension]], findings: Findings) -> list[Extension]:
+    """Return each extension once; Microsoft's tools send the same ones in two attributes."""
+    merged: dict[x509.ObjectIdentifier, Extension] = {}
+    for found in lists:
+        here: set[x509.ObjectIdentifier] = set()
+        for extension in found:
+            element = named(extension.oid)
+            if extension.oid in here:
+                reason = f"The extension {element} occurs more than once."
+                findings.violations.append(
+                    replace(csr_violations.DUPLICATE, value=element, reason=reason)
+                )
+            here.add(extension.oid)
+            first = merged.setdefault(extension.oid, extension)
+            if first.value != extension.value and extension.oid not in _seen_twice(found):
+                findings.violations.append(_contradiction(element, first, extension))
+    return list(merged.values())
 
 
-def _read_alt_names(
-    extension: x509.SubjectAlternativeName, asked: RequestedExtensions, findings: Findings
-) -> None:
-    names = list(extension)
-    if len(names) > MAX_ALT_NAMES:
-        hint = f"At most {MAX_ALT_NAMES}; policies allow fewer."
-        findings.violations.append(
-            replace(csr_violations.TOO_MANY_NAMES, value=str(len(names)), hint=hint)
-        )
+def _seen_twice(found: list[Extension]) -> set[x509.ObjectIdentifier]:
+    """Return what one list repeats: that is told as such."""
+    oids = [extension.oid for extension in found]
+    return {oid for oid in oids if oids.count(oid) > 1}
+
+
+def _contradiction(element: str, one: Extension, other: Extension) -> Violation:
+    said = f"{shown(one.value)} and {shown(other.value)}"
+    reason = f"Two extension requests contradict each other about {element}: {said}."
+    return replace(csr_violations.CONTRADICTION, value=f"{element} {said}", reason=reason)
+
+
+def _extra(extension: Extension) -> Extra:
+    if extension.oid == ExtensionOID.SUBJECT_KEY_IDENTIFIER:
+        why = "It is always computed from the key."
+    else:
+        why = "Extensions come from policy and profile, not from requests."
+    return Extra("extension", named(extension.oid), shown(extension.value), why, "extensions")
+
+
+def _malformed(extension: Extension) -> Violation:
+    element, value = named(extension.oid), shown_hex(extension.value)
+    reason = f"The extension {element} is malformed: {value or 'empty'}."
+    return replace(csr_violations.UNREADABLE_EXTENSIONS, value=f"{element} {value}", reason=reason)
+
+
+def _read_alt_names(extension: Extension, asked: RequestedExtensions, findings: Findings) -> None:
+    if extension.value == b"\x30\x00":
+        why = "It names nothing."
+        element = named(extension.oid)
+        findings.extras.append(Extra("extension", element, "", why, "subject_alt_names"))
         return
-    if not names:
-        findings.violations.append(csr_violations.NO_NAMES)
-    read: dict[TypeValue, None] = {}
-    for position, name in enumerate(names):
-        where = f"subject_alt_names[{position}].value"
-        pair = san_pair(name)
-        if pair is None:
-            findings.violations.append(_foreign_name(name, where))
-            continue
-        try:
-            read[pair[0], canonical_san(*pair, field=where)] = None
-        except UnusableName as error:
-            findings.violations += error.violations
-    asked.subject_alt_names = tuple(read)
+    asked.subject_alt_names = read_alt_names(extension.value, findings)
 
 
-def _foreign_name(name: x509.GeneralName, where: str) -> Violation:
-    return Violation(
-        code="csr.name_type_not_allowed",
-        field=where,
-        value=visible(str(name.value)),
-        reason=f"Alternative names of type {type(name).__name__} are not certified.",
-        hint="dNSName, iPAddress, rfc822Name, uniformResourceIdentifier.",
-    )
+def _read_key_usage(extension: Extension, asked: RequestedExtensions, _: Findings) -> None:
+    names = _named_bits(extension.value)
+    if "key_agreement" not in names:
+        names -= _AGREEMENT_ONLY
+    # No bit at all would mean "no use"; such a request is silent about it.
+    asked.key_usage = names or None
 
 
-def _read_key_usage(extension: x509.KeyUsage, asked: RequestedExtensions, _: Findings) -> None:
-    names = (name for name in KEY_USAGES if name not in _AGREEMENT_ONLY or extension.key_agreement)
-    asked.key_usage = frozenset(name for name in names if getattr(extension, name))
+def _named_bits(value: bytes) -> frozenset[str]:
+    """Return the usages of a BIT STRING, also of one with zero bits at its end, which DER forbids."""
+    content = bytes(parsed(lambda: asn1.decode_der(asn1.TLV, value)).data)
+    if value[0] != _BIT_STRING or not content or content[0] >= _OCTET:
+        raise ParserFailed("no BIT STRING")
+    size = max(0, _OCTET * (len(content) - 1) - content[0])
+    bits = [content[1 + n // _OCTET] >> (_OCTET - 1 - n % _OCTET) & 1 for n in range(size)]
+    return frozenset(name for name, bit in zip(KEY_USAGES, bits, strict=False) if bit)
 
 
 def _read_extended_key_usage(
-    extension: x509.ExtendedKeyUsage, asked: RequestedExtensions, findings: Findings
+    extension: Extension, asked: RequestedExtensions, findings: Findings
 ) -> None:
     known = []
-    for oid in extension:
+    for der in parsed(lambda: structures.sequence_elements(extension.value)):
+        oid = parsed(lambda: asn1.decode_der(x509.ObjectIdentifier, der))  # noqa: B023 - called at once
         if oid in _USAGE_NAMES:
             known.append(_USAGE_NAMES[oid])
-        else:
-            findings.violations.append(
-                replace(csr_violations.FOREIGN_USAGE, value=oid.dotted_string)
-            )
-    asked.extended_key_usage = tuple(dict.fromkeys(known))
+            continue
+        why = f"Purposes that certificates here may have: {', '.join(_USAGE_NAMES.values())}."
+        findings.extras.append(Extra("usage", named(oid), "", why, "extended_key_usage"))
+    asked.extended_key_usage = tuple(dict.fromkeys(known)) or None
 
 
-def _read_basic_constraints(
-    extension: x509.BasicConstraints, asked: RequestedExtensions, _: Findings
-) -> None:
-    asked.is_ca, asked.path_length = extension.ca, extension.path_length
+def _read_basic_constraints(extension: Extension, asked: RequestedExtensions, _: Findings) -> None:
+    read = parsed(lambda: structures.decode(structures.BasicConstraints, extension.value))
+    if read.path_length is not None and read.path_length < 0:
+        raise ParserFailed("a negative path length")
+    asked.is_ca, asked.path_length = bool(read.ca), read.path_length
 
 
-_READERS: dict[x509.ObjectIdentifier, Callable[[Any, RequestedExtensions, Findings], None]] = {
+def _read_tls_feature(extension: Extension, asked: RequestedExtensions, findings: Findings) -> None:
+    """Read the one feature in use, status_request ("must-staple", RFC 7633 section 4.2.3.1)."""
+    try:
+        features = [
+            parsed(lambda: asn1.decode_der(int, der))  # noqa: B023 - called at once
+            for der in parsed(lambda: structures.sequence_elements(extension.value))
+        ]
+    except ParserFailed:
+        features = []
+    if features == [_STATUS_REQUEST]:
+        asked.must_staple = True
+    else:
+        findings.extras.append(_extra(extension))
+
+
+_READERS: dict[
+    x509.ObjectIdentifier, Callable[[Extension, RequestedExtensions, Findings], None]
+] = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME: _read_alt_names,
     ExtensionOID.KEY_USAGE: _read_key_usage,
     ExtensionOID.EXTENDED_KEY_USAGE: _read_extended_key_usage,
     ExtensionOID.BASIC_CONSTRAINTS: _read_basic_constraints,
+    ExtensionOID.TLS_FEATURE: _read_tls_feature,
 }

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pki.findings import Violation
 from pki.parsing import ParserFailed, parsed
-from pki.template import EXTENDED_KEY_USAGES
+
+if TYPE_CHECKING:
+    from pki.csr_extras import Extra
 
 _T = TypeVar("_T")
 
 
 @dataclass(slots=True)
 class Findings:
-    """Violations met while reading; ``fatal`` once the request cannot be used at all."""
+    """Violations and extras met while reading; ``fatal`` once the request cannot be used."""
 
     violations: list[Violation] = field(default_factory=list)
+    extras: list["Extra"] = field(default_factory=list)
     fatal: bool = False
 
     def fail(self, *violations: Violation) -> None:
@@ -37,24 +40,12 @@ def csr_violation(code: str, reason: str, hint: str = "", *, where: str = "csr")
     return Violation(code=f"csr.{code}", field=where, value="", reason=reason, hint=hint)
 
 
-UNREADABLE = csr_violation(
-    "unreadable",
-    "This is not a PKCS#10 certificate request.",
-    "DER, or one PEM block labelled CERTIFICATE REQUEST and nothing around it.",
-)
-SEVERAL_BLOCKS = csr_violation(
-    "several_pem_blocks", "There is more than one PEM block.", "Exactly one CERTIFICATE REQUEST."
-)
 UNREADABLE_KEY = csr_violation(
     "unreadable_key",
     "The public key is malformed or of an unknown kind.",
     "RSA, ECDSA on a named curve, Ed25519, Ed448 or ML-DSA.",
     where="public_key",
 )
-UNREADABLE_SUBJECT = csr_violation(
-    "unreadable_subject", "The subject is malformed.", where="subject"
-)
-UNREADABLE_ATTRIBUTES = csr_violation("unreadable_attributes", "The attributes are malformed.")
 UNREADABLE_EXTENSIONS = csr_violation(
     "unreadable_extensions", "A requested extension is malformed.", where="extensions"
 )
@@ -76,9 +67,10 @@ UNPROVEN = csr_violation(
     "Sign the request with the private key that belongs to it.",
     where="signature",
 )
-SEVERAL_EXTENSION_REQUESTS = csr_violation(
-    "several_extension_requests",
-    "The request has more than one extensionRequest attribute.",
+CONTRADICTION = csr_violation(
+    "contradicting_extensions",
+    "Two extension requests contradict each other.",
+    "Say the same in both, or send one.",
     where="extensions",
 )
 DUPLICATE = csr_violation(
@@ -86,13 +78,4 @@ DUPLICATE = csr_violation(
 )
 TOO_MANY_NAMES = csr_violation(
     "too_many_names", "There are too many alternative names.", where="subject_alt_names"
-)
-NO_NAMES = csr_violation(
-    "no_names", "The subjectAltName extension names nothing.", where="subject_alt_names"
-)
-FOREIGN_USAGE = csr_violation(
-    "extended_key_usage_not_allowed",
-    "The request asks for an extended key usage that is not supported.",
-    ", ".join(EXTENDED_KEY_USAGES),
-    where="extended_key_usage",
 )

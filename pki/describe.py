@@ -11,14 +11,19 @@ from datetime import datetime
 from itertools import islice
 
 from cryptography import x509
+from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from pki import csr, der_guard, keys, structures
+from pki import csr_pem, der_guard, keys, structures
 from pki.algorithms import key_algorithm_of
+from pki.csr_extras import shown
+from pki.csr_frame import EXTENSION_REQUESTS, Frame, extensions_in, library_request, read_frame
+from pki.csr_proof import is_proven
 from pki.describe_extensions import Block, Line, extension_block, rdns
 from pki.findings import PkiError
+from pki.oid_names import named
 from pki.parsing import ParserFailed, load_certificate, parsed
 
 _MAX_ENTRIES = 200
@@ -60,30 +65,74 @@ def _certificate_lines(certificate: x509.Certificate) -> tuple[Line, ...]:
     )
 
 
-def describe_csr(der: bytes) -> Description:
-    """Return a PKCS#10 request decoded; unreadable bytes give one block that says so."""
+def describe_csr(data: bytes) -> Description:
+    """Return a PKCS#10 request decoded; unreadable bytes give one block that says so.
+
+    Args:
+        data: as it came in, PEM or DER.
+    """
     try:
-        der_guard.scan(der, max_bytes=csr.MAX_BYTES)
-        request = parsed(lambda: x509.load_der_x509_csr(der))
-        head = parsed(lambda: _request_lines(request))
-    except (ParserFailed, PkiError) as error:
+        der = csr_pem.request_der(data)
+        der_guard.scan(der, max_bytes=csr_pem.MAX_BYTES)
+        frame = parsed(lambda: read_frame(der))
+        head = parsed(lambda: _request_lines(frame))
+    except PkiError as error:
+        line = Line("Problem", tuple(violation.reason for violation in error.violations))
+        return Description((Block("Request", (line,)),))
+    except ParserFailed as error:
         return _unreadable("request", error)
     return Description(
         (
             Block("Request", head),
-            _key_block(request.public_key),
-            *_extension_blocks(lambda: request.extensions),
+            _key_block(lambda: keys.load_public_key(frame.public_key_der)),
+            *_requested_blocks(frame),
             _fingerprints(der),
         )
     )
 
 
-def _request_lines(request: x509.CertificateSigningRequest) -> tuple[Line, ...]:
-    return (
-        Line("Subject", rdns(request.subject)),
-        Line("Signature algorithm", (_signature_name(request),)),
-        Line("Proof of possession", (_possession(request),)),
+def _request_lines(frame: Frame) -> tuple[Line, ...]:
+    names = [
+        f"{named(attribute.type)} = {shown(asn1.encode_der(attribute.value))}"
+        for rdn in structures.sequence_elements(frame.subject_der)
+        for attribute in map(_attribute, structures.set_elements(rdn))
+    ]
+    others = [
+        named(attribute.oid)
+        for attribute in frame.attributes
+        if attribute.oid not in EXTENSION_REQUESTS
+    ]
+    lines = (
+        Line("Subject", tuple(names) or ("(empty)",)),
+        Line("Signature algorithm", (named(frame.signature_oid),)),
+        Line("Proof of possession", ("verifies" if is_proven(frame) else "does not verify",)),
     )
+    return (*lines, Line("Attributes", tuple(others))) if others else lines
+
+
+def _attribute(der: bytes) -> structures.AttributeTypeAndValue:
+    return structures.decode(structures.AttributeTypeAndValue, der)
+
+
+def _requested_blocks(frame: Frame) -> Iterable[Block]:
+    """Yield each requested extension; one that the library cannot read is shown as DER."""
+    for attribute in frame.attributes:
+        if attribute.oid not in EXTENSION_REQUESTS:
+            continue
+        try:
+            found = extensions_in(attribute)
+        except PkiError as error:
+            yield Block("Extensions", (Line("Problem", (str(error),)),))
+            continue
+        for extension in found:
+            try:
+                request = library_request(frame, [extension])
+                (read,) = parsed(lambda: list(request.extensions))  # noqa: B023 - called at once
+            except ParserFailed:
+                lines = (Line("DER", (extension.value.hex(),), mono=True),)
+                yield Block(f"Extension {named(extension.oid)}", lines, extension.critical)
+            else:
+                yield extension_block(read)
 
 
 def describe_crl(der: bytes) -> Description:
@@ -134,15 +183,11 @@ def _time(moment: datetime) -> str:
 
 
 def _signature_name(
-    signed: x509.Certificate | x509.CertificateSigningRequest | x509.CertificateRevocationList,
+    signed: x509.Certificate | x509.CertificateRevocationList,
 ) -> str:
     oid = signed.signature_algorithm_oid
     algorithm = structures.SIGNATURE_ALGORITHMS.get(oid)
     return f"{algorithm.value} ({oid.dotted_string})" if algorithm else oid.dotted_string
-
-
-def _possession(request: x509.CertificateSigningRequest) -> str:
-    return "verifies" if request.is_signature_valid else "does not verify"
 
 
 def _key_block(load: Callable[[], PublicKeyTypes]) -> Block:

@@ -114,6 +114,11 @@ def _subtree(kind: str, value: str) -> x509.GeneralName:
     return general_names([(kind, value)])[0]
 
 
+def must_staple() -> AnyExtension:
+    """Return the TLS feature status_request, not critical (RFC 7633 section 4.1)."""
+    return wrap(x509.TLSFeature([x509.TLSFeatureType.status_request]))
+
+
 def ocsp_no_check() -> AnyExtension:
     """Return id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1)."""
     return wrap(x509.OCSPNoCheck())

@@ -1,8 +1,17 @@
 """Violations of rules, the exceptions that carry them, and notes on what was changed."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+# NUL and surrogates, which no database and no UTF-8 holds, and other controls, which nobody sees.
+_UNSTORABLE = re.compile("[\0-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """Return a text that every database and every reader can take: controls are escaped."""
+    return _UNSTORABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +34,7 @@ class Violation:
 
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form used by the API, the request record and the audit log."""
-        return asdict(self)
+        return {name: storable(text) for name, text in asdict(self).items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +53,7 @@ class Note:
 
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form used by the API, the request record and the audit log."""
-        return asdict(self)
+        return {name: storable(text) for name, text in asdict(self).items()}
 
 
 class PkiError(ValueError):

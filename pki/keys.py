@@ -1,14 +1,15 @@
 """Keys: generation, PKCS#8 and SubjectPublicKeyInfo, signatures, and checks before certification."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa, utils
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
     PrivateKeyTypes,
@@ -27,6 +28,17 @@ from pki.findings import UnusableKey, Violation
 from pki.parsing import ParserFailed, parsed
 
 Sign = Callable[[bytes], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Prehashed:
+    """A message of which only the digest is here, made with the hash of the signature algorithm."""
+
+    digest: bytes
+
+
+Message: TypeAlias = bytes | Prehashed
+"""What a key signs; one of hundreds of megabytes need not be in memory at once."""
 
 # Issuing needs a public key to encode it and again in the lint; loading a P-256 key takes 22 us.
 _CACHED = 256
@@ -128,7 +140,17 @@ def key_identifier(spki_der: bytes) -> bytes:
     return x509.SubjectKeyIdentifier.from_public_key(key).digest
 
 
-def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+def message_of(pieces: Iterable[bytes], algorithm: SignatureAlgorithm) -> Message:
+    """Return what is to be signed: the digest where the algorithm begins with one, else all of it."""
+    if algorithm.hash is None:
+        return b"".join(pieces)
+    state = hashes.Hash(algorithm.hash)
+    for piece in pieces:
+        state.update(piece)
+    return Prehashed(state.finalize())
+
+
+def sign(key: PrivateKeyTypes, data: Message, algorithm: SignatureAlgorithm) -> bytes:
     """Return a signature over ``data``.
 
     Raises:
@@ -136,7 +158,7 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     """
     if isinstance(key, _FAMILIES[algorithm][1]):
         signer: Any = key
-        signature: bytes = signer.sign(data, *_SCHEMES[algorithm])
+        signature: bytes = signer.sign(*_octets_and_scheme(data, algorithm))
         return signature
     raise UnusableKey(
         [
@@ -150,15 +172,20 @@ def sign(key: PrivateKeyTypes, data: bytes, algorithm: SignatureAlgorithm) -> by
     )
 
 
+def can_verify(public_key: PublicKeyTypes, algorithm: SignatureAlgorithm) -> bool:
+    """Tell whether signatures of an algorithm are of the family of a key."""
+    return isinstance(public_key, _FAMILIES[algorithm][0])
+
+
 def verify(
-    public_key: PublicKeyTypes, signature: bytes, data: bytes, algorithm: SignatureAlgorithm
+    public_key: PublicKeyTypes, signature: bytes, data: Message, algorithm: SignatureAlgorithm
 ) -> bool:
     """Tell whether ``signature`` is one of ``public_key`` over ``data``."""
-    if not isinstance(public_key, _FAMILIES[algorithm][0]):
+    if not can_verify(public_key, algorithm):
         return False
     verifier: Any = public_key
     try:
-        verifier.verify(signature, data, *_SCHEMES[algorithm])
+        verifier.verify(signature, *_octets_and_scheme(data, algorithm))
     except InvalidSignature:
         return False
     return True
@@ -182,16 +209,26 @@ _FAMILIES: dict[SignatureAlgorithm, tuple[type[Any], type[Any]]] = {
 }
 
 
-def _scheme(algorithm: SignatureAlgorithm) -> tuple[Any, ...]:
+def _scheme(algorithm: SignatureAlgorithm, *, prehashed: bool) -> tuple[Any, ...]:
     """Return what the library's ``sign`` and ``verify`` want beside the data."""
     if algorithm.hash is None:
         return ()
+    used = utils.Prehashed(algorithm.hash) if prehashed else algorithm.hash
     if _FAMILIES[algorithm] is _RSA:
-        return padding.PKCS1v15(), algorithm.hash
-    return (ec.ECDSA(algorithm.hash),)
+        return padding.PKCS1v15(), used
+    return (ec.ECDSA(used),)
 
 
-_SCHEMES = {algorithm: _scheme(algorithm) for algorithm in SignatureAlgorithm}
+_SCHEMES = {one: _scheme(one, prehashed=False) for one in SignatureAlgorithm}
+_PREHASHED_SCHEMES = {one: _scheme(one, prehashed=True) for one in SignatureAlgorithm}
+
+
+def _octets_and_scheme(message: Message, algorithm: SignatureAlgorithm) -> tuple[Any, ...]:
+    if not isinstance(message, Prehashed):
+        return message, *_SCHEMES[algorithm]
+    if algorithm.hash is None:
+        raise TypeError(f"{algorithm.value} signs whole messages only")
+    return message.digest, *_PREHASHED_SCHEMES[algorithm]
 
 
 class _Delegated:

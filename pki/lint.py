@@ -45,6 +45,7 @@ _ALLOWED_EXTENSIONS = frozenset(
         ExtensionOID.CRL_DISTRIBUTION_POINTS,
         ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
         ExtensionOID.OCSP_NO_CHECK,
+        ExtensionOID.TLS_FEATURE,
     }
 )
 _ALLOWED_USAGES = frozenset(extensions.EXTENDED_KEY_USAGE_OIDS.values())
@@ -292,6 +293,17 @@ def _publication(cert: ParsedCertificate) -> Iterator[Violation]:
                 yield _broken("x19", "authority_information_access", "This is no http address.")
 
 
+def _tls_feature(cert: ParsedCertificate) -> Iterator[Violation]:
+    """RFC 7633: status_request alone, never critical, in no certificate of an authority."""
+    feature = cert.extension(x509.TLSFeature)
+    if feature is None:
+        return
+    if feature.critical or list(feature.value) != [x509.TLSFeatureType.status_request]:
+        yield _broken("x09", "tls_feature", "The TLS feature is not status_request alone.")
+    if cert.is_ca:
+        yield _broken("x09", "tls_feature", "Certificates of authorities have no TLS feature here.")
+
+
 _ACCESS_METHODS = (AuthorityInformationAccessOID.OCSP, AuthorityInformationAccessOID.CA_ISSUERS)
 
 
@@ -319,4 +331,5 @@ _RULES: tuple[Callable[[ParsedCertificate], Iterator[Violation]], ...] = (
     _basic_constraints,
     _extended_key_usage,
     _publication,
+    _tls_feature,
 )

@@ -335,6 +335,11 @@ def _foreign_encoding(
     )
 
 
+def attribute_of(oid: x509.ObjectIdentifier) -> str | None:
+    """Return the subject attribute with an object identifier; ``None`` for unsupported ones."""
+    return _ATTRIBUTES.get(oid)
+
+
 def attribute_oid(attribute: str) -> str:
     """Return the dotted object identifier of a subject attribute; unknown ones are returned as is."""
     oid = _OIDS.get(attribute)

@@ -15,6 +15,7 @@ from cryptography.x509.oid import SignatureAlgorithmOID
 from pki.algorithms import SignatureAlgorithm
 
 _Structure = TypeVar("_Structure")
+_SEQUENCE, _SET = b"\x30", b"\x31"
 
 
 @asn1.sequence
@@ -86,6 +87,51 @@ class Extension:
     value: bytes
 
 
+@asn1.sequence
+class CertificationRequest:
+    """CertificationRequest (RFC 2986 section 4.2)."""
+
+    info: asn1.TLV
+    signature_algorithm: asn1.TLV
+    signature: asn1.BitString
+
+
+@asn1.sequence
+class CertificationRequestInfo:
+    """CertificationRequestInfo (RFC 2986 section 4.1)."""
+
+    version: int
+    subject: asn1.TLV
+    subject_public_key_info: asn1.TLV
+    attributes: Annotated[list[asn1.TLV], asn1.Implicit(0)]
+
+
+@asn1.sequence
+class Attribute:
+    """Attribute of a request (RFC 2986 section 4.1); ``values`` is the whole SET."""
+
+    type: x509.ObjectIdentifier
+    values: asn1.TLV
+
+
+@asn1.sequence
+class ExtensionRequestValue:
+    """A SEQUENCE around one field; its content is that of a SET OF with one value."""
+
+    extensions: list[asn1.TLV]
+
+
+@asn1.sequence
+class BasicConstraints:
+    """BasicConstraints (RFC 5280 section 4.2.1.9).
+
+    DER leaves a false ``ca`` out; some libraries write it.
+    """
+
+    ca: bool | None
+    path_length: int | None
+
+
 # The library decodes classes that are a SEQUENCE. A Name is a SEQUENCE OF, so it is wrapped.
 @asn1.sequence
 class _WrappedName:
@@ -138,6 +184,19 @@ def sequence_elements(data: bytes) -> list[bytes]:
         ValueError: the bytes are no SEQUENCE OF.
     """
     return [asn1.encode_der(element) for element in decode(_WrappedList, _wrapped(data)).elements]
+
+
+def set_elements(data: bytes) -> list[bytes]:
+    """Return the elements of a SET OF in the order sent, DER each.
+
+    DER sorts them, which many writers of names and requests forget. ``SetOf`` would refuse that.
+
+    Raises:
+        ValueError: the bytes are no SET OF.
+    """
+    if data[:1] != _SET:
+        raise ValueError("no SET")
+    return sequence_elements(_SEQUENCE + data[1:])
 
 
 def _wrapped(data: bytes) -> bytes:
@@ -193,3 +252,11 @@ def algorithm_identifier(algorithm: SignatureAlgorithm) -> bytes:
     return asn1.encode_der(
         AlgorithmIdentifier(algorithm=_SIGNATURE_OIDS[algorithm], parameters=parameters)
     )
+
+
+def der_header(tag: int, size: int) -> bytes:
+    """Return identifier and length octets for a content of ``size`` octets (X.690 8.1.3)."""
+    if size < 0x80:  # noqa: PLR2004 - the boundary of the short form, X.690 section 8.1.3.4
+        return bytes((tag, size))
+    octets = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((tag, 0x80 | len(octets))) + octets

@@ -66,6 +66,7 @@ class Leaf:
         not_after: aware UTC, whole seconds, inclusive.
         is_ca: basicConstraints cA.
         path_length: pathLenConstraint, only with ``is_ca``.
+        must_staple: TLS feature status_request (RFC 7633): the server staples OCSP responses.
     """
 
     subject: tuple[TypeValue, ...]
@@ -79,6 +80,7 @@ class Leaf:
     not_after: datetime
     is_ca: bool = False
     path_length: int | None = None
+    must_staple: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the JSON form kept with a request and shown by ``evaluate``."""
@@ -94,6 +96,7 @@ class Leaf:
             "not_after": self.not_after.isoformat(),
             "is_ca": self.is_ca,
             "path_length": self.path_length,
+            "must_staple": self.must_staple,
         }
 
     @classmethod
@@ -111,6 +114,7 @@ class Leaf:
             not_after=datetime.fromisoformat(data["not_after"]),
             is_ca=data["is_ca"],
             path_length=data["path_length"],
+            must_staple=data.get("must_staple", False),  # younger than the oldest rows
         )
 
     def with_validity(self, not_before: datetime, not_after: datetime) -> "Leaf":

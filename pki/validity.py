@@ -13,6 +13,7 @@ def validity_window(
     lifetime: timedelta,
     *,
     issuer_not_after: datetime | None,
+    issuer_not_before: datetime | None = None,
     backdate: timedelta = DEFAULT_BACKDATE,
 ) -> tuple[datetime, datetime]:
     """Return ``(not_before, not_after)`` for a certificate issued at ``now``.
@@ -22,11 +23,13 @@ def validity_window(
         lifetime: total validity counted inclusively, so 24 h ends at ...:59.
         issuer_not_after: end of the issuing CA's own validity; ``None`` for a self-signed
             certificate.
+        issuer_not_before: start of the issuing CA's own validity; nothing begins earlier.
         backdate: how far ``not_before`` precedes ``now`` to tolerate slow clocks;
             taken out of ``lifetime``, never added to it.
 
     Returns:
-        Two aware UTC datetimes in whole seconds; ``not_after`` is cut to ``issuer_not_after``.
+        Two aware UTC datetimes in whole seconds; ``not_after`` is cut to ``issuer_not_after``. A
+        start that is moved to the issuer's keeps the lifetime.
 
     Raises:
         ValueError: naive ``now``, ``lifetime <= backdate``, or expired issuer.
@@ -41,6 +44,9 @@ def validity_window(
     if issuer_not_after is not None and issuer_not_after < signed_at:
         raise ValueError("the issuer has expired")
     not_before = signed_at - backdate
+    if issuer_not_before is not None:
+        # A fresh authority may be younger than the backdating.
+        not_before = max(not_before, issuer_not_before.astimezone(UTC))
     not_after = _end(not_before, lifetime)
     if issuer_not_after is not None:
         not_after = min(not_after, issuer_not_after.astimezone(UTC))

@@ -311,6 +311,9 @@ def revoke(
     reason: Annotated[
         str, typer.Option(help="Reason of RFC 5280, e.g. keyCompromise.")
     ] = "unspecified",
+    allow_expired: Annotated[
+        bool, typer.Option("--allow-expired", help="Revoke it even if it has expired.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -320,7 +323,7 @@ def revoke(
         if not yes:
             found = client.read_certificate(certificate_id)
             typer.confirm(f"Revoke {_safe(found['name'])} ({found['serial_number']})?", abort=True)
-        result = client.revoke(certificate_id, reason)
+        result = client.revoke(certificate_id, reason, allow_expired=allow_expired)
         _print_json(result) if as_json else err.print(f"{_safe(result['name'])}: {result['state']}")
 
 
@@ -330,6 +333,48 @@ def release(certificate_id: CertificateId, as_json: Json = False) -> None:
     with _reported():
         result = _client().release(certificate_id)
         _print_json(result) if as_json else err.print(f"{_safe(result['name'])}: {result['state']}")
+
+
+@app.command()
+def authorities(as_json: Json = False) -> None:
+    """List the authorities."""
+    with _reported():
+        rows = list(_client().authorities())
+        columns = ("name", "kind", "state", "parent", "not_after")
+        _print_json(rows) if as_json else _print_table(rows, columns, {"not_after": _expires})
+
+
+@app.command("revoke-authority")
+def revoke_authority(
+    name: Annotated[str, typer.Argument(help="The authority, name or id.")],
+    reason: Annotated[str, typer.Option(help="Reason of RFC 5280, e.g. cACompromise.")],
+    serial_number: Annotated[
+        str, typer.Option(help="Only this earlier certificate, which a renewal has replaced.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Revoke an authority at its parent, for good, and tell what to do next."""
+    with _reported():
+        client = _client()
+        if not yes:
+            what = f"certificate {serial_number} of {name}" if serial_number else f"{name} for good"
+            typer.confirm(f"Revoke {what}?", abort=True)
+        result = client.revoke_authority(
+            name, reason, serial_number=serial_number, invalidity_date=since
+        )
+        if as_json:
+            _print_json(result)
+            return
+        err.print(f"{_safe(result['name'])}: {result['state']}")
+        left = result["revocation"]
+        if left is not None:
+            out.print(f"Certificates in force below: {left['certificates_in_force']}")
+            for number, step in enumerate(left["next_steps"], start=1):
+                out.print(f"{number}. {_safe(step)}", highlight=False)
 
 
 @app.command()

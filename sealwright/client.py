@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -161,9 +162,17 @@ class Client:
             "POST", f"certificates/{_path(certificate_id)}/export/", json=body
         ).content
 
-    def revoke(self, certificate_id: str, reason: str = "unspecified") -> dict[str, Any]:
-        """Revoke a certificate for a reason of RFC 5280, e.g. ``keyCompromise``."""
-        return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", {"reason": reason})
+    def revoke(
+        self, certificate_id: str, reason: str = "unspecified", *, allow_expired: bool = False
+    ) -> dict[str, Any]:
+        """Revoke a certificate for a reason of RFC 5280, e.g. ``keyCompromise``.
+
+        One that has expired is revoked only with ``allow_expired``.
+        """
+        body: dict[str, Any] = {"reason": reason}
+        if allow_expired:
+            body["allow_expired"] = True
+        return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", body)
 
     def release(self, certificate_id: str) -> dict[str, Any]:
         """Take a certificate off hold."""
@@ -175,6 +184,25 @@ class Client:
         """Issue a successor with the same names; ``key`` is ``new``, ``reuse`` or ``csr``."""
         body = {"key": "csr", "csr": csr} if csr else {"key": key}
         return self._repeatable(f"certificates/{_path(certificate_id)}/renew/", body)
+
+    def authorities(self) -> Iterator[dict[str, Any]]:
+        """Yield the authorities."""
+        return self._pages("authorities/", {})
+
+    def revoke_authority(
+        self, name: str, reason: str, *, serial_number: str = "", invalidity_date: str = ""
+    ) -> dict[str, Any]:
+        """Revoke an authority at its parent for a reason of RFC 5280, e.g. ``cACompromise``.
+
+        Args:
+            name: or id.
+            reason: any but ``certificateHold``.
+            serial_number: only this earlier certificate, which a renewal has replaced.
+            invalidity_date: RFC 3339; since when the key is doubted.
+        """
+        given = {"serial_number": serial_number, "invalidity_date": invalidity_date}
+        body = {"reason": reason} | {field: value for field, value in given.items() if value}
+        return self._json("POST", f"authorities/{quote(name, safe='')}/revoke/", json=body)
 
     def applications(self) -> Iterator[dict[str, Any]]:
         """Yield the applications that the token may see."""

@@ -66,9 +66,13 @@ class _Served:
         code, _, reason = status.partition(" ")
         response = HttpResponse(content, status=int(code), reason=reason)
         del response.headers["Content-Type"]  # only what the application itself has sent
+        response.links = [value for name, value in headers if name == "Link"]
         for name, value in headers:
             if name == "Set-Cookie":
                 response.cookies.load(value)
+            elif name == "Link":
+                # A line for each relation; one value has the same meaning (RFC 9110 section 5.3).
+                response.headers[name] = ", ".join(response.links)
             else:
                 assert name not in response.headers, f"{name} is sent twice"
                 response.headers[name] = value

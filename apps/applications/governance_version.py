@@ -163,9 +163,22 @@ def install_triggers(using: str) -> None:
 
 
 def missing_triggers() -> str:
-    """Return a text for ``/readyz`` when governed tables lack triggers; empty otherwise."""
-    missing = _without_trigger(connections["default"])
-    return f"no triggers on {', '.join(missing)}; run migrate" if missing else ""
+    """Return a text for ``/readyz`` when triggers are missing or do not fire; empty otherwise.
+
+    On PostgreSQL foreign keys are triggers as well: whoever disabled them let rows point nowhere.
+    """
+    connection = connections["default"]
+    missing = _without_trigger(connection)
+    if missing:
+        return f"no enabled triggers on {', '.join(missing)}; run migrate"
+    if connection.vendor != "postgresql":
+        return ""
+    with connection.cursor() as cursor:
+        cursor.execute(_SILENCED)
+        ((replica, tables),) = cursor.fetchall()
+    if replica:
+        return "session_replication_role is replica: no trigger fires"
+    return f"foreign keys are not enforced on {tables}: enable its triggers" if tables else ""
 
 
 def compact() -> str:
@@ -247,7 +260,13 @@ END $$
 _INSTALLED = {
     "postgresql": (
         "SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-        "WHERE NOT tgisinternal AND pg_table_is_visible(pg_class.oid)"
+        "WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND pg_table_is_visible(pg_class.oid)"
     ),
     "sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'",
 }
+_SILENCED = """
+SELECT current_setting('session_replication_role') = 'replica',
+       (SELECT string_agg(DISTINCT relname, ', ') FROM pg_trigger
+        JOIN pg_class ON pg_class.oid = tgrelid
+        WHERE tgisinternal AND tgenabled IN ('D', 'R') AND pg_table_is_visible(pg_class.oid))
+"""

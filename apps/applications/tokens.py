@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.db import DatabaseError
 from django.db.models import Q
 from django.http import HttpRequest
 from knox.auth import TokenAuthentication
@@ -23,6 +24,7 @@ from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import ApiToken
 from apps.errors import AuthenticationFailed, RateLimited
 from apps.principals import Principal, ProductRole, Scope
+from apps.statements import execution, faults
 from apps.statements.lookups import TEXT, RowLookup
 from apps.web import throttle, trace
 from apps.web.problems import CHALLENGE, challenge
@@ -221,10 +223,19 @@ def is_in_networks(address: str, networks: Sequence[str]) -> bool:
 
 
 def _note_use(token: ApiToken) -> None:
-    """Write the time of use down, at most once a minute: a write for each request would cost more."""
+    """Write the time of use down, at most once a minute: a write for each request would cost more.
+
+    A request that reads must not fail, or wait, because nothing can be written.
+    """
     now = clock.now()
     if token.last_used_at is not None and now - token.last_used_at < _USED_RESOLUTION:
         return
+    token.last_used_at = now  # before the attempt: of parallel requests one makes it
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_RESOLUTION)
-    ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    token.last_used_at = now
+    try:
+        with execution.impatiently():
+            ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
+    except DatabaseError as error:
+        if faults.unavailability(error) is None:
+            raise
+        _logger.info("the use of token %s is not noted: %s", token, error)

@@ -1,18 +1,19 @@
 """Writing of audit events: ``record``, called inside the transaction of the act."""
 
+import logging
 import re
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 
 from apps import clock, ids
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.statements import execution, writes
+from apps.statements import execution, faults, writes
 from apps.web.logs import redacted
 
 _SECRET_WORDS = frozenset(
@@ -33,6 +34,7 @@ LABEL_LENGTH = 300
 _ACTOR_LENGTH = 200
 _TEXT_LENGTH = 2000
 _PER_MINUTE = 30
+_logger = logging.getLogger(__name__)
 
 
 def record(
@@ -85,6 +87,7 @@ def record_sampled(event: Event, *, principal: Principal, **details: Any) -> Aud
 
     Refusals change nothing else, so there is no act to be atomic with. Beyond 30 a minute from
     the same actor and address nothing is written: the log must not be a way to fill the disk.
+    While the database takes no writes the server's log has it instead: a refusal stays one.
 
     Args:
         event: what was refused.
@@ -99,8 +102,14 @@ def record_sampled(event: Event, *, principal: Principal, **details: Any) -> Aud
     )
     if recent.count() >= _PER_MINUTE:
         return None
-    with transaction.atomic():
-        return record(event, principal=principal, **details)
+    try:
+        with transaction.atomic():
+            return record(event, principal=principal, **details)
+    except DatabaseError as error:
+        if faults.unavailability(error) is None:
+            raise
+        _logger.warning("%s of %s is not on record: %s", event, principal.actor, error)
+        return None
 
 
 def _tells(text: str) -> bool:

@@ -17,6 +17,7 @@ class AuthoritiesConfig(AppConfig):
         from apps.authorities import (  # noqa: F401 - checks register themselves
             checks,
             health,
+            ocsp_refresh,
             ocsp_responders,
             publication,
         )
@@ -26,10 +27,12 @@ class AuthoritiesConfig(AppConfig):
                 registry.JobKind(publication.PUBLISH_JOB, publication.publish_job),
                 registry.JobKind(publication.SWEEP_JOB, publication.sweep_job),
                 registry.JobKind(ocsp_responders.RENEW_JOB, ocsp_responders.renew_job),
+                registry.JobKind(ocsp_refresh.REFRESH_JOB, ocsp_refresh.refresh_job),
             ],
             [
                 registry.Recurring(publication.SWEEP_JOB, timedelta(minutes=1)),
                 registry.Recurring(ocsp_responders.RENEW_JOB, timedelta(hours=1)),
+                registry.Recurring(ocsp_refresh.REFRESH_JOB, timedelta(minutes=1)),
             ],
         )
         registry.dashboard_panels.append(health.PANEL)

@@ -28,9 +28,12 @@ from pki import build, chain, lint, serials
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, default_signature_algorithm
 from pki.build import CaCertificate
 from pki.findings import PkiError
+from pki.reasons import RevocationReason
 from pki.validity import validity_window
 
 logger = logging.getLogger(__name__)
+
+_SIGNS_NO_MORE = frozenset({AuthorityState.DISABLED, AuthorityState.REVOKED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -69,9 +72,8 @@ def plan(
         clock.now_s(),
         timedelta(days=lifetime_days),
         issuer_not_after=issuer.not_after if issuer else None,
+        issuer_not_before=issuer.not_before if issuer else None,
     )
-    if issuer:
-        not_before = max(not_before, issuer.issuer.certificate.not_valid_before_utc)
     content = CaCertificate(
         subject=tuple((attribute, value) for attribute, value in authority.subject),
         public_key_der=bytes(authority.key.public_key_der),
@@ -120,7 +122,27 @@ def certify(
         der = signing.sign_tbs(planned.issuer, planned.tbs_der, algorithm)
     else:
         der = _self_signed(authority, planned.tbs_der, algorithm)
-    install(principal, authority, der, event=event, above=())
+    try:
+        install(principal, authority, der, event=event, above=())
+    except InvalidTransition:
+        _disown(planned)
+        raise
+
+
+def _disown(planned: PlannedCertificate) -> None:
+    """Revoke a certificate that was signed but must not be installed any more."""
+    if planned.issuer is None:
+        return
+    with transaction.atomic():
+        issuer = selectors.locked(planned.issuer.authority_id)
+        ledger.revoke_serial(
+            issuer,
+            serials.serial_hex(planned.serial_number),
+            reason=RevocationReason.CESSATION_OF_OPERATION,
+            revoked_at=clock.now_s(),
+            not_after=planned.content.not_after,
+        )
+        publication.request_crl(issuer)
 
 
 def install(
@@ -142,14 +164,17 @@ def install(
 
     Raises:
         IntegrityError: this very certificate was installed before.
-        InvalidTransition: the authority is disabled.
+        InvalidTransition: the authority is disabled or revoked, or its parent has become so.
         NotFound: it has been deleted meanwhile.
     """
     certificate = x509.load_der_x509_certificate(der)
     with transaction.atomic():
+        # From the top down, as a revocation locks them: its end is awaited, and no deadlock.
+        parent = selectors.locked(authority.parent_id) if authority.parent_id else None
         locked = selectors.locked(authority.pk)
-        if locked.state == AuthorityState.DISABLED:
-            raise InvalidTransition(f"The authority {locked.name} is disabled.")
+        for one in (locked, *((parent,) if parent is not None else ())):
+            if one.state in _SIGNS_NO_MORE:
+                raise InvalidTransition(f"The authority {one.name} is {one.state}.")
         AuthorityCertificate.objects.filter(authority=locked, is_current=True).update(
             is_current=False
         )

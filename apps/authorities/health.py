@@ -31,7 +31,7 @@ def crl_badge(crl: CRL | None) -> str:
 
 def _health(_: HttpRequest) -> dict[str, Any]:
     newest = CRL.objects.values("authority_id").annotate(newest=Max("id")).values("newest")
-    crls = {crl.authority_id: crl for crl in CRL.objects.filter(pk__in=newest).defer("der")}
+    crls = {crl.authority_id: crl for crl in CRL.objects.filter(pk__in=newest)}
     lines = []
     for authority in selectors.authorities():
         rows: Any = getattr(authority, "current_certificates")  # noqa: B009 - set by the selector's prefetch

@@ -2,6 +2,9 @@
 
 Called inside the transaction of the act that the entry belongs to. Entries are never deleted;
 revocation only moves forward, save for a hold, which can be released (RFC 5280 section 5.3.1).
+
+Every change of a status first locks the row of the issued serial number, then deletes the OCSP
+answers that are kept for it. ``ocsp_answers`` keeps one only under the same lock.
 """
 
 from collections.abc import Iterable
@@ -13,7 +16,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from apps import clock
-from apps.authorities.models import Authority, IssuedSerial, RevokedSerial
+from apps.authorities.models import Authority, IssuedSerial, OcspAnswer, RevokedSerial
 from apps.errors import AlreadyRevoked, InvalidTransition, NotFound
 from apps.statements import writes
 from pki.reasons import RevocationReason
@@ -94,7 +97,7 @@ def revoke_serial(
         AlreadyRevoked: revoked for good, or on hold and to be held again.
         NotFound: the authority never used the number.
     """
-    if not IssuedSerial.objects.filter(authority=authority, serial_number=serial_hex).exists():
+    if not _begin_change(authority, serial_hex):
         raise NotFound(f"{authority} never used the serial number {serial_hex}.")
     entry = _locked(authority, serial_hex)
     if entry is None:
@@ -121,6 +124,7 @@ def release_serial(authority: Authority, serial_hex: str) -> None:
     Raises:
         InvalidTransition: it is not on hold.
     """
+    _begin_change(authority, serial_hex)
     entry = _locked(authority, serial_hex)
     if (
         entry is None
@@ -155,6 +159,18 @@ def statuses_of(authority_id: UUID, serials_hex: Iterable[str]) -> dict[str, Sta
     ):
         found[serial_hex] = Status("revoked", revoked_at, RevocationReason(reason))
     return found
+
+
+def _begin_change(authority: Authority, serial_hex: str) -> bool:
+    """Lock an issued serial number and delete what OCSP has said about it; tell if it exists.
+
+    Without the lock an answer that another transaction is about to keep would be overlooked: the
+    DELETE does not see its row yet, and that transaction does not see this change.
+    """
+    issued = IssuedSerial.objects.select_for_update(no_key=True)
+    found = issued.filter(authority=authority, serial_number=serial_hex).first()
+    OcspAnswer.objects.filter(authority=authority, serial_number=serial_hex).delete()
+    return found is not None
 
 
 def _locked(authority: Authority, serial_hex: str) -> RevokedSerial | None:

@@ -22,11 +22,15 @@ class AuthorityKind(models.TextChoices):
 
 
 class AuthorityState(models.TextChoices):
-    """State of an authority: only active ones issue certificates, all of them publish CRLs."""
+    """State of an authority: only active ones issue certificates, all of them publish CRLs.
+
+    ``revoked`` is final: a key that its parent has revoked is never certified again.
+    """
 
     PENDING_CERTIFICATE = "pending-certificate", "Pending certificate"
     ACTIVE = "active", "Active"
     DISABLED = "disabled", "Disabled"
+    REVOKED = "revoked", "Revoked"
 
 
 class Authority(models.Model):
@@ -79,7 +83,11 @@ class Authority(models.Model):
 
 
 class AuthorityCertificate(models.Model):
-    """One certificate of an authority's key; renewals add rows, exactly one is current."""
+    """One certificate of an authority's key; renewals add rows, exactly one is current.
+
+    The parent's ledger says what CRL and OCSP tell about it. ``revoked_at`` repeats that for pages,
+    and is all there is where the parent is a CA outside this product.
+    """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
     authority = models.ForeignKey(Authority, on_delete=models.PROTECT, related_name="certificates")
@@ -94,10 +102,16 @@ class AuthorityCertificate(models.Model):
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
     is_current = models.BooleanField(default=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revocation_reason = models.CharField(
+        max_length=25,
+        blank=True,
+        choices=[(reason.value, reason.value) for reason in RevocationReason],
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
-        """An authority has one current certificate."""
+        """An authority has one current certificate; a revoked one has a time and a reason."""
 
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
@@ -105,6 +119,11 @@ class AuthorityCertificate(models.Model):
                 fields=["authority"],
                 condition=Q(is_current=True),
                 name="authority_one_current_cert",
+            ),
+            models.CheckConstraint(
+                name="authority_cert_revoked_with_reason",
+                condition=Q(revoked_at__isnull=True, revocation_reason="")
+                | (Q(revoked_at__isnull=False) & ~Q(revocation_reason="")),
             ),
         ]
 
@@ -123,15 +142,63 @@ class OcspResponder(models.Model):
     serial_number = models.CharField(max_length=40)
     not_before = models.DateTimeField()
     not_after = models.DateTimeField()
+    is_current = models.BooleanField(
+        default=True, help_text="kept answers of any other responder are not served any more"
+    )
 
     class Meta:
         """The newest responder comes first: it signs the responses."""
 
         ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority"],
+                condition=Q(is_current=True),
+                name="authority_one_current_responder",
+            ),
+        ]
 
     def __str__(self) -> str:
         """Name the authority it answers for."""
         return f"OCSP responder of {self.authority}"
+
+
+class OcspAnswer(models.Model):
+    """A signed OCSP response about one certificate, kept to be served again (RFC 5019).
+
+    Whoever changes the status of the serial number deletes the row in the same transaction; see
+    ``ocsp_answers``.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    # The unique constraint's index begins with it.
+    authority = models.ForeignKey(
+        Authority, on_delete=models.CASCADE, related_name="ocsp_answers", db_index=False
+    )
+    responder = models.ForeignKey(OcspResponder, on_delete=models.CASCADE, related_name="answers")
+    serial_number = models.CharField(max_length=40, help_text="lower-case hex, no leading zeros")
+    hash_algorithm = models.CharField(max_length=6, help_text="of the CertID: sha1 or sha256")
+    cert_id = models.BinaryField(help_text="CertID that it answers, DER")
+    der = models.BinaryField(help_text="OCSPResponse")
+    is_final = models.BooleanField(help_text="revoked for good: no later answer says otherwise")
+    this_update = models.DateTimeField()
+    next_update = models.DateTimeField()
+    refresh_at = models.DateTimeField(db_index=True, help_text="half of its time is over")
+    asked_at = models.DateTimeField(help_text="when it was last signed because a client asked")
+
+    class Meta:
+        """One answer for each form in which clients name a certificate."""
+
+        verbose_name = "OCSP answer"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["authority", "serial_number", "hash_algorithm"], name="ocsp_answer_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Name the serial number and the hash algorithm."""
+        return f"{self.serial_number} {self.hash_algorithm}"
 
 
 class IssuedSerial(models.Model):
@@ -222,8 +289,11 @@ class CRL(models.Model):
     this_update = models.DateTimeField()
     next_update = models.DateTimeField()
     entry_count = models.PositiveIntegerField()
-    der = models.BinaryField()
-    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(default=0, help_text="of the DER, in octets")
+    sha256 = models.CharField(max_length=64, help_text="of the DER, which CRLPart rows hold")
+    recent_changes = models.CharField(
+        max_length=64, blank=True, help_text="digest of the latest ledger changes that it knows"
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:
@@ -239,3 +309,29 @@ class CRL(models.Model):
     def __str__(self) -> str:
         """Name authority and number."""
         return f"{self.authority} #{self.number}"
+
+
+class CRLPart(models.Model):
+    """A piece of a CRL's DER, found by the digest of the whole.
+
+    A CRL of a million entries has 40 MB, which neither a statement nor a process should hold at once.
+    The parts are written before the CRL's row and outside its transaction.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    sha256 = models.CharField(max_length=64, help_text="of the whole CRL")
+    position = models.PositiveIntegerField()
+    data = models.BinaryField()
+    created_at = models.DateTimeField(default=clock.now, editable=False)
+
+    class Meta:
+        """One row for each position."""
+
+        verbose_name = "CRL part"
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sha256", "position"], name="crl_part_unique"),
+        ]
+
+    def __str__(self) -> str:
+        """Name the digest and the position."""
+        return f"{self.sha256} {self.position}"

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from cryptography import x509
 
+from pki import subtrees
 from pki.addresses import canonical_email, canonical_host
 from pki.findings import UnusableName, Violation
 from pki.names import san_pair
+from pki.subtrees import Subtrees
 from pki.template import SAN_TYPES, NameConstraints, TypeValue
 
 
@@ -61,7 +63,7 @@ def fit_violations(
         )
         for position, (kind, base) in enumerate(constraints.permitted)
         for ca in ca_certificates
-        if not _allowed(kind, base, constraints_of(ca))
+        if not _allowed(kind, base, subtrees.subtrees_of(ca))
     )
 
 
@@ -95,18 +97,17 @@ def to_document(constraints: NameConstraints) -> dict[str, list[list[str]]]:
     }
 
 
-def subtree_within(kind: str, inner: str, outer: str) -> bool:
-    """Tell whether every name under ``inner`` is also under ``outer``; both in canonical form."""
-    return _WITHIN[kind](inner, outer)
-
-
-def _allowed(kind: str, base: str, above: NameConstraints) -> bool:
-    permitted = [outer for other, outer in above.permitted if other == kind]
-    if permitted and not any(subtree_within(kind, base, outer) for outer in permitted):
+def _allowed(kind: str, base: str, above: Subtrees | None) -> bool:
+    """Tell whether a canonical subtree lies within what a CA certificate above allows."""
+    if above is None:
+        return True
+    if kind in above.unprocessed or subtrees.ANY in above.unprocessed:
         return False
-    return not any(
-        other == kind and subtree_within(kind, base, outer) for other, outer in above.excluded
-    )
+    inner = subtrees.base_of(kind, base)
+    permitted = above.permitted.get(kind)
+    if permitted is not None and not any(subtrees.within(kind, inner, o) for o in permitted):
+        return False
+    return not any(subtrees.within(kind, inner, outer) for outer in above.excluded.get(kind, ()))
 
 
 def _pairs(subtrees: Sequence[x509.GeneralName] | None) -> Iterator[TypeValue]:
@@ -138,35 +139,11 @@ def _canonical_domain(base: str) -> str:
     return f".{canonical_host(base[1:], shown=base)}" if base[:1] == "." else canonical_host(base)
 
 
-def _dns_within(inner: str, outer: str) -> bool:
-    return inner == outer or inner.endswith(f".{outer.lstrip('.')}")
-
-
-def _ip_within(inner: str, outer: str) -> bool:
-    networks = ipaddress.ip_network(inner), ipaddress.ip_network(outer)
-    if isinstance(networks[0], ipaddress.IPv4Network):
-        return isinstance(networks[1], ipaddress.IPv4Network) and networks[0].subnet_of(networks[1])
-    return isinstance(networks[1], ipaddress.IPv6Network) and networks[0].subnet_of(networks[1])
-
-
-def _host_within(inner: str, outer: str) -> bool:
-    if inner == outer:
-        return True
-    host = inner.rpartition("@")[2]
-    return host.endswith(outer) if outer.startswith(".") else "@" in inner and host == outer
-
-
 _CANONICAL: dict[str, Callable[[str], str]] = {
     "dns_name": canonical_host,
     "ip_address": _canonical_network,
     "email": _canonical_mail_base,
     "uri": _canonical_domain,
-}
-_WITHIN: dict[str, Callable[[str, str], bool]] = {
-    "dns_name": _dns_within,
-    "ip_address": _ip_within,
-    "email": _host_within,
-    "uri": _host_within,
 }
 _HINT = (
     "dns_name: example.com; ip_address: 10.0.0.0/8; email: example.com, .example.com or a mailbox; "

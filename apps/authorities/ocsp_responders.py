@@ -48,6 +48,7 @@ _MAX_COMMON_NAME = 64
 class SigningResponder:
     """A responder whose private key signs through its backend."""
 
+    id: UUID
     certificate: x509.Certificate
     private_key: PrivateKeyTypes
     signature_algorithm: SignatureAlgorithm
@@ -132,6 +133,7 @@ def _opened(row: OcspResponder) -> SigningResponder:
     algorithm = default_signature_algorithm(KeyAlgorithm(row.key.algorithm))
     backend, key = backend_of(row.key.backend), row.key
     return SigningResponder(
+        id=row.pk,
         certificate=certificate,
         private_key=keys.delegated_private_key(
             certificate.public_key(), lambda data: backend.sign(key, data, algorithm)
@@ -193,6 +195,8 @@ def _stored(row: OcspResponder) -> OcspResponder:
             )
             return newest
         row.key.save(force_insert=True)
+        # With its predecessor's flag all answers that one has signed stop being served.
+        OcspResponder.objects.filter(authority=authority, is_current=True).update(is_current=False)
         row.save(force_insert=True)
         record(
             Event.RESPONDER_RENEWED,
@@ -206,13 +210,16 @@ def _stored(row: OcspResponder) -> OcspResponder:
 
 def _content(handle: IssuerHandle, key: Key) -> ResponderCertificate:
     not_before, not_after = validity_window(
-        clock.now_s(), _LIFETIME, issuer_not_after=handle.not_after
+        clock.now_s(),
+        _LIFETIME,
+        issuer_not_after=handle.not_after,
+        issuer_not_before=handle.not_before,
     )
     return ResponderCertificate(
         subject=(("common_name", f"OCSP {handle.name}"[:_MAX_COMMON_NAME].rstrip()),),
         public_key_der=bytes(key.public_key_der),
         signature_algorithm=default_signature_algorithm(handle.key_algorithm),
-        not_before=max(not_before, handle.issuer.certificate.not_valid_before_utc),
+        not_before=not_before,
         not_after=not_after,
     )
 

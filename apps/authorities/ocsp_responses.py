@@ -1,30 +1,32 @@
-"""OCSP responses of authorities, made for each request from the ledger (RFC 6960, RFC 5019).
+"""OCSP responses of authorities: kept ones where there are any, else signed (RFC 6960, RFC 5019).
 
-A response is made when it is asked for, so a revocation is visible at the next request.
+A response without a nonce about one certificate is signed once and kept (``ocsp_answers``); all
+others are signed for each request from the ledger.
 """
 
 import logging
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import OuterRef, Subquery
 
 from apps import clock
-from apps.authorities import ledger, ocsp_responders, signing
+from apps.authorities import ledger, ocsp_answers, ocsp_responders, signing
 from apps.authorities.ledger import UNKNOWN, Status
 from apps.authorities.models import AuthorityCertificate, OcspResponder
+from apps.authorities.ocsp_answers import KeptAnswer, SignedAnswer
 from apps.authorities.ocsp_responders import SigningResponder
 from apps.errors import NotFound, SealwrightError
 from pki import ocsp, serials
 from pki.findings import PkiError
-from pki.ocsp import CertId, SingleStatus
+from pki.ocsp import CertId, OcspRequest, SingleStatus
 
 logger = logging.getLogger(__name__)
 
-# A response can be replayed until nextUpdate; O-09 allows a day, an hour suffices online.
-ANSWER_LIFETIME = timedelta(hours=1)
 _MAX_ISSUERS = 256
 
 
@@ -37,16 +39,18 @@ class Answer:
         this_update: ``None`` for errors.
         next_update: ``None`` for errors.
         cacheable: no error, no nonce, every status known.
+        is_final: nothing in it can change any more: all certificates are revoked for good.
     """
 
     der: bytes
     this_update: datetime | None = None
     next_update: datetime | None = None
     cacheable: bool = False
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
     """The authority that answers under a name, and its newest responder."""
 
     authority_id: UUID
@@ -68,26 +72,38 @@ def answer(name: str, request_der: bytes) -> Answer:
     Raises:
         NotFound: no such authority, or it has no certificate yet.
     """
-    source = _source_of(name)
-    if not source.ocsp_enabled:
-        return Answer(der=ocsp.error_response("unauthorized"))
     try:
         request = ocsp.parse_request(request_der)
     except ocsp.MalformedRequest:
+        request = None
+    kept = _kept(name, request)
+    if kept is not None and kept.is_fresh(clock.now()):
+        return _of_kept(kept)
+    source = source_of(name)
+    if request is None and source.ocsp_enabled:
         return Answer(der=ocsp.error_response("malformed_request"))
-    own = [_is_issued_by(source, cert_id) for cert_id in request.cert_ids]
-    if not any(own):
+    own = [_is_issued_by(source, cert_id) for cert_id in request.cert_ids] if request else []
+    if request is None or not source.ocsp_enabled or not any(own):
         # RFC 5019 section 2.2.3: not an authoritative responder for these certificates.
         return Answer(der=ocsp.error_response("unauthorized"))
     try:
         responder = ocsp_responders.signing_responder(source.authority_id, source.responder_id)
-        return _answered(source, responder, request, own)
+        return _signed(source, responder, request, own)
     except (SealwrightError, PkiError) as error:
         logger.warning("OCSP responder of %s cannot answer: %s", name, error)
+        # Read again: the status may have changed while the key backend was tried.
+        kept = _kept(name, request)
+        if kept is not None and kept.is_valid(clock.now()):
+            return _of_kept(kept)
         return Answer(der=ocsp.error_response("try_later"))
 
 
-def _source_of(name: str) -> _Source:
+def source_of(name: str) -> Source:
+    """Return who answers under a name.
+
+    Raises:
+        NotFound: no such authority, or it has no certificate yet.
+    """
     valid = OcspResponder.objects.filter(
         authority_id=OuterRef("authority_id"), not_before__lte=clock.now()
     )
@@ -101,13 +117,51 @@ def _source_of(name: str) -> _Source:
     )
     if row is None:
         raise NotFound("No such OCSP responder.")
-    return _Source(*row)
+    return Source(*row)
+
+
+def sign(
+    responder: SigningResponder, statuses: Sequence[SingleStatus], nonce: bytes | None = None
+) -> Answer:
+    """Return a response signed now.
+
+    Raises:
+        PkiError: the responder's certificate is not valid now.
+        UpstreamRejected, UpstreamUnavailable: the key backend refuses or does not answer.
+    """
+    now = clock.now_s()
+    lifetime = timedelta(hours=settings.SEALWRIGHT["OCSP_LIFETIME_HOURS"])
+    next_update = min(now + lifetime, responder.not_after)
+    der = ocsp.build_response(
+        statuses=statuses,
+        responder_certificate=responder.certificate,
+        private_key=responder.private_key,
+        signature_algorithm=responder.signature_algorithm,
+        this_update=now,
+        next_update=next_update,
+        produced_at=now,
+        nonce=nonce,
+    )
+    known = nonce is None and all(single.status != "unknown" for single in statuses)
+    return Answer(
+        der=der,
+        this_update=now,
+        next_update=next_update,
+        cacheable=known,
+        is_final=known and all(ocsp_answers.is_final(_status(single)) for single in statuses),
+    )
+
+
+def single_status(cert_id: CertId, status: Status) -> SingleStatus:
+    """Return what a response says about one CertID."""
+    return SingleStatus(cert_id, status.status, status.revoked_at, status.reason)
 
 
 _issuer_hashes: dict[UUID, dict[str, tuple[bytes, bytes]]] = {}
 
 
-def _is_issued_by(source: _Source, cert_id: CertId) -> bool:
+def issuer_hashes(source: Source) -> dict[str, tuple[bytes, bytes]]:
+    """Return ``{hash algorithm: (issuerNameHash, issuerKeyHash)}`` of an authority."""
     hashes = _issuer_hashes.get(source.certificate_id)
     if hashes is None:
         if len(_issuer_hashes) >= _MAX_ISSUERS:
@@ -115,12 +169,32 @@ def _is_issued_by(source: _Source, cert_id: CertId) -> bool:
         handle = signing.status_issuer_of(source.authority_id)
         hashes = ocsp.issuer_hashes(handle.issuer.certificate)
         _issuer_hashes[source.certificate_id] = hashes
-    expected = hashes.get(cert_id.hash_algorithm)
+    return hashes
+
+
+def _is_issued_by(source: Source, cert_id: CertId) -> bool:
+    expected = issuer_hashes(source).get(cert_id.hash_algorithm)
     return expected == (cert_id.issuer_name_hash, cert_id.issuer_key_hash)
 
 
-def _answered(
-    source: _Source, responder: SigningResponder, request: ocsp.OcspRequest, own: list[bool]
+def _kept(name: str, request: OcspRequest | None) -> KeptAnswer | None:
+    if request is None or request.nonce is not None or len(request.cert_ids) != 1:
+        return None
+    return ocsp_answers.find(name, request.cert_ids[0])
+
+
+def _of_kept(kept: KeptAnswer) -> Answer:
+    return Answer(
+        der=kept.der,
+        this_update=kept.this_update,
+        next_update=kept.next_update,
+        cacheable=True,
+        is_final=kept.is_final,
+    )
+
+
+def _signed(
+    source: Source, responder: SigningResponder, request: OcspRequest, own: list[bool]
 ) -> Answer:
     asked = {
         serials.serial_hex(cert_id.serial_number)
@@ -130,30 +204,34 @@ def _answered(
     known: defaultdict[str, Status] = defaultdict(lambda: UNKNOWN)
     known.update(ledger.statuses_of(source.authority_id, asked))
     statuses = [
-        _single_status(
+        single_status(
             cert_id, known[serials.serial_hex(cert_id.serial_number)] if is_own else UNKNOWN
         )
         for cert_id, is_own in zip(request.cert_ids, own, strict=True)
     ]
-    now = clock.now_s()
-    next_update = min(now + ANSWER_LIFETIME, responder.not_after)
-    der = ocsp.build_response(
-        statuses=statuses,
-        responder_certificate=responder.certificate,
-        private_key=responder.private_key,
-        signature_algorithm=responder.signature_algorithm,
-        this_update=now,
-        next_update=next_update,
-        produced_at=now,
-        nonce=request.nonce,
-    )
-    return Answer(
-        der=der,
-        this_update=now,
-        next_update=next_update,
-        cacheable=request.nonce is None and all(s.status != "unknown" for s in statuses),
-    )
+    answer = sign(responder, statuses, request.nonce)
+    if answer.cacheable and len(statuses) == 1:
+        _keep(source, responder, statuses[0], answer)
+    return answer
 
 
-def _single_status(cert_id: CertId, status: Status) -> SingleStatus:
-    return SingleStatus(cert_id, status.status, status.revoked_at, status.reason)
+def _keep(source: Source, responder: SigningResponder, single: SingleStatus, made: Answer) -> None:
+    status = _status(single)
+    if not ocsp_answers.can_be_kept(single.cert_id, status):
+        return
+    assert made.this_update is not None
+    assert made.next_update is not None
+    signed = SignedAnswer(
+        serial_hex=serials.serial_hex(single.cert_id.serial_number),
+        cert_id=single.cert_id,
+        status=status,
+        der=made.der,
+        this_update=made.this_update,
+        next_update=made.next_update,
+        asked_at=clock.now(),
+    )
+    ocsp_answers.keep_if_possible(source.authority_id, responder.id, signed)
+
+
+def _status(single: SingleStatus) -> Status:
+    return Status(single.status, single.revoked_at, single.reason)

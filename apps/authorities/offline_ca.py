@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.authorities import name_constraints
-from apps.authorities.models import Authority, AuthorityKind
+from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.errors import InvalidInput, InvalidTransition
 from apps.keys.backends import backend_of
 from pki import bundles, csr, keys
@@ -48,15 +48,20 @@ class ReceivedCertificate:
 
 
 def require_outside_issuer(authority: Authority) -> None:
-    """Refuse authorities whose certificate this product issues.
+    """Refuse authorities whose certificate this product issues, and revoked ones.
 
     Raises:
-        InvalidTransition: it is a root, or its parent is an authority of this product.
+        InvalidTransition: it is a root or revoked, or its parent is an authority of this product.
     """
     if authority.kind == AuthorityKind.ROOT:
         raise InvalidTransition("A root signs its own certificate: renew it instead.")
     if authority.parent_id is not None:
         raise InvalidTransition("Its parent is here: renew it instead.")
+    if authority.state == AuthorityState.REVOKED:
+        raise InvalidTransition(
+            f"The authority {authority.name} has been revoked, and its key must not be certified "
+            "again. Create a new authority."
+        )
 
 
 def csr_pem(authority: Authority) -> bytes:
@@ -174,7 +179,7 @@ def _usage_violations(extensions: x509.Extensions) -> Iterator[Violation]:
         usage = extensions.get_extension_for_class(x509.KeyUsage).value
         can_sign = usage.key_cert_sign and usage.crl_sign
     except x509.ExtensionNotFound:
-        can_sign = False
+        can_sign = True  # a key usage that is absent limits nothing (RFC 5280 section 6.1.4 (n))
     if not can_sign:
         reason = "The key may not sign both certificates and CRLs."
         yield _wrong("key_usage", "key_usage", reason, "keyCertSign and cRLSign.")

@@ -1,25 +1,27 @@
 """Publication of certificate revocation lists, on schedule and after revocations.
 
 Two publishers may build a CRL at the same time. Under a lock on the authority's row, only the one
-that started from the newest CRL may store its own; the key is used before that lock is taken. A
-gate compares each new CRL with the published one before it is stored (C-01, C-07, C-09, C-10).
+that started from the newest CRL may publish its own; the key is used and the content is written before
+that lock is taken. A gate compares each new CRL with the published one first (C-01, C-07, C-09, C-10).
+
+A CRL may have millions of entries: nothing here holds all of them in memory (ADR 0023).
 """
 
 import hashlib
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import ClassVar
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, ClassVar, cast
 from uuid import UUID
 
-from cryptography import x509
 from django.db import transaction
 from django.db.models import Q
 
 from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record, record_sampled
-from apps.authorities import selectors, signing
+from apps.authorities import crl_contents, selectors, signing
 from apps.authorities.models import CRL, Authority, AuthorityCertificate, RevokedSerial
 from apps.authorities.signing import IssuerHandle
 from apps.errors import SealwrightError, UpstreamUnavailable
@@ -27,7 +29,9 @@ from apps.jobs import services as jobs
 from apps.principals import Principal
 from pki import crl as pki_crl
 from pki.algorithms import default_signature_algorithm
-from pki.crl import RevokedEntry
+from pki.crl import RevokedEntry, UnusableCRL, WrittenCRL
+from pki.crl_gate import publish_gate
+from pki.crl_reader import CrlReader
 from pki.findings import Violation
 from pki.reasons import RevocationReason
 from pki.serials import serial_hex
@@ -41,6 +45,8 @@ _SCHEDULE = principals.system("publication")
 # A revocation may be committed later than its date; the sweep looks back this far.
 _LOOKBACK = timedelta(minutes=10)
 _BATCH = 2000
+# Smaller CRLs need no file on disk.
+_SPOOL_IN_MEMORY = 4 * 1024 * 1024
 
 
 class CrlRefused(SealwrightError):
@@ -69,9 +75,18 @@ def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
     handle = signing.status_issuer_of(authority_id)
     for _ in range(_RACES):
         previous = selectors.latest_crl(authority_id)
-        crl = build_next_crl(handle, previous)
-        _pass_gate(handle, previous, crl)
-        if _stored(crl, previous, principal or _SCHEDULE):
+        with SpooledTemporaryFile(_SPOOL_IN_MEMORY) as spool:
+            crl, written = build_next_crl(handle, previous, cast("BinaryIO", spool))
+            _pass_gate(handle, previous, written)
+            crl_contents.store(crl.sha256, written.chunks())
+        is_published = False
+        try:
+            is_published = _published(crl, previous, principal or _SCHEDULE)
+        finally:
+            if not is_published:
+                crl_contents.discard(crl.sha256)
+        if is_published:
+            crl_contents.prune(authority_id)
             return crl
     raise UpstreamUnavailable(f"Others keep publishing CRLs of {handle.name}.")
 
@@ -84,15 +99,10 @@ def request_crl(authority: Authority) -> None:
 
 def crl_due(authority: Authority, now: datetime) -> bool:
     """Tell whether a new CRL is needed: half of its time is over, or it misses a revocation."""
-    last = (
-        CRL.objects.filter(authority=authority)
-        .order_by("-number")
-        .only("pk", "this_update", "next_update")
-        .first()
-    )
+    last = selectors.latest_crl(authority.pk)
     if last is None or now >= last.this_update + (last.next_update - last.this_update) / 2:
         return True
-    return _misses_changes(authority, last)
+    return last.recent_changes != _recent_changes(authority.pk, last.this_update)
 
 
 def publish_job(authority_id: str) -> str:
@@ -115,12 +125,15 @@ def sweep_job() -> str:
     return f"{len(due)} due"
 
 
-def build_next_crl(handle: IssuerHandle, previous: CRL | None) -> CRL:
-    """Build and sign the CRL that follows ``previous``; it is not saved.
+def build_next_crl(
+    handle: IssuerHandle, previous: CRL | None, spool: BinaryIO
+) -> tuple[CRL, WrittenCRL]:
+    """Build and sign the CRL that follows ``previous``; neither row nor content is saved.
 
     Args:
         handle: the issuer.
         previous: the newest published CRL, ``None`` for the first.
+        spool: empty file for the entries, to be kept open as long as the content is used.
     """
     algorithm = default_signature_algorithm(handle.key_algorithm)
     now = clock.now_s()
@@ -134,38 +147,32 @@ def build_next_crl(handle: IssuerHandle, previous: CRL | None) -> CRL:
     # could fall when an old database is restored.
     unix_ms = int(clock.now().timestamp() * 1000)
     number = max(previous.number + 1, unix_ms) if previous else unix_ms
-    entries = _CountedEntries(_entries(handle.authority_id, previous))
-    der = pki_crl.build_crl(
+    # Before the entries are read: a change in between only makes the sweep publish once more.
+    recent_changes = _recent_changes(handle.authority_id, this_update)
+    written = pki_crl.build_crl(
         issuer_certificate=handle.issuer.certificate,
         signature_algorithm=algorithm,
         number=number,
         this_update=this_update,
         next_update=next_update,
-        entries=entries,
-        sign=lambda data: signing.sign_bytes(handle, data, algorithm),
+        entries=_entries(handle.authority_id, previous),
+        sign=lambda message: signing.sign_bytes(handle, message, algorithm),
+        spool=spool,
     )
-    return CRL(
+    digest = hashlib.sha256()
+    for chunk in written.chunks():
+        digest.update(chunk)
+    crl = CRL(
         authority_id=handle.authority_id,
         number=number,
         this_update=this_update,
         next_update=next_update,
-        entry_count=entries.count,
-        der=der,
-        sha256=hashlib.sha256(der).hexdigest(),
+        entry_count=written.entry_count,
+        size=written.size,
+        sha256=digest.hexdigest(),
+        recent_changes=recent_changes,
     )
-
-
-class _CountedEntries:
-    """Iterator that counts its entries; a list of a million would take too much memory."""
-
-    def __init__(self, entries: Iterator[RevokedEntry]) -> None:
-        self._entries = entries
-        self.count = 0
-
-    def __iter__(self) -> Iterator[RevokedEntry]:
-        for entry in self._entries:
-            self.count += 1
-            yield entry
+    return crl, written
 
 
 def _entries(authority_id: UUID, previous: CRL | None) -> Iterator[RevokedEntry]:
@@ -195,13 +202,16 @@ def _leaves_before(previous: CRL | None) -> datetime | None:
     return published - (previous.next_update - previous.this_update)
 
 
-def _pass_gate(handle: IssuerHandle, previous: CRL | None, crl: CRL) -> None:
-    """Parse the new CRL and compare it with the published one (C-09)."""
-    violations = pki_crl.publish_gate(
-        pki_crl.read_crl(bytes(previous.der)) if previous else None,
-        pki_crl.read_crl(bytes(crl.der)),
-        lambda serials: _removable(handle.authority_id, previous, serials),
-    )
+def _pass_gate(handle: IssuerHandle, previous: CRL | None, written: WrittenCRL) -> None:
+    """Read the new CRL back and compare it with the published one (C-09)."""
+    try:
+        violations = publish_gate(
+            CrlReader(crl_contents.chunks_of(previous)) if previous else None,
+            CrlReader(written.chunks()),
+            lambda serials: _removable(handle.authority_id, previous, serials),
+        )
+    except UnusableCRL as error:
+        violations = tuple(error.violations)
     if not violations:
         return
     authority = Authority.objects.get(pk=handle.authority_id)
@@ -234,8 +244,8 @@ def _removable(authority_id: UUID, previous: CRL | None, serials: set[int]) -> s
     return found
 
 
-def _stored(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
-    """Store the CRL, unless another one was stored since ``previous`` was read."""
+def _published(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
+    """Publish the CRL, unless another one was published since ``previous`` was read."""
     with transaction.atomic():
         authority = selectors.locked(crl.authority_id)
         newest = CRL.objects.filter(authority=authority).order_by("-number")
@@ -256,19 +266,18 @@ def _stored(crl: CRL, previous: CRL | None, principal: Principal) -> bool:
     return True
 
 
-def _misses_changes(authority: Authority, last: CRL) -> bool:
-    since = last.this_update - _LOOKBACK
-    recent = list(
-        RevokedSerial.objects.filter(
-            Q(revoked_at__gte=since) | Q(released_at__gte=since), authority=authority
-        ).values_list("serial_number", "released_at")
-    )
-    if not recent:
-        return False
-    der = CRL.objects.values_list("der", flat=True).get(pk=last.pk)
-    published = x509.load_der_x509_crl(bytes(der))
-    for serial, released_at in recent:
-        listed = published.get_revoked_certificate_by_serial_number(int(serial, 16)) is not None
-        if listed != (released_at is None):
-            return True
-    return False
+def _recent_changes(authority_id: UUID, this_update: datetime) -> str:
+    """Return a digest of what has changed in the ledger since shortly before ``this_update``.
+
+    A later change, or one that was committed late, makes another digest. The sweep would otherwise
+    have to look into the CRL.
+    """
+    since = this_update - _LOOKBACK
+    rows = RevokedSerial.objects.filter(
+        Q(revoked_at__gte=since) | Q(released_at__gte=since), authority_id=authority_id
+    ).order_by("id")
+    digest = hashlib.sha256()
+    columns = ("id", "reason", "revoked_at", "released_at")
+    for row in rows.values_list(*columns).iterator(chunk_size=_BATCH):
+        digest.update(repr(row).encode())
+    return digest.hexdigest()

@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from cryptography import x509
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 
 from apps import clock
 from apps.authorities.models import (
     CRL,
     Authority,
     AuthorityCertificate,
+    AuthorityState,
+    IssuedSerial,
     OcspResponder,
+    RevokedSerial,
 )
 from apps.errors import NotFound
 from pki import chain
@@ -61,24 +64,68 @@ def locked(authority_id: UUID) -> Authority:
     return found
 
 
+def descendants(authority: Authority, *, lock: bool = False) -> list[Authority]:
+    """Return the authorities below one, level by level.
+
+    Args:
+        authority: not among them.
+        lock: lock their rows until the transaction ends; the caller has locked ``authority``.
+    """
+    found: list[Authority] = []
+    level = [authority.pk]
+    for _ in range(_MAX_DEPTH):
+        rows = Authority.objects.filter(parent_id__in=level).order_by("name")
+        children = list(rows.select_for_update() if lock else rows)
+        if not children:
+            break
+        found += children
+        level = [child.pk for child in children]
+    return found
+
+
+def nearest_revoked(authority: Authority) -> Authority | None:
+    """Return the authority itself or the nearest one above it that has been revoked."""
+    current: Authority | None = authority
+    for _ in range(_MAX_DEPTH):
+        if current is None or current.state == AuthorityState.REVOKED:
+            return current
+        current = current.parent
+    return None
+
+
+def certificates_in_force(authority: Authority) -> int:
+    """Return how many certificates of an authority are neither expired nor revoked.
+
+    Certificates of its own, of its OCSP responders and of authorities below do not count.
+    """
+    own = [
+        *AuthorityCertificate.objects.filter(
+            Q(authority=authority) | Q(authority__parent=authority)
+        ).values_list("serial_number", flat=True),
+        *authority.responders.values_list("serial_number", flat=True),
+    ]
+    revoked = RevokedSerial.objects.filter(authority=authority, released_at__isnull=True)
+    return (
+        IssuedSerial.objects.filter(authority=authority, not_after__gt=clock.now())
+        .exclude(serial_number__in=own)
+        .exclude(serial_number__in=revoked.values("serial_number"))
+        .count()
+    )
+
+
 def current_certificate(authority_id: UUID) -> AuthorityCertificate | None:
     """Return the authority's current certificate; ``None`` before its first."""
     return AuthorityCertificate.objects.filter(authority_id=authority_id, is_current=True).first()
 
 
 def latest_crl(authority_id: UUID) -> CRL | None:
-    """Return the newest CRL with its DER."""
+    """Return the newest CRL; ``crl_contents`` has its DER."""
     return CRL.objects.filter(authority_id=authority_id).order_by("-number").first()
 
 
 def crls_of(authority: Authority) -> QuerySet[CRL]:
-    """Return the CRLs of an authority without their DER, which may be megabytes; newest first."""
-    return CRL.objects.filter(authority=authority).defer("der").order_by("-id")
-
-
-def latest_crl_summary(authority_id: UUID) -> CRL | None:
-    """Return the newest CRL without its DER."""
-    return CRL.objects.filter(authority_id=authority_id).defer("der").order_by("-number").first()
+    """Return the CRLs of an authority, newest first."""
+    return CRL.objects.filter(authority=authority).order_by("-id")
 
 
 def certificates_of(authority: Authority) -> QuerySet[AuthorityCertificate]:

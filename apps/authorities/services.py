@@ -1,10 +1,11 @@
-"""Services of authorities: create, certify, change, disable, enable, renew and delete.
+"""Services of authorities: create, certify, change, disable, enable, renew, revoke and delete.
 
 Every function requires a product administrator first and writes its audit event in the
 transaction of the act. Keys are made and used outside transactions.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -15,6 +16,7 @@ from apps.audit.record import record
 from apps.authorities import (
     authority_spec,
     ca_issuance,
+    ca_revocation,
     name_constraints,
     offline_ca,
     removal,
@@ -29,6 +31,7 @@ from apps.keys.models import Key
 from apps.keys.services import generate_key
 from apps.principals import Principal
 from pki.findings import Violation
+from pki.reasons import RevocationReason
 
 
 def create_authority(principal: Principal, spec: AuthoritySpec) -> Authority:
@@ -113,7 +116,7 @@ def install_certificate(
         AlreadyExists: this very certificate was installed before.
         InvalidInput: everything that is wrong with the certificate or its chain.
         InvalidTransition: it is a root, its parent is an authority of this product, or it is
-            disabled.
+            disabled or revoked.
     """
     principal.require_governance()
     offline_ca.require_outside_issuer(authority)
@@ -205,16 +208,26 @@ def enable_authority(principal: Principal, authority: Authority) -> Authority:
 
     Raises:
         AccessDenied: only product administrators.
-        InvalidTransition: it is not disabled.
+        InvalidTransition: it is not disabled, or an authority above it has been revoked.
     """
     principal.require_governance()
-    return _change_state(
-        principal,
-        authority,
-        AuthorityState.DISABLED,
-        AuthorityState.ACTIVE,
-        Event.AUTHORITY_ENABLED,
-    )
+    with transaction.atomic():
+        if authority.parent_id is not None:
+            # Locked from the top down, as a revocation above would do it.
+            parent = selectors.locked(authority.parent_id)
+            revoked = selectors.nearest_revoked(parent)
+            if revoked is not None:
+                raise InvalidTransition(
+                    f"The authority {revoked.name} above it has been revoked: nothing that is "
+                    "issued here would verify. Create a new authority below another one."
+                )
+        return _change_state(
+            principal,
+            authority,
+            AuthorityState.DISABLED,
+            AuthorityState.ACTIVE,
+            Event.AUTHORITY_ENABLED,
+        )
 
 
 def renew_authority(principal: Principal, authority: Authority, lifetime_days: int) -> Authority:
@@ -226,7 +239,7 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
     Raises:
         AccessDenied: only product administrators.
         InvalidInput: everything that is wrong with the new lifetime.
-        InvalidTransition: it is disabled, or its issuer is outside this product.
+        InvalidTransition: it is disabled or revoked, or its issuer is outside this product.
         NotFound: it has been deleted meanwhile.
         UpstreamUnavailable: the key backend does not answer.
     """
@@ -234,6 +247,11 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
     authority = selectors.authority_named(authority.name)
     if authority.state == AuthorityState.DISABLED:
         raise InvalidTransition(f"The authority {authority.name} is disabled.")
+    if authority.state == AuthorityState.REVOKED:
+        raise InvalidTransition(
+            f"The authority {authority.name} has been revoked, and a renewal would certify the "
+            "same key. Create a new authority."
+        )
     if authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None:
         raise InvalidTransition(
             "Its issuer is outside this product: install a new certificate instead."
@@ -260,6 +278,47 @@ def renew_authority(principal: Principal, authority: Authority, lifetime_days: i
     pending = authority.state == AuthorityState.PENDING_CERTIFICATE
     event = Event.AUTHORITY_ACTIVATED if pending else Event.AUTHORITY_RENEWED
     ca_issuance.certify(principal, authority, planned, event)
+    return authority
+
+
+def revoke_authority(
+    principal: Principal,
+    authority: Authority,
+    reason: RevocationReason,
+    *,
+    serial_number: str = "",
+    invalidity_date: datetime | None = None,
+) -> Authority:
+    """Revoke the authority's own certificates at its parent, for good.
+
+    OCSP of the parent says so at once, its CRL within seconds. The authority and those below it
+    issue nothing more; their CRLs and OCSP answers go on, and certificates below stay on record as
+    they are. Where the parent is a CA outside this product, this only stops the authority here.
+
+    Args:
+        principal: a product administrator.
+        authority: an intermediate.
+        reason: any but ``certificateHold``.
+        serial_number: lower-case hex; revoke only this earlier certificate, which a renewal has
+            replaced, and go on issuing. Empty for the authority as a whole.
+        invalidity_date: since when the key is doubted; not in the future.
+
+    Raises:
+        AccessDenied: only product administrators.
+        AlreadyRevoked: it is revoked.
+        BadRevocationReason: a hold, a date in the future, or a compromise of the key given as
+            the reason for one certificate only.
+        InvalidTransition: it is a root, has no certificate, or each of them has expired.
+        NotFound: it has no certificate with that serial number, or has been deleted meanwhile.
+    """
+    principal.require_governance()
+    if serial_number:
+        ca_revocation.revoke_earlier_certificate(
+            principal, authority, serial_number, reason, invalidity_date=invalidity_date
+        )
+    else:
+        ca_revocation.revoke(principal, authority, reason, invalidity_date=invalidity_date)
+    authority.refresh_from_db()
     return authority
 
 

@@ -16,13 +16,14 @@ from django.conf import settings
 
 from apps.authorities import selectors
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityState
-from apps.errors import InvalidTransition, NotFound, UpstreamUnavailable
+from apps.errors import AuthorityRevoked, InvalidTransition, NotFound, UpstreamUnavailable
 from apps.keys.backends import backend_of
 from apps.keys.models import Key
 from apps.statements.lookups import KEY, Lookup
 from pki import build, constraints, keys, names
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.build import Issuer
+from pki.keys import Message
 from pki.template import Publication
 
 logger = logging.getLogger(__name__)
@@ -67,6 +68,11 @@ class IssuerHandle:
     state: AuthorityState
 
     @property
+    def not_before(self) -> datetime:
+        """Return the start of its certificate, aware UTC."""
+        return self.issuer.certificate.not_valid_before_utc
+
+    @property
     def key_id(self) -> UUID:
         """Return the primary key of the key."""
         return self.key.id
@@ -103,17 +109,20 @@ def issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> Iss
         version: values of ``ISSUER_VERSION``, when the caller has read them.
 
     Raises:
+        AuthorityRevoked: its parent has revoked it.
         InvalidTransition: it is disabled, or has no certificate installed.
         NotFound: no such authority.
     """
     handle = status_issuer_of(authority_id, version)
+    if handle.state == AuthorityState.REVOKED:
+        raise AuthorityRevoked(revoked_text(handle.name))
     if handle.state != AuthorityState.ACTIVE:
         raise InvalidTransition(f"The authority {handle.name} is {handle.state}.")
     return handle
 
 
 def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None) -> IssuerHandle:
-    """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled.
+    """Return the authority, ready to sign CRLs and OCSP responses: it may be disabled or revoked.
 
     Args:
         authority_id: which.
@@ -139,6 +148,11 @@ def status_issuer_of(authority_id: UUID, version: tuple[Any, ...] | None = None)
     return handle
 
 
+def revoked_text(name: str) -> str:
+    """Return what requesters are told about a revoked authority."""
+    return f"The authority {name} has been revoked; the profile needs another one."
+
+
 def sign_tbs(
     handle: IssuerHandle, tbs_der: bytes, signature_algorithm: SignatureAlgorithm
 ) -> bytes:
@@ -151,7 +165,9 @@ def sign_tbs(
     return build.assemble(tbs_der, signature_algorithm, signature)
 
 
-def sign_bytes(handle: IssuerHandle, data: bytes, signature_algorithm: SignatureAlgorithm) -> bytes:
+def sign_bytes(
+    handle: IssuerHandle, data: Message, signature_algorithm: SignatureAlgorithm
+) -> bytes:
     """Return the authority's signature over a TBSCertificate, a CRL or an OCSP response.
 
     What comes back from the key backend is verified with the key of the authority's own certificate

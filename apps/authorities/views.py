@@ -1,18 +1,24 @@
 """Public views for relying parties: CRLs, CA certificates and OCSP responses over plain HTTP.
 
-Everything here is public and signed, so there is no session, sign-in or cookie. Caches may keep
-CRLs and OCSP responses for 30 seconds, so that a revocation is visible within a minute; they
-revalidate by ETag, which costs one small query.
+Everything here is public and signed, so there is no session, sign-in or cookie. Caches of others may
+keep CRLs and OCSP responses for 30 seconds; they revalidate by ETag, which costs one small query.
+The front server keeps CRLs as long, and of the OCSP responses only those that cannot change any
+more, so that a revocation is in its next answer (ADR 0023).
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    StreamingHttpResponse,
+)
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date
@@ -20,10 +26,11 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from apps import clock
-from apps.authorities import ocsp_responses, selectors
+from apps.authorities import crl_contents, ocsp_responses, selectors
 from apps.authorities.models import CRL, Authority, AuthorityCertificate
 from apps.errors import NotFound
 from pki import bundles, ocsp
+from pki import crl_pem as crl_pem_format
 from pki.ocsp.requests import MAX_REQUEST_BYTES
 
 # How long a shared cache may hide a revocation; C-10 and O-09 allow 60 s in total.
@@ -97,15 +104,17 @@ def chain_p7b(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_safe
-def crl_der(request: HttpRequest, name: str) -> HttpResponse:
+def crl_der(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the newest CRL, DER (C-11, RFC 2585 section 4.2)."""
-    return _crl_file(request, name, "application/pkix-crl", lambda der: der, f"{name}.crl")
+    return _crl_file(request, name, "application/pkix-crl", f"{name}.crl", lambda size: size, iter)
 
 
 @require_safe
-def crl_pem(request: HttpRequest, name: str) -> HttpResponse:
+def crl_pem(request: HttpRequest, name: str) -> HttpResponseBase:
     """Return the newest CRL, PEM."""
-    return _crl_file(request, name, PEM, _crl_to_pem, f"{name}.crl.pem")
+    return _crl_file(
+        request, name, PEM, f"{name}.crl.pem", crl_pem_format.size_of_pem, crl_pem_format.to_pem
+    )
 
 
 @csrf_exempt
@@ -125,8 +134,8 @@ def ocsp_post(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @require_safe
-def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
-    """Answer an OCSP request in the URL; caches may keep it for 30 s (RFC 5019 sections 5, 6)."""
+def ocsp_get(request: HttpRequest, name: str, encoded: str) -> HttpResponse:
+    """Answer an OCSP request in the URL, for caches as well (RFC 5019 sections 5 and 6)."""
     try:
         body = ocsp.decode_get_path(encoded)
     except ocsp.MalformedRequest:
@@ -136,9 +145,13 @@ def ocsp_get(_request: HttpRequest, name: str, encoded: str) -> HttpResponse:
     if not answer.cacheable or answer.this_update is None or answer.next_update is None:
         response.headers["Cache-Control"] = "no-store"
         return response
-    _mark_cacheable(
-        response, answer.this_update, answer.next_update, hashlib.sha256(answer.der).hexdigest()
+    digest = hashlib.sha256(answer.der).hexdigest()
+    response = _conditional(request, response, digest, answer.this_update)
+    max_age = _mark_cacheable(
+        response, answer.this_update, answer.next_update, digest, is_final=answer.is_final
     )
+    # For the front server alone, which does not pass it on: what can change is asked for again.
+    response.headers["X-Accel-Expires"] = str(max_age if answer.is_final else 0)
     return response
 
 
@@ -196,11 +209,12 @@ def _crl_file(
     request: HttpRequest,
     name: str,
     content_type: str,
-    encode: Callable[[bytes], bytes],
     file_name: str,
-) -> HttpResponse:
-    """Return the newest CRL; its DER is read only if the client does not have it yet."""
-    newest = CRL.objects.filter(authority__name=name).order_by("-number").defer("der").first()
+    size_of: Callable[[int], int],
+    encode: Callable[[Iterator[bytes]], Iterator[bytes]],
+) -> HttpResponseBase:
+    """Return the newest CRL, part by part; they are read only if the client does not have it yet."""
+    newest = CRL.objects.filter(authority__name=name).order_by("-number").first()
     if newest is None:
         if Authority.objects.filter(name=name).exists():
             return HttpResponse(
@@ -211,24 +225,30 @@ def _crl_file(
             )
         raise Http404("No such authority.")
     unchanged = _conditional(request, HttpResponse(), newest.sha256, newest.this_update)
-    if unchanged.status_code == _NOT_MODIFIED:
-        response = unchanged
-    else:
-        response = _file(encode(bytes(newest.der)), content_type, file_name)
+    response: HttpResponseBase = unchanged
+    if unchanged.status_code != _NOT_MODIFIED:
+        parts = encode(crl_contents.chunks_of(newest)) if request.method == "GET" else iter(())
+        response = StreamingHttpResponse(
+            parts,
+            content_type=content_type,
+            headers=_file_headers(file_name, size_of(newest.size)),
+        )
     _mark_cacheable(response, newest.this_update, newest.next_update, newest.sha256)
     return response
 
 
 def _file(body: bytes, content_type: str, file_name: str) -> HttpResponse:
     return HttpResponse(
-        body,
-        content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{file_name}"',
-            "Content-Length": str(len(body)),
-            "X-Content-Type-Options": "nosniff",
-        },
+        body, content_type=content_type, headers=_file_headers(file_name, len(body))
     )
+
+
+def _file_headers(file_name: str, size: int) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{file_name}"',
+        "Content-Length": str(size),
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 def _conditional(
@@ -248,16 +268,22 @@ def _conditional(
 
 
 def _mark_cacheable(
-    response: HttpResponse, this_update: datetime, next_update: datetime, digest: str
-) -> None:
-    """Set the headers of RFC 5019 section 6.2; ``max-age`` is short, ``Expires`` may be far."""
+    response: HttpResponseBase,
+    this_update: datetime,
+    next_update: datetime,
+    digest: str,
+    *,
+    is_final: bool = False,
+) -> int:
+    """Set the headers of RFC 5019 section 6.2 and return ``max-age``; ``Expires`` may be far.
+
+    What is final may be kept by the front server for half of the time that is left and by the next
+    cache for the other half.
+    """
     remaining = max(int((next_update - clock.now()).total_seconds()), 0)
-    max_age = min(STATUS_MAX_AGE_S, remaining)
+    max_age = remaining // 2 if is_final else min(STATUS_MAX_AGE_S, remaining)
     response.headers["Cache-Control"] = f"public, max-age={max_age}, no-transform, must-revalidate"
     response.headers["Expires"] = http_date(next_update.timestamp())
     response.headers["Last-Modified"] = http_date(this_update.timestamp())
     response.headers["ETag"] = f'"{digest}"'
-
-
-def _crl_to_pem(der: bytes) -> bytes:
-    return x509.load_der_x509_crl(der).public_bytes(Encoding.PEM)
+    return max_age

@@ -15,22 +15,33 @@ from apps.applications.models import Pairing
 from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.certificates import pipeline, states
+from apps.certificates import gate, pipeline, states
 from apps.certificates.decision import Decision, evaluate_leaf
 from apps.certificates.models import CertificateRequest, RequestState
 from apps.certificates.outcomes import Issued, Outcome, Pending
 from apps.certificates.pipeline import Draft
 from apps.certificates.signers.selection import signer_of_request
-from apps.errors import AccessDenied, InvalidTransition, PolicyViolation, SealwrightError
+from apps.errors import (
+    AccessDenied,
+    AuthorityRevoked,
+    InvalidTransition,
+    PolicyViolation,
+    SealwrightError,
+)
 from apps.policies import selectors as policy_selectors
+from apps.policies.consequences import without_consequences
 from apps.policies.evaluation import violations_of
 from apps.principals import Principal
+from apps.profiles.lifetime import validity
+from apps.profiles.requested_content import Defaults, IssuerLimits, RequestedContent
 from pki.findings import Violation
 from pki.template import Leaf
 
+_LABEL_LENGTH = 200
+
 
 def approve(principal: Principal, request: CertificateRequest) -> Issued | Pending:
-    """Approve a pending request and sign it.
+    """Approve a pending request and sign it, unless its client comes for it (``collection``).
 
     The current policy is applied to the content again: rules that were tightened while the
     request waited hold for it too.
@@ -47,13 +58,24 @@ def approve(principal: Principal, request: CertificateRequest) -> Issued | Pendi
         locked = _locked(request.pk)
         if locked.state != RequestState.PENDING_APPROVAL:
             raise InvalidTransition(f"The request is {locked.state}, not pending approval.")
-        states.move(locked, RequestState.APPROVED)
+        states.move(
+            locked,
+            RequestState.APPROVED,
+            approved_at=clock.now(),
+            approved_by=principal.label[:_LABEL_LENGTH],
+        )
         record(
             Event.APPROVAL_GRANTED,
             principal=principal,
             subject=locked,
             application_id=locked.application_id,
         )
+    if is_for_client(locked):
+        violations = _decided_again(principal, locked, None).violations
+        if violations:
+            _reject(principal, locked, violations)
+            raise PolicyViolation(violations, request_id=str(locked.pk))
+        return Pending(locked, gate.RETRY_AFTER_S)
     return sign_approved(principal, locked)
 
 
@@ -75,18 +97,38 @@ def cancel(principal: Principal, request: CertificateRequest) -> None:
     _end(principal, request, RequestState.CANCELLED, Event.REQUEST_CANCELLED, "")
 
 
-def sign_approved(principal: Principal, request: CertificateRequest) -> Issued | Pending:
+def is_for_client(request: CertificateRequest) -> bool:
+    """Tell whether a request was approved, and is signed when its client comes for it."""
+    method = registry.enrollment_methods.get(request.method)
+    return (
+        request.state == RequestState.APPROVED
+        and request.approved_at is not None
+        and method is not None
+        and method.collects
+    )
+
+
+def sign_approved(
+    principal: Principal, request: CertificateRequest, *, dates: RequestedContent | None = None
+) -> Issued | Pending:
     """Sign an approved request once, however many callers do it at a time.
+
+    Args:
+        principal: for the audit log.
+        request: approved.
+        dates: requested content with the dates that hold whenever it is signed; ``None`` moves the
+            validity on by the wait.
 
     Returns:
         The outcome; every caller gets the same certificate.
 
     Raises:
+        AuthorityRevoked: its authority never issues again; the request is rejected.
         InvalidTransition: another caller is signing it right now, or it has ended otherwise.
         PolicyViolation: the current policy refuses the content; the request is rejected.
         UpstreamUnavailable, UpstreamRejected: as ``issuance.submit``.
     """
-    decision = _decide_again(request)
+    decision = _decided_again(principal, request, dates)
     outcome: Outcome
     if decision.violations:
         outcome = PolicyViolation(decision.violations, request_id=str(request.pk))
@@ -101,31 +143,57 @@ def sign_approved(principal: Principal, request: CertificateRequest) -> Issued |
     return replace(outcome, private_key_der=None) if isinstance(outcome, Issued) else outcome
 
 
-def _decide_again(request: CertificateRequest) -> Decision:
-    """Return today's decision on the content as approved, its validity moved on by the wait."""
+def _decided_again(
+    principal: Principal, request: CertificateRequest, dates: RequestedContent | None
+) -> Decision:
+    """Return today's decision; a request whose authority was revoked is rejected."""
+    try:
+        return _decide_again(request, dates)
+    except AuthorityRevoked as error:  # for good: the request would wait for ever
+        _reject(principal, request, [_revoked_issuer(request, error)])
+        raise
+
+
+def _decide_again(request: CertificateRequest, dates: RequestedContent | None) -> Decision:
+    """Return today's decision on the content as approved, its validity as of now."""
     leaf = Leaf.from_dict(request.leaf)
-    now = clock.now_s()
-    if leaf.not_before <= now:
-        # A start that was asked for in advance was not waited for until it came.
-        waited = now - max(request.created_at.replace(microsecond=0), leaf.not_before)
-        leaf = leaf.with_validity(leaf.not_before + waited, leaf.not_after + waited)
     signer = signer_of_request(request)
-    end = signer.limits(leaf.key_algorithm).not_after
-    if end is not None and leaf.not_after > end:
-        leaf = leaf.with_validity(leaf.not_before, end)
     version = request.profile.policy.current_version
     assert version is not None
-    verdicts = evaluate_leaf(
-        policy_selectors.rules_of(version), leaf, signer, has_csr=bool(request.csr_der)
-    )
+    rules = policy_selectors.rules_of(version)
+    limits = signer.limits(leaf.key_algorithm)
+    found: list[Violation] = []
+    if dates is None:
+        leaf = _moved_on(leaf, request, limits)
+    else:
+        valid = validity(dates, Defaults(), limits, rules.validity, clock.now_s())
+        leaf = leaf.with_validity(valid.not_before, valid.not_after)
+        found += valid.violations
+    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=bool(request.csr_der))
+    found += [*_withdrawn(request), *violations_of(verdicts)]
     return Decision(
         leaf=leaf,
         verdicts=verdicts,
-        violations=(*_withdrawn(request), *violations_of(verdicts)),
+        violations=without_consequences(found),
         csr=None,
         signer=signer,
         policy_version=version,
     )
+
+
+def _moved_on(leaf: Leaf, request: CertificateRequest, limits: IssuerLimits) -> Leaf:
+    """Return the content with its validity moved on by the wait, within that of the issuer."""
+    begin, end, now = leaf.not_before, leaf.not_after, clock.now_s()
+    if begin <= now:
+        # A start that was asked for in advance was not waited for until it came.
+        waited = now - max(request.created_at.replace(microsecond=0), begin)
+        begin, end = begin + waited, end + waited
+    if limits.not_before is not None:
+        # The authority may have been given a new certificate meanwhile.
+        begin = max(begin, limits.not_before)
+    if limits.not_after is not None:
+        end = min(end, limits.not_after)
+    return leaf.with_validity(begin, end)
 
 
 def _withdrawn(request: CertificateRequest) -> Iterator[Violation]:
@@ -183,6 +251,16 @@ def _locked(request_id: UUID) -> CertificateRequest:
         CertificateRequest.objects.select_for_update(of=("self",))
         .select_related("application", "profile__policy__current_version", "authority")
         .get(pk=request_id)
+    )
+
+
+def _revoked_issuer(request: CertificateRequest, error: AuthorityRevoked) -> Violation:
+    return Violation(
+        code="request.authority_revoked",
+        field="profile",
+        value=request.authority.name if request.authority else "",
+        reason=error.detail,
+        hint="Make a new request once the profile has another authority.",
     )
 
 

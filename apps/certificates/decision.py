@@ -5,7 +5,6 @@ what is shown is what would happen.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from apps import clock
 from apps.applications.models import Pairing
@@ -14,14 +13,17 @@ from apps.certificates.signers.selection import signer_of_pairing
 from apps.errors import BadCSR
 from apps.policies import evaluation
 from apps.policies import selectors as policy_selectors
+from apps.policies.consequences import without_consequences
 from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
+from apps.profiles import csr_content, fitting
 from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import Defaults, RequestedContent
+from apps.profiles.selectors import csr_settings
 from apps.profiles.shaping import shape
-from pki import keys
+from pki import stand_ins
 from pki.algorithms import KeyAlgorithm
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import Note, UnusableCSR, Violation
@@ -75,8 +77,14 @@ def decide(
     signer = signer_of_pairing(pairing)
     policy_version = _policy_version_of(profile)
     defaults = parse_defaults(profile.defaults)
-    parsed = _parsed(csr) if csr is not None else None
-    public_key_der, algorithm = _key_for(parsed, requested, defaults)
+    rules = policy_selectors.rules_of(policy_version)
+    settings = csr_settings(profile)
+    parsed, taken = None, None
+    if csr is not None:
+        parsed = _parsed(csr)
+        taken = csr_content.take(parsed, requested, rules, defaults, settings)
+        parsed, requested = taken.csr, taken.requested
+    public_key_der, algorithm, key_note = _key_for(parsed, requested, defaults, rules)
     # Step 3, shape: pure.
     shaped = shape(
         requested,
@@ -86,21 +94,32 @@ def decide(
         key_algorithm=algorithm,
         issuer=signer.limits(algorithm),
         now=clock.now_s(),
+        rules=rules,
+        mailboxes=taken.mailboxes if taken is not None else (),
     )
+    staples = taken.must_staple if taken is not None else False
+    renewed = requested.must_staple and settings.honour_must_staple
+    leaf = replace(shaped.leaf, must_staple=staples or renewed)
     # Step 4, evaluate: every rule, so that all reasons are reported together.
-    verdicts = evaluate_leaf(
-        policy_selectors.rules_of(policy_version), shaped.leaf, signer, has_csr=parsed is not None
+    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=parsed is not None)
+    violations = without_consequences(
+        [
+            *(parsed.violations if parsed else ()),
+            *(taken.violations if taken else ()),
+            *shaped.violations,
+            *evaluation.violations_of(verdicts),
+        ]
     )
-    violations = [*(parsed.violations if parsed else ()), *shaped.violations]
-    violations += evaluation.violations_of(verdicts)
     return Decision(
-        leaf=shaped.leaf,
-        verdicts=verdicts,
-        violations=tuple(dict.fromkeys(violations)),
+        leaf=leaf,
+        verdicts=tuple(
+            one for one in verdicts if one.violation is None or one.violation in violations
+        ),
+        violations=violations,
         csr=parsed,
         signer=signer,
         policy_version=policy_version,
-        notes=shaped.notes,
+        notes=(*(taken.notes if taken is not None else ()), *key_note, *shaped.notes),
     )
 
 
@@ -141,16 +160,18 @@ def _parsed(csr: bytes | ParsedCSR) -> ParsedCSR:
 
 
 def _key_for(
-    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults
-) -> tuple[bytes, KeyAlgorithm]:
-    """Return public key and algorithm; for a key still to be made, a stand-in of that algorithm."""
+    parsed: ParsedCSR | None, requested: RequestedContent, defaults: Defaults, rules: Rules
+) -> tuple[bytes, KeyAlgorithm, tuple[Note, ...]]:
+    """Return public key, algorithm and notes; for a key still to be made, a stand-in key.
+
+    A default that the policy does not accept is changed to a neighbour that it does.
+    """
     if parsed is not None:
-        return parsed.public_key_der, parsed.key_algorithm
-    algorithm = requested.key_algorithm or defaults.key_algorithm or _FALLBACK_KEY
-    return _stand_in_key(algorithm), algorithm
-
-
-@lru_cache(maxsize=len(KeyAlgorithm))
-def _stand_in_key(algorithm: KeyAlgorithm) -> bytes:
-    """Return some public key, DER; the real one is made after policy agreed (RSA: 50-300 ms)."""
-    return keys.public_key_to_der(keys.generate_private_key(algorithm).public_key())
+        return parsed.public_key_der, parsed.key_algorithm, ()
+    if requested.key_algorithm is not None:
+        chosen = requested.key_algorithm
+        return stand_ins.public_key_der(chosen), chosen, ()
+    default = defaults.key_algorithm or _FALLBACK_KEY
+    algorithm, note = fitting.key_algorithm(default, rules)
+    noted = note is not None and defaults.key_algorithm is not None
+    return stand_ins.public_key_der(algorithm), algorithm, (note,) if noted and note else ()

@@ -1,9 +1,10 @@
 """Export of certificates as PEM, DER, PKCS#7 and PKCS#12, with or without the private key."""
 
+import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from apps.applications import access
 from apps.applications.roles import Permission
@@ -14,8 +15,11 @@ from apps.certificates import key_material
 from apps.certificates.models import Certificate
 from apps.errors import Malformed, UnsupportedFormat
 from apps.principals import Principal
+from apps.statements import faults
 from pki import bundles, keys
 from pki.findings import UnsupportedBundle, Violation
+
+_logger = logging.getLogger(__name__)
 
 
 class ExportFormat(StrEnum):
@@ -98,8 +102,14 @@ def export_public(
             raise UnsupportedFormat(bundles.JKS_REFUSAL)
         case _:
             raise UnsupportedFormat(f"{form.value} carries a private key: POST to export instead.")
-    with transaction.atomic():
-        _record(principal, certificate, Event.CERTIFICATE_EXPORTED, form)
+    try:
+        with transaction.atomic():
+            _record(principal, certificate, Event.CERTIFICATE_EXPORTED, form)
+    except DatabaseError as error:
+        # What is public is handed out all the same: its holder needs it most during an outage.
+        if faults.unavailability(error) is None:
+            raise
+        _logger.warning("the export of %s is not on record: %s", certificate.pk, error)
     return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content)
 
 

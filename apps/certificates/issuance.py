@@ -42,6 +42,7 @@ def submit(enrollment: Enrollment) -> Issued | Pending:
         IntegrityError: there is a request with the identifier that was given.
         UpstreamUnavailable: the signer did not answer; the reconciler finishes the request.
         UpstreamRejected: the signer refuses; the request has failed.
+        RateLimited, Busy: the key is not made now; nothing is on record.
     """
     (outcome,) = submit_many([enrollment])
     if isinstance(outcome, SealwrightError):

@@ -6,6 +6,8 @@ from uuid import UUID
 from apps import sealing
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.errors import NotFound
+from apps.keys import generation
+from apps.web import throttle
 from pki import keys
 from pki.algorithms import KeyAlgorithm
 
@@ -21,9 +23,14 @@ class MadeKey:
     pkcs8_der: bytes
 
 
-def make(algorithm: KeyAlgorithm) -> MadeKey:
-    """Return a new key pair. RSA takes 50-300 ms."""
-    private_key = keys.generate_private_key(algorithm)
+def make(algorithm: KeyAlgorithm, application_id: UUID) -> MadeKey:
+    """Return a new key pair. RSA takes 50-300 ms, and longer while others are made.
+
+    Raises:
+        RateLimited: the application has had many RSA keys made within a minute.
+        Busy: too many RSA keys are being made.
+    """
+    private_key = generation.generate(algorithm, admit=lambda: throttle.charge_key(application_id))
     return MadeKey(
         public_key_der=keys.public_key_to_der(private_key.public_key()),
         pkcs8_der=keys.private_key_to_pkcs8(private_key),

@@ -93,6 +93,8 @@ class CertificateRequest(models.Model):
         blank=True,
         help_text="what was changed or left out on the way, see pki.findings.Note",
     )
+    approved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    approved_by = models.CharField(max_length=200, blank=True, help_text="label of who approved")
     failure = models.TextField(blank=True)
     sealed_private_key = models.BinaryField(blank=True, default=b"")
     serial_number = models.CharField(max_length=40, blank=True, help_text="lower-case hex")

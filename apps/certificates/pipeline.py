@@ -9,6 +9,7 @@ crash never loses a signature that somebody may have seen.
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -17,6 +18,7 @@ from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.authorities import ledger
+from apps.authorities.models import AuthorityState
 from apps.certificates import gate, key_material, rows, states
 from apps.certificates.decision import Decision, decide
 from apps.certificates.enrollment import Enrollment
@@ -29,8 +31,10 @@ from apps.errors import (
     AlreadyExists,
     AlreadyRevoked,
     BadCSR,
+    Busy,
     InvalidTransition,
     PolicyViolation,
+    RateLimited,
     SealwrightError,
     UpstreamRejected,
     UpstreamUnavailable,
@@ -207,7 +211,13 @@ def _gate(draft: Draft) -> None:
         return
     made_key = None
     if enrollment.csr is None:
-        made_key = key_material.make(decision.leaf.key_algorithm)
+        try:
+            made_key = key_material.make(
+                decision.leaf.key_algorithm, enrollment.pairing.application_id
+            )
+        except (Busy, RateLimited) as error:  # nothing is on record: it may come again as it is
+            draft.outcome = error
+            return
         decision = draft.decision = decision.with_key(made_key.public_key_der)
     state = gate.first_state(enrollment.pairing)
     request = draft.request = rows.accepted_request(enrollment, decision, state)
@@ -366,15 +376,15 @@ def _commit_certificates(drafts: Sequence[Draft]) -> None:
         states.transition(draft.row, RequestState.ISSUED, sealed_private_key=b"", tbs_der=b"")
         for draft in drafts
     ]
-    # Nothing is written unless every request still is where this caller left it.
-    all_of_them = writes.Change(
-        CertificateRequest,
-        set=changes[0].set,
-        where={
-            "id": [draft.row.pk for draft in drafts],
-            "state": sorted({str(draft.row.state) for draft in drafts}),
-        },
-    )
+    # Nothing is written unless every request still is where this caller left it, and its authority
+    # still issues: a revocation that was committed meanwhile is the end of what is in flight.
+    where: dict[str, Any] = {
+        "id": [draft.row.pk for draft in drafts],
+        "state": sorted({str(draft.row.state) for draft in drafts}),
+    }
+    if all(draft.row.authority_id is not None for draft in drafts):
+        where["authority__state"] = AuthorityState.ACTIVE.value
+    all_of_them = writes.Change(CertificateRequest, set=changes[0].set, where=where)
     try:
         with writes.batch(all_of_them, expected_rows=len(drafts)):
             for draft in drafts:
@@ -386,7 +396,7 @@ def _commit_certificates(drafts: Sequence[Draft]) -> None:
         elif isinstance(error, IntegrityError):
             drafts[0].outcome = _not_storable(drafts[0])
         else:
-            drafts[0].outcome = _found_by_others(drafts[0])
+            drafts[0].outcome = _stopped(drafts[0])
         return
     for draft, change in zip(drafts, changes, strict=True):
         assert draft.certificate is not None
@@ -394,6 +404,23 @@ def _commit_certificates(drafts: Sequence[Draft]) -> None:
         draft.outcome = Issued(
             draft.row, draft.certificate, draft.private_key_der, stored_here=True
         )
+
+
+def _stopped(draft: Draft) -> Issued | SealwrightError:
+    """Return the outcome of a draft whose certificate was not written, nor refused by a constraint.
+
+    Either another worker was faster, or its authority was revoked or disabled while the key was
+    used. The signed certificate is then forgotten, and its serial number revoked.
+    """
+    outcome = _found_by_others(draft)
+    if draft.row.state not in states.OPEN_STATES:
+        return outcome
+    try:
+        signer_of_request(draft.row)
+    except InvalidTransition as error:
+        give_up(draft.row, draft.principal, error.detail)
+        return error
+    return outcome
 
 
 def _add_certificate(draft: Draft) -> None:

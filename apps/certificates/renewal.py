@@ -122,6 +122,7 @@ def _same_again(
         ttl=(defaults.ttl or DEFAULT_TTL) if _was_cut(certificate) else lifetime,
         is_ca=leaf.is_ca or None,
         path_length=leaf.path_length,
+        must_staple=leaf.must_staple,
         fill_in=False,
     )
 
@@ -144,11 +145,14 @@ def _algorithm_of(csr_bytes: bytes, leaf: Leaf) -> KeyAlgorithm:
     except UnusableCSR as error:
         raise BadCSR(violations=error.violations) from error
     found = []
+    # A mail address may have become an alternative name, or have been left out.
+    subject = {pair for pair in parsed.subject if pair[0] != "email_address"}
+    mailboxes = {("email", value) for kind, value in parsed.subject if kind == "email_address"}
     # The profile's defaults may have completed the subject of the first request.
-    if not set(parsed.subject) <= set(leaf.subject):
+    if not subject <= set(leaf.subject):
         found.append(_differs("subject", names.rfc4514(parsed.subject)))
-    wanted = set(parsed.subject_alt_names)
-    if wanted and wanted != set(leaf.subject_alt_names):
+    wanted, certified = set(parsed.subject_alt_names), set(leaf.subject_alt_names)
+    if wanted and wanted - mailboxes != certified - mailboxes:
         found.append(_differs("subject_alt_names", " ".join(sorted(v for _, v in wanted))))
     if found:
         raise PolicyViolation(found)

@@ -16,27 +16,13 @@ from apps.principals import Principal
 from pki.reasons import RevocationReason
 
 
-def parse_reason(text: str) -> RevocationReason:
-    """Return the reason that a text names.
-
-    Raises:
-        BadRevocationReason: not one of RFC 5280's names; the answer lists them.
-    """
-    try:
-        return RevocationReason(text)
-    except ValueError as error:
-        known = ", ".join(reason.value for reason in RevocationReason)
-        raise BadRevocationReason(
-            f"'{text:.100}' is not a revocation reason; use one of: {known}."
-        ) from error
-
-
 def revoke(
     principal: Principal,
     certificate: Certificate,
     reason: RevocationReason,
     *,
     invalidity_date: datetime | None = None,
+    allow_expired: bool = False,
 ) -> Certificate:
     """Revoke a certificate: OCSP says so at once, the CRL within a minute.
 
@@ -47,12 +33,16 @@ def revoke(
         certificate: what to revoke; the row is locked and read again.
         reason: any reason of RFC 5280; ``certificateHold`` can be released later.
         invalidity_date: since when the key is believed to be unsafe; not in the future.
+        allow_expired: revoke a certificate after its end as well. Signatures that were made
+            before (code, documents) are judged by the date of the revocation, or by
+            ``invalidity_date``.
 
     Raises:
         AccessDenied, NotFound: the principal may not revoke here.
         AlreadyRevoked: it is revoked for good.
         BadRevocationReason: the invalidity date lies in the future.
-        InvalidTransition: expired, self-signed, or not issued by an authority here.
+        InvalidTransition: expired, self-signed, or not issued by an authority here; an expired
+            one is never put on hold.
     """
     access.require(principal, Permission.REVOKE_CERTIFICATES, certificate.application)
     now = clock.now_s()
@@ -64,8 +54,9 @@ def revoke(
             raise AlreadyRevoked
         if locked.state == CertificateState.HELD and reason == RevocationReason.CERTIFICATE_HOLD:
             raise AlreadyRevoked("The certificate is already on hold.")
-        if locked.state == CertificateState.EXPIRED or locked.not_after < now:
-            raise InvalidTransition("The certificate has expired; there is nothing left to revoke.")
+        expired = locked.state == CertificateState.EXPIRED or locked.not_after < now
+        if expired:
+            _require_possible_after_end(reason, allow_expired=allow_expired)
         if locked.authority is None:
             raise InvalidTransition(
                 "No authority here issued this certificate, so none can revoke it."
@@ -75,7 +66,9 @@ def revoke(
             locked.serial_number,
             reason=reason,
             revoked_at=now,
-            not_after=locked.not_after,
+            # RFC 5280 section 3.3: the entry has to be on one scheduled CRL at least, so that of an
+            # expired certificate stays as long as if it had expired just now.
+            not_after=max(locked.not_after, now),
             invalidity_date=invalidity_date,
         )
         held = reason == RevocationReason.CERTIFICATE_HOLD
@@ -91,9 +84,21 @@ def revoke(
             application_id=locked.application_id,
             reason=reason.value,
             serial_number=locked.serial_number,
+            **({"expired_at": locked.not_after.isoformat()} if expired else {}),
         )
         publication.request_crl(locked.authority)
     return locked
+
+
+def _require_possible_after_end(reason: RevocationReason, *, allow_expired: bool) -> None:
+    """Refuse what makes no sense for an expired certificate, or was not asked for outright."""
+    if not allow_expired:
+        raise InvalidTransition(
+            "The certificate has expired, so nobody accepts it any more. To revoke it all the same, "
+            "because of signatures made earlier, say so (allow_expired)."
+        )
+    if reason == RevocationReason.CERTIFICATE_HOLD:
+        raise InvalidTransition("An expired certificate is not put on hold; choose another reason.")
 
 
 def remove_hold(principal: Principal, certificate: Certificate) -> Certificate:

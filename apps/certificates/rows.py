@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from apps import clock, ids
@@ -20,8 +21,9 @@ from apps.certificates.signers.base import Intent, Signer
 from apps.principals import Principal
 from pki import keys, names
 from pki.csr import ParsedCSR
-from pki.findings import Violation
-from pki.template import TypeValue
+from pki.csr_pem import holds_private_key
+from pki.findings import Violation, storable
+from pki.template import Leaf, TypeValue
 
 _MAX_STORED_CSR = 32 * 1024
 _LABEL_LENGTH = 200
@@ -51,18 +53,33 @@ def refused_request(
 
     ``decision`` is ``None`` when the CSR could not be read.
     """
-    csr = enrollment.csr or b""
-    if decision is not None and decision.csr is not None:
-        csr = decision.csr
-    csr_der = csr.der if isinstance(csr, ParsedCSR) else csr
     return CertificateRequest(
         **_common(enrollment, decision),
         state=RequestState.REJECTED,
-        csr_der=csr_der if len(csr_der) <= _MAX_STORED_CSR else b"",
-        leaf=decision.leaf.as_dict() if decision is not None and decision.leaf else {},
+        csr_der=_csr_on_record(enrollment, decision),
+        leaf=_shown(decision.leaf).as_dict() if decision is not None and decision.leaf else {},
         violations=[violation.as_dict() for violation in violations],
         notes=[note.as_dict() for note in decision.notes] if decision is not None else [],
     )
+
+
+def _shown(leaf: Leaf) -> Leaf:
+    """Return refused content as it can be stored: its names may hold NUL, which databases refuse."""
+    return replace(
+        leaf,
+        subject=tuple((kind, storable(value)) for kind, value in leaf.subject),
+        subject_alt_names=tuple((kind, storable(value)) for kind, value in leaf.subject_alt_names),
+    )
+
+
+def _csr_on_record(enrollment: Enrollment, decision: Decision | None) -> bytes:
+    """Return the CSR of a refused request, as far as it may be kept."""
+    csr = decision.csr if decision is not None and decision.csr is not None else enrollment.csr
+    if isinstance(csr, ParsedCSR):
+        return csr.der
+    sent = csr or b""
+    # Somebody may have sent the key with the request: it is nowhere written down.
+    return b"" if len(sent) > _MAX_STORED_CSR or holds_private_key(sent) else sent
 
 
 def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]:

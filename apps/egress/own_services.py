@@ -21,7 +21,7 @@ def is_own(address: Address, port: int) -> bool:
     if (address, port) in database_addresses():
         return True
     config = settings.SEALWRIGHT
-    if port not in (config["HTTPS_PORT"], config["HTTP_PORT"]):
+    if port not in (config["HTTPS_PORT"], config["HTTP_PORT"], *config["FORMER_HTTP_PORTS"]):
         return False
     bound = literal(config["BIND"])
     return _is_local(address) if bound is None or int(bound) == 0 else address == bound

@@ -14,14 +14,16 @@ class JobsConfig(AppConfig):
     verbose_name = "Jobs"
 
     def ready(self) -> None:
-        """Register pruning, the front page's panel, system checks and django-q2's schedules."""
+        """Register pruning, readiness and system checks, the panel, and django-q2's schedules."""
         from apps import registry
-        from apps.jobs import checks, panels, sweeps  # noqa: F401 - checks register themselves
+        from apps.jobs import checks, health, panels, sweeps  # noqa: F401 - checks register themselves
 
         registry.register_jobs(
             [registry.JobKind("jobs.prune", sweeps.prune)],
             [registry.Recurring("jobs.prune", timedelta(hours=6))],
         )
+        registry.readiness_checks["writes"] = registry.ReadinessCheck("writes", health.writes)
+        registry.readiness_checks["jobs"] = registry.ReadinessCheck("jobs", health.running)
         registry.dashboard_panels.append(panels.PANEL)
         post_migrate.connect(_write_schedules, sender=self)
 

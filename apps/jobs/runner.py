@@ -14,6 +14,7 @@ from apps.jobs.leases import Lease, LeaseLost
 from apps.jobs.models import JobState
 from apps.jobs.queue import push
 from apps.registry import JobKind
+from apps.statements import faults
 
 logger = logging.getLogger(__name__)
 _random = secrets.SystemRandom()
@@ -56,6 +57,9 @@ def run_job(job_id: UUID) -> str:
 
 
 def _failed(lease: Lease, kind: JobKind, error: Exception) -> str:
+    unavailable = faults.unavailability(error)
+    if unavailable is not None:  # says nothing about the job
+        return _postpone(lease, _describe(unavailable), forgive=True)
     text = _describe(error)
     if isinstance(error, UpstreamRejected) or lease.job.attempts >= kind.max_attempts:
         return _end(lease, JobState.FAILED, last_error=text)

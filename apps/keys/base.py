@@ -9,6 +9,7 @@ from apps.errors import UpstreamRejected
 from apps.keys.models import Key
 from apps.statements import execution
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
+from pki.keys import Message
 
 _SIGNATURES_OF = {
     algorithm.value: frozenset(signature_algorithms_of(algorithm)) for algorithm in KeyAlgorithm
@@ -40,6 +41,7 @@ class KeyBackend(ABC):
         RuntimeError: called inside a transaction, a programming error.
         UpstreamUnavailable: the backend does not answer, or cannot open the key now.
         UpstreamRejected: the backend refuses for good.
+        Busy: too many keys are being generated.
     """
 
     name: ClassVar[str]
@@ -50,7 +52,7 @@ class KeyBackend(ABC):
         refuse_in_transaction()
         return self._generate(algorithm, key_id)
 
-    def sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+    def sign(self, key: Key, data: Message, algorithm: SignatureAlgorithm) -> bytes:
         """Return the signature over ``data``, in the encoding that X.509 uses for ``algorithm``."""
         refuse_in_transaction()
         if algorithm not in _SIGNATURES_OF[key.algorithm]:
@@ -66,7 +68,7 @@ class KeyBackend(ABC):
     def _generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey: ...
 
     @abstractmethod
-    def _sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes: ...
+    def _sign(self, key: Key, data: Message, algorithm: SignatureAlgorithm) -> bytes: ...
 
     @abstractmethod
     def _destroy(self, key: Key) -> None: ...

@@ -19,24 +19,31 @@ BATCH = 200
 _RECHECK_SECONDS = 300.0
 
 
-class _KeyId(Func):
-    """SQL expression of the octets of a sealed value that name its key-encryption key."""
+class _Octets(Func):
+    """SQL expression of some octets of a sealed value."""
 
     function = "SUBSTR"
     output_field = models.BinaryField()
 
-    def __init__(self, field: str) -> None:
-        start, length = sealing.KEY_ID_OFFSET + 1, keyring.KEY_ID_BYTES
-        super().__init__(F(field), Value(start), Value(length))
+    def __init__(self, field: str, offset: int, length: int) -> None:
+        super().__init__(F(field), Value(offset + 1), Value(length))
+
+
+def _key_id(field: str) -> _Octets:
+    """Return the expression that names the key-encryption key of a sealed value."""
+    return _Octets(field, sealing.KEY_ID_OFFSET, keyring.KEY_ID_BYTES)
 
 
 def key_ids_in_use() -> Counter[str]:
     """Return how many sealed values need each key-encryption key, by key identifier."""
     found: Counter[str] = Counter()
     for _, field, rows in _sealed_columns():
-        counted = rows.values(kek=_KeyId(field)).annotate(n=Count("pk")).order_by()
-        for row in counted.values_list("kek", "n"):
-            found[bytes(row[0]).hex()] += row[1]
+        start = _Octets(field, 0, sealing.KEY_ID_OFFSET)
+        counted = rows.values(start=start, kek=_key_id(field)).annotate(n=Count("pk")).order_by()
+        for version, kek, count in counted.values_list("start", "kek", "n"):
+            # A damaged value begins with anything, and no key would open it.
+            if bytes(version) == sealing.VERSION:
+                found[bytes(kek).hex()] += count
     return found
 
 
@@ -44,7 +51,16 @@ def problems() -> list[str]:
     """Return why secrets in the database cannot be opened; empty when all can be.
 
     Compares the keys that the rows need with the keyring, and opens the newest value of each
-    column. No keyring is fine as long as nothing is sealed.
+    column.
+    """
+    return keyring_problems() or list(_broken_samples())
+
+
+def keyring_problems() -> list[str]:
+    """Return which key-encryption keys are missing; empty when every value has its key.
+
+    No keyring is fine as long as nothing is sealed. A value that is damaged in itself is no fault
+    of the keyring.
     """
     in_use = key_ids_in_use()
     if not in_use:
@@ -53,12 +69,11 @@ def problems() -> list[str]:
         ring = keyring.load_keyring()
     except keyring.KeyringMissing as error:
         return [f"{sum(in_use.values())} sealed values cannot be opened. {error.detail}"]
-    missing = [
+    return [
         f"{count} sealed values need the key-encryption key {key_id}, which is not in the keyring."
         for key_id, count in sorted(in_use.items())
         if key_id not in ring.keys
     ]
-    return missing or list(_broken_samples())
 
 
 class _Readiness:
@@ -107,7 +122,7 @@ def rewrap_batch(sealed: SealedField, size: int = BATCH) -> int:
     with transaction.atomic():
         rows = (
             _rows(model, field)
-            .annotate(kek=_KeyId(field))
+            .annotate(kek=_key_id(field))
             .exclude(kek=current)
             .select_for_update(of=("self",))
             .only("pk", field)[:size]

@@ -31,6 +31,7 @@ def generate_key(algorithm: KeyAlgorithm, *, backend_name: str = "software") -> 
         LookupError: no such backend, a programming error.
         RuntimeError: called inside a transaction.
         UpstreamUnavailable: the backend does not answer.
+        Busy: too many RSA keys are being made.
     """
     key_id, backend = ids.uuid7(), backend_of(backend_name)
     generated = backend.generate(algorithm, key_id)

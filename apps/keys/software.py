@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from apps import keyring, sealing
 from apps.errors import UpstreamRejected, UpstreamUnavailable
+from apps.keys import generation
 from apps.keys.base import GeneratedKey, KeyBackend
 from apps.keys.models import Key
 from pki import keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import UnusableKey
+from pki.keys import Message
 
 CACHE_SECONDS = 300.0
 CACHE_SIZE = 64
@@ -66,14 +68,14 @@ class SoftwareBackend(KeyBackend):
         os.register_at_fork(after_in_child=self._opened.clear)
 
     def _generate(self, algorithm: KeyAlgorithm, key_id: UUID) -> GeneratedKey:
-        private_key = keys.generate_private_key(algorithm)
+        private_key = generation.generate(algorithm)
         pkcs8 = keys.private_key_to_pkcs8(private_key)
         return GeneratedKey(
             public_key_der=keys.public_key_to_der(private_key.public_key()),
             sealed_private_key=sealing.seal(pkcs8, context=_context(key_id)),
         )
 
-    def _sign(self, key: Key, data: bytes, algorithm: SignatureAlgorithm) -> bytes:
+    def _sign(self, key: Key, data: Message, algorithm: SignatureAlgorithm) -> bytes:
         private_key = self._opened.get(key.id)
         if private_key is None:
             private_key = self._open(key.id)

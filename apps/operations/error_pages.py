@@ -17,9 +17,19 @@ _ACME_ERROR = "urn:ietf:params:acme:error:"
 _RETRY_AFTER_S = 5
 _FOLDER = "/.front-server/"
 _UNAVAILABLE = "The service is not available at the moment."
-# What nginx calls statuses that HTTP has no number for: a header field that is too large, an
-# unusable client certificate, a missing one, plain HTTP on a TLS port.
-_OWN_STATUSES = {494: 431, 495: 400, 496: 400, 497: 400}
+# What nginx calls statuses that HTTP has no number for, and what clients are told of them.
+_OWN_STATUSES = {
+    494: (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The header of the request is too large."),
+    495: (
+        HTTPStatus.BAD_REQUEST,
+        (
+            "The client certificate of this TLS connection cannot be used: it has expired, is not valid "
+            "yet, or does not verify. Connect with another one, or without."
+        ),
+    ),
+    496: (HTTPStatus.BAD_REQUEST, "A client certificate is needed for this TLS connection."),
+    497: (HTTPStatus.BAD_REQUEST, "This port speaks TLS only: ask again with https://."),
+}
 
 
 def _kinds() -> dict[int, tuple[Kind, str]]:
@@ -27,6 +37,10 @@ def _kinds() -> dict[int, tuple[Kind, str]]:
     limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
     listed = [
         (problems.MALFORMED, "The request is not valid HTTP, or does not fit this listener."),
+        (
+            Kind(HTTPStatus.FORBIDDEN, "access_denied", "Access denied"),
+            "Access to this is refused.",
+        ),
         (problems.NOT_FOUND, "There is nothing here."),
         (
             Kind(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
@@ -71,20 +85,26 @@ def _lines() -> Iterator[str]:
     kinds = _kinds()
     for status in kinds:
         yield f"error_page {status} {_FOLDER}{status}_$form;"
-    for own, status in _OWN_STATUSES.items():
-        yield f"error_page {own} ={status} {_FOLDER}{status}_$form;"
+    for own, (status, _detail) in _OWN_STATUSES.items():
+        yield f"error_page {own} ={int(status)} {_FOLDER}{own}_$form;"
     for status, (kind, detail) in kinds.items():
-        yield _location(status, "api", problems.CONTENT_TYPE, _problem(kind, detail))
-        yield _location(status, "acme", problems.CONTENT_TYPE, _acme_error(kind, detail))
-        yield _location(status, "plain", "text/plain", f"{detail}\n")
+        yield from _locations(status, kind, detail)
+    for own, (status, detail) in _OWN_STATUSES.items():
+        yield from _locations(own, kinds[int(status)][0], detail)
 
 
-def _location(status: int, form: str, content_type: str, text: str) -> str:
-    wait = ""
+def _locations(name: int, kind: Kind, detail: str) -> Iterator[str]:
+    yield _location(name, kind, "api", problems.CONTENT_TYPE, _problem(kind, detail))
+    yield _location(name, kind, "acme", problems.CONTENT_TYPE, _acme_error(kind, detail))
+    yield _location(name, kind, "plain", "text/plain", f"{detail}\n")
+
+
+def _location(name: int, kind: Kind, form: str, content_type: str, text: str) -> str:
+    wait, status = "", int(kind.status)
     if status in {HTTPStatus.TOO_MANY_REQUESTS, *range(502, 505)}:
         wait = f'add_header Retry-After "{_RETRY_AFTER_S}" always; '
     return (
-        f"location = {_FOLDER}{status}_{form} {{ internal; default_type {content_type}; "
+        f"location = {_FOLDER}{name}_{form} {{ internal; default_type {content_type}; "
         f'add_header Cache-Control "no-store" always; add_header X-Request-Id $trace always; '
         f"add_header X-Content-Type-Options nosniff always; {wait}"
         f"return {status} {_quoted(text)}; }}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.conf import settings
 
 from apps import secret_files
-from apps.operations import web_certificate
+from apps.operations import tls_files
 from apps.operations.nginx_config import (
     FrontServerError,
     is_root,
@@ -105,7 +105,11 @@ def clean() -> None:
 def _stamp() -> tuple[object, ...]:
     """Return what changes whenever one of the watched files is replaced."""
     found: list[object] = []
-    for path in (web_certificate.server_file(), web_certificate.client_authorities_file()):
+    for path in (
+        tls_files.server_file(),
+        tls_files.self_signed_file(),
+        tls_files.client_authorities_file(),
+    ):
         try:
             info = path.stat()
         except FileNotFoundError:
@@ -134,6 +138,10 @@ class CertificateWatch:
         if now == self._seen:
             return
         self._seen = now
+        fault = tls_files.fault()
+        if fault and not tls_files.self_signed_file().exists():
+            self.report(f"The previous certificate stays in use: {fault}.")
+            return
         previous = configuration_file().read_bytes()
         secret_files.write(configuration_file(), render().encode())
         try:
@@ -143,6 +151,9 @@ class CertificateWatch:
             self.report(f"The previous certificate stays in use. {error}")
         else:
             self.send(signal.SIGHUP)
+            if not fault:
+                tls_files.self_signed_file().unlink(missing_ok=True)
+                self._seen = _stamp()
             logger.info("The front server loads the changed certificate or client authorities")
 
 
@@ -169,6 +180,11 @@ def _publish_static_files(run: Path) -> None:
     target = static_folder(run)
     shutil.rmtree(target, ignore_errors=True)
     if Path(settings.STATIC_ROOT).is_dir():
-        shutil.copytree(settings.STATIC_ROOT, target, copy_function=shutil.copyfile)
+        shutil.copytree(
+            settings.STATIC_ROOT,
+            target,
+            copy_function=shutil.copyfile,
+            ignore=shutil.ignore_patterns(".*"),
+        )
         for path in (target, *target.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)

@@ -8,7 +8,7 @@ from string import Template
 
 from django.conf import settings
 
-from apps.operations import error_pages, web_certificate
+from apps.operations import error_pages, tls_files
 
 _TEMPLATE = Path(__file__).with_name("nginx.conf.template")
 # Of one worker process of nginx.
@@ -38,6 +38,17 @@ _CERTIFICATE_FIELDS = {
 _FRONT_CERTIFICATE = {
     "X-SSL-Client-Cert": "$ssl_client_escaped_cert",
     "X-SSL-Client-Verify": "$ssl_client_verify",
+}
+# What the application says of OCSP answers to others (Cache-Control) is not what it says to nginx
+# (X-Accel-Expires). Most of them are not kept, and would only wait for each other.
+_CACHING = {
+    # Asking whether a kept CRL is still the newest takes a query instead of megabytes. Signed files
+    # are better than an error while the application or its database is away.
+    "/pki/": (
+        "    proxy_cache_revalidate on;",
+        "    proxy_cache_use_stale error timeout http_502 http_503 http_504;",
+    ),
+    "/ocsp/": ("    proxy_ignore_headers Expires;", "    proxy_cache_lock off;"),
 }
 _SECRET_FIELD = "X-Proxy-Secret"  # noqa: S105 - a field's name
 
@@ -79,10 +90,10 @@ def render() -> str:
         "public_host": public_host,
         "trusted": _trusted_proxies(),
         "hop_secret": _hop_secret(),
-        "certificate": _path(web_certificate.server_file()),
+        "certificate": _path(tls_files.shown_file()),
         "client_certificates": _client_certificates(),
         "https_listen": listen_address(sealwright["HTTPS_PORT"]),
-        "http_listen": listen_address(sealwright["HTTP_PORT"]),
+        "http_listen": _plain_listeners(),
         "error_pages": error_pages.rendered(),
         "front_headers": _headers("$given_host", "https", secret | _FRONT_CERTIFICATE),
         "plain_headers": _headers(f'"{public_host}"', "http", secret | {"Cookie": '""'}),
@@ -99,6 +110,13 @@ def listen_address(port: int) -> str:
     if ":" not in host:
         return f"{host}:{port}"
     return f"[{host}]:{port}" + (" ipv6only=off" if host == "::" else "")
+
+
+def _plain_listeners() -> str:
+    """Listen on former ports as well: certificates name them until they expire."""
+    sealwright = settings.SEALWRIGHT
+    ports = [sealwright["HTTP_PORT"], *sealwright["FORMER_HTTP_PORTS"]]
+    return "\n".join(f"        listen {listen_address(port)} backlog=1024;" for port in ports)
 
 
 def is_root() -> bool:
@@ -199,7 +217,7 @@ def _client_certificates() -> str:
     if settings.SEALWRIGHT["TLS_CLIENT_CERTIFICATES"] != "optional":
         return ""
     lines = ["ssl_verify_client optional_no_ca;", "ssl_verify_depth 6;"]
-    authorities = web_certificate.client_authorities_file()
+    authorities = tls_files.client_authorities_file()
     if authorities.exists() and authorities.stat().st_size:
         lines.append(f'ssl_client_certificate "{_path(authorities)}";')
     return "\n".join(f"    {line}" for line in lines)
@@ -234,6 +252,10 @@ def _everything() -> str:
         "    proxy_pass http://application;",
         "}",
         f"location {settings.STATIC_URL} {{",
+        # Marks of the collection itself.
+        '    if ($uri ~ "/\\.") {',
+        "        return 404;",
+        "    }",
         f'    alias "{_path(static_folder(run_folder()))}/";',
         "    add_header Cache-Control $static_age;",
         "    add_header X-Content-Type-Options nosniff always;",
@@ -247,9 +269,9 @@ def _everything() -> str:
 
 
 def _public() -> str:
-    """Return the locations of public PKI files, kept as long as their own Cache-Control says."""
+    """Return the locations of public PKI files, kept as long as the application says."""
     lines = []
-    for prefix in ("/pki/", "/ocsp/"):
+    for prefix, caching in _CACHING.items():
         lines += [
             f"location {prefix} {{",
             # The application sees the target as it was sent: "/admin/..%2fpki/" is not "/pki/".
@@ -258,6 +280,7 @@ def _public() -> str:
             "    }",
             "    proxy_pass http://application;",
             "    proxy_cache public;",
+            *caching,
             # A kept answer would carry the identifier of the request that it was made for.
             "    proxy_hide_header X-Request-Id;",
             "    add_header X-Request-Id $trace always;",

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from apps.enrollment.acme.services import eab_keys
 from apps.enrollment.acme.services import endpoints as acme_services
 from apps.enrollment.trust_anchor import root_file
 from apps.operations import web_certificate
+from apps.operations.attempts import attempt
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
@@ -72,10 +74,12 @@ class Outcome:
     Attributes:
         facts: the content of ``quickstart.json``; holds secrets.
         done: one line for each thing that was made.
+        warnings: a sentence for each step that failed; the next start tries it again.
     """
 
     facts: Facts
     done: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def facts_file() -> Path:
@@ -90,7 +94,11 @@ def run() -> Outcome:
         principal = _SYSTEM
         outcome = Outcome(_read())
         if not AuditEvent.objects.filter(event=Event.SETTINGS_INITIALISED).exists():
-            _install(principal, outcome)
+            attempt(
+                "The first installation is not complete",
+                partial(_install, principal, outcome),
+                outcome.warnings,
+            )
         _refresh(principal, outcome)
         return outcome
 
@@ -117,7 +125,10 @@ def _install(principal: Principal, outcome: Outcome) -> None:
 
 
 def _refresh(principal: Principal, outcome: Outcome) -> None:
-    """Bring up to date what ages: the demo token, the TLS certificate, the files."""
+    """Bring up to date what ages: the demo token, the TLS certificate, the files.
+
+    The data may have become anything meanwhile: what fails here is left for the next start.
+    """
     facts = outcome.facts
     root = Authority.objects.filter(name=ROOT).first()
     if root is not None:
@@ -130,14 +141,26 @@ def _refresh(principal: Principal, outcome: Outcome) -> None:
         profiles=list(PROFILES),
     )
     facts.setdefault("admin", {"username": ADMINISTRATOR, "password": None})
-    _token(principal, outcome)
-    _acme(principal, outcome)
+    for what, step in (
+        ("The demo's token was not renewed", _token),
+        ("The demo's ACME endpoint was not looked after", _acme),
+    ):
+        attempt(what, partial(step, principal, outcome), outcome.warnings)
     _write(facts)
-    if Pairing.objects.filter(profile__name=web_certificate.PROFILE).exists():
-        issued = web_certificate.ensure(principal)
-        if issued:
-            outcome.done.append(f"TLS {issued}")
+    issued = attempt(
+        "The web server's certificate was not renewed",
+        partial(_web_certificate, principal),
+        outcome.warnings,
+    )
+    if issued:
+        outcome.done.append(f"TLS {issued}")
     web_certificate.write_client_authorities()
+
+
+def _web_certificate(principal: Principal) -> str:
+    if not Pairing.objects.filter(profile__name=web_certificate.PROFILE).exists():
+        return ""
+    return web_certificate.ensure(principal)
 
 
 def _administrator(principal: Principal, outcome: Outcome) -> None:
@@ -309,12 +332,21 @@ def _write_root(root: Authority) -> None:
 
 
 def _read() -> Facts:
-    """Return what an earlier start wrote; its secrets cannot be had from anywhere else."""
+    """Return what an earlier start wrote; its secrets cannot be had from anywhere else.
+
+    People edit the file: what has another shape than it was written with is left out.
+    """
     try:
         facts = json.loads(facts_file().read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    if not isinstance(facts, dict):
+        return {}
+    shapes = {"admin": dict, "acme": dict, "token": str}
+    facts = {n: v for n, v in facts.items() if isinstance(v, shapes.get(n, object))}
+    if not isinstance(facts.get("admin", {}).get("username", ""), str):
+        del facts["admin"]
+    return facts
 
 
 def _write(facts: Facts) -> None:

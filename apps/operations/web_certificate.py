@@ -8,7 +8,6 @@ The private key is made here and never reaches the database.
 import ipaddress
 import logging
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from cryptography import x509
@@ -26,6 +25,7 @@ from apps.certificates.export import chain_ders
 from apps.certificates.models import Certificate, CertificateState, EnrollmentMethod
 from apps.certificates.outcomes import Issued
 from apps.errors import InvalidTransition
+from apps.operations import tls_files
 from apps.policies import services as policy_services
 from apps.policies.models import Policy
 from apps.principals import Principal
@@ -56,16 +56,6 @@ _DEFAULTS = {
     "key_usages": ["digital_signature"],
     "extended_key_usages": ["server_auth"],
 }
-
-
-def server_file() -> Path:
-    """Return where the listener reads private key, certificate and chain (one PEM file)."""
-    return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "server.pem"
-
-
-def client_authorities_file() -> Path:
-    """Return where the listener reads whose client certificates it accepts."""
-    return Path(settings.SEALWRIGHT["HOME"]) / "tls" / "client-authorities.pem"
 
 
 def prepare(principal: Principal, authority: Authority) -> None:
@@ -101,20 +91,25 @@ def prepare(principal: Principal, authority: Authority) -> None:
 def ensure(principal: Principal) -> str:
     """Issue the server's certificate unless a good one is there.
 
+    A file that somebody has put there is never replaced, whatever is in it.
+
     Returns:
         What was done, for the log; empty when nothing was to do.
     """
-    path = server_file()
-    shown = _shown_at(path)
-    if shown is None and path.exists():
-        return ""  # not a certificate we can read: whoever put it there looks after it
+    shown = tls_files.certificate_in(tls_files.server_file())
     known = _in_inventory(shown) if shown is not None else None
-    if shown is not None and known is None:
-        return ""  # somebody else's certificate, put there on purpose
+    if known is None and not tls_files.is_ours():
+        return ""
     if shown is not None and known is not None and not _due(shown, known):
         return ""
-    certificate = _issue(principal, path, replaces=known)
+    certificate = _issue(principal, replaces=known)
     return f"certificate {certificate.serial_number} until {certificate.not_after:%Y-%m-%d}"
+
+
+def is_renewed_here() -> bool:
+    """Tell whether the certificate of the listener was issued here, and so is renewed here."""
+    shown = tls_files.certificate_in(tls_files.server_file())
+    return tls_files.is_ours() or (shown is not None and _in_inventory(shown) is not None)
 
 
 def renew() -> str:
@@ -123,7 +118,7 @@ def renew() -> str:
     Hosts that run no web server have no file, and nothing happens there.
     """
     write_client_authorities()
-    if not server_file().exists():
+    if not (tls_files.server_file().exists() or tls_files.self_signed_file().exists()):
         return "no web server on this host"
     return ensure(principals.system("web")) or "not due"
 
@@ -132,24 +127,37 @@ def write_client_authorities() -> None:
     """Write the bundle of our authorities; the listener notices when it changes."""
     rows = AuthorityCertificate.objects.filter(is_current=True).order_by("id")
     content = bundles.to_pem([bytes(row.der) for row in rows]).encode()
-    secret_files.write_if_changed(client_authorities_file(), content, mode=secret_files.PUBLIC)
+    secret_files.write_if_changed(
+        tls_files.client_authorities_file(), content, mode=secret_files.PUBLIC
+    )
 
 
 def names() -> list[tuple[str, str]]:
-    """Return the subject alternative names: this machine by name and address, and ``PUBLIC_URL``."""
+    """Return the subject alternative names: this machine by name and address, and public hosts.
+
+    Former ones too: clients reach the ACME directory by them until they are set up anew.
+    """
     found = [("dns_name", "localhost"), ("ip_address", "127.0.0.1"), ("ip_address", "::1")]
+    urls = (settings.SEALWRIGHT["PUBLIC_URL"], *settings.SEALWRIGHT["FORMER_PUBLIC_URLS"])
+    return list(dict.fromkeys([*found, *(_name(_host_of(url)) for url in urls)]))
+
+
+def _name(host: str) -> tuple[str, str]:
     try:
-        public = ("ip_address", str(ipaddress.ip_address(_host())))
+        return "ip_address", str(ipaddress.ip_address(host))
     except ValueError:
-        public = ("dns_name", _host())
-    return [*found, public] if public not in found else found
+        return "dns_name", host
 
 
 def _host() -> str:
-    return urlsplit(settings.SEALWRIGHT["PUBLIC_URL"]).hostname or "localhost"
+    return _host_of(settings.SEALWRIGHT["PUBLIC_URL"])
 
 
-def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) -> Certificate:
+def _host_of(url: str) -> str:
+    return urlsplit(url).hostname or "localhost"
+
+
+def _issue(principal: Principal, *, replaces: Certificate | None) -> Certificate:
     """Make a key, take a CSR through the pipeline, put both into place."""
     pairing = pairings.pairing_for(APPLICATION, PROFILE)
     key = keys.generate_private_key(_ALGORITHM)
@@ -175,17 +183,21 @@ def _issue(principal: Principal, path: Path, *, replaces: Certificate | None) ->
     certificate = outcome.certificate
     # The root stays out: clients either have it or must not take it from us (RFC 8446 4.4.2).
     chain = [der for der in chain_ders(certificate) if not _self_issued(der)]
-    public = bundles.to_pem([bytes(certificate.der), *chain])
-    secret_files.write(path, keys.private_key_to_pem(key) + public.encode())
+    tls_files.write_server_file(keys.private_key_to_pem(key), [bytes(certificate.der), *chain])
     logger.info("web server certificate %s written", certificate.serial_number)
     return certificate
 
 
 def _due(shown: x509.Certificate, known: Certificate) -> bool:
-    """Tell whether the certificate ends soon, is revoked, or no longer has the right names."""
+    """Tell whether it ends soon, is revoked, or has other names or another issuer than it should."""
+    if tls_files.fault():
+        return True
     if shown.not_valid_after_utc - clock.now() < RENEW_BEFORE:
         return True
     if known.state != CertificateState.ACTIVE:
+        return True
+    wanted = Profile.objects.filter(name=PROFILE).values_list("authority_id", flat=True).first()
+    if wanted is not None and known.authority_id != wanted:
         return True
     return {tuple(pair) for pair in known.subject_alt_names} != set(names())
 
@@ -196,13 +208,6 @@ def _can_be_replaced(certificate: Certificate | None) -> bool:
         and certificate.state == CertificateState.ACTIVE
         and not Certificate.objects.filter(replaces=certificate).exists()
     )
-
-
-def _shown_at(path: Path) -> x509.Certificate | None:
-    try:
-        return x509.load_pem_x509_certificates(path.read_bytes())[0]
-    except (OSError, ValueError):
-        return None
 
 
 def _in_inventory(certificate: x509.Certificate) -> Certificate | None:

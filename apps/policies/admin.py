@@ -3,12 +3,12 @@
 from typing import Any, ClassVar
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from apps.policies import diff, services
+from apps.policies import diff, selectors, services
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import PRESETS
 from apps.principals import Principal
@@ -111,7 +111,15 @@ class PolicyAdmin(GovernedAdmin):
 
     def update(self, request: HttpRequest, principal: Principal, obj: Policy, data: _Data) -> None:
         """Change description, rules or both."""
-        services.update_policy(principal, obj, **data)
+        saved = services.update_policy(principal, obj, **data)
+        for warning in selectors.warnings_of(saved):
+            reasons = " ".join(f"{one.reason} {one.hint}" for one in warning.violations)
+            self.message_user(
+                request,
+                f"The defaults of the profile {warning.profile} are outside of these rules: "
+                f"{reasons}",
+                messages.WARNING,
+            )
 
     def remove(self, principal: Principal, obj: Policy) -> None:
         """Delete a policy that nothing uses."""

@@ -10,11 +10,11 @@ denied, then allowed (or required), then the required values of the section as a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import hard_rules
 from apps.policies.patterns import Pattern
 from apps.policies.rules import BasicConstraintsRule, Rules, UsageRule, ValidityRule, ValueRule
 from apps.policies.verdicts import Verdict, failed, listed, passed, violations_of
+from pki.durations import in_words
 from pki.template import Leaf, TypeValue
 
 __all__ = ["Verdict", "evaluate", "hard_rules", "violations_of"]
@@ -110,6 +110,14 @@ def _required_name(wanted: str, pattern: Pattern, names: Sequence[TypeValue]) ->
     )
 
 
+def admits(section: Mapping[str, ValueRule] | None, kind: str, value: str) -> bool:
+    """Tell whether a section of names allows this value; an absent one allows all."""
+    if section is None:
+        return True
+    rule = section.get(kind)
+    return rule is not None and _value_verdict("subject_alt_names", rule, 0, value).passed
+
+
 def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iterator[Verdict]:
     """Check usages: none denied, all within allowed and required, all required ones present.
 
@@ -130,7 +138,7 @@ def usage_verdicts(rule: UsageRule, section: str, usages: Iterable[str]) -> Iter
                 f"The usage {usage} is denied.",
                 _accepted(granted, f"Anything but {listed(rule.denied)}"),
             )
-        elif rule.nothing or (granted and usage not in granted):
+        elif not rule.admits(usage):
             yield failed(
                 name,
                 f"policy.{code}_not_allowed",
@@ -186,7 +194,7 @@ def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> list[Verdict]:
         if lifetime <= rule.longest:
             found.append(passed("validity.max", "validity"))
         else:
-            asked, limit = format_duration(lifetime), format_duration(rule.longest)
+            asked, limit = in_words(lifetime), in_words(rule.longest)
             reason = f"The validity of {asked} exceeds the maximum of {limit}."
             code, hint = "policy.validity_too_long", f"At most {limit}."
             found.append(failed("validity.max", code, "validity", asked, reason, hint))
@@ -194,7 +202,7 @@ def validity_verdicts(rule: ValidityRule, lifetime: timedelta) -> list[Verdict]:
         if lifetime >= rule.shortest:
             found.append(passed("validity.min", "validity"))
         else:
-            asked, limit = format_duration(lifetime), format_duration(rule.shortest)
+            asked, limit = in_words(lifetime), in_words(rule.shortest)
             reason = f"The validity of {asked} falls short of the minimum of {limit}."
             code, hint = "policy.validity_too_short", f"At least {limit}."
             found.append(failed("validity.min", code, "validity", asked, reason, hint))
@@ -282,20 +290,28 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
-        f"Accepted: {_texts((*rule.allowed, *rule.required))}.",
+        _accepted_values(rule),
     )
 
 
 def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Pattern) -> Verdict:
-    granted = (*rule.allowed, *rule.required)
     return failed(
         f"{section}.{rule.kind}.denied",
         f"policy.{_SINGULAR[section]}_denied",
         f"{section}[{index}].value",
         value,
         f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
-        f"Accepted: {_texts(granted)}." if granted else "Choose another value.",
+        _accepted_values(rule),
     )
+
+
+def _accepted_values(rule: ValueRule) -> str:
+    """Return which values would do: patterns that are denied narrow those that are granted."""
+    granted = (*rule.allowed, *rule.required)
+    if not granted:
+        return f"Accepted: anything but {_texts(rule.denied)}."
+    but = f", but not {_texts(rule.denied)}" if rule.denied else ""
+    return f"Accepted: {_texts(granted)}{but}."
 
 
 def _covered(patterns: Iterable[Pattern], value: str) -> bool:

@@ -24,7 +24,30 @@ _ANY_HOST: list[dict[str, Any]] = [
     {"type": "ip_address", "allowed": ["*"]},
 ]
 _ANY_MAILBOX: dict[str, Any] = {"type": "email", "allowed": ["*@**"]}
-_ANY_URI: dict[str, Any] = {"type": "uri", "allowed": ["*"]}
+# Pages that show a certificate make a link of a URI, and some show names without escaping them.
+_SCRIPT_SCHEMES = (
+    "javascript",
+    "vbscript",
+    "livescript",
+    "jscript",
+    "mocha",
+    "data",
+    "blob",
+    "filesystem",
+    "view-source",
+    "feed",
+    "about",
+)
+_MARK_UP = ["*<*", "*>*"]
+# Attributes without a syntax of their own that keeps mark-up out.
+_FREE_TEXT = frozenset(
+    {"common_name", "organization", "organizational_unit", "state", "locality", "user_id"}
+)
+_ANY_URI: dict[str, Any] = {
+    "type": "uri",
+    "allowed": ["*"],
+    "denied": [f"{scheme}:*" for scheme in _SCRIPT_SCHEMES],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +71,14 @@ class Preset:
 
 def _subject(*, common_name: str = "allowed", more: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """Return rules for a free common name and organisation attributes."""
-    names = [{"type": kind, "allowed": ["*"]} for kind in (*_ORGANISATION, *more)]
-    return [{"type": "common_name", common_name: ["*"]}, *names]
+    names = [_any_text(kind, "allowed") for kind in (*_ORGANISATION, *more)]
+    return [_any_text("common_name", common_name), *names]
+
+
+def _any_text(kind: str, mode: str) -> dict[str, Any]:
+    """Return the rule for any value of an attribute, save for mark-up."""
+    rule: dict[str, Any] = {"type": kind, mode: ["*"]}
+    return rule | {"denied": _MARK_UP} if kind in _FREE_TEXT else rule
 
 
 def _usages(*required: str, allowed: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -64,7 +93,7 @@ _ALL = (
         label="TLS server",
         description="Servers that clients reach by host name or IP address.",
         rules={
-            "subject": _subject(),
+            "subject": _subject(more=("serial_number",)),
             "subject_alt_names": _ANY_HOST,
             "key_usages": _usages("digital_signature", allowed=tuple(_TLS_USAGES[1:])),
             "extended_key_usages": _usages("server_auth"),
@@ -188,7 +217,7 @@ _ALL = (
         label="Dual-purpose server",
         description="Servers that are also clients of one another: brokers, meshes, databases.",
         rules={
-            "subject": _subject(),
+            "subject": _subject(more=("serial_number",)),
             "subject_alt_names": [*_ANY_HOST, _ANY_URI],
             "key_usages": _usages("digital_signature", allowed=tuple(_TLS_USAGES[1:])),
             "extended_key_usages": _usages("server_auth", "client_auth"),

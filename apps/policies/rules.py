@@ -16,6 +16,7 @@ from apps.policies.durations import format_duration
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
+from pki.durations import in_words
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES
 
 MODES = ("allowed", "required", "denied")
@@ -83,6 +84,13 @@ class UsageRule:
         """Tell whether the section is present but empty: no usage is allowed."""
         return not (self.allowed or self.required or self.denied)
 
+    def admits(self, usage: str) -> bool:
+        """Tell whether a certificate may have this usage."""
+        granted = (*self.allowed, *self.required)
+        return not (
+            usage in self.denied or self.nothing or (bool(granted) and usage not in granted)
+        )
+
     def document(self) -> dict[str, Any]:
         """Return the canonical form."""
         return {mode: list(getattr(self, mode)) for mode in MODES if getattr(self, mode)}
@@ -140,6 +148,10 @@ class Rules:
     validity: ValidityRule | None = None
     basic_constraints: BasicConstraintsRule = BasicConstraintsRule()
     document: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+NO_RULES = Rules()
+"""Rules that restrict nothing, save that CA certificates are denied."""
 
 
 def parse_rules(document: object) -> Rules:
@@ -326,9 +338,9 @@ def _validity(reader: DocumentReader, value: object) -> ValidityRule:
         reader.wrong(
             "contradiction",
             f"{path}.min",
-            format_duration(shortest),
+            in_words(shortest),
             "The shortest validity is longer than the longest.",
-            f"At most {format_duration(longest)}.",
+            f"At most {in_words(longest)}.",
         )
     return ValidityRule(longest, shortest)
 

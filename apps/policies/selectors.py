@@ -1,15 +1,36 @@
 """Look-up of policies and of the compiled rules of their versions."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import QuerySet
 
+from apps import registry
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import Rules, parse_rules
+from pki.findings import Violation
 
 MAX_COMPILED = 512
 compiled: dict[UUID, Rules] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileWarning:
+    """A profile whose defaults the rules in force refuse.
+
+    Attributes:
+        profile: its name.
+        violations: each default that breaks a rule.
+    """
+
+    profile: str
+    violations: tuple[Violation, ...]
+
+
+def warnings_of(policy: Policy) -> list[ProfileWarning]:
+    """Return the profiles that the rules in force leave with defaults outside of them."""
+    return [found for check in registry.policy_checks for found in check(policy)]
 
 
 def policies() -> QuerySet[Policy]:

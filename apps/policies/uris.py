@@ -130,6 +130,9 @@ class UriPattern:
         parts = split_uri(value)
         if parts is None or self.text == "*":
             return True
+        if self._host is None and self._segments == ("*",):
+            # "javascript:*" denies the scheme, also where something like a host follows.
+            return parts.scheme == self._scheme
         have = parts.decoded()
         return self._same_place(have, strictly=False) and all(
             glob_matches(want.casefold(), segment.casefold())

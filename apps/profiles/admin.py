@@ -13,7 +13,7 @@ from apps.policies.models import Policy
 from apps.policies.presets import PRESETS
 from apps.principals import Principal
 from apps.profiles import services
-from apps.profiles.models import IssuerType, Profile
+from apps.profiles.models import AcmeSubject, CsrExtras, IssuerType, MustStaple, Profile
 from apps.site.display import link
 from apps.site.forms import DocumentField, ServiceForm
 from apps.site.model_admin import GovernedAdmin
@@ -38,14 +38,48 @@ def _issuer_choices(also: Authority | None = None) -> list[tuple[str, str]]:
 
 def _arguments(data: _Data) -> _Data:
     """Return form data as the services take them: the issuer as kind and authority."""
-    rest = {name: value for name, value in data.items() if name != "issuer"}
+    settings = {name: data[name] for name in services.CSR_SETTINGS if data[name]}
+    rest = {
+        name: value
+        for name, value in data.items()
+        if name not in {"issuer", *services.CSR_SETTINGS}
+    }
+    rest["csr"] = settings
     if data["issuer"] == IssuerType.SELF_SIGNED:
         return rest | {"issuer_type": IssuerType.SELF_SIGNED, "authority": None}
     authority = Authority.objects.select_related("key").get(pk=data["issuer"])
     return rest | {"issuer_type": IssuerType.AUTHORITY, "authority": authority}
 
 
-class NewProfileForm(ServiceForm):
+class _CsrSettings(forms.Form):
+    """What becomes of content of CSRs."""
+
+    csr_extras = forms.ChoiceField(
+        choices=CsrExtras.choices,
+        required=False,
+        label="Extras in CSRs",
+        help_text="Other extensions and attributes, and usages that the policy does not allow.",
+    )
+    must_staple = forms.ChoiceField(
+        choices=MustStaple.choices,
+        required=False,
+        label="Must-staple in CSRs",
+        help_text="The TLS feature status_request (RFC 7633).",
+    )
+    acme_subject = forms.ChoiceField(
+        choices=AcmeSubject.choices,
+        required=False,
+        label="Subjects in CSRs over ACME",
+        help_text="Attributes beside the common name.",
+    )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        first = [name for name in self.fields if name not in services.CSR_SETTINGS]
+        self.order_fields([*first, *services.CSR_SETTINGS])
+
+
+class NewProfileForm(_CsrSettings, ServiceForm):
     """All properties of a profile."""
 
     field_of: ClassVar = {"issuer_type": "issuer", "authority": "issuer"}
@@ -56,7 +90,7 @@ class NewProfileForm(ServiceForm):
     defaults = DocumentField(rows=14, required=False, help_text=_DEFAULTS_HELP)
 
 
-class ProfileForm(ObjectForm):
+class ProfileForm(_CsrSettings, ObjectForm):
     """All properties but the name."""
 
     field_of: ClassVar = NewProfileForm.field_of
@@ -68,7 +102,7 @@ class ProfileForm(ObjectForm):
     def prepare(self) -> None:
         """Start from the present values."""
         self.fields["issuer"].choices = _issuer_choices(self.obj.authority)  # type: ignore[attr-defined]
-        for name in ("description", "policy", "defaults"):
+        for name in ("description", "policy", "defaults", *services.CSR_SETTINGS):
             self.fields[name].initial = getattr(self.obj, name)
         self.fields["issuer"].initial = str(self.obj.authority_id or IssuerType.SELF_SIGNED.value)
 

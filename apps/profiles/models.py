@@ -24,6 +24,27 @@ class IssuerType(models.TextChoices):
     SELF_SIGNED = "self-signed", "Self-signed"
 
 
+class CsrExtras(models.TextChoices):
+    """What becomes of a CSR that carries more than key, proof of possession and names."""
+
+    IGNORE = "ignore", "Ignore, with a note"
+    REFUSE = "refuse", "Refuse the request"
+
+
+class MustStaple(models.TextChoices):
+    """What becomes of the TLS feature status_request (must-staple, RFC 7633) in a CSR."""
+
+    IGNORE = "ignore", "Ignore, with a note"
+    HONOUR = "honour", "Put it into the certificate"
+
+
+class AcmeSubject(models.TextChoices):
+    """What becomes of subject attributes beside the common name in a CSR over ACME."""
+
+    IGNORE = "ignore", "Ignore, with a note"
+    TAKE = "take", "Take; the policy decides"
+
+
 class Profile(models.Model):
     """Template for application teams: authority, policy and defaults."""
 
@@ -39,6 +60,24 @@ class Profile(models.Model):
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="profiles")
     defaults = models.JSONField(
         default=dict, blank=True, help_text="fills what a request leaves out, see docs/profiles.md"
+    )
+    csr_extras = models.CharField(
+        max_length=8,
+        choices=CsrExtras.choices,
+        default=CsrExtras.IGNORE,
+        help_text="other extensions and attributes, and usages beyond the policy",
+    )
+    must_staple = models.CharField(
+        max_length=8,
+        choices=MustStaple.choices,
+        default=MustStaple.IGNORE,
+        help_text="the TLS feature status_request in a CSR",
+    )
+    acme_subject = models.CharField(
+        max_length=8,
+        choices=AcmeSubject.choices,
+        default=AcmeSubject.IGNORE,
+        help_text="subject attributes beside the common name, over ACME",
     )
     revision = models.PositiveIntegerField(default=1, editable=False)
     created_at = models.DateTimeField(default=clock.now, editable=False)

@@ -27,6 +27,7 @@ class RequestedContent:
         not_after: aware, last second of validity.
         is_ca: basicConstraints cA.
         path_length: pathLenConstraint.
+        must_staple: the TLS feature of a predecessor, which a renewal keeps.
         csr_key_only: the CSR contributes only its key, for enrollment methods that take the names
             from elsewhere (ACME identifiers): no extension of the CSR is used.
         fill_in: whether the profile's defaults fill in missing values; a renewal copies its
@@ -44,6 +45,7 @@ class RequestedContent:
     not_after: datetime | None = None
     is_ca: bool | None = None
     path_length: int | None = None
+    must_staple: bool = False
     csr_key_only: bool = False
     fill_in: bool = True
 
@@ -74,11 +76,13 @@ class IssuerLimits:
         not_after: end of its own certificate; ``None`` when the leaf signs itself.
         signature_algorithms: algorithms that its key can sign with.
         default_signature_algorithm: the one used unless another is requested.
+        not_before: start of its own certificate; ``None`` when the leaf signs itself.
     """
 
     not_after: datetime | None
     signature_algorithms: tuple[SignatureAlgorithm, ...]
     default_signature_algorithm: SignatureAlgorithm
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,25 @@
 """Look-up of profiles."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from apps.profiles.models import Profile
+from apps.policies import selectors as policy_selectors
+from apps.policies.models import Policy
+from apps.policies.selectors import ProfileWarning
+from apps.profiles.csr_content import CsrSettings
+from apps.profiles.defaults import parse_defaults, violations_against
+from apps.profiles.models import AcmeSubject, CsrExtras, MustStaple, Profile
+
+
+def csr_settings(profile: Profile) -> CsrSettings:
+    """Return what a profile says about CSRs."""
+    return CsrSettings(
+        refuse_extras=profile.csr_extras == CsrExtras.REFUSE,
+        honour_must_staple=profile.must_staple == MustStaple.HONOUR,
+        take_acme_subject=profile.acme_subject == AcmeSubject.TAKE,
+    )
 
 
 def profiles() -> QuerySet[Profile]:
@@ -19,3 +33,15 @@ def profiles_attached_to(application_ids: Collection[UUID] | None) -> QuerySet[P
         return profiles()
     attached = Profile.objects.filter(pairings__application_id__in=application_ids)
     return profiles().filter(pk__in=attached.values("pk"))
+
+
+def warnings_about(policy: Policy) -> Iterator[ProfileWarning]:
+    """Yield the policy's profiles whose defaults its rules in force refuse, by name."""
+    version = policy.current_version
+    if version is None:
+        return
+    rules = policy_selectors.rules_of(version)
+    for profile in Profile.objects.filter(policy=policy).order_by("name"):
+        found = violations_against(parse_defaults(profile.defaults), rules)
+        if found:
+            yield ProfileWarning(profile.name, found)

@@ -1,9 +1,10 @@
 """Services that create, change and delete profiles; defaults are checked against the policy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import ProtectedError
 
 from apps.audit.events import Event
@@ -15,10 +16,17 @@ from apps.policies.models import Policy
 from apps.policies.slugs import description_violations, naming_violations
 from apps.principals import Principal
 from apps.profiles.defaults import parse_defaults, violations_against
-from apps.profiles.models import IssuerType, Profile
+from apps.profiles.models import AcmeSubject, CsrExtras, IssuerType, MustStaple, Profile
 from apps.profiles.requested_content import Defaults
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 from pki.findings import Violation
+
+CSR_SETTINGS: Mapping[str, type[models.TextChoices]] = {
+    "csr_extras": CsrExtras,
+    "must_staple": MustStaple,
+    "acme_subject": AcmeSubject,
+}
+"""Settings of a profile about CSRs, with their choices."""
 
 
 def create_profile(
@@ -30,19 +38,22 @@ def create_profile(
     authority: Authority | None = None,
     policy: Policy,
     defaults: dict[str, Any] | None = None,
+    csr: Mapping[str, str] | None = None,
 ) -> Profile:
     """Create a profile of an issuer, a policy and defaults.
 
+    ``csr`` holds what becomes of content of CSRs, by the names in ``CSR_SETTINGS``.
+
     Raises:
         AccessDenied: not a product administrator.
-        InvalidInput: name, issuer or defaults are unusable, or the defaults break the policy;
+        InvalidInput: name, issuer, defaults or settings are unusable, or the defaults break the policy;
             everything wrong is listed.
         AlreadyExists: the name is taken.
     """
     principal.require_governance()
     parts = _Parts(issuer_type, authority, policy, {} if defaults is None else defaults)
     read, found = _checked(parts)
-    found = [*naming_violations(name, description), *found]
+    found = [*naming_violations(name, description), *found, *_csr_violations(csr or {})]
     if read is None or found:
         raise InvalidInput(found)
     try:
@@ -54,6 +65,7 @@ def create_profile(
                 authority=authority,
                 policy=policy,
                 defaults=read.document,
+                **(csr or {}),
             )
             record(
                 Event.PROFILE_CREATED,
@@ -61,6 +73,7 @@ def create_profile(
                 subject=profile,
                 revision=profile.revision,
                 **_recorded(parts, read),
+                **_csr_recorded(profile),
             )
     except IntegrityError as error:
         if Profile.objects.filter(name=name).exists():
@@ -78,6 +91,7 @@ def update_profile(
     authority: Authority | None = None,
     policy: Policy | None = None,
     defaults: dict[str, Any] | None = None,
+    csr: Mapping[str, str] | None = None,
 ) -> Profile:
     """Change a profile; arguments that are left out change nothing. A change raises the revision.
 
@@ -99,8 +113,8 @@ def update_profile(
             policy or fresh.policy,
             fresh.defaults if defaults is None else defaults,
         )
-        read, found = _checked(parts)
-        found += description_violations(description or "")
+        read, found = _checked(parts, against_policy=defaults is not None or policy is not None)
+        found += [*description_violations(description or ""), *_csr_violations(csr or {})]
         if read is None or found:
             raise InvalidInput(found)
         before = _state(fresh)
@@ -108,6 +122,8 @@ def update_profile(
         fresh.authority = parts.authority
         fresh.policy = parts.policy
         fresh.defaults = read.document
+        for setting, choice in (csr or {}).items():
+            setattr(fresh, setting, choice)
         if description is not None:
             fresh.description = description
         if _state(fresh) != before:
@@ -120,6 +136,7 @@ def update_profile(
                 revision=fresh.revision,
                 description=fresh.description,
                 **_recorded(parts, read),
+                **_csr_recorded(fresh),
             )
     return fresh
 
@@ -158,8 +175,16 @@ class _Parts:
     defaults: dict[str, Any]
 
 
-def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
-    """Return the parsed defaults, and all violations."""
+def _checked(
+    parts: _Parts, *, against_policy: bool = True
+) -> tuple[Defaults | None, list[Violation]]:
+    """Return the parsed defaults, and all violations.
+
+    Args:
+        parts: of the profile.
+        against_policy: whether defaults or policy are being changed. Otherwise a policy that was
+            tightened meanwhile must not keep anybody from changing the rest.
+    """
     found = _issuer_violations(parts)
     try:
         read = parse_defaults(parts.defaults)
@@ -167,7 +192,7 @@ def _checked(parts: _Parts) -> tuple[Defaults | None, list[Violation]]:
         return None, [*found, *error.violations]
     found += _signature_violations(parts, read)
     version = parts.policy.current_version
-    if version is not None:
+    if version is not None and against_policy:
         found += violations_against(read, policy_selectors.rules_of(version))
     return read, found
 
@@ -190,6 +215,22 @@ def _issuer_violations(parts: _Parts) -> list[Violation]:
         hint = "Choose an authority, or the issuer type self-signed."
         return [Violation("profile.authority_missing", "authority", "", reason, hint)]
     return []
+
+
+def _csr_violations(csr: Mapping[str, str]) -> list[Violation]:
+    """Check that each setting is known and has one of its choices."""
+    reason = "This setting has no such choice."
+    return [
+        Violation(
+            "profile.csr_setting",
+            name,
+            str(choice)[:100],
+            reason,
+            f"One of: {', '.join(CSR_SETTINGS[name].values)}.",
+        )
+        for name, choice in csr.items()
+        if choice not in CSR_SETTINGS[name].values
+    ]
 
 
 def _signature_violations(parts: _Parts, read: Defaults) -> list[Violation]:
@@ -229,6 +270,10 @@ def _recorded(parts: _Parts, read: Defaults) -> dict[str, Any]:
     }
 
 
+def _csr_recorded(profile: Profile) -> dict[str, Any]:
+    return {name: str(getattr(profile, name)) for name in CSR_SETTINGS}
+
+
 def _state(profile: Profile) -> tuple[object, ...]:
     """Return everything whose change makes a new revision."""
     return (
@@ -237,6 +282,7 @@ def _state(profile: Profile) -> tuple[object, ...]:
         profile.authority_id,
         profile.policy_id,
         profile.defaults,
+        *_csr_recorded(profile).values(),
     )
 
 

@@ -7,13 +7,14 @@ evaluated on it as well.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeVar
 
-from apps.policies.durations import format_duration
 from apps.policies.fixed_rules import usages_of
+from apps.policies.rules import NO_RULES, Rules
+from apps.profiles import fitting
+from apps.profiles.lifetime import validity
 from apps.profiles.requested_content import (
-    DEFAULT_TTL,
     Defaults,
     IssuerLimits,
     RequestedContent,
@@ -24,18 +25,8 @@ from pki.csr import ParsedCSR
 from pki.findings import Note, UnusableName, Violation
 from pki.names import canonical_san, subject_violations
 from pki.template import Leaf, TypeValue
-from pki.validity import DEFAULT_BACKDATE, NO_EXPIRY, validity_window
 
 _T = TypeVar("_T")
-
-MAX_BACKDATE = timedelta(hours=1)
-MAX_AHEAD = timedelta(days=30)
-MAX_TTL = timedelta(days=36_500)
-# Both ends are inclusive: with less they would be the same second.
-_MIN_TTL = timedelta(seconds=2)
-# Backdating takes at most 1/12 of a short lifetime.
-_BACKDATE_PART = 12
-_ONE_SECOND = timedelta(seconds=1)
 
 # From the widest to the narrowest, as names are written (X.501).
 _BROAD_TO_NARROW = (
@@ -63,11 +54,18 @@ class _Report:
     def wrong(self, code: str, path: str, value: object, reason: str, hint: str = "") -> None:
         self.violations.append(Violation(f"request.{code}", path, str(value)[:200], reason, hint))
 
+    def noted(self, fitted: tuple[_T, Note | None]) -> _T:
+        """Return the value of an adjustment, and keep its note."""
+        value, note = fitted
+        if note is not None:
+            self.notes.append(note)
+        return value
+
     def note(self, code: str, what: str, why: str) -> None:
         self.notes.append(Note(f"request.{code}", what, why))
 
 
-def shape(
+def shape(  # noqa: PLR0913 - every source of content, each under its name
     requested: RequestedContent,
     defaults: Defaults,
     *,
@@ -76,6 +74,8 @@ def shape(
     key_algorithm: KeyAlgorithm,
     issuer: IssuerLimits,
     now: datetime,
+    rules: Rules = NO_RULES,
+    mailboxes: tuple[TypeValue, ...] = (),
 ) -> Shaped:
     """Return the content that would be signed, with its violations.
 
@@ -87,6 +87,9 @@ def shape(
         key_algorithm: algorithm of that key.
         issuer: limits of the issuer.
         now: aware UTC, whole seconds; the same input gives the same content.
+        rules: of the policy. What nobody asked for is adjusted to them, with a note: the defaults,
+            and the lifetime and usages that a renewal copies. What was asked for never is.
+        mailboxes: alternative names from the subject of the CSR; they say nothing about hosts.
     """
     report = _Report()
     if not requested.fill_in:
@@ -97,22 +100,24 @@ def shape(
         _refuse_contradictions(requested, csr, report)
     is_ca, path_length = _basic_constraints(requested, csr, defaults)
     subject = _subject(requested, csr, defaults, report)
-    asked = csr.extended_key_usage if csr is not None else None
-    extended = _first(requested.extended_key_usages, asked, defaults.extended_key_usages) or ()
+    extended = _extended_key_usage(requested, csr, defaults, rules, report)
     names = _names(requested, csr, report)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, report)
-    not_before, not_after = _validity(requested, defaults, issuer, now, report)
+    names = (*names, *(mailbox for mailbox in mailboxes if mailbox not in names))
+    valid = validity(requested, defaults, issuer, rules.validity, now)
+    report.violations += valid.violations
+    report.notes += valid.notes
     leaf = Leaf(
         subject=subject,
         subject_alt_names=names,
         public_key_der=public_key_der,
         key_algorithm=key_algorithm,
-        signature_algorithm=_signature_algorithm(requested, defaults, issuer, report),
-        key_usage=_key_usage(requested, csr, defaults, key_algorithm, report),
-        extended_key_usage=tuple(extended),
-        not_before=not_before,
-        not_after=not_after,
+        signature_algorithm=_signature_algorithm(requested, defaults, issuer, rules, report),
+        key_usage=_key_usage(requested, csr, defaults, key_algorithm, rules, report),
+        extended_key_usage=extended,
+        not_before=valid.not_before,
+        not_after=valid.not_after,
         is_ca=is_ca,
         path_length=path_length,
     )
@@ -231,11 +236,28 @@ def _host_of(subject: Iterable[TypeValue], report: _Report) -> tuple[TypeValue, 
     return ()
 
 
+def _extended_key_usage(
+    requested: RequestedContent,
+    csr: ParsedCSR | None,
+    defaults: Defaults,
+    rules: Rules,
+    report: _Report,
+) -> tuple[str, ...]:
+    """Return the extended key usages; of defaults and renewals only those that policy grants."""
+    asked = csr.extended_key_usage if csr is not None else None
+    given = _first(requested.extended_key_usages if requested.fill_in else None, asked)
+    if given is not None:
+        return tuple(given)
+    copied = _first(requested.extended_key_usages, defaults.extended_key_usages) or ()
+    return report.noted(fitting.usages(copied, rules.extended_key_usages, "extended key usage"))
+
+
 def _key_usage(
     requested: RequestedContent,
     csr: ParsedCSR | None,
     defaults: Defaults,
     algorithm: KeyAlgorithm,
+    rules: Rules,
     report: _Report,
 ) -> frozenset[str]:
     """Return the key usages; from CSR and defaults only those that the key can serve.
@@ -243,10 +265,12 @@ def _key_usage(
     Many clients request key_encipherment with any kind of key. The last usage is never dropped: a
     certificate without key usages would be valid for all of them.
     """
-    if requested.key_usages is not None:
+    if requested.key_usages is not None and requested.fill_in:
         return frozenset(requested.key_usages)
-    asked = csr.key_usage if csr is not None else None
-    usages = asked if asked is not None else frozenset(defaults.key_usages or ())
+    usages = csr.key_usage if csr is not None else None
+    if usages is None:
+        copied = _first(requested.key_usages, defaults.key_usages) or ()
+        usages = frozenset(report.noted(fitting.usages(copied, rules.key_usages, "key usage")))
     served = _served(usages, algorithm)
     if served != usages:
         report.note(
@@ -263,13 +287,22 @@ def _served(usages: frozenset[str], algorithm: KeyAlgorithm) -> frozenset[str]:
 
 
 def _signature_algorithm(
-    requested: RequestedContent, defaults: Defaults, issuer: IssuerLimits, report: _Report
+    requested: RequestedContent,
+    defaults: Defaults,
+    issuer: IssuerLimits,
+    rules: Rules,
+    report: _Report,
 ) -> SignatureAlgorithm:
     chosen = _first(requested.signature_algorithm, defaults.signature_algorithm)
     if chosen is None:
-        return issuer.default_signature_algorithm
+        # Nobody chose, so there is nothing to note.
+        return fitting.signature_algorithm(
+            issuer.default_signature_algorithm, issuer.signature_algorithms, rules
+        )[0]
     if chosen in issuer.signature_algorithms:
-        return chosen
+        if requested.signature_algorithm is not None and requested.fill_in:
+            return chosen
+        return report.noted(fitting.signature_algorithm(chosen, issuer.signature_algorithms, rules))
     report.wrong(
         "signature_algorithm_not_of_issuer",
         "signature_algorithm",
@@ -278,96 +311,6 @@ def _signature_algorithm(
         f"One of: {', '.join(issuer.signature_algorithms)}; or leave it out.",
     )
     return issuer.default_signature_algorithm
-
-
-def _validity(
-    requested: RequestedContent,
-    defaults: Defaults,
-    issuer: IssuerLimits,
-    now: datetime,
-    report: _Report,
-) -> tuple[datetime, datetime]:
-    """Return both ends, inclusive; cut to the issuer's own end (X-06)."""
-    ttl = _ttl(requested, defaults, report)
-    # The usual five minutes, but less for a short lifetime.
-    backdate = min(DEFAULT_BACKDATE, timedelta(seconds=ttl // _ONE_SECOND // _BACKDATE_PART))
-    end = issuer.not_after
-    if end is not None and end <= now:
-        report.wrong(
-            "issuer_expired",
-            "not_after",
-            end.isoformat(),
-            "The authority's own certificate has expired.",
-            "Renew the authority.",
-        )
-        end = None
-    if requested.not_before is None and requested.not_after is None:
-        not_before, not_after = validity_window(now, ttl, issuer_not_after=None, backdate=backdate)
-    else:
-        not_before, not_after = _dates(requested, ttl, now, backdate, report)
-    if end is not None and not_after > end:
-        report.note(
-            "validity_cut",
-            f"The end was cut from {not_after.isoformat()} to {end.isoformat()}.",
-            "The authority's own certificate ends then.",
-        )
-        not_after = end
-    return not_before, not_after
-
-
-def _ttl(requested: RequestedContent, defaults: Defaults, report: _Report) -> timedelta:
-    ttl = requested.ttl if requested.ttl is not None else defaults.ttl or DEFAULT_TTL
-    if requested.ttl is not None and (
-        requested.not_before is not None or requested.not_after is not None
-    ):
-        report.wrong(
-            "ttl_and_dates",
-            "ttl",
-            format_duration(ttl),
-            "A lifetime and dates cannot both be given.",
-            "Send either ttl, or not_before and not_after.",
-        )
-    if not _MIN_TTL <= ttl <= MAX_TTL:
-        report.wrong(
-            "ttl_out_of_range",
-            "ttl",
-            format_duration(ttl),
-            "No certificate has such a lifetime.",
-            f"Two seconds to {format_duration(MAX_TTL)}.",
-        )
-        return DEFAULT_TTL
-    return ttl
-
-
-def _dates(
-    requested: RequestedContent,
-    ttl: timedelta,
-    now: datetime,
-    backdate: timedelta,
-    report: _Report,
-) -> tuple[datetime, datetime]:
-    """Return the requested dates; a missing one is derived from the lifetime."""
-    not_before = (requested.not_before or now - backdate).replace(microsecond=0)
-    if not now - MAX_BACKDATE <= not_before <= now + MAX_AHEAD:
-        report.wrong(
-            "not_before_out_of_range",
-            "not_before",
-            not_before.isoformat(),
-            "The start lies too far from now.",
-            f"From {MAX_BACKDATE // timedelta(hours=1)} hour ago to {MAX_AHEAD.days} days ahead.",
-        )
-        not_before = now - backdate
-    not_after = (requested.not_after or not_before + ttl - _ONE_SECOND).replace(microsecond=0)
-    if not now < not_after <= NO_EXPIRY:
-        report.wrong(
-            "not_after_out_of_range",
-            "not_after",
-            not_after.isoformat(),
-            "The end is in the past.",
-            f"Later than {now.isoformat()}.",
-        )
-        not_after = not_before + ttl - _ONE_SECOND
-    return not_before, not_after
 
 
 def _first(*values: _T | None) -> _T | None:

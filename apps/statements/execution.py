@@ -9,7 +9,8 @@ import re
 import select
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -85,6 +86,29 @@ def in_transaction() -> bool:
     """
     blocks = here().atomic_blocks
     return any(not block._from_testcase for block in blocks)  # noqa: SLF001 - ADR 0017
+
+
+@contextmanager
+def impatiently(wait_ms: int = 50) -> Iterator[None]:
+    """Hardly queue for SQLite's only write lock within this block: a write fails soon instead.
+
+    For writes that may as well be left out. On PostgreSQL writers wait for single rows only.
+
+    Args:
+        wait_ms: how long it may queue.
+    """
+    connection = here()
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout")
+        (usual,) = cursor.fetchone()
+        cursor.execute(f"PRAGMA busy_timeout = {wait_ms:d}")
+        try:
+            yield
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout = {usual:d}")
 
 
 def fetch_all(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

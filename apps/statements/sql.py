@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import AutoField, Field, GenericIPAddressField, JSONField, Model
+from django.db.models import AutoField, Field, ForeignKey, GenericIPAddressField, JSONField, Model
 from psycopg.types.json import Jsonb
 
 # Model, columns set, and columns compared, each with the length of its list or 0.
@@ -71,9 +71,38 @@ def update(shape: Shape, *, guarded: bool, vendor: str) -> str:
     known = columns(model, vendor)
     table = connection.ops.quote_name(model._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
     new = ", ".join(known[name].assignment for name in names)
-    same = " AND ".join(known[name].comparison(count, vendor) for name, count in where)
+    same = " AND ".join(_condition(model, name, count, vendor) for name, count in where)
     only = f"{_GUARDED} AND " if guarded else ""
     return f"UPDATE {table} SET {new} WHERE {only}{same}"  # noqa: S608 - names of our own columns
+
+
+def _condition(model: type[Model], name: str, count: int, vendor: str) -> str:
+    """Return what compares a column, or ``key__column`` of the row that a foreign key names."""
+    key, _, related_name = name.partition("__")
+    if not related_name:
+        return columns(model, vendor)[name].comparison(count, vendor)
+    quote = connection.ops.quote_name
+    foreign = related_key(model, key)
+    related = foreign.related_model
+    table, target = quote(model._meta.db_table), quote(related._meta.db_table)  # noqa: SLF001 - Django's documented Meta API
+    mine, theirs = quote(str(foreign.column)), quote(str(foreign.target_field.column))
+    wanted = columns(related, vendor)[related_name].comparison(count, vendor)
+    return f"EXISTS (SELECT 1 FROM {target} WHERE {target}.{theirs} = {table}.{mine} AND {target}.{wanted})"  # noqa: S608 - names of our own columns
+
+
+def related_key(model: type[Model], name: str) -> "ForeignKey[Any, Any]":
+    """Return a foreign key of a model."""
+    found = model._meta.get_field(name)  # noqa: SLF001 - Django's documented Meta API
+    assert isinstance(found, ForeignKey)
+    return found
+
+
+def compared_column(model: type[Model], name: str, vendor: str) -> "Column":
+    """Return the column that a name in ``where`` stands for."""
+    key, _, related_name = name.partition("__")
+    if not related_name:
+        return columns(model, vendor)[name]
+    return columns(related_key(model, key).related_model, vendor)[related_name]
 
 
 @dataclass(frozen=True, slots=True)

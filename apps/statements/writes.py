@@ -31,7 +31,7 @@ class Change:
         model: whose rows.
         set: new values by column.
         where: the values that a row must have, by column, none of them ``None``; a list stands
-            for any of its values.
+            for any of its values. ``key__column`` is a column of the row that a foreign key names.
     """
 
     model: type[Model]
@@ -61,12 +61,13 @@ class Change:
         columns = sql_of.columns(self.model, vendor)
         found = [columns[name].prepared(value) for name, value in self.set.items()]
         for name, value in self.wanted.items():
+            column = sql_of.compared_column(self.model, name, vendor)
             if not isinstance(value, list):
-                found.append(columns[name].prepared(value))
+                found.append(column.prepared(value))
             elif vendor == "postgresql":
-                found.append([columns[name].prepared(item) for item in value])
+                found.append([column.prepared(item) for item in value])
             else:
-                found += [columns[name].prepared(item) for item in value]
+                found += [column.prepared(item) for item in value]
         return found
 
     def apply(self) -> int:

@@ -16,9 +16,12 @@ from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
+from apps.errors import BadRevocationReason
 from apps.web.serializers import Body, json_type
 from pki import bundles, names
+from pki.addresses import visible
 from pki.findings import shown
+from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
 MAX_TEXT = 1024
@@ -26,6 +29,7 @@ MAX_LIST = 1000
 # Far above what policy allows; bounds the work and the records that one request can cause.
 MAX_SUBJECT_VALUES = 100
 _MAX_NUMBER = 2**31 - 1
+_SHOWN = 100
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -98,6 +102,26 @@ class ChoicesField(ListField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the strings in the order given."""
         return tuple(dict.fromkeys(super().to_internal_value(data)))
+
+
+class ReasonField(ChoiceField):
+    """A revocation reason (RFC 5280 section 5.3.1)."""
+
+    def to_internal_value(self, data: Any) -> RevocationReason:
+        """Return the reason.
+
+        Raises:
+            BadRevocationReason: not one of RFC 5280's names; the answer lists them.
+        """
+        if not isinstance(data, str):
+            self.fail("invalid_choice", input=shown(data)[:_SHOWN])
+        try:
+            return RevocationReason(data)
+        except ValueError as error:
+            known = ", ".join(reason.value for reason in RevocationReason)
+            raise BadRevocationReason(
+                f"'{visible(data[:_SHOWN])}' is not a revocation reason; use one of: {known}."
+            ) from error
 
 
 class DateTimeField(serializers.DateTimeField):

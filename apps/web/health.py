@@ -1,19 +1,26 @@
 """Health endpoints: ``/livez`` (the process answers) and ``/readyz`` (it can serve)."""
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from apps import registry
+from apps.statements import faults
+from apps.web import trace
 
 _logger = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
 _ALIVE = b'{"status": "ok"}'
 _WITHHELD = "failed, see the log"
+_UNAVAILABLE = "the database is away, read-only, locked or full, see the log"
 
 
 @require_safe
@@ -26,12 +33,18 @@ def livez(_request: HttpRequest) -> HttpResponse:
 def readyz(_request: HttpRequest) -> HttpResponse:
     """Run every check: 200 when all pass, else 503, each check by name.
 
-    Body: ``{"status": "ok"|"failing", "checks": {name: "ok" or what is wrong}}``.
+    Body: ``{"status": "ok"|"degraded"|"failing", "checks": {name: "ok" or what is wrong}}``.
+    ``degraded`` comes with 200: something wants attention, and the server serves nevertheless.
     """
     checks = {name: _outcome(name, check) for name, check in _checks()}
-    failing = any(outcome != "ok" for outcome in checks.values())
+    wrong = {name: outcome for name, outcome in checks.items() if outcome != "ok"}
+    advisory = {name for name, found in registry.readiness_checks.items() if found.advisory}
+    failing = {name: outcome for name, outcome in wrong.items() if name not in advisory}
+    if failing:
+        listed = "; ".join(f"{name}: {outcome}" for name, outcome in failing.items())
+        trace.note_cause("; ".join(filter(None, [listed, trace.cause()])))
     return JsonResponse(
-        {"status": "failing" if failing else "ok", "checks": checks},
+        {"status": "failing" if failing else "degraded" if wrong else "ok", "checks": checks},
         status=503 if failing else 200,
         headers=_NO_STORE,
     )
@@ -47,32 +60,84 @@ def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
 def _outcome(name: str, check: Callable[[], str]) -> str:
     try:
         return check() or "ok"
-    except Exception:  # a check that breaks is a failed check, whatever broke it
+    except Exception as error:  # a check that breaks is a failed check, whatever broke it
+        known = faults.unavailability(error)
+        if known is not None:
+            trace.note_cause(known.cause)
+            return _UNAVAILABLE
         _logger.exception("readiness check %s broke", name)
         return _WITHHELD
 
 
 def _database() -> str:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-        cursor.fetchone()
-    return ""
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT current_setting('transaction_read_only')")
+        else:
+            cursor.execute("SELECT 'off'")
+        (read_only,) = cursor.fetchone()
+    return "the database is read-only" if read_only == "on" else ""
+
+
+@dataclass(slots=True)
+class Remembered:
+    """A check whose outcome holds for a while, so that whoever asks often costs no more.
+
+    Attributes:
+        check: returns what is wrong; empty when all is well.
+        ok_for_s: how long a good outcome holds.
+        failing_for_s: how long a bad one does; shorter, so that a recovery shows soon.
+    """
+
+    check: Callable[[], str]
+    ok_for_s: float = 5.0
+    failing_for_s: float = 1.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _outcome: str = ""
+    _until: float = 0.0
+
+    def __call__(self) -> str:
+        """Return the outcome that holds now; while somebody else checks, the one before."""
+        if time.monotonic() >= self._until and self._lock.acquire(blocking=False):
+            try:
+                self._outcome = self._checked()
+                holds_s = self.failing_for_s if self._outcome else self.ok_for_s
+                self._until = time.monotonic() + holds_s
+            finally:
+                self._lock.release()
+        return self._outcome
+
+    def _checked(self) -> str:
+        try:
+            return self.check()
+        except DatabaseError as error:
+            known = faults.unavailability(error)
+            if known is None:
+                raise
+            trace.note_cause(known.cause)
+            return _UNAVAILABLE
 
 
 class Migrations:
-    """Remembers once all migrations are in: they are never taken out under a running process."""
+    """Remembers what was applied when nothing was missing: only then the plan is made again."""
 
-    applied = False
+    def __init__(self) -> None:
+        self.applied: frozenset[tuple[str, str]] = frozenset()
 
     def check(self) -> str:
         """Return what is missing; empty when nothing is."""
-        if not self.applied:
-            executor = MigrationExecutor(connection)
-            missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-            if missing:
-                return f"{len(missing)} migrations are not applied"
-            self.applied = True
+        if (
+            self.applied
+            and self.applied <= MigrationRecorder(connection).applied_migrations().keys()
+        ):
+            return ""
+        self.applied = frozenset()
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if missing:
+            return f"{len(missing)} migrations are not applied"
+        self.applied = frozenset(executor.loader.applied_migrations)
         return ""
 
 
-migrations = Migrations().check
+migrations = Remembered(Migrations().check)

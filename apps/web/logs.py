@@ -3,7 +3,9 @@
 import logging
 import re
 import traceback
+from http import HTTPStatus
 
+from apps.statements import faults
 from apps.web import trace
 
 _REDACTED = "***"
@@ -11,10 +13,14 @@ _REDACTED = "***"
 _SECRETS = re.compile(
     r"""
     \bswt_[0-9A-Za-z]{16,}                                        # our own tokens
+    | \beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*          # JSON Web Tokens (RFC 7519)
     | (?P<keep1>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}      # Authorization headers
     | -----BEGIN\ (?P<kind>[A-Z0-9 ]*PRIVATE\ KEY)-----.*?(?:-----END\ (?P=kind)-----|\Z)
-    | (?P<keep2>["']?\b\w*(?:password|passphrase|secret|private_key)["']?\s*[=:]\s*)
+    | (?P<keep2>["']?\b\w*(?:password|passphrase|secret|private_key|token|hmac|hmac_key)["']?\s*[=:]\s*)
       (?:"[^"]*"|'[^']*'|[^\s,;&}\])]+)
+    | (?P<keep4>\b(?:set-)?cookie["']?\s*[=:,]\s*)[^\r\n]+                 # Cookie headers
+    | (?P<keep5>__Host-\w+=)[^\s;,"']+                              # our cookies
+    | (?P<keep6>\bauthorization["']?\s*[:=,]\s*)["']?(?:\w+\s+)?[A-Za-z0-9._~+/=-]{8,}
     | (?P<keep3>://[^/\s:@]*:)[^/\s@]+(?=@)                       # credentials in URLs
     """,
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
@@ -28,7 +34,7 @@ def redacted(text: str) -> str:
 
 
 def _blank(found: re.Match[str]) -> str:
-    kept = found["keep1"] or found["keep2"] or found["keep3"] or ""
+    kept = next((text for name, text in found.groupdict().items() if name != "kind" and text), "")
     return f"{kept}{_REDACTED}"
 
 
@@ -58,6 +64,27 @@ class ExplainRefusedHost(logging.Filter):
         message = record.getMessage().replace(" ALLOWED_HOSTS", " SEALWRIGHT_ALLOWED_HOSTS")
         record.msg, record.args = message, ()
         record.exc_info = record.exc_text = None
+        return True
+
+
+class BriefFaults(logging.Filter):
+    """Writes the cause of a fault of the database in one line, in place of its traceback.
+
+    While the database is away all requests and jobs fail for the same reason, and hundreds of
+    tracebacks would bury it.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record in place; never drops one."""
+        raised = record.exc_info[1] if record.exc_info else None
+        known = faults.unavailability(raised)
+        cause = known.cause if known is not None else ""
+        if not raised and getattr(record, "status_code", None) == HTTPStatus.SERVICE_UNAVAILABLE:
+            request = getattr(record, "request", None)
+            cause = trace.cause() or getattr(request, "trace_cause", "")
+        if cause:
+            record.msg, record.args = f"{record.getMessage()}: {cause}", ()
+            record.exc_info = record.exc_text = None
         return True
 
 

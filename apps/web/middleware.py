@@ -4,16 +4,24 @@ from collections.abc import Callable
 from urllib.parse import unquote_to_bytes
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, UnreadablePostError
 from django.http.request import HttpHeaders
 from django.middleware import common
 
-from apps.web import trace
-from apps.web.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, problem
+from apps.errors import (
+    LengthRequired,
+    Malformed,
+    SealwrightError,
+    TooLarge,
+    UnsupportedMediaType,
+)
+from apps.web import media_types, trace
+from apps.web.problems import refused
 
 TRACE_HEADER = "X-Request-Id"
 _TRACE_KEY = HttpHeaders.to_wsgi_name(TRACE_HEADER)
 _Handler = Callable[[HttpRequest], HttpResponse]
+_MAX_SHOWN = 40
 
 
 def trace_requests(get_response: _Handler) -> _Handler:
@@ -29,6 +37,7 @@ def trace_requests(get_response: _Handler) -> _Handler:
         try:
             response = get_response(request)
             response.headers[TRACE_HEADER] = trace.current()
+            request.trace_cause = trace.cause()  # type: ignore[attr-defined]  # for ``logs.BriefFaults``
         finally:
             trace.end(token)
         return response
@@ -37,16 +46,24 @@ def trace_requests(get_response: _Handler) -> _Handler:
 
 
 def bound_requests(get_response: _Handler) -> _Handler:
-    """Refuse bodies beyond ``MAX_BODY_BYTES`` (413), and URLs that no database can hold (400).
+    """Refuse bodies that are too large, cut off or encoded, and URLs that no database can hold.
 
-    Django never reads past the declared Content-Length. A chunked body declares none: the front
-    server reads it to its end and passes it on with its length, so that one that arrives here
-    unmeasured did not come through the front server and is refused (411, RFC 9110 section 15.5.12).
+    Django never reads past the declared Content-Length, and takes a body that ends before it as it
+    is: half of a JSON document may be a document, and would be another request than the one that
+    was sent. A chunked body declares no length: the front server reads it to its end and passes
+    it on with one, so that one that arrives here unmeasured did not come through the front server
+    and is refused (411, RFC 9110 section 15.5.12).
     """
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        refusal = _url_refusal(request) or _body_refusal(request)
-        return refusal if refusal is not None else get_response(request)
+        try:
+            _check_url(request)
+            if _announced(request):
+                _check_encoding(request)
+                _check_arrival(request)
+        except SealwrightError as error:
+            return refused(request, error)
+        return get_response(request)
 
     return middleware
 
@@ -63,22 +80,48 @@ class CommonMiddleware(common.CommonMiddleware):
         return request.method in {"GET", "HEAD"} and super().should_redirect_with_slash(request)
 
 
-def _url_refusal(request: HttpRequest) -> HttpResponse | None:
+def _check_url(request: HttpRequest) -> None:
     """Refuse NUL in path and query: PostgreSQL has no text with it, so any look-up would fail."""
     query = request.META.get("QUERY_STRING", "")
     if "\0" in request.path_info or ("%00" in query and b"\0" in unquote_to_bytes(query)):
-        return problem(MALFORMED, "The URL holds a NUL character.")
-    return None
+        raise Malformed("The URL holds a NUL character.")
 
 
-def _body_refusal(request: HttpRequest) -> HttpResponse | None:
+def _announced(request: HttpRequest) -> int:
+    """Return how many octets the body is said to have, within the limit."""
     if request.META.get("HTTP_TRANSFER_ENCODING"):
-        return problem(LENGTH_REQUIRED, "Send the body with a Content-Length.")
-    limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
+        raise LengthRequired
     try:
-        declared = int(request.META.get("CONTENT_LENGTH") or 0)
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
-        return problem(MALFORMED, "The Content-Length is not a number.")
-    return (
-        problem(TOO_LARGE, f"The body is larger than {limit} bytes.") if declared > limit else None
-    )
+        raise Malformed("The Content-Length is not a number.") from None
+    limit: int = settings.SEALWRIGHT["MAX_BODY_BYTES"]
+    if announced > limit:
+        raise TooLarge(f"The body is larger than {limit} bytes.")
+    return max(announced, 0)
+
+
+def _check_arrival(request: HttpRequest) -> None:
+    announced = _announced(request)
+    try:
+        arrived = len(request.body)
+    except UnreadablePostError:
+        arrived = 0
+    if arrived < announced:
+        raise Malformed(f"The body was cut off: of {announced} octets {arrived} arrived.")
+
+
+def _check_encoding(request: HttpRequest) -> None:
+    """Refuse content codings and character sets that nothing here reads."""
+    coding = request.META.get("HTTP_CONTENT_ENCODING", "").strip()
+    if coding and coding.lower() != "identity":
+        raise UnsupportedMediaType(
+            f"The content coding {coding[:_MAX_SHOWN]!a} is not supported: "
+            "send the body as it is, without Content-Encoding.",
+            accepted="identity",
+        )
+    charset = request.META.get(media_types.FOREIGN_CHARSET)
+    if charset:
+        raise UnsupportedMediaType(
+            f"The character set {charset[:_MAX_SHOWN]!a} is not supported: send UTF-8."
+        )

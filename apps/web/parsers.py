@@ -1,5 +1,6 @@
 """Strict JSON parser: UTF-8 objects with one meaning that a database can store."""
 
+import codecs
 import json
 import math
 import re
@@ -13,6 +14,14 @@ from pki.findings import Violation
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+# RFC 8259 section 8.1: not to be added. Those of UTF-32 first: UTF-16's is how one of them begins.
+_MARKS = (
+    (codecs.BOM_UTF8, "UTF-8"),
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
+)
 # NUL or half of a surrogate pair: legal in JSON escapes, impossible in PostgreSQL and UTF-8.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -43,6 +52,10 @@ def parse_object(data: bytes) -> dict[str, Any]:
     Raises:
         Malformed: as ``StrictJSONParser.parse``.
     """
+    mark = next((name for start, name in _MARKS if data.startswith(start)), "")
+    if mark:
+        reason = f"The document begins with a byte order mark ({mark}): send UTF-8 without one."
+        raise _refusal("encoding", reason)
     try:
         document = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as exc:

@@ -2,11 +2,12 @@
 
 Every document has ``type``, ``title``, ``status``, ``detail``, ``code``, ``instance`` and
 ``errors``: a list with every broken rule (see ``pki.findings.Violation``), so that one answer
-shows everything that must be mended.
+shows everything that must be mended. Of very many, the first are listed and ``errors_total`` counts.
 """
 
 import json
 import logging
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,11 +16,14 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework import exceptions as drf
 
 from apps import errors, registry
+from apps.statements import faults
 from apps.web import trace, unknown_paths
+from apps.web.machine_paths import is_machine_path
 from pki.findings import PkiError, Violation
 
 CONTENT_TYPE = "application/problem+json"
@@ -27,6 +31,10 @@ API_PREFIX = "/api/"
 CHALLENGE = 'Bearer realm="sealwright"'
 _TYPE_PREFIX = "urn:sealwright:problem:"
 _MAX_VALUE_LENGTH = 500
+_MAX_TEXT_LENGTH = 1000
+# An answer stays readable, and no larger than the request that it refuses.
+MAX_ERRORS = 200
+MAX_ERRORS_OF_ITEM = 20
 _logger = logging.getLogger(__name__)
 
 
@@ -62,8 +70,8 @@ UNAUTHENTICATED = _kind(_S.UNAUTHORIZED, errors.AuthenticationFailed, "Authentic
 DENIED = _kind(_S.FORBIDDEN, errors.AccessDenied, "Access denied")
 NOT_FOUND = _kind(_S.NOT_FOUND, errors.NotFound, "Not found")
 LIMITED = _kind(_S.TOO_MANY_REQUESTS, errors.RateLimited, "Too many requests")
-TOO_LARGE = Kind(_S.REQUEST_ENTITY_TOO_LARGE, "too_large", "Request too large")
-LENGTH_REQUIRED = Kind(_S.LENGTH_REQUIRED, "length_required", "Length required")
+TOO_LARGE = _kind(_S.REQUEST_ENTITY_TOO_LARGE, errors.TooLarge, "Request too large")
+MEDIA_TYPE = _kind(_S.UNSUPPORTED_MEDIA_TYPE, errors.UnsupportedMediaType, "Unsupported media type")
 
 TABLE: dict[type[Exception], Kind] = {
     errors.SealwrightError: INTERNAL,
@@ -97,11 +105,18 @@ TABLE: dict[type[Exception], Kind] = {
     errors.UnsupportedFormat: _kind(
         _S.UNPROCESSABLE_ENTITY, errors.UnsupportedFormat, "Unsupported format"
     ),
+    errors.TooLarge: TOO_LARGE,
+    errors.LengthRequired: _kind(_S.LENGTH_REQUIRED, errors.LengthRequired, "Length required"),
+    errors.UnsupportedMediaType: MEDIA_TYPE,
     errors.RateLimited: LIMITED,
     errors.IdempotencyMismatch: _kind(
         _S.UNPROCESSABLE_ENTITY, errors.IdempotencyMismatch, "Idempotency key reused"
     ),
     errors.IdempotencyConflict: _kind(_S.CONFLICT, errors.IdempotencyConflict, "Call in progress"),
+    errors.DatabaseUnavailable: _kind(
+        _S.SERVICE_UNAVAILABLE, errors.DatabaseUnavailable, "Service unavailable"
+    ),
+    errors.Busy: _kind(_S.SERVICE_UNAVAILABLE, errors.Busy, "Busy"),
     errors.UpstreamUnavailable: _kind(
         _S.SERVICE_UNAVAILABLE, errors.UpstreamUnavailable, "Service unavailable"
     ),
@@ -120,9 +135,7 @@ TABLE: dict[type[Exception], Kind] = {
     drf.NotFound: NOT_FOUND,
     drf.MethodNotAllowed: Kind(_S.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
     drf.NotAcceptable: Kind(_S.NOT_ACCEPTABLE, "not_acceptable", "Not acceptable"),
-    drf.UnsupportedMediaType: Kind(
-        _S.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type"
-    ),
+    drf.UnsupportedMediaType: MEDIA_TYPE,
     drf.Throttled: LIMITED,
     Http404: NOT_FOUND,
     PermissionDenied: DENIED,
@@ -139,6 +152,18 @@ _UNIFORM = {
     UNAUTHENTICATED: errors.AuthenticationFailed.default_detail,
     DENIED: errors.AccessDenied.default_detail,
 }
+
+
+def translated(error: Exception) -> Exception:
+    """Return the domain error in place of a fault of the database; any other error as it is.
+
+    Its cause goes to the line that the log has about the request (``logs.BriefFaults``).
+    """
+    found = faults.unavailability(error)
+    if found is None:
+        return error
+    trace.note_cause(found.cause)
+    return found
 
 
 def kind_of(error: Exception) -> Kind | None:
@@ -174,23 +199,35 @@ def problem(
 def document_of(error: errors.SealwrightError) -> dict[str, Any]:
     """Return the problem document of one item among others that went well."""
     kind = kind_of(error) or INTERNAL
-    return _document(kind, _detail(error, kind), _violations(error)) | _members(error)
+    detail, violations = _detail(error, kind), _violations(error)
+    return _document(kind, detail, violations, limit=MAX_ERRORS_OF_ITEM) | _members(error)
 
 
-def _document(kind: Kind, detail: str, violations: Iterable[Violation]) -> dict[str, Any]:
-    return {
+def _document(
+    kind: Kind, detail: str, violations: Iterable[Violation], *, limit: int = MAX_ERRORS
+) -> dict[str, Any]:
+    every = tuple(violations)
+    document: dict[str, Any] = {
         "type": f"{_TYPE_PREFIX}{kind.code}",
         "title": kind.title,
         "status": int(kind.status),
-        "detail": detail,
+        "detail": shortened(detail),
         "code": kind.code,
         "instance": f"urn:uuid:{trace.current()}" if trace.current() else "",
-        "errors": [_listed(violation) for violation in violations],
+        "errors": [_listed(violation) for violation in every[:limit]],
     }
+    if len(every) > limit:
+        document["errors_total"] = len(every)
+    return document
+
+
+def shortened(text: str) -> str:
+    """Return a text as it goes into an answer: at most 1000 characters, the last of them dots then."""
+    return text if len(text) <= _MAX_TEXT_LENGTH else f"{text[: _MAX_TEXT_LENGTH - 4]} ..."
 
 
 def _listed(violation: Violation) -> dict[str, str]:
-    listed = violation.as_dict()
+    listed = {name: shortened(text) for name, text in violation.as_dict().items()}
     listed["value"] = listed["value"][:_MAX_VALUE_LENGTH]
     return listed
 
@@ -201,6 +238,7 @@ def exception_handler(error: Exception, _context: dict[str, Any]) -> HttpRespons
     A plain ``HttpResponse`` is returned on purpose: whatever the client accepts and whatever
     renderer the view uses, a problem is always JSON.
     """
+    error = translated(error)
     kind = kind_of(error)
     if kind is None:
         return None
@@ -245,7 +283,9 @@ def _headers(error: Exception, kind: Kind) -> dict[str, str]:
     if isinstance(error, errors.InsufficientScope):
         needed = challenge("insufficient_scope", error.detail, scope=error.scope)
         return {"WWW-Authenticate": needed}
-    if isinstance(error, errors.RateLimited | errors.IdempotencyConflict):
+    if isinstance(error, errors.UnsupportedMediaType) and error.accepted:
+        return {"Accept-Encoding": error.accepted}
+    if isinstance(error, errors.SealwrightError) and hasattr(error, "retry_after_s"):
         return {"Retry-After": str(error.retry_after_s)}
     wait = getattr(error, "wait", None) if isinstance(error, drf.Throttled) else None
     if wait is not None:
@@ -257,11 +297,45 @@ def _is_api(request: HttpRequest) -> bool:
     return request.path.startswith(API_PREFIX)
 
 
-def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer requests that Django itself cannot read (see ``handler400`` in the URLconf)."""
+def refused(request: HttpRequest, error: errors.SealwrightError) -> HttpResponse:
+    """Answer an error outside of any view, in the form that clients of the path expect.
+
+    A problem document for the API, an enrollment method's own form below its prefix, a line of
+    text for other machines, a page for people.
+    """
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        return refusal(errors.Malformed())
+        answer: HttpResponse = refusal(request, error)
+        answer.headers.setdefault("Cache-Control", "no-store")
+        return answer
+    kind = kind_of(error) or INTERNAL
+    if _is_api(request):
+        return problem(
+            kind,
+            _detail(error, kind),
+            violations=_violations(error),
+            members=_members(error),
+            headers=_headers(error, kind),
+        )
+    detail = _detail(error, kind)
+    if is_machine_path(request):
+        content, content_type = f"{detail}\n", "text/plain; charset=utf-8"
+    else:
+        # Without the request: reading the session might fail for the same reason.
+        page = {"title": kind.title, "detail": detail, "instance": trace.current()}
+        content, content_type = render_to_string("refused.html", page), "text/html; charset=utf-8"
+    return HttpResponse(
+        content,
+        status=int(kind.status),
+        content_type=content_type,
+        headers={"Cache-Control": "no-store"} | _headers(error, kind),
+    )
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer requests that Django itself cannot read (see ``handler400`` in the URLconf)."""
+    if registry.refusal_at(request.path_info) is not None:
+        return refused(request, errors.Malformed())
     if not _is_api(request):
         return defaults.bad_request(request, exception)
     kind = kind_of(exception) or MALFORMED
@@ -280,14 +354,24 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     detail = unknown_paths.advice(request) or _UNIFORM[NOT_FOUND]
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
-        return refusal(errors.NotFound(detail))
+        return refusal(request, errors.NotFound(detail))
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return problem(NOT_FOUND, detail)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    """Answer faults without a word about them; Django has logged the traceback."""
+    """Answer faults without a word about them; Django has logged the traceback.
+
+    Django calls this while it handles the exception, also for one that a middleware raised. That
+    is how faults of the database on pages, CRLs and OCSP come here.
+    """
+    error = sys.exception()
+    known = translated(error) if isinstance(error, Exception) else None
+    if isinstance(known, errors.DatabaseUnavailable):
+        return refused(request, known)
+    if registry.refusal_at(request.path_info) is not None:
+        return refused(request, errors.SealwrightError())
     if not _is_api(request):
         return defaults.server_error(request)
     return problem(INTERNAL, _UNIFORM[INTERNAL])

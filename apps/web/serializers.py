@@ -21,6 +21,8 @@ _CODES = {"required": "request.field_missing"}
 _INVALID = "request.field_invalid"
 _UNKNOWN = "request.field_unknown"
 _MAX_VALUE = 200
+_MAX_NAME = 100
+_MAX_UNKNOWN = 10
 _Kind = TypeVar("_Kind", bound="serializers.Serializer[Any]")
 
 
@@ -78,17 +80,10 @@ class Body(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Validate all fields, known or not, and what they say together."""
-        errors: dict[str, Any] = {}
         if not isinstance(data, Mapping):
             text = f"An object is expected, not {json_type(data)}."
             raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [text]})
-        if data:
-            errors = {
-                name[:100]: ErrorDetail(f"There is no field '{name:.100}'.", _UNKNOWN)
-                for name in data
-                if name not in self.fields
-            }
-            errors |= self.conflicts(data)
+        errors: dict[str, Any] = self._unknown(data) | self.conflicts(data)
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -97,6 +92,19 @@ class Body(serializers.Serializer[Any]):
         if errors:
             raise serializers.ValidationError(errors)
         return values
+
+    def _unknown(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Name unknown fields: the first ones, and how many there are beyond them."""
+        unknown = [name for name in data if name not in self.fields]
+        errors: dict[str, Any] = {
+            name: ErrorDetail(f"There is no field '{name}'.", _UNKNOWN)
+            for name in (name[:_MAX_NAME] for name in unknown[:_MAX_UNKNOWN])
+        }
+        further = len(unknown) - _MAX_UNKNOWN
+        if further > 0:
+            text = f"There are {further} more unknown fields."
+            errors[api_settings.NON_FIELD_ERRORS_KEY] = [ErrorDetail(text, _UNKNOWN)]
+        return errors
 
 
 class NoBody(Body):
@@ -196,6 +204,9 @@ class ProblemSerializer(Answer):
     code = serializers.CharField()
     instance = serializers.CharField()
     errors = ViolationSerializer(many=True)
+    errors_total = serializers.IntegerField(
+        required=False, help_text="how many errors there are, where not all of them are listed"
+    )
     users = serializers.ListField(
         child=serializers.CharField(), required=False, help_text="what is still in use by whom"
     )

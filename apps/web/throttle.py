@@ -1,4 +1,4 @@
-"""Rate limits: token buckets for each caller, and for each address that sends bad tokens.
+"""Rate limits: token buckets for callers, keys made here, and addresses that send bad tokens.
 
 Buckets live in the memory of each server process: a limit that asks a database or cache for
 every call would cost more than most calls. The limits are therefore per process.
@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from rest_framework.request import Request
@@ -73,6 +74,7 @@ class Buckets:
 
 calls = Buckets("API_RATE_PER_MINUTE")
 failures = Buckets("AUTH_FAILURES_PER_MINUTE")
+made_keys = Buckets("RSA_KEYS_PER_MINUTE")
 
 
 class CallerThrottle(BaseThrottle):
@@ -101,6 +103,19 @@ def charge(user: Any, further_calls: int) -> None:
     wait = calls.take(str(user.pk), further_calls) if further_calls > 0 else 0.0
     if wait:
         raise RateLimited(math.ceil(wait))
+
+
+def charge_key(application_id: UUID) -> None:
+    """Count an RSA key that is to be made for an application.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    wait = made_keys.take(str(application_id))
+    if wait:
+        raise RateLimited(
+            math.ceil(wait), "The server has made many RSA keys for this application: send a CSR."
+        )
 
 
 def note_failure(address: str) -> int:

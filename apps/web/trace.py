@@ -4,6 +4,7 @@ import uuid
 from contextvars import ContextVar, Token
 
 _current: ContextVar[str] = ContextVar("trace_id", default="")
+_cause: ContextVar[str] = ContextVar("trace_cause", default="")
 
 
 def current() -> str:
@@ -17,9 +18,20 @@ def begin(wanted: str = "") -> Token[str]:
         identifier = uuid.UUID(wanted) if wanted else uuid.uuid4()
     except ValueError:
         identifier = uuid.uuid4()
+    _cause.set("")
     return _current.set(str(identifier))
 
 
 def end(token: Token[str]) -> None:
     """Leave the request that ``begin`` started."""
     _current.reset(token)
+
+
+def note_cause(text: str) -> None:
+    """Note why the request cannot be served, for the line that the log has about it."""
+    _cause.set(text)
+
+
+def cause() -> str:
+    """Return what ``note_cause`` noted for the request being served; empty when it did not."""
+    return _cause.get()

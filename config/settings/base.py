@@ -6,8 +6,10 @@ from typing import Any
 
 from csp.constants import NONE, SELF
 
-from config.env import Environment, host_of
+from apps import origins
+from config.env import Environment
 from config.first_start import run_folder
+from config.listeners import problems as listener_problems
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -18,7 +20,9 @@ SEALWRIGHT: dict[str, Any] = {
     "HOME": HOME,
     "HTTPS_PORT": env.port("HTTPS_PORT", 8443),
     "HTTP_PORT": env.port("HTTP_PORT", 8080),
-    "BIND": env.text("BIND", "127.0.0.1"),
+    # Where the plain listener answered before: certificates name it until they expire.
+    "FORMER_HTTP_PORTS": env.ports("FORMER_HTTP_PORTS"),
+    "BIND": env.address("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
     # Socket of the application, cache and temporary files of the front server.
@@ -28,7 +32,7 @@ SEALWRIGHT: dict[str, Any] = {
     # Limits for one client address; 0 switches one off.
     "CONNECTIONS_PER_ADDRESS": env.integer("CONNECTIONS_PER_ADDRESS", 512, low=0, high=65535),
     "REQUESTS_PER_SECOND": env.integer("REQUESTS_PER_SECOND", 2000, low=0, high=1_000_000),
-    "ACCESS_LOG": env.text("ACCESS_LOG"),
+    "ACCESS_LOG": env.file("ACCESS_LOG"),
     # Proxies in front of us: who they are, where they come in, how they report clients.
     "TRUSTED_PROXIES": env.networks("TRUSTED_PROXIES"),
     "PROXY_BIND": env.endpoint("PROXY_BIND"),
@@ -44,9 +48,11 @@ SEALWRIGHT: dict[str, Any] = {
     "KEK": env.text_without_file("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
-    # Both per server process and with bursts of the same size; 0 switches a limit off.
+    # These per server process and with bursts of the same size; 0 switches a limit off.
     "API_RATE_PER_MINUTE": env.integer("API_RATE_PER_MINUTE", 12_000, low=0, high=10_000_000),
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
+    # RSA keys that the server makes for one application; each costs up to a second of a core.
+    "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
@@ -55,21 +61,30 @@ SEALWRIGHT: dict[str, Any] = {
     "LOGIN_MAX_WAIT_S": env.integer("LOGIN_MAX_WAIT_S", 900, low=1, high=86_400),
     # How long a request may wait for the client's proof before the worker takes over; 0 = never.
     "ACME_INLINE_VALIDATION_MS": env.integer("ACME_INLINE_VALIDATION_MS", 1500, low=0, high=10_000),
+    # How long a signed OCSP answer may be shown to others; it is renewed at half of that.
+    "OCSP_LIFETIME_HOURS": env.integer("OCSP_LIFETIME_HOURS", 12, low=1, high=240),
     "SIGNING_TIMEOUT_S": env.integer("SIGNING_TIMEOUT_S", 120, low=5, high=3600),
 }
-if SEALWRIGHT["HTTPS_PORT"] == SEALWRIGHT["HTTP_PORT"]:
-    env.problems.append("SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same port")
-SEALWRIGHT["PUBLIC_URL"] = env.origin("PUBLIC_URL", f"https://localhost:{SEALWRIGHT['HTTPS_PORT']}")
-# Where the first was reached before; persistent DNS records made for it stay good.
+env.problems += listener_problems(SEALWRIGHT)
+_bind = SEALWRIGHT["BIND"]
+SEALWRIGHT["PUBLIC_URL"] = env.origin(
+    "PUBLIC_URL",
+    origins.for_listener("https", _bind, SEALWRIGHT["HTTPS_PORT"], "localhost"),
+    schemes=origins.TLS,
+)
+# Where the first was reached before; ACME accounts and DNS records from then stay good.
 SEALWRIGHT["FORMER_PUBLIC_URLS"] = env.origins("FORMER_PUBLIC_URLS")
 # In certificates a host is a fully qualified name or an address (RFC 5280 section 4.2.1.6),
 # which "localhost" is not.
-SEALWRIGHT["PKI_URL"] = env.origin("PKI_URL", f"http://127.0.0.1:{SEALWRIGHT['HTTP_PORT']}")
+SEALWRIGHT["PKI_URL"] = env.origin(
+    "PKI_URL", origins.for_listener("http", _bind, SEALWRIGHT["HTTP_PORT"], "127.0.0.1")
+)
 
 SECRET_KEY = env.text("SECRET_KEY")
 DEBUG = False
-ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
-ALLOWED_HOSTS.append(host_of(SEALWRIGHT["PUBLIC_URL"]))
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]"))
+ALLOWED_HOSTS.append(origins.host_of(SEALWRIGHT["PUBLIC_URL"]))
+ALLOWED_HOSTS += map(origins.host_of, SEALWRIGHT["FORMER_PUBLIC_URLS"])
 CSRF_TRUSTED_ORIGINS = [SEALWRIGHT["PUBLIC_URL"]]
 
 INSTALLED_APPS = [
@@ -141,14 +156,24 @@ if _database["ENGINE"].endswith("sqlite3"):
     # WAL and IMMEDIATE: readers never wait, writers queue instead of failing half-way.
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        # A writer waits no longer for another one: requests that only read need the threads.
+        "timeout": 5,
         "init_command": "PRAGMA journal_mode=WAL;PRAGMA synchronous=FULL;PRAGMA temp_store=MEMORY;",
     }
 else:
     _database["CONN_HEALTH_CHECKS"] = True
     # Django switches preparing off. Above this number of runs psycopg prepares by itself, which is
     # never; the statements that ask for it are prepared (``apps.statements.execution``).
-    _database.setdefault("OPTIONS", {})["prepare_threshold"] = 2**31
+    # Within seconds it shows that the server, or the network to it, is gone; what the URL says
+    # goes first. libpq's user timeout (in ms) counts from data that nobody acknowledges.
+    _database["OPTIONS"] = {
+        "connect_timeout": 5,
+        "tcp_user_timeout": 15_000,
+        "keepalives_idle": 30,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    } | _database.get("OPTIONS", {})
+    _database["OPTIONS"]["prepare_threshold"] = 2**31
 # django-q2 closes stale connections on every enqueue; with 0 it would reconnect each time.
 _database["CONN_MAX_AGE"] = 600
 # A refusal must not roll back its own audit row, and no key is used inside a transaction.
@@ -194,7 +219,7 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # Browsers apply it to every port of the host: on localhost it would break other programs.
 SECURE_HSTS_SECONDS = env.integer(
     "HSTS_SECONDS",
-    0 if host_of(SEALWRIGHT["PUBLIC_URL"]) == "localhost" else 365 * 86400,
+    365 * 86400 if origins.is_everywhere(SEALWRIGHT["PUBLIC_URL"]) else 0,
     low=0,
     high=2 * 365 * 86400,
 )
@@ -343,6 +368,7 @@ LOGGING = {
         "redact": {"()": "apps.web.logs.RedactSecrets"},
         "trace": {"()": "apps.web.logs.AddTraceId"},
         "refused_host": {"()": "apps.web.logs.ExplainRefusedHost"},
+        "brief": {"()": "apps.web.logs.BriefFaults"},
     },
     "formatters": {
         "line": {
@@ -354,7 +380,7 @@ LOGGING = {
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "line",
-            "filters": ["trace", "redact"],
+            "filters": ["trace", "brief", "redact"],
         },
     },
     "root": {"handlers": ["console"], "level": env.choice("LOG_LEVEL", "info", LOG_LEVELS).upper()},
@@ -365,3 +391,4 @@ LOGGING = {
         "django-q": {"level": "WARNING"},
     },
 }
+env.refuse_unknown()

@@ -1,7 +1,7 @@
 """OCSP requests and responses (RFC 6960, RFC 9654)."""
 
 from pki.ocsp.requests import MalformedRequest, decode_get_path, parse_request
-from pki.ocsp.responses import build_response, error_response
+from pki.ocsp.responses import build_response, encode_cert_id, error_response
 from pki.ocsp.values import CertId, OcspRequest, SingleStatus, issuer_hashes
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "SingleStatus",
     "build_response",
     "decode_get_path",
+    "encode_cert_id",
     "error_response",
     "issuer_hashes",
     "parse_request",

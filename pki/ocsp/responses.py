@@ -147,7 +147,7 @@ def _single_response(
     next_update: asn1.GeneralizedTime | None,
 ) -> SingleResponse:
     return SingleResponse(
-        cert_id=structures.raw(_encoded_cert_id(status.cert_id)),
+        cert_id=structures.raw(status.cert_id.encoded or encode_cert_id(status.cert_id)),
         cert_status=_cert_status(status),
         this_update=this_update,
         next_update=next_update,
@@ -174,9 +174,8 @@ def _reason(reason: RevocationReason | None) -> list[asn1.TLV] | None:
     return [structures.raw(x509.CRLReason(x509.ReasonFlags(reason.value)).public_bytes())]
 
 
-def _encoded_cert_id(cert_id: CertId) -> bytes:
-    if cert_id.encoded:
-        return cert_id.encoded
+def encode_cert_id(cert_id: CertId) -> bytes:
+    """Return a CertID, DER, as most clients write it: NULL as parameters of the hash algorithm."""
     return asn1.encode_der(
         CertID(
             hash_algorithm=AlgorithmIdentifier(

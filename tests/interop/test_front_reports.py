@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from apps.operations import front_server, nginx_config, web_certificate
+from apps.operations import front_server, nginx_config, tls_files
 from tests.interop.server import free_port
 
 _HOST = "127.0.0.1"
@@ -156,11 +156,9 @@ def front(settings, tmp_path: Path, changed) -> Iterator[Front]:
     if changed.get("ACCESS_LOG"):
         settings.SEALWRIGHT["ACCESS_LOG"] = str(tmp_path / "access.log")
     server = Authority("server").issue(tmp_path)
-    web_certificate.server_file().parent.mkdir(parents=True)
-    web_certificate.server_file().write_bytes(server.read_bytes())
-    web_certificate.client_authorities_file().write_bytes(
-        ours.certificate.public_bytes(Encoding.PEM)
-    )
+    tls_files.server_file().parent.mkdir(parents=True)
+    tls_files.server_file().write_bytes(server.read_bytes())
+    tls_files.client_authorities_file().write_bytes(ours.certificate.public_bytes(Encoding.PEM))
     front_server.prepare()
     front_server.check()
     run = settings.SEALWRIGHT["RUN_FOLDER"]

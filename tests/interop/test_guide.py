@@ -52,6 +52,16 @@ def test_every_command_of_the_command_line_page(running_server, tmp_path):
     assert "revoked" in said
 
 
+def test_every_command_of_the_security_page(running_server, tmp_path):
+    said = followed("security.md", running_server, tmp_path)
+
+    assert "drill: revoked" in said
+    assert "1. Create a new authority" in said
+    assert "Response verify OK" in said
+    assert "drill.pem: revoked" in said
+    assert "Reason: cACompromise" in said
+
+
 @pytest.mark.parametrize("page", ["concepts.md", "roles.md", "api.md", "cli.md"])
 def test_pages_are_linked_from_the_index(page):
     assert f"]({page})" in (ROOT / "docs" / "index.md").read_text()

@@ -185,7 +185,7 @@ class Walk:
         return found
 
     def crl(self, path: str) -> Any:
-        crl = x509.load_der_x509_crl(self.http.get(path).content)
+        crl = x509.load_der_x509_crl(self.http.get(path).getvalue())
         number = crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         return {"number": number, "serials": sorted(f"{entry.serial_number:x}" for entry in crl)}
 

@@ -30,6 +30,7 @@ HOUSEKEEPING = {
 # Tables, and columns as "table.column", that a migration removes on purpose, with the reason.
 DROPPED: dict[str, str] = {
     "certificates_ledgermark": "the reconciler compares serial numbers with requests no more",
+    "authorities_crl.der": "moved into authorities_crlpart; the journey reads every CRL",
 }
 
 

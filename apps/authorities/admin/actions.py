@@ -9,8 +9,10 @@ from apps.authorities.admin import forms
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.principals import Principal
 from apps.site.pages import Confirmation, ObjectAction
+from pki.reasons import RevocationReason
 
 _Data = dict[str, Any]
+_ENDED = frozenset({AuthorityState.DISABLED, AuthorityState.REVOKED})
 
 
 def _install(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
@@ -35,6 +37,20 @@ def _renew(_: HttpRequest, principal: Principal, authority: Authority, data: _Da
     return f"{authority} has a new certificate for the same key."
 
 
+def _revoke(_: HttpRequest, principal: Principal, authority: Authority, data: _Data) -> str:
+    reason = RevocationReason(data["reason"])
+    services.revoke_authority(
+        principal,
+        authority,
+        reason,
+        serial_number=data["serial_number"],
+        invalidity_date=data["invalidity_date"],
+    )
+    if data["serial_number"]:
+        return f"The certificate {data['serial_number']} of {authority} is revoked."
+    return f"{authority} is revoked and issues nothing more. What to do next stands below."
+
+
 def _publish(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
     principal.require_governance()
     crl = publication.publish_crl(authority.pk)
@@ -55,12 +71,19 @@ def is_offline_signed(authority: Authority) -> bool:
     return authority.kind == AuthorityKind.INTERMEDIATE and authority.parent_id is None
 
 
+def _can_revoke(authority: Authority) -> bool:
+    return authority.kind == AuthorityKind.INTERMEDIATE and authority.state in {
+        AuthorityState.ACTIVE,
+        AuthorityState.DISABLED,
+    }
+
+
 def _can_install(authority: Authority) -> bool:
-    return is_offline_signed(authority) and authority.state != AuthorityState.DISABLED
+    return is_offline_signed(authority) and authority.state not in _ENDED
 
 
 def _can_renew(authority: Authority) -> bool:
-    return not is_offline_signed(authority) and authority.state != AuthorityState.DISABLED
+    return not is_offline_signed(authority) and authority.state not in _ENDED
 
 
 OBJECT_ACTIONS = (
@@ -107,5 +130,17 @@ OBJECT_ACTIONS = (
         run=_enable,
         intro="Profiles of this authority can issue again.",
         available=_is(AuthorityState.DISABLED),
+    ),
+    ObjectAction(
+        name="revoke",
+        label="Revoke…",
+        form=forms.RevokeForm,
+        run=_revoke,
+        danger=True,
+        intro="This cannot be undone. The parent's OCSP says so at once and its CRL within seconds; "
+        "nothing that was issued below verifies any more. This authority and those below it stop "
+        "issuing, and their CRLs and OCSP answers go on. Where the parent is outside this "
+        "product, that CA has to revoke the certificate, too.",
+        available=_can_revoke,
     ),
 )

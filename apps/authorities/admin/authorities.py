@@ -7,11 +7,11 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, reverse
 
-from apps.authorities import selectors, services, signing
+from apps.authorities import ca_revocation, selectors, services, signing
 from apps.authorities.admin import forms
 from apps.authorities.admin.actions import OBJECT_ACTIONS, has_certificate, is_offline_signed
 from apps.authorities.health import crl_badge
-from apps.authorities.models import Authority, AuthorityKind
+from apps.authorities.models import Authority, AuthorityCertificate, AuthorityKind
 from apps.errors import SealwrightError
 from apps.principals import Principal
 from apps.site.display import NOTHING, admin_url, badge, expiry_badge, link, state_badge
@@ -148,7 +148,13 @@ class AuthorityAdmin(GovernedAdmin):
     def sections(self, request: HttpRequest, obj: Authority) -> list[Section]:
         """Return its facts, its certificates over time, its CRLs and the decoded current certificate."""
         current = selectors.current_certificate(obj.pk)
-        shown = [details("Authority", _details(obj, current)), _certificates(obj), _crls(obj)]
+        shown = [
+            *_after_revocation(obj),
+            details("Authority", _details(obj, current)),
+            _certificates(obj),
+            _below(obj),
+            _crls(obj),
+        ]
         if current is None:
             return shown
         der = bytes(current.der)
@@ -183,11 +189,37 @@ def _details(authority: Authority, current: Any) -> list[Detail]:
     ]
 
 
+def _after_revocation(authority: Authority) -> list[Section]:
+    """Return what happened and what is left to do, for a revoked authority."""
+    found = ca_revocation.aftermath(authority)
+    if found is None:
+        return []
+    listed = f"{reverse('admin:certificates_certificate_changelist')}?authority__id__exact={authority.pk}"
+    lines = [
+        Detail("Revoked", found.revoked_at),
+        Detail("Reason", found.reason.value),
+        Detail("Certificates in force below", str(found.certificates_in_force), listed),
+        *(Detail(f"Step {number}", step) for number, step in enumerate(found.next_steps, start=1)),
+    ]
+    return [details("What to do after the revocation", lines)]
+
+
+def _below(authority: Authority) -> Section:
+    rows = [
+        (link(one), state_badge(one), link(one.parent)) for one in selectors.descendants(authority)
+    ]
+    return Section(
+        "Authorities below",
+        "admin/includes/table.html",
+        {"head": ["Name", "State", "Parent"], "rows": rows, "empty": "None."},
+    )
+
+
 def _certificates(authority: Authority) -> Section:
     rows = [
         (
             link(row, row.serial_number),
-            badge("current", "good") if row.is_current else badge("earlier"),
+            _certificate_state(row),
             f"{row.not_before:%Y-%m-%d}",
             f"{row.not_after:%Y-%m-%d}",
         )
@@ -200,8 +232,14 @@ def _certificates(authority: Authority) -> Section:
     )
 
 
+def _certificate_state(row: AuthorityCertificate) -> str:
+    if row.revoked_at is not None:
+        return badge(f"revoked: {row.revocation_reason}", "bad")
+    return badge("current", "good") if row.is_current else badge("earlier")
+
+
 def _crls(authority: Authority) -> Section:
-    newest = authority.crls.defer("der").order_by("-number")[:5]
+    newest = authority.crls.order_by("-number")[:5]
     rows = [
         (
             link(crl, f"#{crl.number}"),

@@ -4,11 +4,13 @@ from typing import Any, ClassVar
 
 from django import forms
 
+from apps import clock
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.site.forms import LinesField, ServiceForm
 from apps.site.pages import ObjectForm
 from pki.algorithms import KeyAlgorithm
+from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, NameConstraints, TypeValue
 
 _MAX_DEPTH = 10
@@ -212,6 +214,48 @@ class InstallForm(ObjectForm):
         """Return both files as bytes."""
         data = super().clean() or {}
         return data | {name: data.get(name, "").encode() for name in ("certificate", "chain")}
+
+
+_REASONS = [
+    (RevocationReason.CA_COMPROMISE, "CA compromise: somebody else may have the authority's key"),
+    (
+        RevocationReason.KEY_COMPROMISE,
+        "Key compromise: the same, for verifiers that know this word",
+    ),
+    (RevocationReason.AFFILIATION_CHANGED, "Affiliation changed: the subject no longer fits"),
+    (RevocationReason.SUPERSEDED, "Superseded: another authority has taken its place"),
+    (RevocationReason.CESSATION_OF_OPERATION, "Cessation of operation: no longer needed"),
+    (RevocationReason.PRIVILEGE_WITHDRAWN, "Privilege withdrawn: it may not issue any more"),
+    (RevocationReason.UNSPECIFIED, "Unspecified"),
+]
+
+
+class RevokeForm(ObjectForm):
+    """Why, since when, and which of several certificates."""
+
+    reason = forms.ChoiceField(
+        choices=[(reason.value, text) for reason, text in _REASONS],
+        help_text="Goes into the parent's CRL and OCSP answers (RFC 5280).",
+    )
+    invalidity_date = forms.DateTimeField(
+        required=False,
+        help_text="Since when the key is believed to be unsafe, in UTC, such as 2026-11-23 14:00; "
+        "empty if unknown.",
+    )
+    serial_number = forms.ChoiceField(
+        required=False,
+        label="Certificates",
+        help_text="A single one, which a renewal has replaced, leaves the authority as it is.",
+    )
+
+    def prepare(self) -> None:
+        """Offer the earlier certificates that are in force."""
+        earlier = self.obj.certificates.filter(
+            is_current=False, revoked_at__isnull=True, not_after__gt=clock.now()
+        )
+        choices = [(row.serial_number, f"only {row.serial_number}, replaced") for row in earlier]
+        field: Any = self.fields["serial_number"]
+        field.choices = [("", "all of the authority"), *choices]
 
 
 class RenewForm(ObjectForm):

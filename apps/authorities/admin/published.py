@@ -6,13 +6,17 @@ from django.contrib import admin
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 
+from apps.authorities import crl_contents
 from apps.authorities.health import crl_badge
 from apps.authorities.models import CRL, AuthorityCertificate
+from apps.errors import NotFound
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import ReadOnlyAdmin
 from apps.site.pages import Detail, Section, details
 from pki import bundles
 from pki.describe import describe_certificate, describe_crl
+
+_MAX_SHOWN = 1024 * 1024
 
 
 @admin.register(AuthorityCertificate)
@@ -41,6 +45,7 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
                 [
                     Detail("Authority", obj.authority, admin_url(obj.authority)),
                     Detail("Current", "yes" if obj.is_current else "no"),
+                    *_revocation(obj),
                 ],
             ),
             Section(
@@ -49,6 +54,13 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
                 {"decoded": describe_certificate(der), "pem": bundles.to_pem([der])},
             ),
         ]
+
+
+def _revocation(certificate: AuthorityCertificate) -> list[Detail]:
+    if certificate.revoked_at is None:
+        return []
+    reason = Detail("Reason", certificate.revocation_reason)
+    return [Detail("Revoked", certificate.revoked_at), reason]
 
 
 @admin.register(CRL)
@@ -73,10 +85,10 @@ class CRLAdmin(ReadOnlyAdmin):
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CRL]:
-        """Leave out the DER, which may be megabytes, and annotate the number of the newest CRL."""
+        """Annotate the number of the newest CRL."""
         same = CRL.objects.filter(authority_id=OuterRef("authority_id")).order_by("-number")
         newest = Subquery(same.values("number")[:1])
-        return super().get_queryset(request).defer("der").annotate(newest_number=newest)
+        return super().get_queryset(request).annotate(newest_number=newest)
 
     @admin.display(description="Number", ordering="number")
     def number_shown(self, crl: CRL) -> str:
@@ -94,18 +106,22 @@ class CRLAdmin(ReadOnlyAdmin):
         return badge("superseded") if crl.number != crl.newest_number else crl_badge(crl)
 
     def sections(self, request: HttpRequest, obj: CRL) -> list[Section]:
-        """Return the decoded CRL."""
-        return [
+        """Return the decoded CRL, if it is still kept and not too large for a page."""
+        shown = [
             details(
                 "Published",
                 [
                     Detail("Authority", obj.authority, admin_url(obj.authority)),
                     Detail("Number", str(obj.number), mono=True),
-                    Detail("Size", f"{len(obj.der)} bytes"),
+                    Detail("Size", f"{obj.size} bytes"),
                     Detail("SHA-256", obj.sha256, mono=True),
                 ],
             ),
-            Section(
-                "CRL", "admin/includes/decoded.html", {"decoded": describe_crl(bytes(obj.der))}
-            ),
         ]
+        if obj.size > _MAX_SHOWN:
+            return shown
+        try:
+            decoded = describe_crl(crl_contents.der_of(obj))
+        except NotFound:
+            return shown
+        return [*shown, Section("CRL", "admin/includes/decoded.html", {"decoded": decoded})]

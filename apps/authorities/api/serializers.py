@@ -1,19 +1,27 @@
 """Serializers of authorities, their certificates and CRLs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from rest_framework import serializers
 
-from apps.authorities import selectors
+from apps.authorities import ca_revocation, selectors
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityCertificate, AuthorityKind, AuthorityState
 from apps.authorities.signing import publication_of
 from apps.web import fields
 from apps.web.fields import DistinguishedNameField, PemField
-from apps.web.serializers import KEY_ALGORITHMS, Answer, AttributeSerializer, Body
+from apps.web.serializers import (
+    KEY_ALGORITHMS,
+    REVOCATION_REASONS,
+    Answer,
+    AttributeSerializer,
+    Body,
+)
 from pki import bundles
 from pki.algorithms import KeyAlgorithm
+from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, NameConstraints
 
 MAX_PEM_TEXT = 512 * 1024
@@ -177,6 +185,10 @@ class AuthorityCertificateSerializer(Answer):
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
     is_current = serializers.BooleanField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+    revocation_reason = serializers.ChoiceField(
+        REVOCATION_REASONS, allow_blank=True, help_text="empty unless revoked"
+    )
     pem = PemField(source="der")
     created_at = serializers.DateTimeField()
 
@@ -192,6 +204,19 @@ class CrlSerializer(Answer):
     created_at = serializers.DateTimeField()
 
 
+class AftermathSerializer(Answer):
+    """What the revocation of an authority means for everything below it."""
+
+    revoked_at = serializers.DateTimeField()
+    reason = serializers.ChoiceField(REVOCATION_REASONS)
+    certificates_in_force = serializers.IntegerField(
+        help_text="that it issued, neither expired nor revoked"
+    )
+    certificates_url = serializers.CharField(help_text="lists the active ones in the inventory")
+    authorities_below = serializers.ListField(child=serializers.CharField())
+    next_steps = serializers.ListField(child=serializers.CharField())
+
+
 class AuthoritySerializer(AuthorityRowSerializer):
     """An authority with everything that relying parties need."""
 
@@ -199,6 +224,7 @@ class AuthoritySerializer(AuthorityRowSerializer):
     chain_pem = serializers.CharField(allow_null=True, help_text="those above, root last")
     certificates = AuthorityCertificateSerializer(many=True)
     crl = CrlSerializer(allow_null=True)
+    revocation = AftermathSerializer(allow_null=True, help_text="null unless revoked")
     crl_urls = serializers.ListField(child=serializers.CharField())
     ocsp_urls = serializers.ListField(child=serializers.CharField())
     ca_issuers_urls = serializers.ListField(child=serializers.CharField())
@@ -206,7 +232,7 @@ class AuthoritySerializer(AuthorityRowSerializer):
     def to_representation(self, instance: Authority) -> dict[str, Any]:
         """Return the row with what has to be looked up for one authority."""
         current = current_of(instance)
-        last = selectors.latest_crl_summary(instance.pk)
+        last = selectors.latest_crl(instance.pk)
         addresses = publication_of(instance)
         certificates = selectors.certificates_of(instance)
         return AuthorityRowSerializer.of(instance) | {
@@ -214,10 +240,41 @@ class AuthoritySerializer(AuthorityRowSerializer):
             "chain_pem": bundles.to_pem(selectors.chain_of(current)[1:]) if current else None,
             "certificates": [AuthorityCertificateSerializer.of(row) for row in certificates],
             "crl": CrlSerializer.of(last) if last else None,
+            "revocation": _aftermath(instance),
             "crl_urls": list(addresses.crl_urls),
             "ocsp_urls": list(addresses.ocsp_urls),
             "ca_issuers_urls": list(addresses.ca_issuers_urls),
         }
+
+
+def _aftermath(authority: Authority) -> dict[str, Any] | None:
+    found = ca_revocation.aftermath(authority)
+    if found is None:
+        return None
+    address = f"/api/v1/certificates/?authority={authority.name}&state=active"
+    return asdict(found) | {
+        "certificates_url": address,
+        "authorities_below": list(found.authorities_below),
+        "next_steps": list(found.next_steps),
+    }
+
+
+class AuthorityRevocationSerializer(Body):
+    """Why an authority is revoked, and since when its key is doubted."""
+
+    reason = fields.ReasonField(
+        [choice for choice in REVOCATION_REASONS if choice[0] != RevocationReason.CERTIFICATE_HOLD]
+    )
+    serial_number = fields.CharField(
+        max_length=80,
+        required=False,
+        help_text="hex; only this earlier certificate, which a renewal has replaced",
+    )
+    invalidity_date = fields.DateTimeField(required=False)
+
+    def validate_serial_number(self, value: str) -> str:
+        """Return the form that is stored, whatever the spelling."""
+        return value.lower().removeprefix("0x").replace(":", "").replace(" ", "").lstrip("0")
 
 
 class LifetimeSerializer(Body):

@@ -14,6 +14,7 @@ from apps.authorities import publication, selectors, services
 from apps.authorities.api.filters import AuthorityFilter, CrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
+    AuthorityRevocationSerializer,
     AuthorityRowSerializer,
     AuthoritySerializer,
     CrlSerializer,
@@ -113,6 +114,24 @@ class AuthorityViewSet(ReadViewSet):
         return self.answer(services.enable_authority(principal, authority))
 
     @extend_schema(
+        request=AuthorityRevocationSerializer,
+        responses={200: AuthoritySerializer} | problems(409, 422),
+    )
+    @action(detail=True, methods=["post"])
+    def revoke(self, request: Request, **_url: Any) -> Response:
+        """Revoke an intermediate at its parent, for good: OCSP says so at once, the CRL in seconds.
+
+        It and the authorities below it issue nothing more; their CRLs and OCSP answers go on. The
+        answer tells what is left to do. With `serial_number`, only an earlier certificate of the
+        authority is revoked, and it goes on issuing.
+        """
+        authority, principal = self._to_change()
+        sent = AuthorityRevocationSerializer.parse(request.data)
+        return self.answer(
+            services.revoke_authority(principal, authority, sent.pop("reason"), **sent)
+        )
+
+    @extend_schema(
         request=LifetimeSerializer,
         responses={200: AuthoritySerializer} | problems(409, 422, 503),
     )
@@ -163,6 +182,6 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
     filterset_class = CrlFilter
 
     def get_queryset(self) -> QuerySet[CRL]:
-        """Return the CRLs of an authority, without their bytes."""
+        """Return the CRLs of an authority."""
         reader_or_actor_of(self.request)
         return selectors.crls_of(_found(self.kwargs["reference"]))

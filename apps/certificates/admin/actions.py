@@ -39,6 +39,12 @@ class RevokeForm(ObjectForm):
         help_text="Since when the key is believed to be unsafe, in UTC, such as 2026-11-23 14:00; "
         "empty if unknown.",
     )
+    allow_expired = forms.BooleanField(
+        required=False,
+        label="Also if expired",
+        help_text="Nobody accepts an expired certificate, but signatures that it made earlier are "
+        "judged by its revocation.",
+    )
 
 
 def revoke(_: HttpRequest, principal: Principal, certificate: Certificate, data: _Data) -> str:
@@ -48,6 +54,7 @@ def revoke(_: HttpRequest, principal: Principal, certificate: Certificate, data:
         certificate,
         RevocationReason(data["reason"]),
         invalidity_date=data["invalidity_date"],
+        allow_expired=data["allow_expired"],
     )
     return f"{certificate} is revoked: OCSP says so now, the CRL within a minute."
 
@@ -62,11 +69,8 @@ def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _da
     return f"{certificate} is good again; the next CRL no longer lists it."
 
 
-def _open(certificate: Certificate) -> bool:
-    return certificate.authority_id is not None and certificate.state in {
-        CertificateState.ACTIVE,
-        CertificateState.HELD,
-    }
+def _revocable(certificate: Certificate) -> bool:
+    return certificate.authority_id is not None and certificate.state != CertificateState.REVOKED
 
 
 OBJECT_ACTIONS = (
@@ -78,7 +82,7 @@ OBJECT_ACTIONS = (
         danger=True,
         intro="This cannot be undone. Whoever checks will refuse the certificate: "
         "OCSP at once, the CRL within a minute.",
-        available=_open,
+        available=_revocable,
     ),
     ObjectAction(
         name="hold",
@@ -88,7 +92,7 @@ OBJECT_ACTIONS = (
         danger=True,
         intro="Whoever checks will refuse the certificate until it is released.",
         available=lambda certificate: (
-            _open(certificate) and certificate.state == CertificateState.ACTIVE
+            _revocable(certificate) and certificate.state == CertificateState.ACTIVE
         ),
     ),
     ObjectAction(

@@ -36,6 +36,8 @@ def _approve(
     _: HttpRequest, principal: Principal, request: CertificateRequest, _data: _Data
 ) -> str:
     outcome = approvals.approve(principal, request)
+    if approvals.is_for_client(outcome.request):
+        return "The request is approved; its client gets the certificate when it asks again."
     if isinstance(outcome, Pending):
         return "The request is approved, and was submitted to its external authority."
     return f"The request is approved; the certificate {outcome.certificate} was issued."
@@ -85,6 +87,8 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
             form=Confirmation,
             run=_approve,
             intro="The content shown on the request's page is signed, if today's policy still allows it. "
+            "An ACME client gets the certificate when it asks again, within 7 days: the approval "
+            "covers names, profile and account, and the client may bring another key. "
             "Nobody approves a request of their own.",
             available=_pending,
         ),
@@ -146,6 +150,8 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
                     Detail(
                         "Replaces", obj.replaces, admin_url(obj.replaces) if obj.replaces else ""
                     ),
+                    Detail("Approved", obj.approved_at),
+                    Detail("Approved by", obj.approved_by),
                     Detail("Remark", obj.failure),
                     Detail("Created", obj.created_at),
                     Detail("Changed", obj.updated_at),

@@ -17,6 +17,9 @@ class CertificateFilter(StrictFilterSet):
 
     application = ReferenceFilter("application", label="name or identifier of the application")
     profile = ReferenceFilter("profile", label="name or identifier of the profile")
+    authority = ReferenceFilter(
+        "authority", label="name or identifier of the authority that issued it"
+    )
     state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
     serial_number = SerialNumberFilter("serial_number", label="serial number, hex in any spelling")
     fingerprint_sha256 = DigestFilter(

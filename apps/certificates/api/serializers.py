@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.certificates import export, revocation
+from apps.certificates import export
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import (
     Certificate,
@@ -161,6 +161,8 @@ class RequestRowSerializer(Answer):
     violations = ViolationSerializer(many=True)
     notes = NoteSerializer(many=True, help_text="what was changed or left out on the way")
     failure = _SetTextField(allow_null=True)
+    approved_at = serializers.DateTimeField(allow_null=True)
+    approved_by = _SetTextField(allow_null=True)
     created_at = serializers.DateTimeField()
 
 
@@ -205,27 +207,16 @@ class OutcomeSerializer(RequestRowSerializer):
         return shown
 
 
-class ReasonField(fields.ChoiceField):
-    """A revocation reason (RFC 5280 section 5.3.1)."""
-
-    def to_internal_value(self, data: Any) -> RevocationReason:
-        """Return the reason.
-
-        Raises:
-            BadRevocationReason: not one of RFC 5280's names.
-        """
-        if not isinstance(data, str):
-            self.fail("invalid_choice", input=shown(data)[:100])
-        return revocation.parse_reason(data)
-
-
 class RevocationSerializer(Body):
     """Why a certificate is revoked."""
 
     example = {"reason": "keyCompromise", "invalidity_date": "2027-01-31T12:00:00Z"}
 
-    reason = ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
+    reason = fields.ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
+    allow_expired = fields.BooleanField(
+        default=False, help_text="revoke a certificate that has expired, too"
+    )
 
 
 class RenewalSerializer(Body):

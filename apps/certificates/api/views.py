@@ -106,7 +106,11 @@ class CertificateViewSet(ReadViewSet):
         def work(_attempt: Attempt) -> Response:
             sent = RevocationSerializer.parse(request.data)
             revocation.revoke(
-                principal, found, sent["reason"], invalidity_date=sent.get("invalidity_date")
+                principal,
+                found,
+                sent["reason"],
+                invalidity_date=sent.get("invalidity_date"),
+                allow_expired=sent["allow_expired"],
             )
             return self.answer(self.get_object())
 

@@ -128,11 +128,16 @@ class Signer(ABC):
         """
 
 
-def limits_of(key_algorithm: KeyAlgorithm, not_after: datetime | None = None) -> IssuerLimits:
-    """Return the limits of a signer with this kind of key, whose certificate ends at ``not_after``."""
+def limits_of(
+    key_algorithm: KeyAlgorithm,
+    not_after: datetime | None = None,
+    not_before: datetime | None = None,
+) -> IssuerLimits:
+    """Return the limits of a signer with this kind of key and of the validity of its certificate."""
     algorithms = signature_algorithms_of(key_algorithm)
     return IssuerLimits(
         not_after=not_after,
         signature_algorithms=algorithms,
         default_signature_algorithm=algorithms[0],
+        not_before=not_before,
     )

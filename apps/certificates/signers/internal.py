@@ -22,8 +22,10 @@ class InternalSigner(Signer):
         self.issuer_certificate_id = issuer.authority_certificate_id
 
     def limits(self, leaf_key: KeyAlgorithm) -> IssuerLimits:  # noqa: ARG002 - the authority's key signs
-        """Return the algorithms of the authority's key, and the end of its certificate."""
-        return limits_of(self._issuer.key_algorithm, self._issuer.not_after)
+        """Return the algorithms of the authority's key, and the validity of its certificate."""
+        return limits_of(
+            self._issuer.key_algorithm, self._issuer.not_after, self._issuer.not_before
+        )
 
     def violations(self, leaf: Leaf, *, has_csr: bool) -> Sequence[Violation]:  # noqa: ARG002 - either is fine
         """Check the constraints of the CA certificates above (RFC 5280 4.2.1.9 and 4.2.1.10)."""

@@ -9,7 +9,6 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.http import HttpRequest
 
 from apps.applications.tokens import client_address, is_in_networks
@@ -70,7 +69,7 @@ class SignedRequest:
         jwk: the key in its header, for requests that carry one.
         account: who signed, for requests that name an account.
         ip: the peer's address.
-        url: as signed.
+        url: as signed, at the present or a former origin.
     """
 
     config: EndpointConfig
@@ -91,6 +90,11 @@ class SignedRequest:
         Raises:
             Malformed: the payload is not a JSON object.
         """
+        if not self.jws.payload:
+            raise Malformed(
+                "This resource needs a JSON object as payload; an empty payload (POST-as-GET) only "
+                "reads."
+            )
         return self.jws.json()
 
     def require_empty(self) -> None:
@@ -156,9 +160,10 @@ def authenticate(
     if request.content_type != _CONTENT_TYPE:
         raise Refusal(Type.MALFORMED, f"Requests are sent as {_CONTENT_TYPE}.", status=415)
     message = jws.parse(request.body)
-    url = f"{settings.SEALWRIGHT['PUBLIC_URL']}{request.get_full_path()}"
-    if message.text("url") != url:
-        raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {url}.")
+    url, path = message.text("url"), request.get_full_path()
+    if endpoint_config.path_of(url) != path:
+        wanted = f"{endpoint_config.origins()[0]}{path}"
+        raise Refusal(Type.UNAUTHORIZED, f"The signed url is not {wanted}.{_hint(url)}")
     names_account = _names_account(message, signed_by)
     nonce = nonces.check(message.header.get("nonce"))
     config = endpoint_config.config_for(application, profile)
@@ -205,13 +210,23 @@ def _account_named_by(message: Jws, config: EndpointConfig) -> Account:
     Raises:
         Refusal: this endpoint has no such account.
     """
-    kid, prefix = message.text("kid"), f"{config.url('acct')}/"
-    account = None
-    if kid.startswith(prefix):
-        account = _account_from(_BY_URL_ID.first(kid.removeprefix(prefix)))
+    kid = message.text("kid")
+    url_id = config.account_named_by(kid)
+    account = _account_from(_BY_URL_ID.first(url_id)) if url_id else None
     if account is None or account.endpoint_id != config.endpoint_id:
-        raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, "There is no such account at this endpoint.")
+        detail = f"There is no such account at this endpoint.{_hint(kid)}"
+        raise Refusal(Type.ACCOUNT_DOES_NOT_EXIST, detail)
     return account
+
+
+def _hint(url: str) -> str:
+    """Return what to do about a URL at an origin that is not known to be ours; empty for others."""
+    if endpoint_config.path_of(url):
+        return ""
+    return (
+        f" URLs here begin with {endpoint_config.origins()[0]}/; where that has changed, the "
+        "administrator lists the former origin in SEALWRIGHT_FORMER_PUBLIC_URLS."
+    )
 
 
 def _require_admitted(account: Account, ip: str) -> None:

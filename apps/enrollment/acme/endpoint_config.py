@@ -66,6 +66,14 @@ class EndpointConfig:
         """Return the URL of a resource of this endpoint."""
         return "/".join((self.base, *parts))
 
+    def account_named_by(self, url: object) -> str:
+        """Return the ``url_id`` of the account that a URL names; empty for any other URL.
+
+        Accounts keep the URLs that they got under a former origin (``path_of``).
+        """
+        path, prefix = path_of(url), path_of(self.url("acct", ""))
+        return path.removeprefix(prefix) if path.startswith(prefix) else ""
+
 
 _COLUMNS = (
     "pk",
@@ -134,6 +142,25 @@ def is_open(pairing: Pairing) -> bool:
 def pairing_of(config: EndpointConfig) -> Pairing:
     """Return the endpoint's pairing with profile, policy and authority, for the pipeline."""
     return pairings.pairing_for(config.application_id, config.profile_id, version=config.version)
+
+
+def origins() -> tuple[str, ...]:
+    """Return the origin that clients know this installation by, then its former ones."""
+    return (settings.SEALWRIGHT["PUBLIC_URL"], *settings.SEALWRIGHT["FORMER_PUBLIC_URLS"])
+
+
+def path_of(url: object) -> str:
+    """Return path and query of a URL of this installation; empty for any other.
+
+    Clients keep the URLs of their accounts, so that those at a former origin name what the same
+    URLs at the present one do. RFC 8555 section 6.4 has the signed URL compared so that
+    an intermediary cannot lead a request to another resource, which the path decides.
+    """
+    if isinstance(url, str):
+        for origin in origins():
+            if url.startswith(f"{origin}/"):
+                return url.removeprefix(origin)
+    return ""
 
 
 def base_url(application: str, profile: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from apps.enrollment.acme.problems import Refusal, Type
+from apps.enrollment.acme.problems import Refusal, Subproblem, Type, refusal_of
 from apps.errors import InvalidInput, Malformed, Violation
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
@@ -48,43 +48,44 @@ class Identifier:
         return {"type": self.type, "value": self.value}
 
 
-def parse_all(listed: object) -> tuple[Identifier, ...]:
-    """Return the identifiers of a new order, canonical, each once.
+def read_all(listed: object) -> tuple[tuple[Identifier, ...], list[Subproblem]]:
+    """Return the identifiers of a new order, canonical, each once, and what is wrong with others.
 
     Raises:
         Malformed: no list, or an empty or too long one.
-        Refusal: some are of a foreign type or unusable; each is named.
     """
-    if not isinstance(listed, list) or not 0 < len(listed) <= MAX_IDENTIFIERS:
-        raise Malformed(f"identifiers is a list of 1 to {MAX_IDENTIFIERS} objects.")
+    if not isinstance(listed, list) or not listed:
+        raise Malformed("identifiers is a list of objects with type and value.")
+    if len(listed) > MAX_IDENTIFIERS:
+        raise Malformed(f"identifiers lists {len(listed)}; an order has at most {MAX_IDENTIFIERS}.")
     found: dict[Identifier, None] = {}
-    wrong: list[tuple[dict[str, str], Type, str]] = []
-    for item in listed:
-        kind, value = _members(item)
+    faults: list[Subproblem] = []
+    for index, item in enumerate(listed):
+        try:
+            kind, value = _members(item)
+        except Malformed as error:
+            faults.append((None, Type.MALFORMED, f"identifiers[{index}]: {error.detail}"))
+            continue
         try:
             found[_read(kind, value)] = None
         except Refusal as refusal:
-            wrong.append(({"type": kind, "value": value}, refusal.kind, refusal.detail))
-    if wrong:
-        raise refusal_of(wrong)
-    return tuple(found)
+            faults.append(({"type": kind, "value": value}, refusal.kind, refusal.detail))
+    return tuple(found), faults
 
 
-def parse_one(item: object) -> Identifier:
+def read_one(item: object) -> Identifier:
     """Return a single identifier, for pre-authorization.
 
     Raises:
-        Malformed, Refusal: as ``parse_all``.
+        Malformed, Refusal: it is unusable, or of a type that is not known here.
     """
-    return parse_all([item])[0]
-
-
-def refusal_of(wrong: Sequence[tuple[dict[str, str], Type, str]]) -> Refusal:
-    """Return one problem for several identifiers (RFC 8555 section 6.7.1)."""
-    kinds = {kind for _, kind, _ in wrong}
-    kind = kinds.pop() if len(kinds) == 1 else Type.COMPOUND
-    detail = "; ".join(f"{item['value'][:255]}: {text}" for item, _, text in wrong)
-    return Refusal(kind, detail, subproblems=wrong)
+    kind, value = _members(item)
+    try:
+        return _read(kind, value)
+    except Refusal as refusal:
+        raise refusal_of(
+            [({"type": kind, "value": value}, refusal.kind, refusal.detail)]
+        ) from refusal
 
 
 def digest(identifiers: Iterable[Identifier]) -> str:

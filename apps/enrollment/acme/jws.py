@@ -57,6 +57,7 @@ _RSA_HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 ALGORITHMS = ("ES256", "ES384", "ES512", "EdDSA", "RS256", "RS384", "RS512")
 _MACS = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
+_ACCEPTED_KEYS = f"Account keys are RSA with {_RSA_MIN} to {_RSA_MAX} bits, EC on P-256, P-384 or P-521, or Ed25519."
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +195,15 @@ def verify(jws: Jws, key: PublicKey) -> None:
         BadMessageSignature: it does not verify.
     """
     algorithm = jws.text("alg")
-    if algorithm not in ALGORITHMS:
-        raise BadAlgorithm(f"alg {algorithm!r:.40} is not supported.")
+    _require_algorithm(algorithm, ALGORITHMS, "is not supported")
+    _require_algorithm(algorithm, _algorithms_of(key), "does not fit the key")
     try:
-        if isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA_HASHES:
+        if isinstance(key, rsa.RSAPublicKey):
             key.verify(jws.signature, jws.signing_input, padding.PKCS1v15(), _RSA_HASHES[algorithm])
         elif isinstance(key, ec.EllipticCurvePublicKey):
-            _verify_ecdsa(jws, key, algorithm)
-        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == "EdDSA":
-            key.verify(jws.signature, jws.signing_input)
+            _verify_ecdsa(jws, key)
         else:
-            raise BadAlgorithm(f"alg {algorithm} does not fit the key.")
+            key.verify(jws.signature, jws.signing_input)
     except InvalidSignature as error:
         raise BadMessageSignature("The JWS signature does not verify.") from error
 
@@ -216,19 +215,33 @@ def verify_mac(jws: Jws, secret: bytes) -> None:
         BadAlgorithm: not HS256, HS384 or HS512.
         BadMessageSignature: it does not verify.
     """
-    digest = _MACS.get(jws.text("alg"))
-    if digest is None:
-        raise BadAlgorithm("An external account binding is signed with HS256, HS384 or HS512.")
-    expected = hmac.new(secret, jws.signing_input, digest).digest()
+    algorithm = jws.text("alg")
+    _require_algorithm(algorithm, tuple(_MACS), "is not for external account bindings")
+    expected = hmac.new(secret, jws.signing_input, _MACS[algorithm]).digest()
     if not hmac.compare_digest(expected, jws.signature):
         raise BadMessageSignature("The external account binding does not verify.")
 
 
-def _verify_ecdsa(jws: Jws, key: ec.EllipticCurvePublicKey, algorithm: str) -> None:
+def _algorithms_of(key: PublicKey) -> tuple[str, ...]:
+    """Return the algorithms that a key can have signed with."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return tuple(_RSA_HASHES)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return (_BY_CURVE_NAME[key.curve.name].algorithm,)
+    return ("EdDSA",)
+
+
+def _require_algorithm(algorithm: str, accepted: tuple[str, ...], why: str) -> None:
+    """Refuse another algorithm, naming those that would do (RFC 8555 section 6.2)."""
+    if algorithm not in accepted:
+        raise BadAlgorithm(
+            f"alg {algorithm!r:.40} {why}. Accepted: {', '.join(accepted)}.", accepted
+        )
+
+
+def _verify_ecdsa(jws: Jws, key: ec.EllipticCurvePublicKey) -> None:
     """Check R||S of exactly twice the curve's size (RFC 7518 section 3.4)."""
     curve = _BY_CURVE_NAME[key.curve.name]
-    if algorithm != curve.algorithm:
-        raise BadAlgorithm(f"alg {algorithm} does not fit the key.")
     if len(jws.signature) != 2 * curve.size:
         raise InvalidSignature
     r = int.from_bytes(jws.signature[: curve.size], "big")
@@ -246,7 +259,7 @@ _REQUIRED = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("
 def _required(jwk: dict[str, Any]) -> dict[str, str]:
     names = _REQUIRED.get(str(jwk.get("kty")))
     if names is None:
-        raise BadPublicKey("The key type must be RSA, EC or OKP.")
+        raise BadPublicKey(f"kty is none of {', '.join(_REQUIRED)}. {_ACCEPTED_KEYS}")
     found = {name: jwk.get(name) for name in names}
     if not all(isinstance(value, str) for value in found.values()):
         raise Malformed(f"A jwk of this type has the members {', '.join(names)}.")
@@ -265,25 +278,30 @@ def _parsed_key(canonical_json: str) -> PublicKey:
                 return _ec(jwk["crv"], decode(jwk["x"]), decode(jwk["y"]))
             case _:
                 if jwk["crv"] != "Ed25519":
-                    raise BadPublicKey("The only OKP curve is Ed25519.")
+                    raise BadPublicKey(f"The OKP curve is not Ed25519. {_ACCEPTED_KEYS}")
                 return ed25519.Ed25519PublicKey.from_public_bytes(decode(jwk["x"]))
     except ValueError as error:
-        raise BadPublicKey("The jwk is not a public key.") from error
+        raise BadPublicKey(f"The jwk is not a public key. {_ACCEPTED_KEYS}") from error
 
 
 def _rsa(n: bytes, e: bytes) -> rsa.RSAPublicKey:
     modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
     if not _RSA_MIN <= modulus.bit_length() <= _RSA_MAX:
-        raise BadPublicKey(f"RSA account keys have {_RSA_MIN} to {_RSA_MAX} bits.")
+        raise BadPublicKey(f"The RSA key has {modulus.bit_length()} bits. {_ACCEPTED_KEYS}")
     if not 3 <= exponent < _MAX_EXPONENT or exponent % 2 == 0 or modulus % 2 == 0:  # noqa: PLR2004 - smallest odd prime
-        raise BadPublicKey("The RSA key is not usable.")
+        raise BadPublicKey(
+            "Modulus and exponent of the RSA key must be odd, the exponent from 3 to 64 bits."
+        )
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 
 def _ec(name: str, x: bytes, y: bytes) -> ec.EllipticCurvePublicKey:
     curve = _CURVES.get(name)
     if curve is None or len(x) != curve.size or len(y) != curve.size:
-        raise BadPublicKey("The EC key must be on P-256, P-384 or P-521, with full coordinates.")
+        raise BadPublicKey(
+            "The EC key is on another curve, or its coordinates are not of full length. "
+            f"{_ACCEPTED_KEYS}"
+        )
     return ec.EllipticCurvePublicNumbers(
         int.from_bytes(x, "big"), int.from_bytes(y, "big"), curve.curve
     ).public_key()

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from apps import registry
 from apps.applications.models import Pairing
-from apps.enrollment.acme import endpoint_config, housekeeping, problems, selectors, snippets
+from apps.enrollment.acme import endpoint_config, housekeeping, selectors, snippets, views
 from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.services import proof_expiry
 from apps.enrollment.acme.validation import attempts
@@ -30,11 +30,12 @@ METHOD = registry.EnrollmentMethod(
     name="acme",
     label="ACME",
     is_open=endpoint_config.is_open,
+    collects=True,
     has_accounts=True,
     url_prefix="acme/",
     urlconf="apps.enrollment.acme.urls",
     management_urlconf="apps.enrollment.acme.api.urls",
-    refusal=problems.response,
+    refusal=views.refusal,
     endpoint_model=AcmeEndpoint,
     panel=panel,
 )

@@ -5,6 +5,7 @@ section 10.5), and knowing it is not enough, because ownership is checked as wel
 """
 
 from typing import ClassVar
+from uuid import UUID
 
 from django.db import models
 from django.db.models import Q
@@ -240,7 +241,8 @@ class AcmeOrder(models.Model):
     """A client's request for one certificate (RFC 8555 section 7.1.3).
 
     The certificate request of an order has the order's own primary key, so that an order yields
-    at most one, however often it is finalized.
+    at most one, however often it is finalized. Only an order that joins a request which waits for
+    an approval has the request of an earlier order (``services.waiting``).
     """
 
     id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
@@ -299,6 +301,12 @@ class AcmeOrder(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "-id"], name="acme_order_account"),
+            # Counted by the limit for an account; orders that replace a certificate are not.
+            models.Index(
+                fields=["account", "-id"],
+                condition=Q(replaces_certificate=None),
+                name="acme_order_counted",
+            ),
             models.Index(fields=["identifiers_sha256", "created_at"], name="acme_order_names"),
             models.Index(
                 fields=["expires_at"],
@@ -311,6 +319,11 @@ class AcmeOrder(models.Model):
         """Name the first identifiers."""
         names = [str(item["value"]) for item in self.identifiers]
         return ", ".join(names[:3]) + (" ..." if len(names) > 3 else "")  # noqa: PLR2004 - three fit a line
+
+    @property
+    def request_id(self) -> UUID:
+        """Return the primary key of its certificate request, which may not exist yet."""
+        return self.certificate_request_id or self.pk
 
 
 class AcmeOrderAuthorization(models.Model):

@@ -15,12 +15,13 @@ from django.http import HttpResponse
 
 from apps import errors
 from apps.enrollment.acme import jws
-from pki.findings import PkiError
+from apps.web.problems import translated
+from pki.findings import PkiError, Violation
 
 CONTENT_TYPE = "application/problem+json"
 _PREFIX = "urn:ietf:params:acme:error:"
-_RETRY_AFTER_S = 30
 _MAX_DETAIL = 2000
+_MAX_SUBPROBLEMS = 100
 _logger = logging.getLogger(__name__)
 
 
@@ -82,10 +83,15 @@ TABLE: dict[type[Exception], Kind] = {
     errors.BadRevocationReason: Kind(Type.BAD_REVOCATION_REASON, 400),
     errors.InvalidTransition: Kind(Type.MALFORMED, 409),
     errors.UnsupportedFormat: Kind(Type.MALFORMED, 400),
+    errors.TooLarge: Kind(Type.MALFORMED, 413),
+    errors.LengthRequired: Kind(Type.MALFORMED, 411),
+    errors.UnsupportedMediaType: Kind(Type.MALFORMED, 415),
     errors.RateLimited: Kind(Type.RATE_LIMITED, 429),
     # A header of the REST API; no ACME request gets so far.
     errors.IdempotencyConflict: Kind(Type.MALFORMED, 409),
     errors.IdempotencyMismatch: Kind(Type.MALFORMED, 422),
+    errors.DatabaseUnavailable: Kind(Type.SERVER_INTERNAL, 503),
+    errors.Busy: Kind(Type.SERVER_INTERNAL, 503),
     errors.UpstreamUnavailable: Kind(Type.SERVER_INTERNAL, 503),
     errors.UpstreamRejected: Kind(Type.SERVER_INTERNAL, 502),
     PkiError: Kind(Type.MALFORMED, 400),
@@ -101,6 +107,8 @@ _STATUS: dict[Type, int] = {
     Type.UNAUTHORIZED: 403,
     Type.USER_ACTION_REQUIRED: 403,
 }
+# Identifier (``None`` where the fault is another member's), type and detail (RFC 8555 section 6.7.1).
+Subproblem = tuple[Mapping[str, str] | None, Type, str]
 _WITHHELD = "Something went wrong here; the server's log has it under this answer's X-Request-Id."
 
 
@@ -111,7 +119,7 @@ class Refusal(Exception):
         kind: the registered type.
         detail: one sentence for people.
         status: HTTP status, by default the one that goes with the type.
-        subproblems: (identifier, type, detail) of each identifier with an error.
+        subproblems: every fault by itself, when there are several or identifiers are to blame.
         headers: further HTTP headers.
     """
 
@@ -121,7 +129,7 @@ class Refusal(Exception):
         detail: str,
         *,
         status: int | None = None,
-        subproblems: Sequence[tuple[Mapping[str, str], Type, str]] = (),
+        subproblems: Sequence[Subproblem] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.kind = kind
@@ -130,6 +138,24 @@ class Refusal(Exception):
         self.subproblems = tuple(subproblems)
         self.headers = dict(headers or {})
         super().__init__(detail)
+
+
+def refusal_of(faults: Sequence[Subproblem]) -> Refusal:
+    """Return one problem for all faults of a request, each a subproblem (RFC 8555 section 6.7.1).
+
+    Its type is that of the faults if they share one, else ``compound``.
+
+    Args:
+        faults: at least one.
+    """
+    kinds = {kind for _, kind, _ in faults}
+    kind = kinds.pop() if len(kinds) == 1 else Type.COMPOUND
+    texts = (
+        text if identifier is None else f"{identifier['value'][:255]}: {text}"
+        for identifier, _, text in faults
+    )
+    alone = len(faults) == 1 and faults[0][0] is None
+    return Refusal(kind, " ".join(texts), subproblems=() if alone else faults)
 
 
 def document(kind: Type, detail: str, **members: Any) -> dict[str, Any]:
@@ -144,15 +170,30 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     """
     if isinstance(error, Refusal):
         return error.status, _refused(error), error.headers
+    error = translated(error)
     kind = next((TABLE[k] for k in type(error).__mro__ if k in TABLE), None)
     if kind is None or (kind.type == Type.SERVER_INTERNAL and kind.status == 500):  # noqa: PLR2004 - internal error
         _logger.error("unexpected %s", type(error).__name__, exc_info=error)
         return 500, document(Type.SERVER_INTERNAL, _WITHHELD, status=500), {}
     members: dict[str, Any] = {"status": kind.status}
     if isinstance(error, errors.BadAlgorithm):
-        members["algorithms"] = list(jws.ALGORITHMS)
+        members["algorithms"] = list(error.accepted or jws.ALGORITHMS)
+    violations: Sequence[Violation] = getattr(error, "violations", ())
     detail = str(getattr(error, "detail", error))
+    if violations:
+        texts = [text_of(violation) for violation in violations]
+        detail = " ".join(texts)
+        if len(texts) > 1:
+            members["subproblems"] = [
+                document(kind.type, text) for text in texts[:_MAX_SUBPROBLEMS]
+            ]
     return kind.status, document(kind.type, detail, **members), _headers(error)
+
+
+def text_of(violation: Violation) -> str:
+    """Return field, reason and hint of a violation as one text for people."""
+    field = f"{violation.field}: " if violation.field else ""
+    return f"{field}{violation.reason} {violation.hint}".rstrip()
 
 
 def response(error: Exception) -> HttpResponse:
@@ -167,15 +208,15 @@ def _refused(error: Refusal) -> dict[str, Any]:
     members: dict[str, Any] = {"status": error.status}
     if error.subproblems:
         members["subproblems"] = [
-            document(kind, detail, identifier=dict(identifier))
-            for identifier, kind, detail in error.subproblems
+            document(kind, detail, **({"identifier": dict(identifier)} if identifier else {}))
+            for identifier, kind, detail in error.subproblems[:_MAX_SUBPROBLEMS]
         ]
     return document(error.kind, error.detail, **members)
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, errors.RateLimited):
+    if isinstance(error, errors.UnsupportedMediaType) and error.accepted:
+        return {"Accept-Encoding": error.accepted}
+    if isinstance(error, errors.SealwrightError) and hasattr(error, "retry_after_s"):
         return {"Retry-After": str(error.retry_after_s)}
-    if isinstance(error, errors.UpstreamUnavailable):
-        return {"Retry-After": str(_RETRY_AFTER_S)}
     return {}

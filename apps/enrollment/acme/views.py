@@ -1,11 +1,12 @@
 """ACME resources over HTTP: one view for each resource (RFC 8555 sections 6 and 7).
 
-Views without sessions, cookies or CSRF tokens: a request acts for its signer. Every answer,
-refusals included, carries a new nonce.
+Views without sessions, cookies or CSRF tokens: a request acts for its signer. Every answer to a
+POST, refusals included, carries a new nonce, and so does newNonce; other answers to GET carry none.
 """
 
 import functools
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -27,19 +28,23 @@ from apps.enrollment.acme.services import (
     finalize,
     key_change,
     limits,
+    order_request,
     orders,
     revocation,
+    waiting,
 )
 from apps.enrollment.acme.services import renewal_info as renewal_info_service
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType, OrderStatus
 from apps.enrollment.acme.validation import attempts, persistent_records
 from apps.errors import NotFound
+from apps.web.links import add_link
 
 _Handler = Callable[..., HttpResponse]
 _JSON = "application/json"
 _CREATED = HTTPStatus.CREATED
 _UNDECIDED = (ChallengeStatus.PENDING, ChallengeStatus.PROCESSING)
-_DIRECTORY_MAX_AGE_S = 300
+_PUBLIC_MAX_AGE_S = 300
+_ENDPOINT = re.compile(r"/acme/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)/")
 _compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -60,36 +65,50 @@ def _signed(signed_by: SignedBy) -> Callable[[_Handler], _Handler]:
                 response = handler(signed, **names)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
                 response = problems.response(error)
-            return _with_headers(response, application, profile)
+            return _with_headers(request, response)
 
         return view
 
     return decorate
 
 
-def _public(*methods: str) -> Callable[[_Handler], _Handler]:
+def _public(handler: _Handler) -> _Handler:
     """Turn a handler that needs no signature into a view."""
 
-    def decorate(handler: _Handler) -> _Handler:
-        @csrf_exempt
-        @functools.wraps(handler)
-        def view(
-            request: HttpRequest, application: str, profile: str, **names: Any
-        ) -> HttpResponse:
-            try:
-                _require_method(request, *methods)
-                response = handler(request, application, profile, **names)
-            except Exception as error:  # noqa: BLE001 - every error becomes a problem document
-                response = _with_headers(problems.response(error), application, profile)
-            return response
+    @csrf_exempt
+    @functools.wraps(handler)
+    def view(request: HttpRequest, application: str, profile: str, **names: Any) -> HttpResponse:
+        try:
+            _require_method(request, "GET", "HEAD")
+            response = handler(request, application, profile, **names)
+        except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+            response = problems.response(error)
+        return _with_headers(request, response)
 
-        return view
-
-    return decorate
+    return view
 
 
-@_public("GET", "HEAD")
-def directory(_request: HttpRequest, application: str, profile: str) -> HttpResponse:
+def _public_or_signed(handler: _Handler) -> _Handler:
+    """Turn a handler into a view that takes GET and, as every resource, POST-as-GET (6.3)."""
+
+    @csrf_exempt
+    @functools.wraps(handler)
+    def view(request: HttpRequest, application: str, profile: str) -> HttpResponse:
+        try:
+            _require_method(request, "GET", "HEAD", "POST")
+            if request.method == "POST":
+                signed = authenticate(request, application, profile, SignedBy.ACCOUNT)
+                signed.require_empty()
+            response = handler(request, application, profile)
+        except Exception as error:  # noqa: BLE001 - every error becomes a problem document
+            response = problems.response(error)
+        return _with_headers(request, response)
+
+    return view
+
+
+@_public_or_signed
+def directory(request: HttpRequest, application: str, profile: str) -> HttpResponse:
     """Answer the directory: URLs and requirements of this endpoint (7.1.1)."""
     config = config_for(application, profile)
     endpoint = AcmeEndpoint.objects.select_related("pairing__profile").get(pk=config.endpoint_id)
@@ -105,10 +124,7 @@ def directory(_request: HttpRequest, application: str, profile: str) -> HttpResp
     }
     if not config.authz_lifetime_h:
         del found["newAuthz"]  # an authorization for one order only cannot precede the order
-    response = _json(found)
-    response.headers["Cache-Control"] = f"public, max-age={_DIRECTORY_MAX_AGE_S}"
-    response.headers["Replay-Nonce"] = nonces.issue()
-    return response
+    return _cacheable(request, _json(found))
 
 
 def _meta(config: EndpointConfig, endpoint: AcmeEndpoint) -> dict[str, Any]:
@@ -130,29 +146,32 @@ def _meta(config: EndpointConfig, endpoint: AcmeEndpoint) -> dict[str, Any]:
     return meta
 
 
-@_public("GET", "HEAD")
+@_public_or_signed
 def new_nonce(request: HttpRequest, application: str, profile: str) -> HttpResponse:
     """Answer with a nonce in the header (7.2)."""
+    config_for(application, profile)
     response = HttpResponse(status=200 if request.method == "HEAD" else 204)
-    return _with_headers(response, application, profile)
+    response.headers["Replay-Nonce"] = nonces.issue()
+    return response
 
 
-@_public("GET", "HEAD")
-def limits_page(_request: HttpRequest, application: str, profile: str) -> HttpResponse:
+@_public
+def limits_page(request: HttpRequest, application: str, profile: str) -> HttpResponse:
     """Show the rate limits to people; every rateLimited answer links here (6.6)."""
     text = limits.describe(config_for(application, profile))
-    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+    return _cacheable(request, HttpResponse(text, content_type="text/plain; charset=utf-8"))
 
 
-@_public("GET", "HEAD")
+@_public
 def renewal_info(
     _request: HttpRequest, application: str, profile: str, certificate_id: str
 ) -> HttpResponse:
     """Answer when a certificate should be renewed (RFC 9773 section 4)."""
     config = config_for(application, profile)
-    response = _json(renewal_info_service.renewal_info(config, certificate_id))
-    response.headers["Retry-After"] = str(renewal_info_service.RETRY_AFTER_S)
-    return _with_headers(response, application, profile)
+    found = renewal_info_service.renewal_info(config, certificate_id)
+    response = _json(found.as_dict())
+    response.headers["Retry-After"] = str(found.retry_after_s)
+    return response
 
 
 @_signed(SignedBy.NEW_KEY)
@@ -180,7 +199,7 @@ def account_orders(signed: SignedRequest, url_id: str, cursor: str = "") -> Http
     response = _json({"orders": [signed.config.url("order", found) for found in page]})
     if following:
         url = signed.config.url("acct", url_id, "orders")
-        _link(response, f"{url}?cursor={quote(following)}", "next")
+        add_link(response, f"{url}?cursor={quote(following)}", "next")
     return response
 
 
@@ -203,7 +222,7 @@ def new_order(signed: SignedRequest) -> HttpResponse:
 def order(signed: SignedRequest, url_id: str) -> HttpResponse:
     """Show an order (7.4)."""
     signed.require_empty()
-    return _order(signed.config, orders.get(signed, url_id))
+    return _order(signed.config, waiting.get(signed, url_id))
 
 
 @_signed(SignedBy.ACCOUNT)
@@ -217,7 +236,8 @@ def new_authz(signed: SignedRequest) -> HttpResponse:
     """Create an authorization before an order needs it (7.4.1)."""
     if not signed.config.authz_lifetime_h:
         raise Refusal(Type.MALFORMED, "Pre-authorization is not offered here.", status=404)
-    row, challenges, created = authorizations.preauthorize(signed)
+    identifier = order_request.read_authorization(signed)
+    row, challenges, created = authorizations.preauthorize(signed, identifier)
     shown = wire.authorization(signed.config, row, challenges)
     response = _json(shown, _CREATED if created else 200)
     response.headers["Location"] = signed.config.url("authz", row.url_id)
@@ -245,7 +265,7 @@ def challenge(signed: SignedRequest, url_id: str) -> HttpResponse:
     else:
         row = challenges.get(signed, url_id)
     response = _json(wire.challenge(signed.config, row))
-    _link(response, signed.config.url("authz", row.authorization.url_id), "up")
+    add_link(response, signed.config.url("authz", row.authorization.url_id), "up")
     if row.status == ChallengeStatus.PROCESSING:
         response.headers["Retry-After"] = str(authorizations.RETRY_AFTER_S)
     return response
@@ -259,7 +279,7 @@ def certificate(signed: SignedRequest, url_id: str, number: int = 0) -> HttpResp
     response = HttpResponse(found.pem, content_type=certificates.CONTENT_TYPE)
     for other in found.alternates:
         parts = ("cert", url_id, str(other)) if other else ("cert", url_id)
-        _link(response, signed.config.url(*parts), "alternate")
+        add_link(response, signed.config.url(*parts), "alternate")
     return response
 
 
@@ -271,14 +291,9 @@ def revoke_certificate(signed: SignedRequest) -> HttpResponse:
 
 
 @csrf_exempt
-def not_found(
-    _request: HttpRequest, application: str, profile: str, rest: str = ""
-) -> HttpResponse:
+def not_found(request: HttpRequest, **_names: str) -> HttpResponse:
     """Answer 404 as an ACME problem for any other path."""
-    del rest
-    return _with_headers(
-        problems.response(NotFound("There is no such resource.")), application, profile
-    )
+    return _with_headers(request, problems.response(NotFound("There is no such resource.")))
 
 
 def _order(config: EndpointConfig, row: AcmeOrder) -> HttpResponse:
@@ -305,19 +320,31 @@ def _json(shown: dict[str, Any], status: int = 200) -> HttpResponse:
     return HttpResponse(_compact(shown), status=status, content_type=_JSON)
 
 
-def _with_headers(response: HttpResponse, application: str, profile: str) -> HttpResponse:
-    """Add the headers of every answer: nonce, link to the directory, no caching (7.1, 6.5)."""
-    response.headers["Replay-Nonce"] = nonces.issue()
-    response.headers["Cache-Control"] = "no-store"
-    here = base_url(application, profile)
-    _link(response, f"{here}/directory", "index")
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
-        _link(response, f"{here}/limits", "help")
+def _cacheable(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Let caches keep the answer to a GET for some minutes; an answer to a POST has a nonce."""
+    if request.method != "POST":
+        response.headers["Cache-Control"] = f"public, max-age={_PUBLIC_MAX_AGE_S}"
     return response
 
 
-def _link(response: HttpResponse, url: str, relation: str) -> None:
-    """Add a Link; several relations share the header (RFC 8288 section 3)."""
-    given = response.headers.get("Link")
-    link = f'<{url}>;rel="{relation}"'
-    response.headers["Link"] = f"{given}, {link}" if given else link
+def refusal(request: HttpRequest, error: Exception) -> HttpResponse:
+    """Answer an error outside of any view: a request that is cut off, too large, or for no path."""
+    return _with_headers(request, problems.response(error))
+
+
+def _with_headers(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Add the headers that answers have in common: nonce, no caching, links (6.5, 6.6, 7.1)."""
+    if request.method == "POST":
+        response.headers["Replay-Nonce"] = nonces.issue()
+    response.headers.setdefault("Cache-Control", "no-store")
+    # Read from the path: a request that no view has seen may be for anything.
+    named = _ENDPOINT.match(request.path_info)
+    if named is None:
+        return response
+    here = base_url(named[1], named[2])
+    view = request.resolver_match.func if request.resolver_match else None
+    if view is not directory:
+        add_link(response, f"{here}/directory", "index")
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+        add_link(response, f"{here}/limits", "help")
+    return response

@@ -1,5 +1,6 @@
 """JSON representation of ACME objects (RFC 8555 section 7.1)."""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,11 @@ from apps.enrollment.acme.states import (
 )
 from apps.errors import Malformed
 
+# RFC 3339 section 5.6; a fraction of any length.
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,30})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
+_ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 # A decided authorization shows only the challenges that decided it (RFC 8555 section 7.1.4).
 _SHOWN_STATUSES = {
     AuthorizationStatus.VALID: {ChallengeStatus.VALID},
@@ -31,18 +37,23 @@ def time_text(moment: datetime) -> str:
 def read_time(text: Any, name: str) -> datetime | None:
     """Return the time in an optional RFC 3339 member, in UTC and whole seconds.
 
+    The zero time of Go and .NET, ``0001-01-01T00:00:00Z``, means "not given": clients written in
+    them send it for a field that nobody has set.
+
     Raises:
         Malformed: the member is not such a text.
     """
     if text is None:
         return None
+    if not isinstance(text, str) or not _RFC3339.fullmatch(text):
+        raise Malformed(f"{name} is not an RFC 3339 time such as 2030-01-31T12:00:00Z.")
     try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError) as error:
-        raise Malformed(f"{name} is not an RFC 3339 time.") from error
-    if moment.tzinfo is None:
-        raise Malformed(f"{name} lacks its time zone.")
-    return moment.astimezone(UTC).replace(microsecond=0)
+        moment = datetime.fromisoformat(text.upper())
+        if moment == _ZERO_TIME:
+            return None
+        return moment.astimezone(UTC).replace(microsecond=0)
+    except (ValueError, OverflowError) as error:
+        raise Malformed(f"{name} is not a time that exists.") from error
 
 
 def account(config: EndpointConfig, row: Account) -> dict[str, Any]:

@@ -126,10 +126,16 @@ class CertificateRequestViewSet(ReadViewSet):
         ).filter(request=found)
         return Response(request_detail(found, certificate.first()))
 
-    @extend_schema(request=None, responses={201: OutcomeSerializer} | problems(409, 422))
+    @extend_schema(
+        request=None,
+        responses={201: OutcomeSerializer, 202: OutcomeSerializer} | problems(409, 422),
+    )
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, **_url: Any) -> Response:
-        """Approve a request and sign it; nobody approves a request of their own."""
+        """Approve a request and sign it; nobody approves a request of their own.
+
+        201 carries the certificate; 202 means that it is signed when its ACME client asks again.
+        """
         found = self.get_object()
         NoBody.parse(request.data)
         return outcome_response(approvals.approve(principal_of(request), found))

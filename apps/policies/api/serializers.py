@@ -5,9 +5,10 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.policies import selectors
 from apps.policies.models import Policy
 from apps.web import fields
-from apps.web.serializers import Answer, Body
+from apps.web.serializers import Answer, Body, ViolationSerializer
 
 
 @extend_schema_field(
@@ -75,6 +76,31 @@ class PolicySerializer(PolicyRowSerializer):
     """A policy with its rules."""
 
     rules = _CurrentRulesField()
+
+
+class _WarningsField(serializers.ListField):
+    """The profiles whose defaults the rules in force refuse."""
+
+    def get_attribute(self, instance: Policy) -> Any:
+        """Look at the profiles of the policy."""
+        return selectors.warnings_of(instance)
+
+
+class ProfileWarningSerializer(Answer):
+    """A profile whose defaults the rules refuse."""
+
+    profile = serializers.CharField()
+    violations = ViolationSerializer(many=True)
+
+
+class SavedPolicySerializer(PolicySerializer):
+    """A policy as it was saved, and what to look at because of it."""
+
+    warnings = _WarningsField(
+        child=ProfileWarningSerializer(),
+        help_text="profiles with defaults outside of the rules: requests get the nearest lifetime, "
+        "key or usages that the rules allow, with a note, or are refused",
+    )
 
 
 class PolicyVersionSerializer(Answer):

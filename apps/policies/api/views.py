@@ -17,6 +17,7 @@ from apps.policies.api.serializers import (
     PolicyRowSerializer,
     PolicySerializer,
     PolicyVersionSerializer,
+    SavedPolicySerializer,
 )
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import PRESETS
@@ -61,13 +62,17 @@ class PolicyViewSet(ReadViewSet):
         return self.created(policy, f"/api/v1/policies/{policy.name}/")
 
     @extend_schema(
-        request=PolicyChangesSerializer, responses={200: PolicySerializer} | problems(422)
+        request=PolicyChangesSerializer, responses={200: SavedPolicySerializer} | problems(422)
     )
     def partial_update(self, request: Request, **_url: Any) -> Response:
-        """Change a policy; other rules become a new version, in force at once."""
+        """Change a policy; other rules become a new version, in force at once.
+
+        `warnings` lists the profiles whose defaults the rules no longer allow.
+        """
         policy, principal = self.get_object(), governor_of(request)
         changes = PolicyChangesSerializer.parse(request.data)
-        return self.answer(services.update_policy(principal, policy, **changes))
+        saved = services.update_policy(principal, policy, **changes)
+        return Response(SavedPolicySerializer.of(saved))
 
     @extend_schema(responses={204: None} | problems(409))
     def destroy(self, request: Request, **_url: Any) -> Response:

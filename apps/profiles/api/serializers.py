@@ -3,7 +3,7 @@
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.profiles.models import IssuerType
+from apps.profiles.models import AcmeSubject, CsrExtras, IssuerType, MustStaple
 from apps.web import fields
 from apps.web.serializers import Answer, Body
 
@@ -27,6 +27,17 @@ class ProfileChangesSerializer(Body):
     )
     policy = fields.CharField(required=False, help_text="name or id")
     defaults = DefaultsField(required=False)
+    csr_extras = fields.ChoiceField(
+        CsrExtras.choices, required=False, help_text="what a CSR carries beside key and names"
+    )
+    must_staple = fields.ChoiceField(
+        MustStaple.choices, required=False, help_text="the TLS feature status_request in a CSR"
+    )
+    acme_subject = fields.ChoiceField(
+        AcmeSubject.choices,
+        required=False,
+        help_text="subject attributes beside the common name in a CSR over ACME",
+    )
 
 
 class NewProfileSerializer(ProfileChangesSerializer):
@@ -58,5 +69,8 @@ class ProfileSerializer(Answer):
         source="policy.current_version.number", allow_null=True, help_text="the one in force"
     )
     defaults = DefaultsField()
+    csr_extras = serializers.ChoiceField(CsrExtras.choices)
+    must_staple = serializers.ChoiceField(MustStaple.choices)
+    acme_subject = serializers.ChoiceField(AcmeSubject.choices)
     revision = serializers.IntegerField(help_text="counts changes")
     created_at = serializers.DateTimeField()

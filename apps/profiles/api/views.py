@@ -30,7 +30,8 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         NotFound: no such authority or policy; both are listed.
     """
-    resolved = dict(given)
+    resolved = {name: value for name, value in given.items() if name not in services.CSR_SETTINGS}
+    resolved["csr"] = {name: given[name] for name in services.CSR_SETTINGS if name in given}
     # null says that the authority is not chosen, which is the same as saying nothing.
     if resolved.get("authority", "") is None:
         del resolved["authority"]

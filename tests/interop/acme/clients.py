@@ -48,6 +48,7 @@ class World:
         names: the name server that it asks.
         directory: where accounts need an EAB key.
         open_directory: where they do not.
+        approved_directory: where they do not either, and each certificate needs an approval.
         keys: single-use EAB keys, by label.
         http_port, tls_port: where validation connects to, on 127.0.0.1.
     """
@@ -56,6 +57,7 @@ class World:
     names: NameServer
     directory: str
     open_directory: str
+    approved_directory: str
     keys: dict[str, EabKey]
     http_port: int
     tls_port: int

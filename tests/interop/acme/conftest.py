@@ -1,4 +1,4 @@
-"""Fixtures of the interop tests: one name server and two ACME endpoints for all clients."""
+"""Fixtures of the interop tests: one name server and three ACME endpoints for all clients."""
 
 import json
 import subprocess
@@ -30,12 +30,13 @@ def acme(running_server: Server, tmp_path_factory: pytest.TempPathFactory) -> It
     """The running product with ACME set up, and names that resolve."""
     names = nameserver.start(tmp_path_factory.mktemp("names"))
     try:
-        yield _enable_acme(running_server, names)
+        yield enable_acme(running_server, names)
     finally:
         names.stop()
 
 
-def _enable_acme(server: Server, names: nameserver.NameServer) -> World:
+def enable_acme(server: Server, names: nameserver.NameServer) -> World:
+    """Set both endpoints up on a running product; return what clients need to know."""
     http_port, tls_port = servers.free_port(), servers.free_port()
     wanted = {
         "resolver": names.address,
@@ -59,6 +60,7 @@ def _enable_acme(server: Server, names: nameserver.NameServer) -> World:
         names=names,
         directory=found["directory"],
         open_directory=found["open_directory"],
+        approved_directory=found["approved_directory"],
         keys={label: EabKey(**key) for label, key in found["keys"].items()},
         http_port=http_port,
         tls_port=tls_port,

@@ -3,7 +3,7 @@
 Run beside a server, in its environment: ``python -m tests.interop.acme.world JSON`` with
 ``{"resolver", "http_port", "tls_port", "keys": [label, ...]}``. Goes through the services, as
 an administrator would, and prints
-``{"directory", "open_directory", "keys": {label: {"kid", "hmac_key"}}}``.
+``{"directory", "open_directory", "approved_directory", "keys": {label: {"kid", "hmac_key"}}}``.
 """
 
 import json
@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-OPEN, BOUND = "acme-open", "acme-bound"
+OPEN, BOUND, APPROVED = "acme-open", "acme-bound", "acme-approved"
 _RULES = {
     "subject": [{"type": "common_name", "allowed": ["*"]}],
     "subject_alt_names": [
@@ -24,7 +24,7 @@ _RULES = {
 
 
 def main(wanted: dict[str, Any]) -> None:
-    """Enable both endpoints and make a single-use key for each label."""
+    """Enable the endpoints and make a single-use key for each label."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
     import django
 
@@ -54,9 +54,12 @@ def main(wanted: dict[str, Any]) -> None:
     base = f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{demo.name}"
     endpoints = {}
     policy = make_policy("acme", _RULES)
-    for name, changes in ((BOUND, {}), (OPEN, {"require_eab": False})):
+    without_eab = {"require_eab": False}
+    for name, changes in ((BOUND, {}), (OPEN, without_eab), (APPROVED, without_eab)):
         profile = make_profile(name, authority=issuing, policy=policy)
-        pairing = applications.attach_profile(system, demo, profile)
+        pairing = applications.attach_profile(
+            system, demo, profile, requires_approval=name == APPROVED
+        )
         endpoints[name] = acme.enable_acme(system, pairing, **terms, **changes)
     keys = {}
     for label in wanted["keys"]:
@@ -65,6 +68,7 @@ def main(wanted: dict[str, Any]) -> None:
     found = {
         "directory": f"{base}/{BOUND}/directory",
         "open_directory": f"{base}/{OPEN}/directory",
+        "approved_directory": f"{base}/{APPROVED}/directory",
         "keys": keys,
     }
     sys.stdout.write(json.dumps(found) + "\n")

@@ -230,3 +230,39 @@ def test_a10_a_padded_payload_is_malformed(client):
     body = jws(client.key, client.header(client.kid), {"contact": []})
     body["payload"] = b64(b"{}  ") + "="
     assert kind(client.send(client.kid, body)) == "malformed"
+
+
+def test_a12_every_unusable_contact_is_named(newcomer):
+    answer = newcomer.register(
+        contact=["mailto:ok@example.com", "tel:1", f"mailto:{'a' * 330}@example.com", "mailto:x"]
+    )
+    assert kind(answer) == "compound"
+    blamed = [(p["type"].rpartition(":")[2], p["detail"]) for p in answer.json()["subproblems"]]
+    assert [kind for kind, _ in blamed] == [
+        "unsupportedContact",
+        "invalidContact",
+        "invalidContact",
+    ]
+    assert blamed[1][1] == "contact[2] has 349 characters; at most 320 are taken."
+    assert all(detail in answer.json()["detail"] for _, detail in blamed)
+    assert not AcmeAccount.objects.exists()
+
+
+def test_a12_everything_that_a_registration_lacks_is_named(team):
+    terms = "https://example.com/terms"
+    endpoint = services.enable_acme(
+        team.principal(Role.ADMIN), team.pairing, terms_of_service=terms
+    )
+    client = Acme(Client(), url_of(endpoint))
+    answer = client.register(contact=["tel:1"])
+    assert kind(answer) == "compound"
+    assert [p["type"].rpartition(":")[2] for p in answer.json()["subproblems"]] == [
+        "unsupportedContact",
+        "userActionRequired",
+        "externalAccountRequired",
+    ]
+    assert f'<{terms}>;rel="terms-of-service"' in answer.links
+    assert kind(client.register(termsOfServiceAgreed=True)) == "externalAccountRequired"
+    client.eab = ("unknown", b64(b"x" * 32))
+    assert kind(client.register(termsOfServiceAgreed=True)) == "unauthorized"
+    assert kind(client.register()) == "compound"

@@ -263,3 +263,25 @@ def test_a29_a_proof_is_worth_nothing_at_another_endpoint(client, other_team):
     elsewhere = Acme(Client(), url_of(there), key=client.key)
     elsewhere.register()
     assert elsewhere.order("www.example.com").json()["status"] == "pending"
+
+
+def test_a19_a_name_that_policy_denies_is_not_authorized_beforehand(team, client):
+    from apps import principals
+    from apps.policies import services as policy_services
+
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] = [
+        {"type": "dns_name", "allowed": ["**.example.com"], "required": ["www.example.com"]}
+    ]
+    policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
+    url = client.directory["newAuthz"]
+    for name, reason in (("www.example.org", "allowed pattern"), ("a_b.example.com", "")):
+        answer = client.post(url, {"identifier": dns(name)})
+        assert kind(answer) == "rejectedIdentifier"
+        assert answer.status_code == 403
+        (problem,) = answer.json()["subproblems"]
+        assert problem["identifier"] == dns(name)
+        assert reason in answer.json()["detail"]
+    assert not AcmeAuthorization.objects.exists()
+    # A rule on the names of a certificate as a whole says nothing about one of them.
+    assert client.post(url, {"identifier": dns("a.example.com")}).status_code == 201

@@ -40,6 +40,13 @@ def test_a26_new_authz_is_absent_where_authorizations_serve_one_order(team):
     assert client.post(url, {}).status_code == 404
 
 
+def test_a07_it_is_read_by_post_as_get_as_well(client):
+    url = f"https://localhost:8443{client.directory_url}"
+    assert client.post(url).json() == client.directory
+    assert kind(client.post(url, {})) == "malformed"
+    assert kind(client.post(url, by_jwk=True)) == "malformed"
+
+
 def test_meta_says_what_is_demanded(team):
     endpoint = services.enable_acme(
         team.principal(Role.ADMIN),

@@ -295,8 +295,10 @@ def test_4_1_no_approval_issues_after_persist_until(waiting, team, frozen_clock)
     assert not Certificate.objects.exists()
 
 
-def test_an_approval_in_time_issues(waiting, team):
+def test_an_approval_in_time_issues(owner, waiting, team):
     approvals.approve(team.principal(Role.ADMIN), waiting)
+    url = owner.directory["newOrder"].removesuffix("new-order")
+    assert owner.post(f"{url}order/{AcmeOrder.objects.get().url_id}").json()["status"] == "valid"
     assert Certificate.objects.count() == 1
 
 

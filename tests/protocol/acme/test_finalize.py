@@ -229,11 +229,20 @@ def test_a19_an_account_key_is_never_certified(trusted, make_trusted, order):
 def test_a18_policy_refusals_name_every_rule_and_leave_the_order_ready(trusted, order, team):
     from apps import principals
 
-    rules = team.profile.policy.current_version.rules | {"key_algorithms": ["rsa-3072"]}
+    rules = team.profile.policy.current_version.rules
+    rules |= {"key_algorithms": ["rsa-3072"], "signature_algorithms": ["ecdsa-sha512"]}
     policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
     answer = trusted.finalize(order, csr("www.example.com", "example.com"))
     assert kind(answer) == "badCSR"
-    assert "ec-p256" in answer.json()["detail"]
+    shown = answer.json()
+    assert "ec-p256" in shown["detail"]
+    assert [p["detail"].partition("Accepted: ")[2] for p in shown["subproblems"]] == [
+        "rsa-3072.",
+        "ecdsa-sha512.",
+    ]
+    for problem in shown["subproblems"]:
+        assert problem["type"].endswith(":badCSR")
+        assert problem["detail"] in shown["detail"]
     assert still_ready()
     assert CertificateRequest.objects.get().state == "rejected"
 

@@ -363,3 +363,60 @@ def test_a10_of_all_texts_for_the_same_octets_one_is_taken(length):
         else:
             with pytest.raises(Malformed):
                 jws.decode(text)
+
+
+REFUSED_KEYS = {
+    "an unknown type": {"kty": "oct8"},
+    "another OKP curve": {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+    "another EC curve": {"kty": "EC", "crv": "secp256k1", "x": "A" * 43, "y": "A" * 43},
+    "a short RSA key": {"kty": "RSA", "n": b64(b"\xff" * 128), "e": "AQAB"},
+}
+
+
+@database
+@pytest.mark.parametrize("jwk", REFUSED_KEYS.values(), ids=REFUSED_KEYS)
+def test_a03_a_refused_key_is_told_which_are_accepted(newcomer, jwk):
+    answer = newcomer.post(newcomer.directory["newAccount"], {}, by_jwk=True, jwk=jwk)
+    assert kind(answer) == "badPublicKey"
+    for accepted in ("RSA", "2048", "P-256", "P-384", "P-521", "Ed25519"):
+        assert accepted in answer.json()["detail"]
+
+
+@database
+def test_a02_a_refused_algorithm_is_told_which_are_accepted(newcomer):
+    url = newcomer.directory["newAccount"]
+    answer = newcomer.post(url, {}, by_jwk=True, alg="HS256")
+    assert kind(answer) == "badSignatureAlgorithm"
+    assert answer.json()["algorithms"] == list(jws.ALGORITHMS)
+    answer = newcomer.post(url, {}, by_jwk=True, alg="RS256")  # the key is on P-256
+    assert kind(answer) == "badSignatureAlgorithm"
+    assert answer.json()["algorithms"] == ["ES256"]
+    assert "ES256" in answer.json()["detail"]
+
+
+RESOURCES = ("newAccount", "newOrder", "newAuthz", "revokeCert", "keyChange", "finalize")
+
+
+@database
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a04_post_as_get_of_what_needs_a_payload_says_so(trusted, name):
+    order = trusted.order("www.example.com").json()
+    answer = trusted.post((trusted.directory | order)[name], by_jwk=name == "newAccount")
+    assert kind(answer) == "malformed"
+    assert "POST-as-GET" in answer.json()["detail"]
+
+
+@database
+def test_a04_a_payload_to_what_is_only_read_says_so(trusted):
+    done = trusted.issue("www.example.com")
+    orders = trusted.post(trusted.kid).json()["orders"]
+    for url in (
+        done["Location"],
+        done.json()["certificate"],
+        orders,
+        trusted.directory["newNonce"],
+        f"https://localhost:8443{trusted.directory_url}",
+    ):
+        answer = trusted.post(url, {})
+        assert kind(answer) == "malformed", url
+        assert "POST-as-GET" in answer.json()["detail"]

@@ -27,19 +27,38 @@ def test_a05_nonces_are_base64url_and_never_repeat():
     assert all(re.match(FORM, nonce) for nonce in seen)
 
 
-def test_a05_every_answer_carries_a_fresh_nonce(client):
+def test_a05_every_answer_to_a_post_and_new_nonce_carry_a_fresh_nonce(client):
+    new_order, new_nonce = client.directory["newOrder"], client.directory["newNonce"]
     answers = [
-        client.get(client.directory_url),
         client.http.head("/acme/payments/payments-tls/new-nonce"),
-        client.get(client.directory["newNonce"]),
+        client.get(new_nonce),
+        client.post(new_nonce),
+        client.post(f"https://localhost:8443{client.directory_url}"),
         client.order("www.example.com"),
-        client.post(client.directory["newOrder"], {}),  # malformed
-        client.post(client.directory["newOrder"], {}, nonce="A" * 43),  # badNonce
-        client.get(client.directory["newOrder"]),  # 405
-        client.send(client.directory["newOrder"], "{}", "text/plain"),  # 415
+        client.post(new_order, {}),  # malformed
+        client.post(new_order, {}, nonce="A" * 43),  # badNonce
+        client.send(new_order, "{}", "text/plain"),  # 415
+        client.post(client.directory["renewalInfo"] + "/a.b"),  # 405
+        client.post(new_order.replace("new-order", "new-orders")),  # 404
     ]
     given = [answer["Replay-Nonce"] for answer in answers]
     assert len(set(given)) == len(given)
+    assert {answer["Cache-Control"] for answer in answers} == {"no-store"}
+
+
+def test_a05_answers_to_get_carry_none_and_public_ones_may_be_kept(client):
+    found = {
+        client.directory_url: (200, "public, max-age=300"),
+        client.directory_url.replace("directory", "limits"): (200, "public, max-age=300"),
+        client.directory["renewalInfo"] + "/a.b": (400, "no-store"),
+        client.directory["newOrder"]: (405, "no-store"),
+        client.directory_url.replace("directory", "nothing"): (404, "no-store"),
+        client.directory_url.replace("payments-tls", "other"): (404, "no-store"),
+    }
+    for url, wanted in found.items():
+        answer = client.get(url)
+        assert (answer.status_code, answer["Cache-Control"]) == wanted, url
+        assert "Replay-Nonce" not in answer, url
 
 
 @pytest.mark.parametrize("nonce", ["", "a b", "a+b", "a/b", "AAAA=", "é", 7, ["x"]])
@@ -134,7 +153,7 @@ def test_a05_a_number_is_no_nonce():
         nonces.check(7)
 
 
-def test_a07_new_nonce_is_for_head_and_get(client):
+def test_a07_new_nonce_is_for_head_get_and_post_as_get(client):
     url = "/acme/payments/payments-tls/new-nonce"
     assert client.http.head(url).status_code == 200
     assert client.http.get(url).status_code == 204
@@ -142,7 +161,9 @@ def test_a07_new_nonce_is_for_head_and_get(client):
         assert answer["Cache-Control"] == "no-store"
         assert 'rel="index"' in answer["Link"]
         assert not answer.content
-    assert client.http.post(url).status_code == 405
+    assert client.http.put(url).status_code == 405
+    assert client.post(client.directory["newNonce"]).status_code == 204
+    assert kind(client.post(client.directory["newNonce"], {})) == "malformed"
 
 
 @pytest.mark.parametrize("method", ["get", "put", "delete", "patch", "options", "head"])

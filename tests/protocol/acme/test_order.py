@@ -154,6 +154,76 @@ def test_a16_what_policy_refuses_is_rejected_before_anybody_proves_anything(team
     assert not AcmeOrder.objects.exists()
 
 
+def test_a16_a_mixed_order_names_every_fault_of_every_identifier(team):
+    from tests.protocol.acme.conftest import make_eab
+
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] = [
+        {"type": "dns_name", "allowed": ["*.example.com", "*.example.net"], "wildcards": "allowed"}
+    ]
+    policy_services.update_policy(_governor(), team.profile.policy, rules=rules)
+    endpoint = services.enable_acme(
+        team.principal(Role.ADMIN), team.pairing, challenge_types=["http-01"]
+    )
+    eab = make_eab(team, endpoint, restrict_to=["**.example.com", "**.example.org"])
+    client = Acme(Client(), url_of(endpoint), eab=eab)
+    client.register()
+
+    answer = client.order(
+        "a_b.example.com",
+        {"type": "email", "value": "a@example.com"},
+        "ok.example.com",
+        "a.example.net",
+        "a.example.org",
+        "*.example.com",
+        notBefore="soon",
+        profile="other",
+        replaces=7,
+    )
+
+    assert kind(answer) == "compound"
+    shown = answer.json()
+    blamed = [
+        (p.get("identifier", {}).get("value"), p["type"].rpartition(":")[2])
+        for p in shown["subproblems"]
+    ]
+    assert blamed == [
+        ("a_b.example.com", "rejectedIdentifier"),
+        ("a@example.com", "unsupportedIdentifier"),
+        (None, "malformed"),
+        (None, "invalidProfile"),
+        (None, "malformed"),
+        ("a.example.net", "rejectedIdentifier"),
+        ("a.example.org", "rejectedIdentifier"),
+        ("*.example.com", "rejectedIdentifier"),
+    ]
+    for word in ("a_b.example.com", "notBefore", "replaces", "binding key", "allowed pattern"):
+        assert word in shown["detail"], shown["detail"]
+    assert not AcmeOrder.objects.exists()
+
+
+def test_a16_one_fault_breeds_no_others(team, client):
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] = [{"type": "dns_name", "required": ["www.example.com"]}]
+    policy_services.update_policy(_governor(), team.profile.policy, rules=rules)
+    answer = client.order("www..example.com", "www.example.com")
+    (problem,) = answer.json()["subproblems"]
+    assert problem["identifier"] == dns("www..example.com")
+
+
+def test_a16_a_denied_name_is_not_called_accepted(team, client):
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] = [
+        {"type": "dns_name", "allowed": ["**.example.com"], "denied": ["admin.example.com"]}
+    ]
+    policy_services.update_policy(_governor(), team.profile.policy, rules=rules)
+    (problem,) = client.order("admin.example.com").json()["subproblems"]
+    assert problem["detail"] == (
+        "dns_name 'admin.example.com' matches the denied pattern admin.example.com. "
+        "Accepted: **.example.com, but not admin.example.com."
+    )
+
+
 @pytest.mark.parametrize("value", ["10.1.2.3", "2001:db8::7"])
 def test_a30_addresses_are_ordered_in_canonical_text(client, value):
     order = client.order(ip(value)).json()
@@ -216,6 +286,46 @@ def test_a16_dates_that_would_not_be_honoured_are_refused(client, start, end):
     members = {name: text(now + delta) for name, delta in dates.items() if delta is not None}
     assert kind(client.order("www.example.com", **members)) == "malformed"
     assert not AcmeOrder.objects.exists()
+
+
+ZERO_TIMES = ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000+00:00", "0001-01-01t01:00:00+01:00")
+
+
+@pytest.mark.parametrize("zero", ZERO_TIMES)
+def test_a16_a_zero_time_is_a_time_that_was_not_given(trusted, zero):
+    order = trusted.issue("www.example.com", notBefore=zero, notAfter=zero).json()
+    assert order["status"] == "valid"
+    assert "notBefore" not in order
+    assert "notAfter" not in order
+
+
+@pytest.mark.parametrize("start", [{}, {"notBefore": ZERO_TIMES[0]}, {"notBefore": None}])
+def test_a16_only_an_end_starts_now(trusted, start):
+    from cryptography import x509
+
+    end = clock.now_s() + timedelta(days=20)
+    order = trusted.issue("www.example.com", notAfter=text(end), **start).json()
+    assert "notBefore" not in order
+    assert order["notAfter"] == text(end)
+    leaf = x509.load_pem_x509_certificates(trusted.post(order["certificate"]).content)[0]
+    assert leaf.not_valid_after_utc == end
+    assert leaf.not_valid_before_utc <= clock.now() < end
+
+
+def test_a16_fractions_and_offsets_are_read(trusted):
+    end = clock.now_s() + timedelta(days=20)
+    shifted = (end + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S.123456789+02:00")
+    assert trusted.order("www.example.com", notAfter=shifted).json()["notAfter"] == text(end)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00", "20300101T000000Z", "2030-W01-1"],
+)
+def test_a16_times_that_cannot_be_are_refused(client, moment):
+    answer = client.order("www.example.com", notAfter=moment)
+    assert kind(answer) == "malformed"
+    assert "notAfter" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def window(client, certificate):
     shown = answer.json()["suggestedWindow"]
     start, end = (datetime.fromisoformat(shown[name]) for name in ("start", "end"))
     assert end > start
+    assert start >= certificate.not_before, "clients ignore a window that begins earlier"
     return start, end
 
 
@@ -147,6 +148,45 @@ def test_a32_a_tightened_policy_means_now_and_a_looser_one_nothing(trusted, cert
         rules=rules | {"validity": {"max": "90d"}} | {"key_algorithms": ["rsa-3072"]},
     )
     assert is_past(trusted, certificate)
+
+
+@pytest.mark.parametrize(
+    ("max_lifetime", "pause_s"), [("90d", 6 * 3600), ("24h", 2 * 3600), ("1h", 300), ("5m", 60)]
+)
+def test_a32_clients_ask_as_often_as_the_lifetime_demands(trusted, team, max_lifetime, pause_s):
+    profile = team.profile
+    profile_services.update_profile(
+        GOVERNOR, profile, defaults=profile.defaults | {"ttl": max_lifetime}
+    )
+    trusted.issue("www.example.com")
+    certificate = Certificate.objects.get()
+    answer = trusted.get(f"{trusted.directory['renewalInfo']}/{id_of(certificate)}")
+    assert abs(int(answer["Retry-After"]) - pause_s) <= 1
+    assert window(trusted, certificate)[1] < certificate.not_after
+
+
+def test_a32_a_shorter_maximum_means_now_and_the_renewal_is_granted(trusted, certificate, team):
+    rules = team.profile.policy.current_version.rules
+    policy_services.update_policy(
+        GOVERNOR, team.profile.policy, rules=rules | {"validity": {"max": "7d"}}
+    )
+    assert is_past(trusted, certificate)
+    renewed = trusted.issue("www.example.com", replaces=id_of(certificate))
+    assert renewed.json()["status"] == "valid"
+    successor = Certificate.objects.get(replaces=certificate)
+    lifetime = successor.not_after - successor.not_before + timedelta(seconds=1)
+    assert lifetime == timedelta(days=7)
+    assert "request.lifetime_shortened" in [note["code"] for note in successor.request.notes]
+    assert not is_past(trusted, successor)
+
+
+def test_a32_nobody_is_sent_into_a_renewal_that_is_refused(trusted, certificate, team):
+    rules = team.profile.policy.current_version.rules
+    elsewhere = [{"type": "dns_name", "allowed": ["*.example.org"]}]
+    policy_services.update_policy(
+        GOVERNOR, team.profile.policy, rules=rules | {"subject_alt_names": elsewhere}
+    )
+    assert not is_past(trusted, certificate)
 
 
 # --- replaces ---------------------------------------------------------------------------------

@@ -65,6 +65,13 @@ def test_an_endpoint_is_enabled_with_safe_defaults_and_changed(team, members, en
     changed = admin.patch(endpoint, wanted).json()
     assert {name: changed[name] for name in wanted} == wanted
     assert changed["tls_port"] == shown["tls_port"]
+    use = {row["name"]: (row["limit"], row["used"], row["by"]) for row in changed["limit_use"]}
+    assert use == {
+        "accounts_per_address": (500, 0, ""),
+        "orders_per_account": (0, 0, ""),
+        "orders_per_names": (50, 0, ""),
+        "failures_per_account": (60, 0, ""),
+    }
 
 
 def test_a_second_endpoint_for_a_pair_is_refused(team, members, base, endpoint):

@@ -136,6 +136,61 @@ def test_renewal_adds_a_certificate_for_the_same_key(governor):
     assert code_of(governor.post("authorities/top/renew/", {"lifetime_days": 0}), 422)
 
 
+def test_a_revoked_authority_tells_what_is_left_to_do(governor):
+    make_issuing("sub", parent=make_root("top"))
+    before = governor.get("authorities/sub/").json()
+    assert before["revocation"] is None
+    after = governor.post(
+        "authorities/sub/revoke/",
+        {"reason": "cACompromise", "invalidity_date": "2026-01-31T12:00:00+01:00"},
+    ).json()
+    assert (after["state"], after["certificates"][0]["revocation_reason"]) == (
+        "revoked",
+        "cACompromise",
+    )
+    left = after["revocation"]
+    assert (left["reason"], left["certificates_in_force"], left["authorities_below"]) == (
+        "cACompromise",
+        0,
+        [],
+    )
+    assert governor.get(left["certificates_url"].removeprefix("/api/v1/")).status_code == 200
+    assert len(left["next_steps"]) >= 4
+    assert governor.rows("authorities/?state=revoked")[0]["name"] == "sub"
+    assert code_of(governor.post("authorities/sub/revoke/", {"reason": "unspecified"}), 409) == (
+        "already_revoked"
+    )
+    assert code_of(governor.post("authorities/sub/enable/"), 409) == "invalid_transition"
+
+
+def test_refusals_to_revoke_name_the_field_or_the_way_out(governor):
+    make_issuing("sub", parent=make_root("top"))
+    refused = governor.post("authorities/sub/revoke/", {"serial_number": 5, "colour": "red"})
+    assert code_of(refused, 400) == "malformed"
+    assert fields_of(refused) == {"reason", "serial_number", "colour"}
+    for reason in ("certificateHold", "because", "removeFromCRL"):
+        answer = governor.post("authorities/sub/revoke/", {"reason": reason})
+        assert code_of(answer, 422) == "bad_revocation_reason", reason
+    assert (
+        "Disable it"
+        in governor.post("authorities/sub/revoke/", {"reason": "certificateHold"}).json()["detail"]
+    )
+    root = governor.post("authorities/top/revoke/", {"reason": "cACompromise"})
+    assert code_of(root, 409) == "invalid_transition"
+    assert "trust store" in root.json()["detail"]
+
+
+def test_an_earlier_certificate_is_revoked_in_any_spelling_of_its_serial_number(governor):
+    make_issuing("sub", parent=make_root("top"))
+    first = governor.get("authorities/sub/").json()["serial_number"]
+    governor.post("authorities/sub/renew/", {"lifetime_days": 100})
+    spelled = "0x00:" + ":".join(first.upper()[i : i + 2] for i in range(0, len(first), 2))
+    body = {"reason": "superseded", "serial_number": spelled}
+    after = governor.post("authorities/sub/revoke/", body).json()
+    assert (after["state"], after["revocation"]) == ("active", None)
+    assert [row["revocation_reason"] for row in after["certificates"]] == ["", "superseded"]
+
+
 def test_an_intermediate_is_certified_from_outside(governor):
     wanted = ROOT | {"name": "waiting", "kind": "intermediate"}
     assert governor.post("authorities/", wanted).json()["state"] == "pending-certificate"

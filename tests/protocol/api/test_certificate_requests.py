@@ -17,6 +17,7 @@ from apps.certificates import issuance
 from apps.certificates.models import Certificate, CertificateRequest, IdempotentCall, RequestState
 from apps.errors import UpstreamUnavailable
 from apps.principals import Scope
+from apps.web import throttle
 from pki.algorithms import KeyAlgorithm
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.keys import make_csr
@@ -104,6 +105,24 @@ def test_a_key_specification_brings_a_key(post, body, algorithm):
     certificate = x509.load_pem_x509_certificate(found["certificate"]["pem"].encode())
     assert certificate.public_key() == key.public_key()
     assert found["certificate"]["has_private_key"] is True
+
+
+def test_rsa_keys_made_for_one_application_are_bounded(post, body, settings):
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"RSA_KEYS_PER_MINUTE": 1}
+    throttle.made_keys.clear()
+    with_csr = dict(body)
+    del body["csr"]
+    body |= {"key": {"algorithm": "rsa-2048"}, "subject_alt_names": ["a.example.com"]}
+
+    assert post(URL, body).status_code == 201
+    refused = post(URL, body)
+
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert "CSR" in refused.json()["detail"]
+    assert CertificateRequest.objects.count() == 1
+    assert post(URL, with_csr).status_code == 201
+    assert post(URL, body | {"key": {"algorithm": "ec-p256"}}).status_code == 201
 
 
 def keys_of(text: str):
@@ -453,6 +472,28 @@ def test_revoke_answers_with_the_revoked_certificate(post, body):
     assert answer.json()["state"] == "revoked"
     assert answer.json()["revocation_reason"] == "keyCompromise"
     assert post(url, {"reason": "keyCompromise"}).status_code == 409
+
+
+def test_an_expired_certificate_is_revoked_only_where_that_is_said(post, body):
+    certificate = post(URL, body).json()["certificate"]["id"]
+    Certificate.objects.update(state="expired", not_after=clock.now() - timedelta(days=9))
+    url = f"/api/v1/certificates/{certificate}/revoke/"
+    refused = post(url, {"reason": "keyCompromise"})
+    assert refused.status_code == 409
+    assert "allow_expired" in refused.json()["detail"]
+    answer = post(url, {"reason": "keyCompromise", "allow_expired": True})
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["state"] == "revoked"
+
+
+def test_one_fault_breeds_no_others(post, body):
+    del body["csr"]
+    name = {"type": "dns_name", "value": "a_b.example.com"}
+    body |= {"key": {"algorithm": "ec-p256"}, "subject_alt_names": [name], "ttl": "1s"}
+    answer = post(URL, body)
+    assert answer.status_code == 422, answer.content
+    fields = [item["field"] for item in answer.json()["errors"]]
+    assert fields == ["subject_alt_names[0].value", "ttl"], answer.json()
 
 
 def test_an_unknown_reason_is_422(post, body):

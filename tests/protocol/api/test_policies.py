@@ -27,6 +27,25 @@ def test_a_policy_is_made_changed_and_its_versions_read(governor):
         assert code_of(governor.get(f"policies/strict/versions/{number}/"), 404) == "not_found"
 
 
+def test_profiles_with_defaults_outside_of_new_rules_are_named(governor, team):
+    policy = team.profile.policy
+    rules = policy.current_version.rules
+    wider = governor.patch(
+        f"policies/{policy.name}/", {"rules": rules | {"validity": {"max": "397d"}}}
+    )
+    assert wider.json()["warnings"] == []
+    tighter = rules | {"validity": {"max": "7d"}, "key_algorithms": ["rsa-3072"]}
+    answer = governor.patch(f"policies/{policy.name}/", {"rules": tighter})
+    (warning,) = answer.json()["warnings"]
+    assert warning["profile"] == team.profile.name
+    found = {one["field"]: one for one in warning["violations"]}
+    assert found["defaults.ttl"]["hint"] == "At most 7 days."
+    described = governor.patch(f"profiles/{team.profile.name}/", {"description": "Seven days"})
+    assert described.status_code == 200, "the policy keeps nobody from changing the rest"
+    refused = governor.patch(f"profiles/{team.profile.name}/", {"defaults": {"ttl": "8d"}})
+    assert fields_of(refused) == {"defaults.ttl"}
+
+
 def test_every_mistake_is_listed(governor):
     answer = governor.post("policies/", {"description": 5, "rules": [], "version": 7})
     assert code_of(answer, 400) == "malformed"

@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, p
 from typer.testing import CliRunner, Result
 
 from apps.applications.models import Pairing
+from apps.applications.services import create_token
+from apps.principals import ProductRole, Scope
 from sealwright.cli import app
+from tests.factories.accounts import make_person, principal_for
 from tests.factories.applications import Team, make_machine, make_team, make_token
 from tests.factories.keys import make_csr
 
@@ -122,6 +125,7 @@ def test_list_show_download_revoke_release_renew(run, names, tmp_path):
     run("release", row["id"])
     run("revoke", row["id"], "--reason", "superseded", text="y\n")
     run("revoke", row["id"], "--yes", status=6)
+    run("revoke", row["id"], "--yes", "--allow-expired", status=6)
     assert json.loads(run("show", row["id"], "--json").stdout)["state"] == "revoked"
 
 
@@ -169,3 +173,19 @@ def test_many_requests_by_one_call_are_answered_file_by_file(run, names, tmp_pat
     assert "overwritten" in again
     listed = json.loads(run("request-many", *names, files[2], "--json", status=3).stdout)
     assert listed["refused"] == 1
+
+
+def test_an_administrator_revokes_an_authority_and_reads_what_to_do(run, live_server, team):
+    boss = make_person("boss", role=ProductRole.ADMIN)
+    _, token = create_token(
+        principal_for(boss), boss, name="cli", scopes=list(Scope), lifetime_days=1
+    )
+    run("login", "--url", live_server.url, "--token", token)
+    name = team.authority.name
+    assert name in run("authorities").stdout
+    run("revoke-authority", name, "--reason", "cACompromise", text="n\n", status=1)
+    run("revoke-authority", name, "--reason", "certificateHold", "--yes", status=3)
+    told = run("revoke-authority", name, "--reason", "cACompromise", "--yes").stdout
+    assert "Certificates in force below: 0" in told
+    assert "1. Create a new authority" in told
+    run("revoke-authority", name, "--reason", "cACompromise", "--yes", status=6)

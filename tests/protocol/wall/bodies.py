@@ -37,6 +37,10 @@ def reason(_world: World, _side: Side) -> dict[str, Any]:
     return {"reason": "superseded"}
 
 
+def ca_reason(_world: World, _side: Side) -> dict[str, Any]:
+    return {"reason": "cACompromise"}
+
+
 def description(_world: World, _side: Side) -> dict[str, Any]:
     return {"description": "changed"}
 

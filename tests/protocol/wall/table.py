@@ -229,6 +229,7 @@ ROWS = [
     row(f"{_AUTHORITY}disable/", "authority", POST=Act(200, PUBLIC_GOVERNED)),
     row(f"{_AUTHORITY}enable/", "disabled authority", POST=Act(200, PUBLIC_GOVERNED)),
     row(f"{_AUTHORITY}renew/", "authority", POST=Act(200, PUBLIC_GOVERNED, bodies.lifetime)),
+    row(f"{_AUTHORITY}revoke/", "authority", POST=Act(200, PUBLIC_GOVERNED, bodies.ca_reason)),
     # The certificate is none: 422 tells that the caller was let in to hear so.
     row(
         f"{_AUTHORITY}install-certificate/",

@@ -5,7 +5,7 @@ from cryptography import x509
 from django.db import transaction
 
 from apps.audit.models import AuditEvent
-from apps.authorities import selectors, services
+from apps.authorities import crl_contents, selectors, services
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState, IssuedSerial
 from apps.errors import (
@@ -58,7 +58,7 @@ def test_a_root_and_an_intermediate_of_every_algorithm_are_active_with_a_crl(alg
     chain.verify_issued(below, top)
     assert lint.lint_certificate(top, issuer=None) == ()
     assert lint.lint_certificate(below, issuer=top) == ()
-    crl = x509.load_der_x509_crl(bytes(selectors.latest_crl(root.pk).der))
+    crl = x509.load_der_x509_crl(crl_contents.der_of(selectors.latest_crl(root.pk)))
     assert crl.is_signature_valid(top.public_key())
 
 

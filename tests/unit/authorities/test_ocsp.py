@@ -120,7 +120,7 @@ def test_o09_a_revocation_shows_with_the_next_question(issuing):
     response = ask(issuing, serial)
     assert response.certificate_status == STATUS.REVOKED
     assert response.revocation_reason == x509.ReasonFlags.key_compromise
-    assert response.next_update_utc - response.this_update_utc == timedelta(hours=1)
+    assert response.next_update_utc - response.this_update_utc == timedelta(hours=12)
 
 
 def test_a_hold_shows_and_ends(issuing):

@@ -8,10 +8,10 @@ from django.db import transaction
 
 from apps import clock
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger, publication, selectors, services
+from apps.authorities import crl_contents, ledger, publication, selectors, services
 from apps.authorities.authority_spec import AuthoritySpec
-from apps.authorities.models import CRL, RevokedSerial
-from apps.errors import InvalidTransition
+from apps.authorities.models import CRL, CRLPart, IssuedSerial, RevokedSerial
+from apps.errors import InvalidTransition, NotFound
 from apps.jobs.models import Job
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason as Reason
@@ -43,13 +43,13 @@ def revoke(authority, serial, reason=Reason.UNSPECIFIED, *, days=30, **extra):
 
 
 def listed(crl):
-    parsed = x509.load_der_x509_crl(bytes(crl.der))
+    parsed = x509.load_der_x509_crl(crl_contents.der_of(crl))
     return {format(entry.serial_number, "x") for entry in parsed}
 
 
 def test_c03_the_first_crl_lists_nothing_and_has_number_times_and_signature(root):
     crl = CRL.objects.get()
-    parsed = x509.load_der_x509_crl(bytes(crl.der))
+    parsed = x509.load_der_x509_crl(crl_contents.der_of(crl))
     number = parsed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     assert number == crl.number == int(clock.now().timestamp() * 1000)
     assert listed(crl) == set()
@@ -62,7 +62,7 @@ def test_revoked_serials_are_listed_with_reason_and_invalidity_date(root, frozen
     revoke(root, "a1", Reason.KEY_COMPROMISE, invalidity_date=doubted)
     revoke(root, "a2")
     crl = publication.publish_crl(root.pk)
-    parsed = x509.load_der_x509_crl(bytes(crl.der))
+    parsed = x509.load_der_x509_crl(crl_contents.der_of(crl))
     entry = parsed.get_revoked_certificate_by_serial_number(0xA1)
     assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value == (
         "keyCompromise"
@@ -201,8 +201,8 @@ def test_an_authority_without_certificate_publishes_nothing(sealwright):
 def test_a_crl_built_on_old_knowledge_is_not_stored(root, monkeypatch, frozen_clock):
     real, interfered = publication.build_next_crl, []
 
-    def built(handle, previous):
-        crl = real(handle, previous)
+    def built(handle, previous, spool):
+        crl = real(handle, previous, spool)
         if not interfered:
             interfered.append(True)
             revoke(root, "a1")
@@ -214,3 +214,60 @@ def test_a_crl_built_on_old_knowledge_is_not_stored(root, monkeypatch, frozen_cl
     assert listed(crl) == {"a1"}
     assert selectors.latest_crl(root.pk).pk == crl.pk
     assert CRL.objects.count() == 3
+    assert kept() == set(CRL.objects.values_list("sha256", flat=True))
+
+
+def kept():
+    return set(CRLPart.objects.values_list("sha256", flat=True))
+
+
+def test_contents_of_the_newest_crls_are_kept_and_rows_of_all(root, frozen_clock):
+    for _ in range(4):
+        publication.publish_crl(root.pk)
+    newest = list(CRL.objects.order_by("-number")[:3].values_list("sha256", flat=True))
+    assert kept() == set(newest)
+    assert CRL.objects.count() == 5
+    with pytest.raises(NotFound, match="not kept"):
+        crl_contents.der_of(CRL.objects.order_by("number").first())
+
+
+def test_what_a_crash_before_publication_left_is_removed_later(root, frozen_clock):
+    crl_contents.store("f" * 64, [b"half", b"a CRL"])
+    publication.publish_crl(root.pk)
+    assert "f" * 64 in kept()
+    frozen_clock.shift(timedelta(hours=2))
+    publication.publish_crl(root.pk)
+    assert kept() == set(CRL.objects.values_list("sha256", flat=True))
+
+
+def test_c09_a_published_crl_that_cannot_be_read_is_not_replaced(root):
+    CRLPart.objects.update(data=b"\x30\x00")
+    CRL.objects.update(size=2)
+    with pytest.raises(publication.CrlRefused, match="not a readable CRL"):
+        publication.publish_crl(root.pk)
+
+
+def test_a_large_crl_goes_through_parts_and_lists_everything(root, frozen_clock):
+    now = clock.now_s()
+    serials = [f"{2**150 + number:x}" for number in range(20_000)]
+    IssuedSerial.objects.bulk_create(
+        IssuedSerial(
+            authority=root, serial_number=serial, tbs_sha256="", not_after=now + timedelta(days=9)
+        )
+        for serial in serials
+    )
+    RevokedSerial.objects.bulk_create(
+        RevokedSerial(
+            authority=root,
+            serial_number=serial,
+            reason=Reason.SUPERSEDED,
+            revoked_at=now,
+            not_after=now + timedelta(days=9),
+        )
+        for serial in serials
+    )
+    for _ in range(2):
+        crl = publication.publish_crl(root.pk)
+        assert crl.entry_count == len(serials)
+        assert CRLPart.objects.filter(sha256=crl.sha256).count() > 2
+        assert listed(crl) == set(serials)

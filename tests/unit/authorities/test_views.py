@@ -12,8 +12,9 @@ from cryptography.x509 import ocsp as x509_ocsp
 from django.utils.http import http_date
 
 from apps import clock
-from apps.authorities import publication, selectors, services
+from apps.authorities import crl_contents, publication, selectors, services
 from apps.authorities.models import CRL
+from pki.reasons import RevocationReason as Reason
 from tests.factories.authorities import make_issuing
 from tests.unit.authorities.test_ocsp import issue, question, revoke
 
@@ -51,18 +52,20 @@ def test_c11_the_crl_has_type_validators_and_a_short_age(client, issuing):
     crl = CRL.objects.get(authority=issuing)
     for path in ("crl", "ca.crl"):
         response = client.get(f"/pki/issuing/{path}")
-        assert response.content == bytes(crl.der)
+        content = response.getvalue()
+        assert content == crl_contents.der_of(crl)
         assert response["Content-Type"] == "application/pkix-crl"
-        assert response["ETag"] == f'"{hashlib.sha256(response.content).hexdigest()}"'
+        assert response["ETag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+        assert response["Content-Length"] == str(len(content))
         assert response["Cache-Control"] == "public, max-age=30, no-transform, must-revalidate"
         assert response["Last-Modified"]
         assert response["Expires"]
     head = client.head("/pki/issuing/crl")
     assert head.status_code == 200
-    assert head.content == b""
-    assert head["Content-Length"] == str(len(crl.der))
-    pem = client.get("/pki/issuing/crl.pem").content
-    assert x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER) == bytes(crl.der)
+    assert head.getvalue() == b""
+    assert head["Content-Length"] == str(crl.size)
+    pem = client.get("/pki/issuing/crl.pem").getvalue()
+    assert x509.load_pem_x509_crl(pem).public_bytes(Encoding.DER) == crl_contents.der_of(crl)
 
 
 def test_an_unchanged_crl_is_not_sent_again(client, issuing):
@@ -149,7 +152,28 @@ def test_o08_a_get_may_be_cached_for_half_a_minute(client, issuing):
     told = status_in(response)
     assert told.this_update_utc == clock.now_s()
     assert response["Last-Modified"] == http_date(clock.now_s().timestamp())
-    assert response["Expires"] == http_date(clock.now_s().timestamp() + 3600)
+    assert response["Expires"] == http_date(clock.now_s().timestamp() + 12 * 3600)
+    assert response["X-Accel-Expires"] == "0"
+    again = client.get(response.wsgi_request.path, headers={"if-none-match": response["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.usefixtures("frozen_clock")
+@pytest.mark.parametrize(
+    ("reason", "max_age", "kept_in_front"),
+    [(Reason.KEY_COMPROMISE, 6 * 3600, 6 * 3600), (Reason.CERTIFICATE_HOLD, 30, 0)],
+)
+def test_o08_only_what_cannot_change_any_more_is_cached_for_long(
+    client, issuing, reason, max_age, kept_in_front
+):
+    serial = issue(issuing)
+    revoke(issuing, serial, reason)
+    text = quote(base64.b64encode(question(issuing, serial)).decode(), safe="")
+    for _ in range(2):  # signed for the request, then as it is kept
+        response = client.get(f"/ocsp/issuing/{text}")
+        assert status_in(response).certificate_status == REVOKED
+        assert response["Cache-Control"].startswith(f"public, max-age={max_age}, ")
+        assert response["X-Accel-Expires"] == str(kept_in_front)
 
 
 def test_o06_answers_with_a_nonce_or_about_unknowns_are_not_cached(client, issuing):

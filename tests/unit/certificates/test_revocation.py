@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
 
 from apps import clock
 from apps.applications.roles import Role
-from apps.authorities import ledger
+from apps.audit.models import AuditEvent
+from apps.authorities import ledger, publication
 from apps.authorities.models import RevokedSerial
-from apps.certificates import revocation
+from apps.certificates import revocation, sweeps
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import (
     AccessDenied,
@@ -97,12 +99,41 @@ def test_a_future_invalidity_date_is_refused(team, certificate):
         )
 
 
-def test_an_expired_certificate_is_not_revoked(team, certificate):
-    Certificate.objects.filter(pk=certificate.pk).update(state=CertificateState.EXPIRED)
-    with pytest.raises(InvalidTransition):
-        revocation.revoke(team.principal(), certificate, RevocationReason.UNSPECIFIED)
+@pytest.fixture(params=["marked", "not marked yet"])
+def expired(request, certificate, frozen_clock) -> Certificate:
+    frozen_clock.move_to(certificate.not_after + timedelta(days=400))
+    if request.param == "marked":
+        sweeps.mark_expired()
+    return Certificate.objects.get()
 
 
-def test_an_unknown_reason_names_the_known_ones():
-    with pytest.raises(BadRevocationReason, match="keyCompromise"):
-        revocation.parse_reason("because")
+def test_an_expired_certificate_is_not_revoked_unless_that_is_said(team, expired):
+    with pytest.raises(InvalidTransition, match="allow_expired"):
+        revocation.revoke(team.principal(), expired, RevocationReason.KEY_COMPROMISE)
+    with pytest.raises(InvalidTransition, match="hold"):
+        revocation.revoke(
+            team.principal(), expired, RevocationReason.CERTIFICATE_HOLD, allow_expired=True
+        )
+    assert not RevokedSerial.objects.exists()
+
+
+def test_rfc5280_3_3_a_revocation_after_the_end_is_on_scheduled_crls(team, expired, frozen_clock):
+    revocation.revoke(
+        team.principal(), expired, RevocationReason.KEY_COMPROMISE, allow_expired=True
+    )
+    found = Certificate.objects.get()
+    assert (found.state, found.revocation_reason) == ("revoked", "keyCompromise")
+    event = AuditEvent.objects.get(event="certificate.revoked")
+    assert event.data["reason"] == "keyCompromise"
+    assert event.data["expired_at"] == found.not_after.isoformat()
+    assert ledger.status_of(team.authority, found.serial_number).status == "revoked"
+
+    hours = team.authority.crl_lifetime_hours
+    listed = []
+    for _ in range(6):  # at half of their lifetime, as the schedule makes them
+        crl = x509.load_der_x509_crl(bytes(publication.publish_crl(team.authority.pk).der))
+        serial = int(found.serial_number, 16)
+        listed.append(crl.get_revoked_certificate_by_serial_number(serial) is not None)
+        frozen_clock.shift(timedelta(hours=hours / 2))
+    assert listed[:2] == [True, True]
+    assert not listed[-1], "an entry for an expired certificate leaves in the end"

@@ -154,3 +154,14 @@ def test_no_snippet_asks_for_a_key_where_none_is_needed(team, browser):
     assert "--eab-kid" not in text_of(browser, admin_url(acme.endpoint))
     applications.update_pairing(system, team.pairing, requires_approval=True)
     assert "required" in text_of(browser, admin_url(acme.endpoint))
+
+
+def test_limits_are_shown_with_their_highest_use(acme, browser):
+    system = principals.system("tests")
+    from apps.enrollment.acme.services import endpoints as services
+
+    services.update_acme(system, acme.endpoint, limits={"orders_per_names": 1})
+    text = text_of(browser, admin_url(acme.endpoint))
+    assert "Orders per names" in text
+    assert "a.example.com" in text
+    assert "Most in the last hour" in text

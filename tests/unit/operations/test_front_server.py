@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.operations import front_server, web_certificate
+from apps.operations import front_server, tls_files
 from apps.operations.front_server import CertificateWatch
 from apps.operations.nginx_config import FrontServerError, render
 from tests.factories import servers
@@ -27,7 +27,7 @@ def home(settings, tmp_path: Path) -> Path:
 
 
 def _write_certificate() -> None:
-    path = web_certificate.server_file()
+    path = tls_files.server_file()
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"".join(servers.certificate()))
 
@@ -139,7 +139,7 @@ def test_unusable_certificate_is_reported_and_the_old_one_stays():
     sent: list[int] = []
     reports: list[str] = []
     watch = CertificateWatch(send=sent.append, report=reports.append)
-    web_certificate.server_file().write_text("damaged")
+    tls_files.server_file().write_text("damaged")
     watch.look()
     assert sent == []
     assert "previous certificate stays" in reports[0]
@@ -151,5 +151,5 @@ def test_unusable_certificate_is_reported_and_the_old_one_stays():
 def test_client_authorities_are_named_once_there_are_any(settings):
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"TLS_CLIENT_CERTIFICATES": "optional"}
     assert "ssl_client_certificate" not in render()
-    web_certificate.client_authorities_file().write_bytes(servers.certificate()[0])
+    tls_files.client_authorities_file().write_bytes(servers.certificate()[0])
     assert "ssl_client_certificate" in render()

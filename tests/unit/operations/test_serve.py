@@ -1,13 +1,14 @@
 """What ``manage.py serve`` refuses before it starts anything, and what it would start."""
 
 import socket
+import ssl
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from apps.operations import front_server, start_checks
+from apps.operations import front_server, start_checks, tls_files
 from apps.operations.management.commands import serve
 from tests.interop.server import free_port
 
@@ -22,11 +23,6 @@ def home(settings, tmp_path: Path) -> Path:
         "BIND": "127.0.0.1",
     }
     return tmp_path
-
-
-def test_missing_certificate_is_explained(home):
-    with pytest.raises(CommandError, match=r"manage\.py quickstart"):
-        call_command("serve")
 
 
 def test_port_in_use_is_explained(home, settings):
@@ -90,15 +86,17 @@ def test_missing_nginx_is_explained(home, settings, monkeypatch):
         call_command("serve")
 
 
-def test_certificate_that_nginx_cannot_use_is_explained(home, settings):
-    (home / "tls").mkdir()
-    (home / "tls" / "server.pem").write_text("not a certificate")
-    settings.SEALWRIGHT = settings.SEALWRIGHT | {
-        "HTTPS_PORT": free_port(),
-        "HTTP_PORT": free_port(),
-    }
-    with pytest.raises(CommandError, match=r"(?s)nginx refuses.*server\.pem"):
-        call_command("serve")
+@pytest.mark.parametrize("content", [None, b"", b"not a certificate"])
+def test_listener_without_a_usable_certificate_gets_a_self_signed_one(home, content, caplog):
+    if content is not None:
+        (home / "tls").mkdir()
+        (home / "tls" / "server.pem").write_bytes(content)
+    call_command("serve", "--print", stdout=StringIO())
+    assert tls_files.shown_file() == tls_files.self_signed_file()
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tls_files.shown_file())
+    assert "self-signed certificate" in caplog.text
+    assert "manage.py quickstart" in caplog.text
+    assert (home / "tls" / "server.pem").exists() == (content is not None)
 
 
 def test_parts_can_be_listed_for_another_supervisor():

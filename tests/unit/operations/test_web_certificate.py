@@ -13,7 +13,7 @@ from apps.applications.models import Pairing
 from apps.certificates import revocation
 from apps.certificates.models import Certificate
 from apps.errors import InvalidTransition
-from apps.operations import quickstart, web_certificate
+from apps.operations import quickstart, tls_files, web_certificate
 from pki.reasons import RevocationReason
 from tests.factories import servers
 
@@ -29,7 +29,7 @@ def home(settings, tmp_path: Path, keyring) -> Path:
 
 
 def _shown() -> x509.Certificate:
-    return x509.load_pem_x509_certificates(web_certificate.server_file().read_bytes())[0]
+    return x509.load_pem_x509_certificates(tls_files.server_file().read_bytes())[0]
 
 
 def test_certificate_names_this_machine(home):
@@ -39,7 +39,7 @@ def test_certificate_names_this_machine(home):
 
 
 def test_file_is_private_and_usable_by_the_listener(home):
-    path = web_certificate.server_file()
+    path = tls_files.server_file()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
     subjects = [c.subject for c in x509.load_pem_x509_certificates(path.read_bytes())]
@@ -86,7 +86,7 @@ def test_public_address_is_certified_as_an_address(settings):
 
 
 def test_certificate_that_somebody_put_there_is_left_alone(home):
-    path = web_certificate.server_file()
+    path = tls_files.server_file()
     certificate, key = servers.certificate()
     for content in (key + certificate, b"an unreadable file"):
         path.write_bytes(content)
@@ -95,7 +95,7 @@ def test_certificate_that_somebody_put_there_is_left_alone(home):
 
 
 def test_host_without_a_web_server_does_nothing(home):
-    web_certificate.server_file().unlink()
+    tls_files.server_file().unlink()
     assert web_certificate.renew() == "no web server on this host"
     assert Certificate.objects.count() == 1
 
@@ -103,19 +103,19 @@ def test_host_without_a_web_server_does_nothing(home):
 def test_profile_that_asks_for_approval_is_a_clear_fault(home):
     pairing = Pairing.objects.get(profile__name=web_certificate.PROFILE)
     application_services.update_pairing(SYSTEM, pairing, requires_approval=True)
-    web_certificate.server_file().unlink()
+    tls_files.server_file().unlink()
     with pytest.raises(InvalidTransition, match="approval"):
         web_certificate.ensure(SYSTEM)
 
 
 def test_bundle_for_client_certificates_holds_our_authorities(home):
-    bundle = web_certificate.client_authorities_file()
+    bundle = tls_files.client_authorities_file()
     assert len(x509.load_pem_x509_certificates(bundle.read_bytes())) == 2
     assert stat.S_IMODE(bundle.stat().st_mode) == 0o644
 
 
 def test_failed_write_leaves_the_old_file(home, monkeypatch):
-    path = web_certificate.server_file()
+    path = tls_files.server_file()
     before = path.read_bytes()
     monkeypatch.setattr("os.fsync", lambda _fd: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(OSError, match="disk full"):

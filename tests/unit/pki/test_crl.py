@@ -3,6 +3,7 @@
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from io import BytesIO
 
 import pytest
 from cryptography import x509
@@ -14,12 +15,9 @@ from pki import chain, keys
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.crl import (
     MAX_NUMBER,
-    CrlSummary,
     RevokedEntry,
     UnusableCRL,
     build_crl,
-    publish_gate,
-    read_crl,
 )
 from pki.reasons import RevocationReason
 from tests.unit.pki.issuers import NOW, issuer
@@ -38,7 +36,10 @@ def make(entries=(), *, by=None, **changes) -> bytes:
         "next_update": NOW + WEEK,
         "sign": by.sign,
     }
-    return build_crl(**{**values, **changes}, entries=entries)
+    written = build_crl(**{**values, **changes}, entries=entries, spool=BytesIO())
+    data = b"".join(written.chunks())
+    assert written.size == len(data)
+    return data
 
 
 def load(data: bytes) -> x509.CertificateRevocationList:
@@ -270,78 +271,3 @@ def test_a_large_crl_grows_in_proportion_and_verifies():
     assert crl.is_signature_valid(by.certificate.public_key())
     assert crl.get_revoked_certificate_by_serial_number((1 << 127) | 19_999) is not None
     assert len(data) / 20_000 < 40
-
-
-def test_read_crl_returns_what_was_built():
-    summary = read_crl(make([entry(5), entry(9)], number=77))
-    assert summary == CrlSummary(77, NOW, NOW + WEEK, frozenset({5, 9}))
-
-
-def test_read_crl_refuses_a_serial_number_listed_twice():
-    with pytest.raises(UnusableCRL, match="twice"):
-        read_crl(make([entry(5), entry(5)]))
-
-
-def test_read_crl_refuses_lists_without_number():
-    by = issuer(P256)
-    builder = x509.CertificateRevocationListBuilder(by.certificate.subject, NOW, NOW + WEEK)
-    crl = builder.sign(by.key, by.signature_algorithm.hash)
-    with pytest.raises(UnusableCRL, match="lacks its number"):
-        read_crl(crl.public_bytes(Encoding.DER))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=200), st.integers(min_value=0, max_value=200))
-def test_read_crl_refuses_other_bytes_with_its_own_error_only(noise, at):
-    data = make([entry(5), entry(6)])
-    for candidate in (noise, data[:at] + noise + data[at + len(noise) :]):
-        try:
-            read_crl(candidate)
-        except UnusableCRL:
-            continue
-
-
-# --- publication gate -------------------------------------------------------------------------
-
-OLD = CrlSummary(10, NOW, NOW + WEEK, frozenset({1, 2, 3}))
-
-
-def codes(new: CrlSummary, removable=lambda removed: set()) -> list[str]:
-    return [violation.code for violation in publish_gate(OLD, new, removable)]
-
-
-def test_c09_the_first_crl_passes():
-    assert publish_gate(None, OLD, lambda removed: set()) == ()
-
-
-def test_c09_a_newer_superset_passes_without_asking_what_may_go():
-    def unexpected(removed):
-        raise AssertionError(removed)
-
-    assert codes(replace(OLD, number=11, serial_numbers=frozenset({1, 2, 3, 4})), unexpected) == []
-
-
-@pytest.mark.parametrize("number", [9, 10])
-def test_c09_a_number_that_does_not_rise_is_refused(number):
-    assert codes(replace(OLD, number=number)) == ["crl.number"]
-
-
-def test_c09_an_older_crl_is_refused():
-    assert codes(replace(OLD, number=11, this_update=NOW - WEEK)) == ["crl.this_update"]
-
-
-def test_c09_another_scope_is_refused():
-    assert codes(replace(OLD, number=11, scope=b"\x30\x00")) == ["crl.scope"]
-
-
-def test_c09_only_removable_entries_may_go():
-    new = replace(OLD, number=11, serial_numbers=frozenset({1}))
-    assert codes(new) == ["crl.entry_lost", "crl.entry_lost"]
-    assert codes(new, lambda removed: removed & {2}) == ["crl.entry_lost"]
-    assert codes(new, lambda removed: removed) == []
-
-
-def test_c09_a_refusal_shows_the_first_lost_entries_only():
-    old = replace(OLD, serial_numbers=frozenset(range(1, 1000)))
-    new = replace(OLD, number=11, serial_numbers=frozenset())
-    assert len(publish_gate(old, new, lambda removed: set())) == 20

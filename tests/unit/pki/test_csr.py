@@ -12,10 +12,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pki import keys
+from pki import keys, structures
 from pki.algorithms import KeyAlgorithm, signature_algorithms_of
-from pki.csr import MAX_BYTES, build_csr, parse_csr
+from pki.csr import build_csr, parse_csr
+from pki.csr_extras import MAX_EXTRAS
+from pki.csr_pem import MAX_BYTES
 from pki.findings import UnusableCSR
+from tests.factories.field_requests import KINDS
 from tests.unit.pki.samples import (
     extension_request,
     key_of,
@@ -152,11 +155,17 @@ def test_alternative_names_are_canonical_and_without_repetition():
     )
 
 
-def test_ski_and_foreign_attributes_are_ignored():
+def test_ski_and_foreign_attributes_are_extras():
     ski = raw_extension("2.5.29.14", x509.SubjectKeyIdentifier(b"\x01" * 20).public_bytes())
     microsoft = raw_attribute("1.3.6.1.4.1.311.13.2.3", b"\x16\x0310.")
     nested = raw_attribute("1.3.6.1.4.1.311.21.20", b"\x30\x03\x02\x01\x05")
-    assert violations_of(raw_csr(microsoft, nested, extension_request(ski))) == []
+    parsed = parse_csr(raw_csr(microsoft, nested, extension_request(ski)))
+    assert parsed.violations == ()
+    assert {(extra.kind, extra.element) for extra in parsed.extras} == {
+        ("extension", "subjectKeyIdentifier (2.5.29.14)"),
+        ("attribute", "Microsoft OS version (1.3.6.1.4.1.311.13.2.3)"),
+        ("attribute", "Microsoft request client info (1.3.6.1.4.1.311.21.20)"),
+    }
 
 
 # --- what is wrong, all at once ---------------------------------------------------------------
@@ -183,42 +192,58 @@ def test_everything_wrong_is_listed_at_once():
     parsed = parse_csr(data)
 
     assert codes(parsed.violations) == [
-        "name.attribute_not_supported",
         "name.invisible_character",
         "name.several_common_names",
         "name.wildcard",
         "csr.name_type_not_allowed",
         "csr.name_type_not_allowed",
         "name.uri",
-        "csr.extension_not_allowed",
-        "csr.extended_key_usage_not_allowed",
     ]
+    assert [extra.kind for extra in parsed.extras] == ["subject_attribute", "extension", "usage"]
     assert parsed.subject_alt_names == (("dns_name", "good.example.com"),)
-    assert parsed.violations[3].field == "subject_alt_names[0].value"
+    assert parsed.violations[2].field == "subject_alt_names[0].value"
 
 
 @pytest.mark.parametrize(
     "oid",
     ["2.16.840.1.113730.1.13", "1.3.6.1.5.5.7.1.24", "1.2.3.4", "2.5.29.35"],
 )
-def test_foreign_extensions_are_violations(oid):
-    value = {"1.3.6.1.5.5.7.1.24": b"\x30\x03\x02\x01\x05", "2.5.29.35": b"\x30\x00"}.get(
-        oid, b"\x05\x00"
-    )
-    parsed = parse_csr(raw_csr(extension_request(raw_extension(oid, value))))
-    assert [(v.code, v.value) for v in parsed.violations] == [("csr.extension_not_allowed", oid)]
+def test_foreign_extensions_are_extras_whatever_they_hold(oid):
+    parsed = parse_csr(raw_csr(extension_request(raw_extension(oid, b"\xff\x00"))))
+    assert parsed.violations == ()
+    (extra,) = parsed.extras
+    assert (extra.kind, extra.value) == ("extension", "ff00")
+    assert oid in extra.element
+
+
+def test_status_request_alone_is_must_staple():
+    def asks(value):
+        return parse_csr(raw_csr(extension_request(raw_extension("1.3.6.1.5.5.7.1.24", value))))
+
+    assert asks(b"\x30\x03\x02\x01\x05").must_staple
+    assert not asks(b"\x30\x06\x02\x01\x05\x02\x01\x11").must_staple
+
+
+def test_extras_of_one_request_are_bounded():
+    many = [raw_attribute(f"1.2.3.{n}", b"\x05\x00") for n in range(100)]
+    parsed = parse_csr(raw_csr(*many))
+    assert len(parsed.extras) == MAX_EXTRAS
+    assert "70 more" in parsed.extras[-1].why
 
 
 def test_x09_repeated_extensions_are_violations():
     one = san(x509.DNSName("a.example"))
     assert violations_of(raw_csr(extension_request(one, one))) == ["csr.duplicate_extension"]
     twice = raw_csr(extension_request(one), extension_request(one))
-    assert violations_of(twice) == ["csr.several_extension_requests"]
+    assert violations_of(twice) == []
+    other = raw_csr(extension_request(one), extension_request(san(x509.DNSName("b.example"))))
+    assert violations_of(other) == ["csr.contradicting_extensions"]
 
 
-def test_an_empty_alternative_name_extension_is_a_violation():
-    empty = raw_extension("2.5.29.17", b"\x30\x00")
-    assert violations_of(raw_csr(extension_request(empty))) == ["csr.no_names"]
+def test_an_empty_alternative_name_extension_is_an_extra():
+    parsed = parse_csr(raw_csr(extension_request(raw_extension("2.5.29.17", b"\x30\x00"))))
+    assert parsed.violations == ()
+    assert [extra.element for extra in parsed.extras] == ["subjectAltName (2.5.29.17)"]
 
 
 def test_too_many_names_are_a_violation_and_cost_little():
@@ -230,7 +255,7 @@ def test_too_many_names_are_a_violation_and_cost_little():
 
 
 @pytest.mark.filterwarnings("ignore:Attribute's length must be")
-@pytest.mark.parametrize("text", [b"a" * 65, b"", "\u202eabc".encode(), b"a\0b"])
+@pytest.mark.parametrize("text", [b"a" * 65, "\u202eabc".encode(), b"a\0b", b"\ta"])
 def test_x08_unsound_common_names_are_violations(text):
     assert violations_of(raw_csr(name=raw_name((CN, UTF8, text)))) != []
 
@@ -256,15 +281,20 @@ def test_what_is_no_request_is_refused(data):
     refusal_of(data)
 
 
-def test_pem_is_one_block_and_nothing_around_it():
+def test_pem_is_one_block_with_text_around_it():
     block = pem(library_csr())
     assert refusal_of(block + block) == ["csr.several_pem_blocks"]
-    assert refusal_of(b"Subject: CN=x\n" + block) == ["csr.unreadable"]
-    assert refusal_of(block + b"trailing") == ["csr.unreadable"]
+    assert refusal_of(block.replace(b"-----END", b"END")) == ["csr.pem_end"]
+    assert refusal_of("\ufeff".encode("utf-16-le") + block) == ["csr.unreadable"]
+    around = b"Subject: CN=x\n" + block + b"trailing -----\n"
+    assert parse_csr(around).der == parse_csr(block).der
+    headed = block.replace(b"REQUEST-----\n", b"REQUEST-----\nX-Note: a\n\n", 1)
+    assert parse_csr(headed).der == parse_csr(block).der
 
 
 def test_ac03_huge_requests_are_refused_unread():
-    assert refusal_of(b"\x30" + bytes(MAX_BYTES)) == ["der.too_large"]
+    assert refusal_of(b"\x30\x82\x80\x00" + bytes(MAX_BYTES)) == ["der.too_large"]
+    assert refusal_of(b"\x30" + bytes(MAX_BYTES)) == ["der.trailing_bytes"]
     assert refusal_of(b"A" * 10_000_000) == ["csr.too_large"]
 
 
@@ -337,16 +367,16 @@ def test_pss_requests_are_read():
     assert violations_of(library_csr(key_of(KeyAlgorithm.RSA_2048), rsa_padding=pss)) == []
 
 
-def test_other_versions_are_refused():
-    refusal_of(raw_csr(version=2))
+def test_other_versions_are_noted():
+    assert [note.code for note in parse_csr(raw_csr(version=2)).notes] == ["csr.version_ignored"]
 
 
 @pytest.mark.parametrize(
     "extension",
     [
         raw_extension("2.5.29.17", b"\x30\x06\x87\x04\x01\x02\x03"),
-        raw_extension("2.5.29.17", b"\x30\x05\x87\x03\x01\x02\x03"),
-        raw_extension("2.5.29.17", b"\x30\x03\x82\x01\xff"),
+        raw_extension("2.5.29.17", b"\x04\x00"),
+        raw_extension("2.5.29.19", b"\x30\x06\x01\x01\xff\x02\x01\xff"),
         raw_extension("2.5.29.19", b"\x05\x00"),
         raw_extension("2.5.29.15", b""),
         raw_extension("2.5.29.37", b"\x30\x02\x06\x00"),
@@ -356,9 +386,24 @@ def test_malformed_extensions_make_a_request_unusable(extension):
     assert refusal_of(raw_csr(extension_request(extension))) == ["csr.unreadable_extensions"]
 
 
+@pytest.mark.parametrize("name", [b"\x87\x03\x01\x02\x03", b"\x82\x01\xff", b"\x9e\x00"])
+def test_malformed_names_are_violations_that_show_them(name):
+    value = b"\x30" + bytes([len(name)]) + name
+    (violation,) = parse_csr(
+        raw_csr(extension_request(raw_extension("2.5.29.17", value)))
+    ).violations
+    assert violation.code == "csr.name_malformed"
+    assert violation.value in violation.reason
+
+
 def test_malformed_attributes_make_a_request_unusable():
+    assert refusal_of(raw_csr(b"\x30\x03\x06\x01\x2a")) == ["csr.unreadable"]
+    assert refusal_of(raw_csr(b"\x30\x05\x06\x01\x2a\x04\x00")) == ["csr.unreadable"]
+
+
+def test_several_passwords_are_none():
     several = raw_attribute("1.2.840.113549.1.9.7", b"\x0c\x01a", b"\x0c\x01b")
-    assert refusal_of(raw_csr(several)) == ["csr.unreadable_attributes"]
+    assert parse_csr(raw_csr(several)).challenge_password is None
 
 
 def test_a_password_that_is_no_text_is_none():
@@ -367,10 +412,10 @@ def test_a_password_that_is_no_text_is_none():
 
 
 def test_a_stopping_process_is_not_mistaken_for_a_bad_request(monkeypatch):
-    def stop(_data):
+    def stop(*_arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(x509, "load_der_x509_csr", stop)
+    monkeypatch.setattr(structures, "decode", stop)
     with pytest.raises(KeyboardInterrupt):
         parse_csr(raw_csr(extension_request()))
 
@@ -379,16 +424,17 @@ def test_a_panicking_parser_is_a_bad_request(monkeypatch):
     class PanicException(BaseException):
         pass
 
-    def panic(_data):
+    def panic(*_arguments):
         raise PanicException
 
-    monkeypatch.setattr(x509, "load_der_x509_csr", panic)
+    monkeypatch.setattr(structures, "decode", panic)
     assert refusal_of(raw_csr(extension_request())) == ["csr.unreadable"]
 
 
 # --- nothing else escapes ---------------------------------------------------------------------
 
 SEEDS = [
+    *(kind.data for kind in KINDS.values()),
     raw_csr(
         raw_attribute("1.2.840.113549.1.9.7", b"\x0c\x02pw"),
         extension_request(
@@ -434,7 +480,7 @@ def test_no_mutation_escapes_as_another_error(seed, changes):
 
 @pytest.mark.filterwarnings("ignore:Attribute's length must be")
 def test_no_single_bit_of_a_request_can_be_flipped_unnoticed():
-    seed = SEEDS[0]
+    seed = SEEDS[len(KINDS)]
     for position in range(len(seed)):
         data = bytearray(seed)
         data[position] ^= 1 << position % 8
@@ -453,6 +499,7 @@ def test_no_bytes_escape_as_another_error(data):
 @given(
     oid=st.sampled_from(
         [
+            "1.3.6.1.5.5.7.1.24",
             "2.5.29.17",
             "2.5.29.15",
             "2.5.29.37",

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 
-from pki import keys
+from pki import keys, stand_ins
 from pki.algorithms import (
     KeyAlgorithm,
     SignatureAlgorithm,
@@ -244,3 +244,10 @@ def test_ac02_a_point_off_the_curve_is_no_key():
     der[-1] ^= 1
     with pytest.raises(UnusableKey):
         keys.load_public_key(bytes(der))
+
+
+@pytest.mark.parametrize("algorithm", KeyAlgorithm)
+def test_stand_ins_are_acceptable_keys_of_their_algorithm(algorithm):
+    public = keys.load_public_key(stand_ins.public_key_der(algorithm))
+    assert key_algorithm_of(public) == algorithm
+    assert keys.check_public_key(public) == ()

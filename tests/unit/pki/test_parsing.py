@@ -6,11 +6,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from pki import bundles, crl, csr, describe, keys
+from pki import bundles, crl, csr, describe, keys, structures
+from pki.crl_reader import CrlReader
 from pki.findings import PkiError, UnusableCertificate, UnusableCSR, UnusableKey
 from pki.parsing import MAX_CERTIFICATE_BYTES, ParserFailed, load_certificate, parsed
 from tests.unit.pki import der
 from tests.unit.pki.samples import authority, issue, key_of, raw_csr
+from tests.unit.pki.test_crl import make as make_crl
 
 
 class PanicException(BaseException):
@@ -40,14 +42,21 @@ def certificate():
     return issue(authority()).public_bytes(Encoding.DER)
 
 
+def read_crl(data):
+    reader = CrlReader([data])
+    assert list(reader.serials()) == []
+    return reader.summary()
+
+
 @pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
 def test_every_failure_of_the_library_becomes_the_readers_own(monkeypatch, error):
     spki = keys.public_key_to_der(key_of().public_key()) + b"\x00"  # not in any cache
-    request, whole = raw_csr(), certificate()
+    request, whole, whole_crl = raw_csr(), certificate(), make_crl()
     for module, name in (
         (x509, "load_der_x509_certificate"),
         (x509, "load_der_x509_csr"),
         (x509, "load_der_x509_crl"),
+        (structures, "decode"),
         (serialization, "load_der_public_key"),
         (serialization, "load_der_private_key"),
     ):
@@ -57,7 +66,7 @@ def test_every_failure_of_the_library_becomes_the_readers_own(monkeypatch, error
         (lambda: bundles.from_pem(bundles.to_pem([whole]), 1), UnusableCertificate),
         (lambda: bundles.to_p7b([whole]), UnusableCertificate),
         (lambda: csr.parse_csr(request), UnusableCSR),
-        (lambda: crl.read_crl(b"\x30\x00"), crl.UnusableCRL),
+        (lambda: read_crl(whole_crl), crl.UnusableCRL),
         (lambda: keys.load_public_key(spki), UnusableKey),
         (lambda: keys.private_key_from_pkcs8(b"\x30\x00", trusted=False), UnusableKey),
     ):

@@ -492,3 +492,20 @@ def test_a_fixed_rule_tells_keys_apart_that_ask_for_the_same_usages():
             assert "rule.key_usage_fits" in codes(violations_of(hard_rules(issuing)))
             issuing = replace(issuing, is_ca=True)
             assert "rule.key_usage_fits" not in codes(violations_of(hard_rules(issuing)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "hint"),
+    [
+        ({"denied": ["**.example.com"]}, "Accepted: anything but **.example.com."),
+        (
+            {"allowed": ["**.example.com"], "denied": ["*.admin.example.com"]},
+            "Accepted: **.example.com, but not *.admin.example.com.",
+        ),
+    ],
+)
+def test_a_denied_value_is_not_among_those_called_accepted(rule, hint):
+    document = {"subject_alt_names": [{"type": "dns_name"} | rule]}
+    for name in ("a.admin.example.com", "other.test"):
+        for violation in against(document, dns(name)):
+            assert violation.hint == hint

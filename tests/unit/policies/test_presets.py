@@ -174,3 +174,38 @@ def test_intermediate_ca_bounds_the_path():
 
 def test_email_protection_asks_for_a_mailbox():
     assert outcome("email-protection", subject=cn("Ada")) == ["policy.san_required"]
+
+
+_TAKES_URIS = [
+    preset.key
+    for preset in PRESETS.values()
+    if any(rule["type"] == "uri" for rule in preset.rules["subject_alt_names"])
+]
+
+
+@pytest.mark.parametrize("preset", _TAKES_URIS)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "javascript:alert(1)",
+        "javascript://www.example.com/%0aalert(1)",
+        "vbscript:msgbox(1)",
+        "data:text/html;base64,PHNjcmlwdD4=",
+        "feed:javascript:alert(1)",
+    ],
+)
+def test_no_preset_certifies_a_uri_that_runs_as_a_script(preset, uri):
+    found = outcome(preset, subject=cn("x"), subject_alt_names=(("uri", uri),))
+    assert found == ["policy.san_denied"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("mark_up", ["<script>alert(1)</script>", "a<b", "\uff1cimg\uff1e"])
+def test_no_preset_certifies_mark_up_in_a_name(preset, mark_up):
+    kinds = [rule["type"] for rule in PRESETS[preset].rules["subject"]]
+    refused = 0
+    for kind in set(kinds) - {"country", "domain_component", "serial_number", "email_address"}:
+        found = outcome(preset, key=KeyAlgorithm.EC_P384, subject=((kind, mark_up),))
+        assert "policy.subject_denied" in found, kind
+        refused += 1
+    assert refused >= len(("common_name", "organization", "organizational_unit"))

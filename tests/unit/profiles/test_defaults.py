@@ -140,7 +140,7 @@ def test_the_fallback_lifetime_is_held_against_the_policy_too():
     rules = parse_rules({"validity": {"max": "30d"}})
     (violation,) = violations_against(parse_defaults({}), rules)
     assert violation.field == "defaults.ttl"
-    assert violation.hint == "At most 30d."
+    assert violation.hint == "At most 30 days."
 
 
 _json = st.recursive(

@@ -7,11 +7,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from apps.policies.evaluation import evaluate, violations_of
+from apps.policies.rules import NO_RULES, parse_rules
+from apps.profiles import fitting
 from apps.profiles.defaults import parse_defaults
 from apps.profiles.requested_content import DEFAULT_TTL, Defaults, IssuerLimits, RequestedContent
 from apps.profiles.shaping import shape
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.csr import ParsedCSR
+from pki.durations import in_words
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -32,7 +36,14 @@ CSR = ParsedCSR(
 SERVER = parse_defaults({"ttl": "90d", "extended_key_usages": ["server_auth"]})
 
 
-def shaped(requested=None, defaults=SERVER, csr=CSR, issuer=ISSUER, key=KeyAlgorithm.EC_P256):
+def shaped(
+    requested=None,
+    defaults=SERVER,
+    csr=CSR,
+    issuer=ISSUER,
+    key=KeyAlgorithm.EC_P256,
+    rules=NO_RULES,
+):
     return shape(
         requested or RequestedContent(),
         defaults,
@@ -41,6 +52,7 @@ def shaped(requested=None, defaults=SERVER, csr=CSR, issuer=ISSUER, key=KeyAlgor
         key_algorithm=key,
         issuer=issuer,
         now=NOW,
+        rules=rules,
     )
 
 
@@ -384,6 +396,187 @@ def test_times_that_cannot_be_are_reported(requested, fault):
     outcome = shaped(requested)
     assert fault in faults(outcome)
     assert outcome.leaf.not_before < outcome.leaf.not_after
+
+
+def within(longest=None, shortest=None):
+    bounds = {"max": longest, "min": shortest}
+    return parse_rules({"validity": {name: text for name, text in bounds.items() if text}})
+
+
+def granted(outcome, rules):
+    """Return the lifetime if neither the content nor the policy has anything against it."""
+    found = (*outcome.violations, *violations_of(evaluate(rules, outcome.leaf)))
+    assert [violation.code for violation in found] == []
+    return lifetime(outcome.leaf)
+
+
+@pytest.mark.parametrize("elapsed", [-3, 0, 1, 30, 3600])
+@pytest.mark.parametrize("days", [1, 30, 90])
+def test_an_end_up_to_the_maximum_from_now_is_granted_and_nothing_longer(days, elapsed):
+    """``elapsed``: seconds since the client added the duration to its clock, which may be ahead."""
+    rules = within("90d")
+    end = NOW + timedelta(days=days, seconds=-elapsed)
+    outcome = shaped(RequestedContent(not_after=end), rules=rules)
+    assert granted(outcome, rules) <= timedelta(days=90)
+    assert outcome.leaf.not_after == end
+    assert outcome.leaf.not_before <= NOW + timedelta(seconds=4)
+    if days < 90:
+        assert outcome.leaf.not_before == NOW - timedelta(minutes=5)
+
+
+def test_a_period_of_exactly_the_maximum_is_granted():
+    rules = within("90d")
+    for start in (NOW - timedelta(minutes=1), NOW, NOW + timedelta(days=3)):
+        requested = RequestedContent(not_before=start, not_after=start + timedelta(days=90))
+        outcome = shaped(requested, rules=rules)
+        assert granted(outcome, rules) == timedelta(days=90)
+        assert outcome.leaf.not_after == requested.not_after
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [
+        RequestedContent(ttl=timedelta(days=91)),
+        RequestedContent(not_after=NOW + timedelta(days=91)),
+        RequestedContent(not_before=NOW, not_after=NOW + timedelta(days=91)),
+    ],
+)
+def test_more_than_the_maximum_is_refused_in_the_words_of_the_requester(requested):
+    rules = within("90d")
+    (violation,) = violations_of(evaluate(rules, shaped(requested, rules=rules).leaf))
+    assert violation.code == "policy.validity_too_long"
+    assert "91 days" in violation.reason
+    assert violation.hint == "At most 90 days."
+
+
+def test_backdating_follows_the_lifetime_granted():
+    leaf = shaped(RequestedContent(not_after=NOW + timedelta(minutes=10))).leaf
+    assert lifetime(leaf) <= timedelta(minutes=11)
+    assert leaf.not_before < NOW
+
+
+@pytest.mark.parametrize(
+    ("default", "rules", "expected"),
+    [
+        ("365d", within("90d"), timedelta(days=90)),
+        ("1h", within(None, "7d"), timedelta(days=7)),
+        ("1h", within("90d", "7d"), timedelta(days=7)),
+        (None, within("30d"), timedelta(days=30)),
+    ],
+)
+@pytest.mark.parametrize("renewal", [False, True])
+def test_a_lifetime_that_nobody_asked_for_is_moved_into_the_bounds(
+    default, rules, expected, renewal
+):
+    defaults = parse_defaults({"ttl": default} if default else {})
+    requested = RequestedContent()
+    if renewal:
+        requested = RequestedContent(ttl=defaults.ttl or DEFAULT_TTL, fill_in=False)
+    outcome = shaped(requested, defaults=defaults, rules=rules)
+    assert granted(outcome, rules) == expected
+    (note,) = outcome.notes
+    assert in_words(expected) in note.what
+    start_only = RequestedContent(not_before=NOW + timedelta(days=1))
+    assert granted(shaped(start_only, defaults=defaults, rules=rules), rules) == expected
+
+
+def test_a_lifetime_that_was_asked_for_is_granted_without_a_note_on_the_default():
+    outcome = shaped(
+        RequestedContent(ttl=timedelta(days=1)),
+        defaults=parse_defaults({"ttl": "365d"}),
+        rules=within("90d"),
+    )
+    assert (lifetime(outcome.leaf), outcome.notes) == (timedelta(days=1), ())
+
+
+_FRESH = replace(ISSUER, not_before=NOW - timedelta(seconds=10))
+
+
+@pytest.mark.parametrize(
+    "requested",
+    [
+        RequestedContent(),
+        RequestedContent(ttl=timedelta(days=2)),
+        RequestedContent(not_after=NOW + timedelta(days=2)),
+        RequestedContent(not_before=NOW - timedelta(minutes=30)),
+        RequestedContent(not_before=NOW - timedelta(minutes=30), not_after=NOW + timedelta(days=2)),
+    ],
+)
+def test_nothing_begins_before_its_issuer(requested):
+    outcome = shaped(requested, issuer=_FRESH)
+    assert outcome.violations == ()
+    assert outcome.leaf.not_before == _FRESH.not_before
+    told = [note.code for note in outcome.notes]
+    assert told == (["request.start_moved"] if requested.not_before else [])
+    if requested.not_after is None:
+        asked = requested.ttl or timedelta(days=90)
+        assert lifetime(outcome.leaf) <= asked
+
+
+def test_an_issuer_that_begins_after_the_end_is_reported():
+    issuer = replace(ISSUER, not_before=NOW + timedelta(days=9))
+    outcome = shaped(RequestedContent(not_after=NOW + timedelta(days=2)), issuer=issuer)
+    assert faults(outcome) == [("request.issuer_not_valid_yet", "not_after")]
+
+
+# --- defaults outside of a policy that was tightened ------------------------------------------
+
+
+@pytest.mark.parametrize("section", ["key_usages", "extended_key_usages"])
+@pytest.mark.parametrize("renewal", [False, True])
+def test_usages_that_nobody_asked_for_are_reduced_to_those_granted(section, renewal):
+    default, kept = {
+        "key_usages": (["digital_signature", "content_commitment"], "digital_signature"),
+        "extended_key_usages": (["server_auth", "client_auth"], "server_auth"),
+    }[section]
+    requested = RequestedContent()
+    if renewal:
+        requested = RequestedContent(fill_in=False, **{section: tuple(default)})
+    for rule in ({"required": [kept]}, {"denied": [default[1]]}):
+        outcome = shaped(
+            requested,
+            defaults=parse_defaults({section: default}),
+            rules=parse_rules({section: rule}),
+        )
+        leaf = outcome.leaf
+        usages = leaf.key_usage if section == "key_usages" else leaf.extended_key_usage
+        assert set(usages) == {kept}
+        assert [note.code for note in outcome.notes] == ["request.usage_left_out"]
+        assert default[1] in outcome.notes[0].what
+
+
+def test_the_last_default_usage_is_left_for_the_policy_to_refuse():
+    rules = parse_rules({"extended_key_usages": {"required": ["client_auth"]}})
+    outcome = shaped(rules=rules)
+    assert outcome.leaf.extended_key_usage == ("server_auth",)
+    assert outcome.notes == ()
+
+
+def test_a_default_signature_that_policy_refuses_gives_way_to_another_of_the_issuer():
+    rules = parse_rules({"signature_algorithms": ["rsa-sha256", "ecdsa-sha384"]})
+    outcome = shaped(rules=rules)
+    assert outcome.leaf.signature_algorithm is SignatureAlgorithm.ECDSA_SHA384
+    assert outcome.notes == ()  # nobody had chosen
+    chosen = shaped(defaults=parse_defaults({"signature_algorithm": "ecdsa-sha256"}), rules=rules)
+    assert chosen.leaf.signature_algorithm is SignatureAlgorithm.ECDSA_SHA384
+    assert [note.code for note in chosen.notes] == ["request.signature_algorithm_changed"]
+
+
+@pytest.mark.parametrize(
+    ("default", "accepted", "expected"),
+    [
+        ("ec-p256", ["rsa-2048", "ec-p384", "ec-p521"], "ec-p384"),
+        ("ec-p521", ["rsa-2048", "ec-p384", "ec-p256"], "ec-p384"),
+        ("rsa-2048", ["rsa-4096", "rsa-3072"], "rsa-3072"),
+        ("ed25519", ["rsa-4096", "rsa-3072"], "rsa-4096"),
+        ("ec-p256", ["ec-p256", "rsa-2048"], "ec-p256"),
+    ],
+)
+def test_a_default_key_that_policy_refuses_gives_way_to_its_neighbour(default, accepted, expected):
+    rules = parse_rules({"key_algorithms": accepted})
+    chosen, note = fitting.key_algorithm(KeyAlgorithm(default), rules)
+    assert chosen == expected
+    assert (note is None) == (default == expected)
 
 
 # --- signatures -------------------------------------------------------------------------------

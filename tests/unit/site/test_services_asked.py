@@ -127,6 +127,30 @@ def test_disable_enable_publish_and_renew(keyring, as_ada):
     assert root.state == AuthorityState.ACTIVE
 
 
+def test_revoking_an_authority_shows_the_next_steps(keyring, as_ada):
+    issuing = make_issuing("issuing")
+    first = issuing.certificates.get().serial_number
+    as_ada.post(admin_url(issuing, "renew"), {"lifetime_days": "400"})
+    page = as_ada.get(admin_url(issuing, "revoke")).content.decode()
+    assert f"only {first}" in page
+    superseded = {"reason": "superseded", "serial_number": first}
+    assert as_ada.post(admin_url(issuing, "revoke"), superseded).status_code == 302
+    issuing.refresh_from_db()
+    assert issuing.state == AuthorityState.ACTIVE
+    whole = {"reason": "cACompromise", "invalidity_date": "2026-01-31 12:00"}
+    shown = as_ada.post(admin_url(issuing, "revoke"), whole, follow=True).content.decode()
+    issuing.refresh_from_db()
+    assert issuing.state == AuthorityState.REVOKED
+    for words in ("What to do after the revocation", "Step 1", "revoked: superseded", "new key"):
+        assert words in shown
+    assert f"?authority__id__exact={issuing.pk}" in shown
+    listed = reverse("admin:certificates_certificate_changelist")
+    assert as_ada.get(listed, {"authority__id__exact": str(issuing.pk)}).status_code == 200
+    assert (
+        "is not possible" in as_ada.post(admin_url(issuing, "enable"), follow=True).content.decode()
+    )
+
+
 def test_an_act_that_does_not_fit_the_state_is_not_offered(keyring, as_ada):
     root = make_root()
     answer = as_ada.post(admin_url(root, "enable"), follow=True)

@@ -1,7 +1,9 @@
 """The probes report each check, and nothing more."""
 
+import psycopg
 import pytest
-from django.db import DatabaseError
+from django.db import DatabaseError, OperationalError
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import RequestFactory
 
 from apps import registry
@@ -66,21 +68,27 @@ def test_a_check_that_breaks_fails_without_its_text(checks):
 
 
 @pytest.mark.django_db
-def test_missing_migrations_are_counted(monkeypatch):
-    class Executor:
-        def __init__(self, _connection):
-            self.loader = self
-            self.graph = self
-
-        def leaf_nodes(self):
-            return []
-
-        def migration_plan(self, _leaves):
-            return ["a", "b"]
-
-    monkeypatch.setattr(health, "MigrationExecutor", Executor)
+def test_a_migration_that_is_not_applied_is_noticed_before_and_after_a_good_answer():
+    recorded = MigrationRecorder.Migration.objects.filter(app="jobs").order_by("-name")
+    last = recorded.first()
     migrations = health.Migrations()
-    assert migrations.check() == "2 migrations are not applied"
-    monkeypatch.setattr(Executor, "migration_plan", lambda *_: [])
     assert migrations.check() == ""
-    assert migrations.applied
+    last.delete()
+    assert migrations.check() == "1 migrations are not applied"
+    last.save(force_insert=True)
+    assert migrations.check() == ""
+
+
+def test_an_outcome_is_remembered_for_its_time():
+    outcomes = iter(["", "broken", "broken still"])
+    long = health.Remembered(lambda: next(outcomes), ok_for_s=3600.0, failing_for_s=0.0)
+    assert [long(), long()] == ["", ""]
+    short = health.Remembered(lambda: next(outcomes), ok_for_s=0.0, failing_for_s=0.0)
+    assert [short(), short()] == ["broken", "broken still"]
+
+
+def test_a_remembered_fault_of_the_database_names_its_kind():
+    def away() -> str:
+        raise OperationalError from psycopg.OperationalError("connection refused")
+
+    assert "database" in health.Remembered(away)()

@@ -84,6 +84,40 @@ def test_chunked_body_is_411_unread(length):
     assert body.tell() == 0
 
 
+def sent(path, body, **fields):
+    environ = RequestFactory().post(path, body, content_type="application/json").environ
+    return WSGIRequest(environ | {"wsgi.input": io.BytesIO(body)} | fields)
+
+
+FORMS = {
+    "/api/v1/x": "application/problem+json",
+    "/acme/a/b/new-order": "application/problem+json",
+    "/ocsp/a": "text/plain; charset=utf-8",
+    "/admin/x": "text/html; charset=utf-8",
+}
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_a_body_that_was_cut_off_reaches_no_view(path):
+    # Half of what was sent, and a document by itself.
+    request = sent(path, b'{"a": 1}', CONTENT_LENGTH="16")
+    response = bound_requests(echo)(request)
+    assert response.status_code == 400
+    assert response["Content-Type"] == FORMS[path]
+    assert b"of 16 octets 8 arrived" in response.content
+    assert bound_requests(echo)(sent(path, b'{"a": 1}')).content == b'{"a": 1}'
+
+
+@pytest.mark.parametrize("path", FORMS)
+@pytest.mark.parametrize("coding", ["gzip", "br", "deflate, gzip", "aes128gcm", "x" * 5000])
+def test_an_encoded_body_is_415_and_says_what_is_taken(path, coding):
+    response = bound_requests(echo)(sent(path, b"{}", HTTP_CONTENT_ENCODING=coding))
+    assert response.status_code == 415
+    assert response["Content-Type"] == FORMS[path]
+    assert response["Accept-Encoding"] == "identity"
+    assert len(response.content) < 1500
+
+
 @pytest.mark.parametrize("url", ["/api/v1/a%00b/", "/api/v1/?name=a%00b", "/api/v1/?%00=1"])
 def test_nul_in_the_url_is_400(url):
     assert bound_requests(echo)(RequestFactory().get(url)).status_code == 400

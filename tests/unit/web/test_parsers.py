@@ -22,7 +22,7 @@ def nested(depth: int) -> bytes:
         (b"{", "json.syntax"),
         (b"\xff\xfe", "json.encoding"),
         ('{"a": 1}'.encode("utf-16"), "json.encoding"),
-        (b'\xef\xbb\xbf{"a": 1}', "json.syntax"),
+        (b'\xef\xbb\xbf{"a": 1}', "json.encoding"),
         (b'{"a": 1} x', "json.syntax"),
         (b"[]", "json.no_object"),
         (b"null", "json.no_object"),
@@ -78,3 +78,9 @@ def test_what_json_can_say_once_is_read_unchanged(document):
 def test_any_bytes_are_read_or_refused(body):
     with contextlib.suppress(Malformed):
         assert isinstance(parse_object(body), dict)
+
+
+@pytest.mark.parametrize("name", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_is_called_so(name):
+    with pytest.raises(Malformed, match="byte order mark"):
+        parse_object('{"a": 1}'.encode(name))

@@ -3,9 +3,11 @@
 import json
 import logging
 
+import psycopg
 import pytest
 from django.core.exceptions import DisallowedHost, PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as DjangoValidationError
+from django.db import OperationalError
 from django.http import Http404
 from django.test import RequestFactory
 from rest_framework import exceptions as drf
@@ -164,3 +166,54 @@ def test_500_handler_says_nothing():
     assert under_api.status_code == 500
     assert json.loads(under_api.content)["code"] == "internal"
     assert problems.handler500(RequestFactory().get("/x")).status_code == 500
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.DatabaseUnavailable, errors.Busy, errors.UpstreamUnavailable]
+)
+def test_every_503_says_when_to_come_back(kind):
+    response = problems.exception_handler(kind(), {})
+    assert (response.status_code, response["Retry-After"]) == (503, str(kind.retry_after_s))
+
+
+def away() -> OperationalError:
+    error = OperationalError(CANARY)
+    error.__cause__ = psycopg.errors.AdminShutdown(CANARY)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/api/v1/certificates/", "application/problem+json"),
+        ("/acme/a/b/new-order", "application/problem+json"),
+        ("/pki/a/crl", "text/plain; charset=utf-8"),
+        ("/ocsp/a", "text/plain; charset=utf-8"),
+        ("/admin/", "text/html; charset=utf-8"),
+    ],
+)
+def test_a_fault_of_the_database_is_503_in_the_form_of_each_path(path, content_type):
+    try:
+        raise away()
+    except OperationalError:
+        response = problems.handler500(RequestFactory().get(path))
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert response["Content-Type"] == content_type
+    assert response["Cache-Control"] == "no-store"
+    assert CANARY not in response.content.decode()
+
+
+def test_a_fault_of_the_database_in_a_view_of_the_api_is_503():
+    response = problems.exception_handler(away(), {})
+    assert (response.status_code, response["Retry-After"]) == (503, "5")
+    assert json.loads(response.content)["code"] == "unavailable"
+
+
+def test_of_very_many_errors_the_first_are_listed_and_all_counted():
+    many = [Violation("c", f"f[{n}]", "v" * 5000, "r" * 5000, "h" * 5000) for n in range(5000)]
+    document = answered(errors.InvalidInput(many))
+    assert len(document["errors"]) == problems.MAX_ERRORS
+    assert document["errors_total"] == 5000
+    assert len(json.dumps(document)) < 600_000
+    item = problems.document_of(errors.InvalidInput(many))
+    assert len(json.dumps(item)) < 60_000

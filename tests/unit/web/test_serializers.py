@@ -181,3 +181,11 @@ def test_names_have_a_type_and_a_value():
 )
 def test_a_plain_name_is_of_the_type_it_looks_like(text, kind):
     assert parsed(names=[text])["names"] == ((kind, text),)
+
+
+def test_of_many_unknown_fields_the_first_are_named_and_the_others_counted():
+    found = refusals({"name": "n"} | {f"unknown-{n}-{'x' * 500}": 1 for n in range(5000)})
+    assert {violation.code for violation in found} == {"request.field_unknown"}
+    assert len(found) == 11
+    assert any("4990 more unknown fields" in violation.reason for violation in found)
+    assert sum(len(str(violation)) for violation in found) < 10_000

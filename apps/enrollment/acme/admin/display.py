@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from apps.enrollment.acme import selectors, wire
+from apps.enrollment.acme import limit_usage, selectors, wire
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge
 from apps.site.display import badge, link
 from apps.site.pages import Section
@@ -67,3 +67,18 @@ def failing(found: list[selectors.FailingClient]) -> Section:
     ]
     head = ["Client", "Failures", "Last", "Names", "Reason"]
     return table("Failing clients (7 days)", head, rows, "No validation has failed lately.")
+
+
+def limits(found: list[limit_usage.LimitUse]) -> Section:
+    """Return the rate limits of an endpoint with their highest use."""
+    rows = [
+        (
+            use.name.replace("_", " ").capitalize(),
+            str(use.limit or "no limit"),
+            badge(str(use.used), "bad") if use.close else str(use.used),
+            use.by,
+        )
+        for use in found
+    ]
+    head = ["Limit", "Allowed an hour", "Most in the last hour", "By"]
+    return table("Limits", head, rows, "")

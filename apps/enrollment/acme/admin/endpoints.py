@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from apps.enrollment import trust_anchor
-from apps.enrollment.acme import selectors, snippets
+from apps.enrollment.acme import limit_usage, selectors, snippets
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab, eab_keys
@@ -125,7 +125,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
         return str(obj.pairing)
 
     def sections(self, request: HttpRequest, obj: AcmeEndpoint) -> list[Section]:
-        """Show address, failing clients, EAB keys and client snippets."""
+        """Show address, failing clients, limits, EAB keys and client snippets."""
         pairing = obj.pairing
         return [
             details(
@@ -139,6 +139,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
                 ],
             ),
             display.failing(selectors.failing_clients(endpoint=obj)),
+            display.limits(limit_usage.usage(obj)),
             _keys(obj),
             Section("Clients", "enrollment/snippets.html", {"snippets": texts(obj)}),
         ]

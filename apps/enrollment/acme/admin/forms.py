@@ -18,6 +18,10 @@ _LIMIT_LABELS = {
     "orders_per_names": "Orders an hour for the same names",
     "failures_per_account": "Failed validations an hour, by account",
 }
+_MORE = dict.fromkeys(
+    ("orders_per_account", "orders_per_names"),
+    ", and more for certificates that live less than a day",
+)
 
 
 class _Settings(ServiceForm):
@@ -78,7 +82,7 @@ class _Settings(ServiceForm):
                 required=False,
                 min_value=0,
                 label=_LIMIT_LABELS[name],
-                help_text=f"Empty = {default}; 0 = no limit.",
+                help_text=f"Empty = {default}{_MORE.get(name, '')}; 0 = no limit.",
             )
 
     def clean(self) -> dict[str, Any]:

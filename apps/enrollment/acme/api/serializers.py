@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.enrollment.acme import wire
+from apps.enrollment.acme import limit_usage, wire
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeEndpoint, EabKey
 from apps.enrollment.acme.selectors import directory_url
 from apps.enrollment.acme.services.eab import STATES, state_of
@@ -84,8 +84,17 @@ class NewAcmeEndpointSerializer(AcmeSettingsSerializer):
     profile = fields.CharField(help_text="name or identifier of an attached profile")
 
 
-class AcmeEndpointSerializer(Answer):
-    """An ACME endpoint with its settings."""
+class AcmeLimitUseSerializer(Answer):
+    """A limit, and who has come closest to it within the last hour."""
+
+    name = serializers.CharField()
+    limit = serializers.IntegerField(help_text="counts an hour that are allowed; 0 = any number")
+    used = serializers.IntegerField(help_text="the highest count within the last hour")
+    by = serializers.CharField(help_text="account, names or address with that count")
+
+
+class AcmeEndpointRowSerializer(Answer):
+    """An ACME endpoint as lists show it."""
 
     id = serializers.UUIDField()
     application = serializers.CharField(source="pairing.application.name")
@@ -113,6 +122,17 @@ class AcmeEndpointSerializer(Answer):
     def get_directory_url(self, row: AcmeEndpoint) -> str:
         """Return the URL that clients are configured with."""
         return directory_url(row)
+
+
+class AcmeEndpointSerializer(AcmeEndpointRowSerializer):
+    """An ACME endpoint with its settings and how far its limits are used up."""
+
+    limit_use = serializers.SerializerMethodField()
+
+    @extend_schema_field(AcmeLimitUseSerializer(many=True))
+    def get_limit_use(self, row: AcmeEndpoint) -> Any:
+        """Return every limit with its highest use."""
+        return AcmeLimitUseSerializer(limit_usage.usage(row), many=True).data
 
 
 class NewEabKeySerializer(Body):

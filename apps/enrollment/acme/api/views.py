@@ -64,13 +64,17 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
     list=extend_schema(
         description="List the ACME endpoints of an application: one for each profile."
     ),
-    retrieve=extend_schema(description="Read an ACME endpoint: its directory URL and settings."),
+    retrieve=extend_schema(
+        description="Read an ACME endpoint: its directory URL and settings, and how far the limits "
+        "are used up."
+    ),
 )
 class AcmeEndpointViewSet(ReadViewSet):
     """The ACME endpoints of an application."""
 
     tag = "acme"
     serializer_class = serializers.AcmeEndpointSerializer
+    row_serializer_class = serializers.AcmeEndpointRowSerializer
     lookup_url_kwarg = "profile"
 
     def get_queryset(self) -> QuerySet[AcmeEndpoint]:

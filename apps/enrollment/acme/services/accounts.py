@@ -1,9 +1,10 @@
 """ACME accounts: registration, contacts, deactivation and order lists (RFC 8555 section 7.3)."""
 
 import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
 
@@ -16,8 +17,8 @@ from apps.enrollment.acme.auth import (
     account_principal,
     account_with_thumbprint,
 )
-from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder
-from apps.enrollment.acme.problems import Refusal, Type, document
+from apps.enrollment.acme.models import AcmeAccount, AcmeAuthorization, AcmeOrder, EabKey
+from apps.enrollment.acme.problems import Refusal, Subproblem, Type, document, refusal_of
 from apps.enrollment.acme.services import eab, limits
 from apps.enrollment.acme.states import (
     ACCOUNT,
@@ -34,6 +35,7 @@ _MAX_CONTACT = 320
 # Lenient on purpose: mail to a wrong address bounces. Header fields and lists are refused (A-12).
 _ADDRESS = re.compile(r"[^\s@,;<>?%&]+@[^\s@,;<>?%&]+")
 ORDERS_PER_PAGE = 50
+_Judged = TypeVar("_Judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,8 @@ def register(signed: SignedRequest) -> Registration:
 
 def _create(signed: SignedRequest, payload: dict[str, Any], thumbprint: str) -> None:
     assert signed.jwk is not None
-    contacts = read_contacts(payload.get("contact"))
-    _require_terms(signed, payload)
+    contacts, key = _read_registration(signed, payload)
     limits.check_new_account(signed.config, signed.ip)
-    key = eab.key_from_binding(signed, payload)
     row = AcmeAccount(
         endpoint_id=signed.config.endpoint_id,
         thumbprint=thumbprint,
@@ -187,21 +187,36 @@ def read_contacts(listed: object) -> tuple[str, ...]:
 
     Raises:
         Malformed: no list of texts.
-        Refusal: unsupportedContact or invalidContact.
+        Refusal: unsupportedContact or invalidContact; every unusable contact is named.
     """
     if listed is None:
         return ()
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
         raise Malformed("contact is a list of URLs.")
     if len(listed) > MAX_CONTACTS:
-        raise Refusal(Type.INVALID_CONTACT, f"At most {MAX_CONTACTS} contacts.")
-    for item in listed:
-        scheme, _, address = item.partition(":")
-        if scheme.lower() != "mailto":
-            raise Refusal(Type.UNSUPPORTED_CONTACT, "Contacts are mailto: URLs.")
-        if len(item) > _MAX_CONTACT or not _ADDRESS.fullmatch(address):
-            raise Refusal(Type.INVALID_CONTACT, "A mailto: contact holds one plain address.")
+        text = f"contact lists {len(listed)} URLs; an account has at most {MAX_CONTACTS}."
+        raise Refusal(Type.INVALID_CONTACT, text)
+    faults = [
+        (None, *fault)
+        for index, item in enumerate(listed)
+        if (fault := _contact_fault(index, item))
+    ]
+    if faults:
+        raise refusal_of(faults)
     return tuple(listed)
+
+
+def _contact_fault(index: int, contact: str) -> tuple[Type, str] | None:
+    name = f"contact[{index}]"
+    scheme, _, address = contact.partition(":")
+    if scheme.lower() != "mailto":
+        return Type.UNSUPPORTED_CONTACT, f"{name} is not a mailto: URL."
+    if len(contact) > _MAX_CONTACT:
+        text = f"{name} has {len(contact)} characters; at most {_MAX_CONTACT} are taken."
+        return Type.INVALID_CONTACT, text
+    if not _ADDRESS.fullmatch(address):
+        return Type.INVALID_CONTACT, f"{name} is not mailto: with one plain address."
+    return None
 
 
 def _existing(signed: SignedRequest, thumbprint: str) -> Account | None:
@@ -216,14 +231,38 @@ def _existing(signed: SignedRequest, thumbprint: str) -> Account | None:
     return account
 
 
-def _require_terms(signed: SignedRequest, payload: dict[str, Any]) -> None:
+def _read_registration(
+    signed: SignedRequest, payload: dict[str, Any]
+) -> tuple[tuple[str, ...], EabKey | None]:
+    """Return contacts and EAB key of a new account.
+
+    Raises:
+        Malformed: a member cannot be read.
+        Refusal: contacts, terms or binding are not acceptable; all that is wrong is named.
+    """
+    faults: list[Subproblem] = []
+    contacts = _judged(faults, read_contacts, payload.get("contact")) or ()
     terms = signed.config.terms_of_service
-    if terms and payload.get("termsOfServiceAgreed") is not True:
-        raise Refusal(
-            Type.USER_ACTION_REQUIRED,
-            f"Agree to the terms of service at {terms}.",
-            headers={"Link": f'<{terms}>;rel="terms-of-service"'},
-        )
+    agreed = not terms or payload.get("termsOfServiceAgreed") is True
+    if not agreed:
+        text = f"Agree to the terms of service at {terms}."
+        faults.append((None, Type.USER_ACTION_REQUIRED, text))
+    key = _judged(faults, eab.key_from_binding, signed, payload)
+    if faults:
+        refusal = refusal_of(faults)
+        if not agreed:
+            refusal.headers["Link"] = f'<{terms}>;rel="terms-of-service"'
+        raise refusal
+    return contacts, key
+
+
+def _judged(faults: list[Subproblem], judge: Callable[..., _Judged], *given: Any) -> _Judged | None:
+    """Return what ``judge`` returns; what it refuses is added to the faults."""
+    try:
+        return judge(*given)
+    except Refusal as refusal:
+        faults += refusal.subproblems or [(None, refusal.kind, refusal.detail)]
+        return None
 
 
 def _locked(account: Account) -> AcmeAccount:

@@ -13,14 +13,14 @@ from apps.audit.record import record
 from apps.enrollment.acme import states
 from apps.enrollment.acme.auth import Account, SignedRequest
 from apps.enrollment.acme.endpoint_config import EndpointConfig
-from apps.enrollment.acme.identifiers import Identifier, outside, parse_one, refusal_of
+from apps.enrollment.acme.identifiers import Identifier, outside
 from apps.enrollment.acme.models import (
     AcmeAuthorization,
     AcmeChallenge,
     AcmeOrder,
     AcmeOrderAuthorization,
 )
-from apps.enrollment.acme.problems import Type, document
+from apps.enrollment.acme.problems import Subproblem, Type, document, refusal_of
 from apps.enrollment.acme.services import limits
 from apps.enrollment.acme.states import AuthorizationStatus, ChallengeType, OrderStatus
 from apps.errors import Malformed, NotFound
@@ -39,7 +39,6 @@ _FOR_WILDCARDS = (
 )
 _FOR_ADDRESSES = (ChallengeType.HTTP_01, ChallengeType.TLS_ALPN_01)
 _NO_CHALLENGE = "No challenge that this endpoint offers can prove it."
-_NOT_COVERED = "The account's external account binding key is not for this name."
 
 _BY_URL_ID = RowLookup(
     AcmeAuthorization,
@@ -93,11 +92,13 @@ class OrderAuthorizations:
         all: one for each identifier, in the order of the identifiers; with primary keys.
         new: those that are not in the database yet.
         challenges: of the new ones.
+        faults: identifiers that no challenge on offer can prove; they have no authorization.
     """
 
     all: list[AcmeAuthorization] = field(default_factory=list)
     new: list[AcmeAuthorization] = field(default_factory=list)
     challenges: list[AcmeChallenge] = field(default_factory=list)
+    faults: list[Subproblem] = field(default_factory=list)
 
     def insert(self) -> None:
         """Write the new rows, in the caller's batch if there is one."""
@@ -117,28 +118,22 @@ def for_identifiers(
         account: whose authorizations.
         identifiers: in the order of the new order.
         expires_at: when new authorizations expire.
-
-    Raises:
-        Refusal: no challenge on offer can prove some of the identifiers.
     """
     reusable = _reusable(config, account, identifiers)
     found = OrderAuthorizations()
-    impossible = []
     for identifier in identifiers:
         row = reusable.get((identifier.type, identifier.base, identifier.wildcard))
         if row is None:
             types = challenge_types_for(config, identifier)
             trusted = _is_trusted(config, account, identifier)
             if not types and not trusted:
-                impossible.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, _NO_CHALLENGE))
+                found.faults.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, _NO_CHALLENGE))
                 continue
             row = _new(config, account, identifier, expires_at, valid=trusted)
             found.new.append(row)
             if not trusted:
                 found.challenges.extend(AcmeChallenge(authorization=row, type=t) for t in types)
         found.all.append(row)
-    if impossible:
-        raise refusal_of(impossible)
     return found
 
 
@@ -155,34 +150,25 @@ def challenge_types_for(config: EndpointConfig, identifier: Identifier) -> list[
     return list(offered)
 
 
-def require_eab_identifiers(account: Account, identifiers: Sequence[Identifier]) -> None:
-    """Refuse names outside the list of the account's EAB key.
-
-    Raises:
-        Refusal: rejectedIdentifier, naming each.
-    """
-    if not account.eab_identifiers:
-        return
-    foreign = outside(identifiers, account.eab_identifiers)
-    if foreign:
-        raise refusal_of([(i.as_dict(), Type.REJECTED_IDENTIFIER, _NOT_COVERED) for i in foreign])
-
-
-def preauthorize(signed: SignedRequest) -> tuple[AcmeAuthorization, list[AcmeChallenge], bool]:
+def preauthorize(
+    signed: SignedRequest, identifier: Identifier
+) -> tuple[AcmeAuthorization, list[AcmeChallenge], bool]:
     """Return an authorization before any order needs it, and whether it is new (7.4.1).
 
+    Args:
+        signed: the request.
+        identifier: from ``order_request.read_authorization``.
+
     Raises:
-        Malformed, Refusal: no identifier, a wildcard, or one that is not for this account.
+        Refusal: no challenge on offer can prove the identifier.
         RateLimited: see ``limits``.
     """
     config, account = signed.config, signed.signing_account()
-    identifier = parse_one(signed.payload().get("identifier"))
-    if identifier.wildcard:
-        raise Malformed("Wildcards are authorized by orders only (RFC 8555 section 7.4.1).")
-    require_eab_identifiers(account, [identifier])
     limits.check_failures(config, account.id)
     expires_at = clock.now() + timedelta(hours=config.order_lifetime_h)
     found = for_identifiers(config, account, [identifier], expires_at)
+    if found.faults:
+        raise refusal_of(found.faults)
     found.insert()
     (row,) = found.all
     challenges = found.challenges or list(row.challenges.all())

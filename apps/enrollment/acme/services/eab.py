@@ -8,6 +8,7 @@ from apps import clock, sealing
 from apps.applications.tokens import is_in_networks
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import SignedRequest
+from apps.enrollment.acme.endpoint_config import path_of
 from apps.enrollment.acme.models import EabKey
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.errors import BadMessageSignature, Malformed
@@ -51,7 +52,7 @@ def key_from_binding(signed: SignedRequest, payload: dict[str, Any]) -> EabKey |
     inner = jws.parse_members(given)
     if "nonce" in inner.header:
         raise Malformed(f"The {_MEMBER} has no nonce.")
-    if inner.text("url") != signed.url:
+    if path_of(inner.text("url")) != path_of(signed.url):
         raise _not_accepted("its url is not that of the request")
     key = _BY_KID.first(inner.text("kid"))
     if key is not None and key.endpoint_id != signed.config.endpoint_id:

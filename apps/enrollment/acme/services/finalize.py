@@ -5,6 +5,7 @@ for an order, under parallel requests and crashes alike, and the request of a pr
 found again by the order alone.
 """
 
+import logging
 from datetime import datetime
 
 from django.db import IntegrityError
@@ -21,17 +22,20 @@ from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import orders
+from apps.enrollment.acme.services import order_request, orders, waiting
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import caa_recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
+from apps.profiles.csr_content import without_subject_faults
 from apps.profiles.requested_content import RequestedContent
+from apps.profiles.selectors import csr_settings
 from apps.statements.lookups import KEY, TEXT, Lookup
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName
 from pki.names import canonical_san
 from pki.template import TypeValue
 
+_logger = logging.getLogger(__name__)
 _NAME_TYPES = {"dns_name": "dns", "ip_address": "ip"}
 _MAX_COMMON_NAME = 64
 
@@ -80,7 +84,8 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
     text = signed.payload().get("csr")
     if not isinstance(text, str):
         raise Malformed("The payload has the base64url member csr.")
-    parsed = _parsed(jws.decode(text))
+    pairing = pairing_of(signed.config)
+    parsed = without_subject_faults(_parsed(jws.decode(text)), csr_settings(pairing.profile))
     identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
     common_name = _require_names(parsed, identifiers)
     _require_profile(signed, order)
@@ -98,7 +103,7 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
         _require_valid_authorizations(order)
     enrollment = Enrollment(
         principal=signed.principal(),
-        pairing=pairing_of(signed.config),
+        pairing=pairing,
         method=EnrollmentMethod.ACME,
         csr=parsed,
         requested=RequestedContent(
@@ -128,9 +133,13 @@ def _not_ready(order: AcmeOrder) -> Refusal:
 
 def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
     try:
+        if enrollment.pairing.requires_approval:
+            joined = waiting.join(order, enrollment)
+            if joined is not None:
+                return joined
         outcome = issuance.submit(enrollment)
     except InvalidTransition as error:
-        raise orders.unavailable(error) from error
+        raise order_request.unavailable(error) from error
     except (IntegrityError, AlreadyExists) as error:
         # A parallel request finalized the same order, or renewed the same certificate.
         if orders.sync_with_request(order).status == OrderStatus.READY:
@@ -141,6 +150,7 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
         if orders.sync_with_request(order).status == OrderStatus.READY:
             raise
         return order
+    _log_notes(order, outcome.request)
     if isinstance(outcome, Pending):
         return orders.transition_order(
             order, OrderStatus.PROCESSING, certificate_request_id=order.pk
@@ -155,6 +165,12 @@ def _submit(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder:
         certificate_request_id=order.pk,
         certificate_id=outcome.certificate.pk,
     )
+
+
+def _log_notes(order: AcmeOrder, request: CertificateRequest) -> None:
+    """Log what of the CSR was changed or left out: an order has no member for it (RFC 8555)."""
+    for note in request.notes:
+        _logger.info("order %s: %s %s (%s)", order.url_id, note["what"], note["why"], note["code"])
 
 
 def _parsed(csr_der: bytes) -> ParsedCSR:
@@ -175,8 +191,8 @@ def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> st
         The common name to certify, in canonical form; empty when the CSR has none.
 
     Raises:
-        BadCSR: other or fewer names, names of other types, other subject attributes, a
-            request for a CA certificate, or anything no profile could allow.
+        BadCSR: other or fewer names, names of other types, a request for a CA certificate, or
+            anything no profile could allow.
     """
     if parsed.violations:
         raise BadCSR(violations=parsed.violations)
@@ -185,13 +201,14 @@ def _require_names(parsed: ParsedCSR, identifiers: tuple[Identifier, ...]) -> st
     names: set[TypeValue] = set(parsed.subject_alt_names)
     foreign = sorted({kind for kind, _ in names} - set(_NAME_TYPES))
     if foreign:
-        raise BadCSR(f"The CSR has names of types that no order covers: {', '.join(foreign)}.")
+        shown = ", ".join(f"{kind} {value}" for kind, value in sorted(names) if kind in foreign)
+        raise BadCSR(f"The CSR has names of types that no order covers: {shown[:500]}.")
     common_name = ""
+    # Other attributes are ignored or taken when the content is decided (profiles.csr_content).
     for attribute, value in parsed.subject:
-        if attribute != "common_name":
-            raise BadCSR(f"The CSR's subject has {attribute}; only a common name is taken here.")
-        kind, common_name = _as_alternative_name(value)
-        names.add((kind, common_name))
+        if attribute == "common_name":
+            kind, common_name = _as_alternative_name(value)
+            names.add((kind, common_name))
     wanted = {identifier.san for identifier in identifiers}
     if names != wanted:
         raise BadCSR(_difference(names, wanted))

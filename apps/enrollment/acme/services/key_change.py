@@ -8,6 +8,7 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Account, SignedRequest
+from apps.enrollment.acme.endpoint_config import path_of
 from apps.enrollment.acme.models import AcmeAccount
 from apps.enrollment.acme.problems import Refusal, Type
 from apps.errors import Malformed
@@ -29,7 +30,7 @@ def change(signed: SignedRequest) -> Account:
     jws.verify(inner, key)
     if "kid" in inner.header or "nonce" in inner.header:
         raise Malformed("The inner header has neither kid nor nonce.")
-    if inner.text("url") != signed.url:
+    if path_of(inner.text("url")) != path_of(signed.url):
         raise Malformed("The inner url is not that of the outer JWS.")
     _require_account(signed, account, inner)
     assert isinstance(jwk, dict)
@@ -39,7 +40,7 @@ def change(signed: SignedRequest) -> Account:
 def _require_account(signed: SignedRequest, account: Account, inner: jws.Jws) -> None:
     """Check that the inner JWS names this account and its present key."""
     asked = inner.json()
-    if asked.get("account") != signed.jws.header["kid"]:
+    if signed.config.account_named_by(asked.get("account")) != account.url_id:
         raise Malformed("account is not the account that signed the outer JWS.")
     old_key = asked.get("oldKey")
     if not isinstance(old_key, dict):

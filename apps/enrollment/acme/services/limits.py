@@ -1,8 +1,13 @@
 """Rate limits by account, address and set of names (RFC 8555 section 6.6).
 
 They count the rows themselves, so that every process and host sees the same numbers.
+
+The defaults are for certificates that live a day or longer. Shorter ones are renewed more often,
+so that the defaults for orders rise as the lifetime falls. What an administrator sets is taken as
+it is.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,10 +18,16 @@ from uuid import UUID
 from django.db.models import Field, GenericIPAddressField, QuerySet
 
 from apps import clock
-from apps.enrollment.acme.endpoint_config import EndpointConfig
+from apps.applications.governance_version import GovernanceCache
+from apps.enrollment.acme.endpoint_config import EndpointConfig, pairing_of
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
+from apps.enrollment.acme.wire import time_text
 from apps.errors import InvalidInput, RateLimited, Violation
+from apps.policies import selectors as policy_selectors
+from apps.profiles.defaults import parse_defaults
+from apps.profiles.models import Profile
+from apps.profiles.requested_content import DEFAULT_TTL
 from apps.statements.lookups import KEY, TEXT, TIME, Lookup
 
 WINDOW = timedelta(hours=1)
@@ -27,6 +38,11 @@ DEFAULTS: Mapping[str, int] = {
     "orders_per_names": 50,
     "failures_per_account": 60,
 }
+_FOLLOW_LIFETIME = frozenset({"orders_per_account", "orders_per_names"})
+_DAY = timedelta(days=1)
+# With ``replaces`` a client may order the successor of one certificate this often in an hour: it is
+# bounded by the certificates that there are, and repeated only while orders fail.
+ORDERS_PER_PREDECESSOR = 10
 
 # draft-ietf-acme-dns-persist-02 section 9.3.1: failures are limited by name and account.
 FAILURES_PER_NAME = 20
@@ -40,14 +56,16 @@ class _Counted:
 
     Attributes:
         what: for the refusal, in the plural.
-        rows: returns the query; its last argument is the time since when rows count.
+        rows: returns the query.
         column: time of each counted row.
+        order: column by which the newest come first; rises with ``column`` and has an index.
         slots: kinds of the arguments of ``rows``.
     """
 
     what: str
     rows: Callable[..., QuerySet[Any]]
     column: str
+    order: str
     slots: tuple[tuple[str, "Field[Any, Any]"], ...]
 
 
@@ -73,12 +91,34 @@ def parse(document: Mapping[str, Any]) -> dict[str, int]:
     return dict(document)
 
 
+def in_force(stored: Mapping[str, int], profile: Profile) -> dict[str, int]:
+    """Return every limit of an endpoint; 0 where it is lifted.
+
+    Args:
+        stored: as ``parse`` returns them.
+        profile: of the endpoint; its lifetime decides about the defaults for orders.
+    """
+    factor = max(1, math.ceil(_DAY / _lifetime(profile)))
+    return {
+        name: stored.get(name, default * (factor if name in _FOLLOW_LIFETIME else 1))
+        for name, default in DEFAULTS.items()
+    }
+
+
 def describe(config: EndpointConfig) -> str:
     """Return the limits of an endpoint for people: the page behind ``Link: rel="help"``."""
     lines = [
-        f"{name.replace('_', ' ')}: {_limit(config, name) or 'unlimited'}" for name in DEFAULTS
+        f"{name.replace('_', ' ')}: {limit or 'unlimited'}"
+        for name, limit in _limits(config).items()
     ]
-    return "\n".join(["Limits of this ACME endpoint, per hour:", "", *lines, ""])
+    return "\n".join(["Limits of this ACME endpoint, per hour:", "", *lines, "", _RENEWALS, ""])
+
+
+_RENEWALS = f"""\
+Orders that name the certificate which they replace (RFC 9773) do not count as orders of the account,
+and those for names of which the account has a certificate are not refused by that limit. For the same
+names, an order with "replaces" is accepted up to {ORDERS_PER_PREDECESSOR} times for each certificate
+beyond the limit. Whoever meets a limit is told by Retry-After when to come again."""
 
 
 def check_new_account(config: EndpointConfig, ip: str) -> None:
@@ -88,17 +128,37 @@ def check_new_account(config: EndpointConfig, ip: str) -> None:
         RateLimited: the answer says when to come back.
     """
     if ip:
-        _check(_limit(config, "accounts_per_address"), _ACCOUNTS_OF, ip)
+        _check(_limits(config)["accounts_per_address"], _ACCOUNTS_OF, ip, config.endpoint_id)
 
 
-def check_new_order(config: EndpointConfig, account_id: UUID, identifiers_sha256: str) -> None:
+def check_new_order(
+    config: EndpointConfig, account_id: UUID, identifiers_sha256: str, replaced: UUID | None
+) -> None:
     """Refuse one more order of an account, or for one set of names.
+
+    Args:
+        config: the endpoint.
+        account_id: who orders.
+        identifiers_sha256: digest of the names.
+        replaced: certificate that the order replaces; ``None`` for none.
 
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _check(_limit(config, "orders_per_account"), _ORDERS_OF, account_id)
-    _check(_limit(config, "orders_per_names"), _ORDERS_FOR, identifiers_sha256, config.endpoint_id)
+    found = _limits(config)
+    refusal = _excess(
+        found["orders_per_names"], _ORDERS_FOR, identifiers_sha256, config.endpoint_id
+    )
+    if refusal is not None and (
+        replaced is None or _excess(ORDERS_PER_PREDECESSOR, _ORDERS_REPLACING, replaced)
+    ):
+        raise refusal
+    if replaced is not None:
+        return
+    refusal = _excess(found["orders_per_account"], _ORDERS_OF, account_id)
+    # Asked only at the limit: clients without RFC 9773 renew by ordering the same names again.
+    if refusal is not None and not _HAS_CERTIFICATE.all(identifiers_sha256, account_id):
+        raise refusal
 
 
 def check_failures(config: EndpointConfig, account_id: UUID) -> None:
@@ -107,7 +167,7 @@ def check_failures(config: EndpointConfig, account_id: UUID) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _check(_limit(config, "failures_per_account"), _FAILURES_OF, account_id)
+    _check(_limits(config)["failures_per_account"], _FAILURES_OF, account_id, _since())
 
 
 def check_name_failures(account_id: UUID, name: str) -> None:
@@ -116,7 +176,7 @@ def check_name_failures(account_id: UUID, name: str) -> None:
     Raises:
         RateLimited: the answer says when to come back.
     """
-    _check(FAILURES_PER_NAME, _NAME_FAILURES_OF, account_id, name)
+    _check(FAILURES_PER_NAME, _NAME_FAILURES_OF, account_id, name, _since())
 
 
 def check_caa_refusals(times: Sequence[datetime]) -> None:
@@ -134,30 +194,65 @@ def check_caa_refusals(times: Sequence[datetime]) -> None:
         raise _rate_limited(CAA_REFUSALS_PER_NAME, recent[-1], what)
 
 
-def _limit(config: EndpointConfig, name: str) -> int:
-    value: int = config.limits.get(name, DEFAULTS[name])
-    return value
+_cache: GovernanceCache[UUID, dict[str, int]] = GovernanceCache(1024)
+
+
+def _limits(config: EndpointConfig) -> dict[str, int]:
+    return _cache.fetch(
+        config.endpoint_id,
+        config.version,
+        lambda _version: in_force(config.limits, pairing_of(config).profile),
+    )
+
+
+def _lifetime(profile: Profile) -> timedelta:
+    """Return how long certificates of a profile live by default, within its policy."""
+    default = parse_defaults(profile.defaults).ttl or DEFAULT_TTL
+    version = profile.policy.current_version
+    rule = policy_selectors.rules_of(version).validity if version is not None else None
+    return default if rule is None or rule.longest is None else min(default, rule.longest)
 
 
 _ACCOUNTS_OF = _Counted(
     "accounts from this address",
-    lambda ip, since: AcmeAccount.objects.filter(created_ip=ip, created_at__gt=since),
+    lambda ip, endpoint: AcmeAccount.objects.filter(created_ip=ip, endpoint_id=endpoint),
     "created_at",
-    (("ip", GenericIPAddressField()), ("since", TIME)),
+    "created_at",
+    (("ip", GenericIPAddressField()), ("endpoint", KEY)),
 )
 _ORDERS_OF = _Counted(
     "orders of this account",
-    lambda account, since: AcmeOrder.objects.filter(account_id=account, created_at__gt=since),
+    lambda account: AcmeOrder.objects.filter(account_id=account, replaces_certificate=None),
     "created_at",
-    (("account", KEY), ("since", TIME)),
+    "pk",
+    (("account", KEY),),
 )
 _ORDERS_FOR = _Counted(
     "orders for these names",
-    lambda names, endpoint, since: AcmeOrder.objects.filter(
-        identifiers_sha256=names, account__endpoint_id=endpoint, created_at__gt=since
+    lambda names, endpoint: AcmeOrder.objects.filter(
+        identifiers_sha256=names, account__endpoint_id=endpoint
     ),
     "created_at",
-    (("names", TEXT), ("endpoint", KEY), ("since", TIME)),
+    "created_at",
+    (("names", TEXT), ("endpoint", KEY)),
+)
+_ORDERS_REPLACING = _Counted(
+    "orders that replace one certificate",
+    lambda certificate: AcmeOrder.objects.filter(replaces_certificate=certificate),
+    "created_at",
+    "created_at",
+    (("certificate", KEY),),
+)
+_HAS_CERTIFICATE = Lookup(
+    lambda names, account: (
+        AcmeOrder.objects.filter(
+            identifiers_sha256=names, account_id=account, certificate__isnull=False
+        )
+        .order_by()
+        .values_list("pk")[:1]
+    ),
+    names=TEXT,
+    account=KEY,
 )
 _FAILURES_OF = _Counted(
     "failed validations",
@@ -166,6 +261,7 @@ _FAILURES_OF = _Counted(
         status=ChallengeStatus.INVALID.value,
         settled_at__gt=since,
     ),
+    "settled_at",
     "settled_at",
     (("account", KEY), ("since", TIME)),
 )
@@ -179,6 +275,7 @@ _NAME_FAILURES_OF = _Counted(
         settled_at__gt=since,
     ),
     "settled_at",
+    "settled_at",
     (("account", KEY), ("name", TEXT), ("since", TIME)),
 )
 
@@ -189,7 +286,7 @@ def _nth_newest(counted: _Counted, number: int) -> Lookup:
     return Lookup(
         lambda **slots: (
             counted.rows(**slots)
-            .order_by(f"-{counted.column}")
+            .order_by(f"-{counted.order}")
             .values_list(counted.column)[number - 1 : number]
         ),
         **dict(counted.slots),
@@ -202,18 +299,34 @@ def _check(limit: int, counted: _Counted, *values: Any) -> None:
     Raises:
         RateLimited: until the oldest of them leaves the window.
     """
+    refusal = _excess(limit, counted, *values)
+    if refusal is not None:
+        raise refusal
+
+
+def _excess(limit: int, counted: _Counted, *values: Any) -> RateLimited | None:
+    """Return the refusal where ``limit`` rows were counted within the window."""
     if not limit:
-        return
-    row = _nth_newest(counted, limit).first(*values, _since())
-    if row is not None:
-        raise _rate_limited(limit, row[0], counted.what)
+        return None
+    row = _nth_newest(counted, limit).first(*values)
+    if row is None or row[0] <= _since():
+        return None
+    return _rate_limited(limit, row[0], counted.what)
 
 
 def _rate_limited(limit: int, oldest: datetime, what: str) -> RateLimited:
-    wait = oldest + WINDOW - clock.now()
+    again = oldest + WINDOW
+    wait_s = max(1, int((again - clock.now()).total_seconds()) + 1)
     return RateLimited(
-        max(1, int(wait.total_seconds()) + 1), f"More than {limit} {what} within an hour."
+        wait_s,
+        f"{limit} {what} within an hour is the limit. Try again after {time_text(again)}, "
+        f"in {_in_words(wait_s)}.",
     )
+
+
+def _in_words(seconds: int) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{seconds} seconds" if minutes == 1 else f"{minutes} minutes"
 
 
 def _since() -> datetime:

@@ -4,27 +4,22 @@ An order takes its state from its certificate request whenever it is read, so th
 job has to poll requests.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError
 
 from apps import clock
-from apps.certificates import decision as policy_decision
 from apps.certificates import states as request_states
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
-from apps.enrollment.acme.auth import Account, SignedRequest
-from apps.enrollment.acme.endpoint_config import pairing_of
-from apps.enrollment.acme.identifiers import Identifier, digest, parse_all, refusal_of
+from apps.enrollment.acme.auth import SignedRequest
+from apps.enrollment.acme.identifiers import digest
 from apps.enrollment.acme.models import AcmeOrder, AcmeOrderAuthorization
-from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import authorizations, limits, renewal_info
+from apps.enrollment.acme.problems import Refusal, Type, document, refusal_of
+from apps.enrollment.acme.services import authorizations, limits, order_request, renewal_info
+from apps.enrollment.acme.services.order_request import OrderRequest
 from apps.enrollment.acme.states import ORDER, OrderStatus, order_status_for, transition
-from apps.enrollment.acme.wire import read_time
-from apps.errors import InvalidTransition, Malformed, NotFound, Violation
-from apps.profiles.requested_content import RequestedContent
+from apps.errors import NotFound
 from apps.statements import writes
 from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
 
@@ -36,7 +31,7 @@ _MAX_RETRIES = 3
 _BY_URL_ID = RowLookup(
     AcmeOrder, lambda url_id: AcmeOrder.objects.filter(url_id=url_id).order_by(), url_id=TEXT
 )
-# The request of an order has the order's own primary key, see ``finalize``.
+# The request of an order has the order's own primary key, see ``AcmeOrder.request_id``.
 _REQUEST_OF = Lookup(
     lambda order: (
         CertificateRequest.objects.filter(pk=order)
@@ -47,44 +42,36 @@ _REQUEST_OF = Lookup(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Payload:
-    """The payload of newOrder, parsed."""
-
-    identifiers: tuple[Identifier, ...]
-    not_before: datetime | None
-    not_after: datetime | None
-    profile: str
-    replaces: str
-
-
 def create(signed: SignedRequest) -> AcmeOrder:
     """Create an order (7.4); names that no certificate could be issued for are refused now.
 
     Raises:
-        Malformed, Refusal: unusable identifiers, dates, profile or predecessor; each
-            identifier that policy or the EAB key refuses is named.
+        Malformed, Refusal: unusable identifiers, dates, profile or predecessor. Everything is
+            named at once; what policy or the EAB key refuses, by identifier.
         RateLimited: see ``limits``.
     """
     config, account = signed.config, signed.signing_account()
-    payload = _parse(signed)
-    authorizations.require_eab_identifiers(account, payload.identifiers)
-    identifiers_sha256 = digest(payload.identifiers)
-    limits.check_new_order(config, account.id, identifiers_sha256)
-    _require_policy(signed, payload)
-    replaced = _replaced(signed, account, payload)
+    wanted = order_request.read_order(signed)
     expires_at = clock.now() + timedelta(hours=config.order_lifetime_h)
-    found = authorizations.for_identifiers(config, account, payload.identifiers, expires_at)
+    found = authorizations.for_identifiers(config, account, wanted.identifiers, expires_at)
+    faults = [*wanted.faults, *found.faults]
+    if faults:
+        raise refusal_of(faults)
+    identifiers_sha256 = digest(wanted.identifiers)
+    replaced = _replaced(signed, wanted)
+    limits.check_new_order(
+        config, account.id, identifiers_sha256, replaced.pk if replaced is not None else None
+    )
     order = AcmeOrder(
         account_id=account.id,
         status=order_status_for(row.status for row in found.all),
-        identifiers=[identifier.as_dict() for identifier in payload.identifiers],
+        identifiers=[identifier.as_dict() for identifier in wanted.identifiers],
         identifiers_sha256=identifiers_sha256,
         authorization_url_ids=[row.url_id for row in found.all],
-        not_before=payload.not_before,
-        not_after=payload.not_after,
-        profile=payload.profile,
-        replaces=payload.replaces,
+        not_before=wanted.not_before,
+        not_after=wanted.not_after,
+        profile=wanted.profile,
+        replaces=wanted.replaces,
         replaces_certificate=replaced,
         expires_at=expires_at,
     )
@@ -126,7 +113,7 @@ def get_stored(signed: SignedRequest, url_id: str) -> AcmeOrder:
 def sync_with_request(order: AcmeOrder) -> AcmeOrder:
     """Bring an order to the state that its certificate request, or its expiry, gives it."""
     if order.status in (OrderStatus.READY, OrderStatus.PROCESSING):
-        found = _REQUEST_OF.first(order.pk)
+        found = _REQUEST_OF.first(order.request_id)
         if found is not None:
             _apply_request_state(order, *found)
     is_open = order.status in (OrderStatus.PENDING, OrderStatus.READY)
@@ -186,7 +173,7 @@ def mark_valid(order: AcmeOrder, certificate: Certificate) -> None:
 def retry_after(order: AcmeOrder) -> int:
     """Return after how many seconds a client should read a processing order again."""
     waits = CertificateRequest.objects.filter(
-        pk=order.pk, state=RequestState.PENDING_APPROVAL
+        pk=order.request_id, state=RequestState.PENDING_APPROVAL
     ).exists()
     return APPROVAL_RETRY_AFTER_S if waits else RETRY_AFTER_S
 
@@ -199,12 +186,12 @@ def _apply_request_state(
             order,
             OrderStatus.PROCESSING,
             OrderStatus.VALID,
-            certificate_request_id=order.pk,
+            certificate_request_id=order.request_id,
             certificate_id=certificate_id,
         )
     elif state in request_states.OPEN_STATES or state == RequestState.ISSUED:
         if order.status == OrderStatus.READY:
-            transition_order(order, OrderStatus.PROCESSING, certificate_request_id=order.pk)
+            transition_order(order, OrderStatus.PROCESSING, certificate_request_id=order.request_id)
     else:
         reasons = "; ".join(str(item["reason"]) for item in violations) or failure
         detail = f"The request was {state}. {reasons}".strip()
@@ -213,88 +200,18 @@ def _apply_request_state(
             order,
             OrderStatus.INVALID,
             error=document(kind, detail),
-            certificate_request_id=order.pk,
+            certificate_request_id=order.request_id,
         )
 
 
-def _parse(signed: SignedRequest) -> _Payload:
-    payload = signed.payload()
-    profile, replaces = payload.get("profile"), payload.get("replaces")
-    if profile is not None and profile != signed.config.profile_name:
-        raise Refusal(
-            Type.INVALID_PROFILE, f"The only profile here is {signed.config.profile_name!r}."
-        )
-    if replaces is not None and not isinstance(replaces, str):
-        raise Malformed("replaces is a text (RFC 9773 section 4.1).")
-    not_before = read_time(payload.get("notBefore"), "notBefore")
-    not_after = read_time(payload.get("notAfter"), "notAfter")
-    if not_before is not None and not_after is not None and not_after <= not_before:
-        raise Malformed("notAfter must be later than notBefore.")
-    return _Payload(
-        identifiers=parse_all(payload.get("identifiers")),
-        not_before=not_before,
-        not_after=not_after,
-        profile=profile or "",
-        replaces=replaces or "",
-    )
-
-
-def _require_policy(signed: SignedRequest, payload: _Payload) -> None:
-    """Evaluate names and dates against policy before the client proves control of the names.
-
-    Keys and usages are known only with the CSR; the pipeline evaluates everything at finalize.
-    """
-    requested = RequestedContent(
-        subject_alt_names=tuple(identifier.san for identifier in payload.identifiers),
-        not_before=payload.not_before,
-        not_after=payload.not_after,
-    )
-    try:
-        decision = policy_decision.decide(pairing_of(signed.config), None, requested)
-    except InvalidTransition as error:
-        raise unavailable(error) from error
-    wrong, dates = _sorted_violations(decision.violations, payload.identifiers)
-    if wrong:
-        raise refusal_of(wrong)
-    if dates:
-        raise Refusal(Type.MALFORMED, " ".join(dates))
-    if decision.leaf is not None and payload.not_after not in (None, decision.leaf.not_after):
-        raise Refusal(
-            Type.MALFORMED,
-            f"notAfter lies beyond the authority's own end, {decision.leaf.not_after:%Y-%m-%d}.",
-        )
-
-
-def _sorted_violations(
-    violations: Sequence[Violation], identifiers: Sequence[Identifier]
-) -> tuple[list[tuple[dict[str, str], Type, str]], list[str]]:
-    """Return violations of names, and of dates; all others are left to the evaluation at finalize."""
-    wrong, dates = [], []
-    for item in violations:
-        section, _, rest = item.field.partition("[")
-        text = f"{item.reason} {item.hint}".strip()
-        if section == "subject_alt_names":
-            index = rest.partition("]")[0]
-            # A rule on the whole list names no entry; the first one stands for it.
-            identifier = identifiers[int(index) if index.isdigit() else 0]
-            wrong.append((identifier.as_dict(), Type.REJECTED_IDENTIFIER, text))
-        elif section.split(".")[0] in {"validity", "not_before", "not_after", "ttl"}:
-            dates.append(text)
-    return wrong, dates
-
-
-def _replaced(signed: SignedRequest, account: Account, payload: _Payload) -> Certificate | None:
-    if not payload.replaces:
+def _replaced(signed: SignedRequest, wanted: OrderRequest) -> Certificate | None:
+    if not wanted.replaces:
         return None
-    names = {(identifier.type, identifier.value) for identifier in payload.identifiers}
-    return renewal_info.replaceable(signed.config, account, payload.replaces, names)
-
-
-def unavailable(error: InvalidTransition) -> Refusal:
-    """Return the problem for an authority that does not sign at present."""
-    return Refusal(
-        Type.SERVER_INTERNAL,
-        f"No certificates can be issued here at present: {error.detail}",
-        status=503,
-        headers={"Retry-After": str(APPROVAL_RETRY_AFTER_S)},
-    )
+    names = {(identifier.type, identifier.value) for identifier in wanted.identifiers}
+    account = signed.signing_account()
+    try:
+        return renewal_info.replaceable(signed.config, account, wanted.replaces, names)
+    except NotFound as error:
+        # A client that came from another CA or endpoint: tell it what to leave out.
+        detail = f"replaces: {error.detail} Order without it."
+        raise Refusal(Type.MALFORMED, detail, status=404) from error

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from apps import clock
 from apps.certificates.models import CertificateRequest, EnrollmentMethod
-from apps.enrollment.acme.models import AcmeChallenge
+from apps.enrollment.acme.models import AcmeChallenge, AcmeOrder
 from apps.enrollment.acme.states import ChallengeStatus
 from apps.errors import Violation
 
@@ -16,12 +16,14 @@ from apps.errors import Violation
 def expired_proofs(request: CertificateRequest) -> Iterator[Violation]:
     """Yield a violation for each name of an ACME request whose every proof has expired.
 
-    The order of a request has the request's own primary key, see ``finalize``.
+    The order of a request has the request's own primary key, unless it joined the request later.
     """
     if request.method != EnrollmentMethod.ACME:
         return
+    joined = AcmeOrder.objects.filter(certificate_request=request).values_list("pk", flat=True)
     proofs = AcmeChallenge.objects.filter(
-        authorization__order_links__order_id=request.pk, status=ChallengeStatus.VALID
+        authorization__order_links__order_id=joined.first() or request.pk,
+        status=ChallengeStatus.VALID,
     ).select_related("authorization")
     now = clock.now()
     unexpired: dict[str, bool] = {}

@@ -8,8 +8,13 @@ from uuid import UUID
 from apps import clock
 from apps.applications.models import Pairing
 from apps.authorities.models import Authority, AuthorityState
-from apps.certificates.decision import evaluate_leaf
-from apps.certificates.models import Certificate, CertificateState
+from apps.certificates.decision import decide, evaluate_leaf
+from apps.certificates.models import (
+    Certificate,
+    CertificateRequest,
+    CertificateState,
+    RequestState,
+)
 from apps.certificates.pipeline import is_renewed_or_renewing
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.auth import Account
@@ -21,13 +26,16 @@ from apps.enrollment.acme.wire import time_text
 from apps.errors import Malformed, NotFound
 from apps.policies import selectors as policy_selectors
 from apps.policies.evaluation import violations_of
+from apps.profiles.requested_content import RequestedContent
 from pki.keys import key_identifier
 from pki.serials import serial_hex
 from pki.template import Leaf
 
-RETRY_AFTER_S = 6 * 3600
-# Renewal is suggested after two thirds of the lifetime, spread over a twelfth of it.
+# Renewal is suggested after two thirds of the lifetime, spread over a twelfth of it. Clients ask
+# once in such a twelfth, so that none misses the whole window.
 _START_AT, _SPREAD = 2 / 3, 1 / 12
+_LONGEST_PAUSE, _SHORTEST_PAUSE = timedelta(hours=6), timedelta(minutes=1)
+_ONE_SECOND = timedelta(seconds=1)
 _MAX_SERIAL_OCTETS = 20
 _SIGN_BIT = 0x80
 _UNKNOWN = "This endpoint issued no such certificate."
@@ -70,7 +78,26 @@ def certificate_id(issuer_key_id: bytes, serial_number: int) -> str:
     return f"{jws.encode(issuer_key_id)}.{jws.encode(serial)}"
 
 
-def renewal_info(config: EndpointConfig, text: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class RenewalInfo:
+    """When a certificate should be renewed.
+
+    Attributes:
+        start: beginning of the suggested window.
+        end: its end, always later.
+        retry_after_s: after how many seconds to ask again.
+    """
+
+    start: datetime
+    end: datetime
+    retry_after_s: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the RenewalInfo object (section 4.2)."""
+        return {"suggestedWindow": {"start": time_text(self.start), "end": time_text(self.end)}}
+
+
+def renewal_info(config: EndpointConfig, text: str) -> RenewalInfo:
     """Return the suggested window for one certificate of this endpoint (section 4.2).
 
     Raises:
@@ -79,13 +106,18 @@ def renewal_info(config: EndpointConfig, text: str) -> dict[str, Any]:
     """
     certificate = _find(config, parse(text))
     start, end = _window(config, certificate)
-    return {"suggestedWindow": {"start": time_text(start), "end": time_text(end)}}
+    pause = _lifetime(certificate) * _SPREAD
+    pause = max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, pause))
+    return RenewalInfo(start, end, int(pause.total_seconds()))
 
 
 def replaceable(
     config: EndpointConfig, account: Account, text: str, names: set[tuple[str, str]]
-) -> Certificate:
+) -> Certificate | None:
     """Return the certificate that a new order replaces (RFC 9773 section 5).
+
+    ``None`` when an order of the same account for the same names replaces it already and waits for
+    an approval: the new order joins that one (``waiting``).
 
     Args:
         config: the endpoint.
@@ -104,11 +136,27 @@ def replaceable(
     if not names & {(item["type"], item["value"]) for item in order.identifiers}:
         raise Refusal(Type.MALFORMED, "The certificate to replace has none of these names.")
     successors = AcmeOrder.objects.filter(replaces_certificate=certificate)
-    if successors.exclude(status=OrderStatus.INVALID).exists():
+    successor = successors.exclude(status=OrderStatus.INVALID).first()
+    if successor is not None and _waits_for(successor, account, names):
+        return None
+    if successor is not None:
         raise already_replaced()
     if is_renewed_or_renewing(certificate.pk):
         raise already_replaced()
     return certificate
+
+
+def _waits_for(order: AcmeOrder, account: Account, names: set[tuple[str, str]]) -> bool:
+    """Tell whether an order is the account's, for the same names, and waits for an approval."""
+    return (
+        order.account_id == account.id
+        and order.status == OrderStatus.PROCESSING
+        and names == {(item["type"], item["value"]) for item in order.identifiers}
+        and CertificateRequest.objects.filter(
+            pk=order.request_id,
+            state__in=[RequestState.PENDING_APPROVAL, RequestState.APPROVED],
+        ).exists()
+    )
 
 
 def already_replaced() -> Refusal:
@@ -126,16 +174,28 @@ def reason_to_renew_now(config: EndpointConfig, certificate: Certificate) -> str
     authority = certificate.authority
     if authority is not None and authority.state != AuthorityState.ACTIVE:
         return "the authority is disabled"
-    return "policy was tightened" if _violates_policy(pairing, certificate) else ""
+    if _violates_policy(pairing, certificate) and _could_be_renewed(pairing, certificate):
+        return "policy was tightened"
+    return ""
 
 
 def _window(config: EndpointConfig, certificate: Certificate) -> tuple[datetime, datetime]:
-    now = clock.now_s()
+    """Return a window that is over when there is a reason to renew now.
+
+    It never begins before the certificate does: clients take such a window for a mistake.
+    """
+    begin = certificate.not_before
     if reason_to_renew_now(config, certificate):
-        return now - timedelta(hours=2), now - timedelta(hours=1)
-    lifetime = certificate.not_after - certificate.not_before
-    start = certificate.not_before + lifetime * _START_AT
-    return start, start + max(lifetime * _SPREAD, timedelta(seconds=2))
+        now = clock.now_s()
+        start = max(begin, now - timedelta(hours=2))
+        return start, max(start + _ONE_SECOND, now - timedelta(hours=1))
+    lifetime = _lifetime(certificate)
+    start = begin + lifetime * _START_AT
+    return start, start + max(lifetime * _SPREAD, 2 * _ONE_SECOND)
+
+
+def _lifetime(certificate: Certificate) -> timedelta:
+    return certificate.not_after - certificate.not_before
 
 
 def _violates_policy(pairing: Pairing, certificate: Certificate) -> bool:
@@ -146,6 +206,24 @@ def _violates_policy(pairing: Pairing, certificate: Certificate) -> bool:
         return False
     leaf = Leaf.from_dict(request.leaf)
     return bool(violations_of(evaluate_leaf(policy_selectors.rules_of(version), leaf, None)))
+
+
+def _could_be_renewed(pairing: Pairing, certificate: Certificate) -> bool:
+    """Tell whether the policy would issue for these names today.
+
+    Otherwise "renew now" would send every client into the same refusal, again and again. Key and
+    lifetime count for nothing: the client brings another key, and the profile's default lifetime
+    is made to fit.
+    """
+    request = certificate.request
+    assert request is not None
+    leaf = Leaf.from_dict(request.leaf)
+    requested = RequestedContent(
+        subject=leaf.subject or None,
+        subject_alt_names=leaf.subject_alt_names,
+        csr_key_only=True,
+    )
+    return not decide(pairing, None, requested).violations
 
 
 def _find(config: EndpointConfig, wanted: CertificateId) -> Certificate:

@@ -36,13 +36,13 @@ class Requester:
 
     Attributes:
         identities: the authority's names in CAA records.
-        account_url: of the client's account.
+        account_urls: of the client's account, also at former origins.
         method: validation method, such as ``dns-01``.
         wildcard: whether the name is a wildcard.
     """
 
     identities: tuple[str, ...]
-    account_url: str
+    account_urls: tuple[str, ...]
     method: str
     wildcard: bool
 
@@ -64,7 +64,7 @@ def check(target: Target, deadline: Deadline, known: Known | None = None) -> Out
         return proven
     requester = Requester(
         identities=target.caa_identities,
-        account_url=target.account_url,
+        account_urls=target.account_urls,
         method=target.challenge_type,
         wildcard=target.wildcard,
     )
@@ -132,7 +132,7 @@ def _look_up(target: Target, name: str, deadline: Deadline, known: Known) -> Rec
 def _satisfied(grant: Grant, requester: Requester) -> bool:
     """Evaluate the parameters of RFC 8657; each may occur once, others are ignored."""
     for name, allowed in (
-        ("accounturi", lambda value: value == requester.account_url),
+        ("accounturi", lambda value: value in requester.account_urls),
         (
             "validationmethods",
             lambda value: bool(_METHODS.fullmatch(value)) and requester.method in value.split(","),

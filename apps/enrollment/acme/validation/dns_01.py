@@ -20,19 +20,32 @@ _ACCOUNT_DIGEST_BYTES = 10
 
 def validate(target: Target, deadline: Deadline) -> Outcome:
     """Look the records up, following aliases; any one of them may match."""
-    name = record_name(target)
+    outcomes: list[Outcome] = []
+    for name in record_names(target):
+        outcomes.append(_asked(target, name, deadline))
+        if outcomes[-1].proven:
+            return outcomes[-1]
+    return outcomes[0]
+
+
+def record_names(target: Target) -> tuple[str, ...]:
+    """Return where the record may be; for a wildcard, at the name below the star.
+
+    The label of dns-account-01 depends on the account's URL, which a client that registered under
+    a former origin still knows as it was then: the likeliest comes first.
+    """
+    if target.challenge_type == ChallengeType.DNS_ACCOUNT_01:
+        labels = (account_label(url) for url in target.account_urls)
+        return tuple(f"{label}.{_LABEL}.{target.identifier}" for label in labels)
+    return (f"{_LABEL}.{target.identifier}",)
+
+
+def _asked(target: Target, name: str, deadline: Deadline) -> Outcome:
     try:
         records = query(target.dns_purpose(deadline), name, "TXT", deadline=deadline)
     except EgressError as error:
         return unreachable(error, otherwise=Type.DNS)
     return _judged(target, name, records).at(_hop(name, records))
-
-
-def record_name(target: Target) -> str:
-    """Return where the record is looked for; for a wildcard, at the name below the star."""
-    if target.challenge_type == ChallengeType.DNS_ACCOUNT_01:
-        return f"{account_label(target.account_url)}.{_LABEL}.{target.identifier}"
-    return f"{_LABEL}.{target.identifier}"
 
 
 def account_label(account_url: str) -> str:

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 from typing import TypedDict
 from uuid import UUID
 
-from django.conf import settings
 from django.db.models import QuerySet
 
 from apps.egress import Deadline, EgressRules, Network
+from apps.enrollment.acme.endpoint_config import origins
 from apps.enrollment.acme.models import AcmeChallenge, AcmeEndpoint
 from apps.enrollment.acme.states import AccountStatus, AuthorizationStatus, ChallengeStatus
 from apps.enrollment.acme.validation import persistent_records as persist
@@ -42,7 +42,6 @@ class Target:
         identifier_type: ``dns`` or ``ip``.
         identifier: canonical, without ``*.``.
         wildcard: whether the certificate is for all names one label below.
-        account_url: as the client knows it.
         http_port: port of the first http-01 request.
         tls_port: port of tls-alpn-01.
         resolvers: name servers; empty for the system's.
@@ -61,7 +60,6 @@ class Target:
     identifier_type: str
     identifier: str
     wildcard: bool = False
-    account_url: str = ""
     http_port: int = 80
     tls_port: int = 443
     resolvers: tuple[str, ...] = ()
@@ -71,6 +69,11 @@ class Target:
     bases: tuple[str, ...] = ()
     account_path: str = ""
     former_thumbprints: tuple[str, ...] = ()
+
+    @property
+    def account_urls(self) -> tuple[str, ...]:
+        """Return the URLs that the client may know its account by, the present one first."""
+        return tuple(f"{base}/{self.account_path}" for base in self.bases)
 
     @property
     def key_authorization(self) -> bytes:
@@ -167,7 +170,6 @@ def target_of(row: AcmeChallenge) -> Target:
         identifier_type=authorization.identifier_type,
         identifier=authorization.identifier_value,
         wildcard=authorization.wildcard,
-        account_url=f"{bases[0]}/{account_path}",
         http_port=endpoint.http_port,
         tls_port=endpoint.tls_port,
         resolvers=tuple(endpoint.resolvers),
@@ -190,9 +192,8 @@ def _challenges() -> QuerySet[AcmeChallenge]:
 def _bases(endpoint: AcmeEndpoint) -> tuple[str, ...]:
     """Return the endpoint's base URL at the present origin, then at former origins.
 
-    dns-persist-01 records that were created under a former origin stay good.
+    DNS records that were created under a former origin stay good.
     """
     pairing = endpoint.pairing
     path = f"/acme/{pairing.application.name}/{pairing.profile.name}"
-    origins = (settings.SEALWRIGHT["PUBLIC_URL"], *settings.SEALWRIGHT["FORMER_PUBLIC_URLS"])
-    return tuple(f"{origin}{path}" for origin in origins)
+    return tuple(f"{origin}{path}" for origin in origins())

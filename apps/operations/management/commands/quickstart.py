@@ -7,8 +7,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from apps.enrollment.acme import snippets
-from apps.operations import quickstart, static_files
-from apps.operations.start_checks import require_keyring
+from apps.operations import database, quickstart, start_checks, static_files
 
 # One command line, ready for any POSIX shell: the key stays with whoever runs it. It begins
 # with "curl" and is one logical line, so that scripts can pick it out of the output.
@@ -26,13 +25,16 @@ class Command(BaseCommand):
     help = "Set up a working installation (idempotent) and show how to get a first certificate."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        require_keyring()
+        start_checks.refuse([*start_checks.folder_problems(), *database.problems()])
+        start_checks.require_keyring()
         call_command("createcachetable", verbosity=0)  # does nothing where it exists
         done = ["static files"] if static_files.collect_if_stale() else []
         outcome = quickstart.run()
         done += outcome.done
         if done:
             self.stdout.write(f"Made: {', '.join(done)}.")
+        for warning in outcome.warnings:
+            self.stdout.write(f"Warning: {warning}")
         self.stdout.write(guide(outcome.facts))
 
 
@@ -41,7 +43,7 @@ def guide(facts: quickstart.Facts) -> str:
 
     It shows the demo's token and EAB key (which are good for the demo only) but no password.
     """
-    user = facts["admin"]["username"]
+    user = facts["admin"].get("username", quickstart.ADMINISTRATOR)
     lines = [
         f"Admin pages      {facts['https_url']}/admin/ ({user}; password in {quickstart.facts_file()})",
         f"API              {facts['https_url']}/api/v1/ (schema at {facts['https_url']}/api/schema/)",

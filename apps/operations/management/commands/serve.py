@@ -2,7 +2,6 @@
 
 import http.client
 import logging
-import os
 import shlex
 import signal
 import ssl
@@ -15,10 +14,17 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import connections
 
-from apps.operations import front_server, web_certificate
+from apps.operations import (
+    database,
+    front_server,
+    start_checks,
+    tls_files,
+    web_certificate,
+    web_certificate_health,
+)
 from apps.operations.front_server import CertificateWatch
 from apps.operations.nginx_config import FrontServerError
-from apps.operations.start_checks import only_start, require_free_ports, require_keyring
+from apps.operations.start_checks import only_start
 from apps.operations.supervisor import Program, Supervisor, python
 
 logger = logging.getLogger(__name__)
@@ -49,14 +55,15 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["print"]:
             with only_start(), explained():
+                show_a_certificate()
                 front_server.prepare()
                 parts = programs()
             for program in parts:
                 self.stdout.write(f"{program.name}: {shlex.join(program.command)}")
             return
-        require_keyring()
-        require_certificate()
-        require_free_ports()
+        start_checks.refuse_second_start()
+        start_checks.refuse([*start_checks.machine_problems(), *database.problems()])
+        start_checks.require_keyring()
         with only_start():
             serve(self.stdout, stop_within_s=options["stop_within"])
 
@@ -68,6 +75,7 @@ def serve(stdout: OutputWrapper, *, stop_within_s: float = STOP_WITHIN_S) -> Non
         CommandError: the front server refuses its configuration, or a part ended by itself.
     """
     began = time.monotonic()
+    show_a_certificate()
     with explained():
         front_server.prepare()
         front_server.check()
@@ -151,11 +159,9 @@ def reachable_address(bind: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1", "[::]": "::1"}.get(bind, bind.strip("[]"))  # noqa: S104
 
 
-def require_certificate() -> None:
-    """Refuse to start a TLS listener that has no certificate."""
-    path = web_certificate.server_file()
-    if not os.access(path, os.R_OK):
-        raise CommandError(
-            f"There is no readable TLS certificate at {path}. Run `manage.py quickstart`, which "
-            "issues one, or put a PEM file with private key, certificate and chain there."
-        )
+def show_a_certificate() -> None:
+    """Give the TLS listener a certificate, a self-signed one if there is no other; warn of faults."""
+    tls_files.provide(web_certificate.names())
+    found = web_certificate_health.problems()
+    if found:
+        logger.warning("%s %s", " ".join(found), web_certificate_health.remedy())

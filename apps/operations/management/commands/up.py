@@ -5,13 +5,11 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django_q.tasks import async_task
 
 from apps.jobs import schedules
-from apps.operations import front_server
-from apps.operations.management.commands.serve import explained, require_certificate, serve
-from apps.operations.start_checks import only_start, require_free_ports, require_keyring
+from apps.operations import database, start_checks
+from apps.operations.management.commands.serve import serve
 
 
 class Command(BaseCommand):
@@ -20,18 +18,16 @@ class Command(BaseCommand):
     help = "Migrate if needed, quickstart, then serve until Ctrl-C."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        start_checks.refuse_second_start()
         # Before anything is written: the first start writes the ports into certificates.
-        require_free_ports()
-        with explained():
-            front_server.executable()
-        require_keyring()
-        with only_start():
+        start_checks.refuse([*start_checks.machine_problems(), *database.problems(migrated=False)])
+        start_checks.require_keyring()
+        with start_checks.only_start():
             self._prepare()
-            require_certificate()
             serve(self.stdout)
 
     def _prepare(self) -> None:
-        if _migrations_wait():
+        if database.migrations_wait():
             self.stdout.write("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
         else:
@@ -39,8 +35,3 @@ class Command(BaseCommand):
         call_command("quickstart", stdout=self.stdout, skip_checks=True)
         # Work that fell due while nothing ran need not wait for the first minute to pass.
         async_task("apps.jobs.tasks.sweep", task_name="sweep at start")
-
-
-def _migrations_wait() -> bool:
-    executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))

@@ -38,7 +38,8 @@ def target(names: servers.NameServer) -> Callable[..., Target]:
             "thumbprint": THUMBPRINT,
             "identifier_type": "dns",
             "identifier": "a.test",
-            "account_url": "https://ca.test/acme/pay/tls/acct/abc",
+            "bases": ("https://ca.test/acme/pay/tls",),
+            "account_path": "acct/abc",
             "resolvers": (names.address,),
             "allowed_networks": (ip_network("127.0.0.0/8"),),
         }

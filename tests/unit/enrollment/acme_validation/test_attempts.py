@@ -6,6 +6,7 @@ import pytest
 
 from apps import clock, registry
 from apps.audit.models import AuditEvent
+from apps.egress import Deadline
 from apps.enrollment.acme.models import (
     AcmeAccount,
     AcmeAuthorization,
@@ -197,12 +198,19 @@ def test_b08_account_in_caa_is_the_url_that_the_client_knows(
     row = challenge()
     answer(row)
     pairing = endpoint.pairing
-    url = (
-        f"{settings.SEALWRIGHT['PUBLIC_URL']}/acme/{pairing.application.name}"
-        f"/{pairing.profile.name}/acct/{row.authorization.account.url_id}"
+    former = "https://old.test:8443"
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"FORMER_PUBLIC_URLS": (former,)}
+    path = (
+        f"/acme/{pairing.application.name}/{pairing.profile.name}"
+        f"/acct/{row.authorization.account.url_id}"
     )
-    assert targets.load(row.pk).account_url == url
-    names.records["a.test", "CAA"] = [f'0 issue "ca.test; accounturi={url}"']
+    urls = (f"{settings.SEALWRIGHT['PUBLIC_URL']}{path}", f"{former}{path}")
+    assert targets.load(row.pk).account_urls == urls
+    target = targets.load(row.pk)
+    for url in (*urls, f"https://other.test{path}"):
+        names.records["a.test", "CAA"] = [f'0 issue "ca.test; accounturi={url}"']
+        assert attempts.validate(target, Deadline(5)).proven == (url in urls)
+    names.records["a.test", "CAA"] = [f'0 issue "ca.test; accounturi={urls[1]}"']
     assert attempts.attempt(row.pk)
     assert statuses(row)[0] == "valid"
 

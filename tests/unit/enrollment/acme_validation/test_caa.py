@@ -12,7 +12,7 @@ US = "ca.test"
 
 
 def asker(*, wildcard=False, method="dns-01"):
-    return Requester(identities=(US,), account_url=ACCOUNT, method=method, wildcard=wildcard)
+    return Requester(identities=(US,), account_urls=(ACCOUNT,), method=method, wildcard=wildcard)
 
 
 # Records, whether the name is a wildcard, whether we may issue (RFC 8659 section 4, RFC 8657).
@@ -76,7 +76,7 @@ def test_b05_b08_pv10_record_sets_mean_what_the_rfcs_say(records, wildcard, allo
 
 
 def test_without_identities_of_ours_no_issue_property_allows_us():
-    nobody = Requester(identities=(), account_url=ACCOUNT, method="dns-01", wildcard=False)
+    nobody = Requester(identities=(), account_urls=(ACCOUNT,), method="dns-01", wildcard=False)
     assert refusal_of([Property(0, "issue", "")], nobody)
     assert refusal_of([Property(0, "issue", US)], nobody)
 
@@ -96,7 +96,7 @@ def test_reading_never_fails(value):
 @pytest.fixture
 def run(target, deadline):
     def check(identifier="x.y.a.test", **changes):
-        changes = {"caa_identities": (US,), "account_url": ACCOUNT} | changes
+        changes = {"caa_identities": (US,)} | changes
         return caa.check(target("dns-01", identifier=identifier, **changes), deadline)
 
     return check

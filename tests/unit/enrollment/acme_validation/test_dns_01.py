@@ -97,5 +97,13 @@ def test_dns_account_01_looks_below_the_label_of_the_account(run, names):
     label = dns_01.account_label("https://ca.test/acme/pay/tls/acct/abc")
     names.records[f"{label}.{NAME}", "TXT"] = [f'"{GOOD}"']
     assert run(challenge_type="dns-account-01").proven
-    assert not run(challenge_type="dns-account-01", account_url="https://ca.test/other").proven
+    assert not run(challenge_type="dns-account-01", bases=("https://ca.test/other",)).proven
     assert not run().proven
+
+
+def test_dns_account_01_knows_accounts_by_their_url_at_a_former_origin(run, names):
+    base, former = "https://ca.test/acme/pay/tls", "https://old.test/acme/pay/tls"
+    label = dns_01.account_label(f"{former}/acct/abc")
+    names.records[f"{label}.{NAME}", "TXT"] = [f'"{GOOD}"']
+    assert run(challenge_type="dns-account-01", bases=(base, former)).proven
+    assert not run(challenge_type="dns-account-01", bases=(base,)).proven

@@ -264,7 +264,6 @@ def run(target, deadline):
             "issuers": (US, "ca.example.net"),
             "bases": (BASE,),
             "account_path": PATH,
-            "account_url": f"{BASE}/{PATH}",
         }
         return attempts.validate(target("dns-persist-01", **(values | changes)), within)
 
