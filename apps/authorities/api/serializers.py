@@ -262,6 +262,8 @@ def _aftermath(authority: Authority) -> dict[str, Any] | None:
 class AuthorityRevocationSerializer(Body):
     """Why an authority is revoked, and since when its key is doubted."""
 
+    example = {"reason": "cACompromise", "invalidity_date": "2027-01-31T12:00:00Z"}
+
     reason = fields.ReasonField(
         [choice for choice in REVOCATION_REASONS if choice[0] != RevocationReason.CERTIFICATE_HOLD]
     )
