@@ -92,6 +92,16 @@ class ListField(serializers.ListField):
         return super().to_internal_value(data)
 
 
+class ObjectField(serializers.DictField):
+    """A JSON object with members of any name."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the object."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"An object is expected, not {json_type(data)}.")
+        return super().to_internal_value(data)
+
+
 class ChoicesField(ListField):
     """A JSON array of known strings, read without repeats."""
 

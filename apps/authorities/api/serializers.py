@@ -19,7 +19,7 @@ from apps.web.serializers import (
     AttributeSerializer,
     Body,
 )
-from pki import bundles
+from pki import bundles, spellings
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, NameConstraints
@@ -276,7 +276,7 @@ class AuthorityRevocationSerializer(Body):
 
     def validate_serial_number(self, value: str) -> str:
         """Return the form that is stored, whatever the spelling."""
-        return value.lower().removeprefix("0x").replace(":", "").replace(" ", "").lstrip("0")
+        return spellings.serial_number(value)
 
 
 class LifetimeSerializer(Body):

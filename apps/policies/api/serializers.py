@@ -14,7 +14,7 @@ from apps.web.serializers import Answer, Body, ViolationSerializer
 @extend_schema_field(
     {"type": "object", "additionalProperties": True, "description": "see docs/policies.md"}
 )
-class RulesField(serializers.DictField):
+class RulesField(fields.ObjectField):
     """A rule document; ``apps.policies.rules`` reads it and lists what is wrong with it."""
 
 

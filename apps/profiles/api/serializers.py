@@ -11,7 +11,7 @@ from apps.web.serializers import Answer, Body
 @extend_schema_field(
     {"type": "object", "additionalProperties": True, "description": "see docs/profiles.md"}
 )
-class DefaultsField(serializers.DictField):
+class DefaultsField(fields.ObjectField):
     """A document of defaults; ``apps.profiles.defaults`` reads it and lists what is wrong."""
 
 
