@@ -25,9 +25,10 @@ MAX_DRIVER_SHARE = 0.8
 class Pipe:
     """Child process that works on command, so that only the work is between two clock readings."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, before: Sequence[str] = ()) -> None:
+        """Start a module; ``before`` is a command that runs the command after it."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [*before, sys.executable, "-m", module, *arguments],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -87,6 +88,8 @@ class Participant:
         tables: rows that ``n`` operations add, by table; counted in ``database_url``.
         database_url: where the rows are.
         about: versions and configuration, for the report.
+        warm_ops: operations before the first sample.
+        check: raises unless a report of the driver shows the wanted work.
     """
 
     name: str
@@ -99,11 +102,13 @@ class Participant:
     database_url: str = ""
     about: str = ""
     stop: Callable[[], None] = lambda: None
+    warm_ops: int = 200
+    check: Callable[[dict[str, Any], Sequence[bytes], int], None] = verify.certificates
 
     def warm(self, ops: int) -> None:
         """Fill caches and open connections; verified, but not counted."""
         self.pipe.prepare(ops)
-        verify.certificates(self.pipe.go(), self.authorities, ops)
+        self.check(self.pipe.go(), self.authorities, ops)
 
     def sample(self) -> Sample:
         """Take one sample.
@@ -123,7 +128,7 @@ class Participant:
         app = tree_cpu_s(self.app_pids) - app - idle_app * lasted
         db = tree_cpu_s(self.db_pids) - db - idle_db * lasted
         calibration = (calibration_before + calibration_s()) / 2
-        verify.certificates(report, self.authorities, ops)
+        self.check(report, self.authorities, ops)
         verify.stored(rows, self._rows(), {t: n * ops for t, n in self.tables.items()})
         share = report["driver_cpu_s"] / report["wall_s"]
         if not self.app_pids:  # the child itself is the participant

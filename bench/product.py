@@ -17,13 +17,15 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bench import processes
+from bench import processes, verify
 from bench.database import Database
 from bench.participant import Participant, Pipe
 
 _ROOT = Path(__file__).resolve().parents[1]
 ACME = "acme"
+OCSP, OCSP_NONCE = "ocsp", "ocsp-nonce"
 _ISSUING = "quickstart-issuing"
+_ASKED_ABOUT = 1000
 # One ACME order, from the account's registration to the download.
 _ACME_ROWS = {
     "enrollment_acmeaccount": 1,
@@ -95,12 +97,14 @@ def start(database: Database, folder: Path, *, acme: bool = False) -> "Product":
         "application": facts["application"],
         "profile": "tls-server",
         "directory": directory,
+        "http_url": facts["http_url"],
         "headers": {
             "Authorization": f"Bearer {facts['token']}",
             "Content-Type": "application/json",
         },
     }
-    return Product(parts, options, url, database, _authorities(server, facts["ca_file"]))
+    authorities = _authorities(server, facts["ca_file"])
+    return Product(parts, options, url, database, authorities, environment)
 
 
 def _commands(environment: dict[str, str]) -> dict[str, list[str]]:
@@ -134,8 +138,10 @@ class Product:
         url: str,
         database: Database,
         authorities: list[bytes],
+        environment: dict[str, str],
     ) -> None:
         self._parts, self._options, self._url = parts, options, url
+        self._environment = environment
         self._database, self._authorities = database, authorities
 
     def participant(self, name: str, dialect: str, ops: int) -> Participant:
@@ -150,6 +156,32 @@ class Product:
             tables=_ACME_ROWS if dialect == ACME else _ROWS,
             database_url=self._url,
             about="TLS, nginx, gunicorn 2 workers x 4 threads",
+        )
+
+    def ocsp_participant(self, name: str, ops: int, *, nonce: bool) -> Participant:
+        """Return a participant that asks the plain listener for the status of certificates."""
+        command = [sys.executable, "-m", "bench.stubs.status_ledger", str(_ASKED_ABOUT)]
+        ledger = json.loads(
+            processes.run(command, folder=_ROOT, environment=self._environment).splitlines()[-1]
+        )
+        options = {
+            "url": self._options["http_url"],
+            "path": f"/ocsp/{_ISSUING}",
+            "nonce": nonce,
+            "clients": 4,
+            "get": True,
+        }
+        return Participant(
+            name=name,
+            pipe=Pipe("bench.drivers.ocsp", json.dumps(options | ledger)),
+            ops=ops,
+            authorities=self._authorities,
+            app_pids=tuple(part.pid for part in self._parts),
+            db_pids=self._database.pids,
+            about="plain HTTP, nginx, gunicorn 2 workers x 4 threads; POST and GET",
+            check=verify.ocsp_answers,
+            # Each certificate is asked about once before the samples: what is kept is measured.
+            warm_ops=2 * _ASKED_ABOUT,
         )
 
     def _pipe(self, dialect: str) -> Pipe:

@@ -17,7 +17,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from bench import database, product
+from bench import crl, database, product
 from bench.database import Database
 from bench.limits.participants import limit
 from bench.participant import Participant, ending
@@ -25,7 +25,6 @@ from bench.peers import PEERS, PeerUnavailableError
 from bench.stats import Sample, Spread, ratios
 
 _TARGETS = tomllib.loads((Path(__file__).parent / "targets.toml").read_text())
-_WARM_UP = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +50,18 @@ WORKLOADS = {
         "sealwright", 400, {"crypto": 3000, "insert": 1500}, ("django-ca", "django-ca-md5", "cfssl")
     ),
     "W2b": Workload("sealwright-bulk", 1200, {"crypto": 3000, "batch": 2500}),
+    "W3": Workload(product.OCSP, 5000, {}, ("openssl-ocsp",)),
+    "W3b": Workload(product.OCSP_NONCE, 3000, {}, ("openssl-ocsp",)),
 }
+
+
+CRL = "W4"
 
 
 def main() -> int:
     """Run one workload; the exit status tells whether the targets are reached."""
     options = _options()
-    workload = WORKLOADS[options.workload]
+    workload = WORKLOADS.get(options.workload, WORKLOADS["W2"])
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="sealwright-bench-") as scratch,
@@ -65,6 +69,8 @@ def main() -> int:
     ):
         folder = Path(scratch)
         folder.chmod(0o755)
+        if options.workload == CRL:
+            return _crl(options, base, folder)
         participants, skipped, server = _participants(options, workload, base, folder)
         try:
             with ending(participants):
@@ -80,13 +86,33 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("workload", nargs="?", default="W2", choices=WORKLOADS)
+    parser.add_argument("workload", nargs="?", default="W2", choices=[*WORKLOADS, CRL])
     parser.add_argument("--pairs", type=int, default=3, help="rounds (default 3; 7 to quote)")
     parser.add_argument("--database", default="postgresql", choices=["postgresql", "sqlite"])
     parser.add_argument("--peer", action="append", default=[], choices=PEERS, help="repeatable")
+    parser.add_argument("--entries", type=int, default=1_000_000, help="of the CRL in W4")
     parser.add_argument("--seconds", type=float, default=3600, help="start no round after these")
     parser.add_argument("--json", help="write everything measured to this file")
     return parser.parse_args()
+
+
+def _crl(options: argparse.Namespace, base: Database, folder: Path) -> int:
+    """Measure the publication of a CRL, which no driver asks for."""
+    report = crl.measure(base, folder, entries=options.entries, rounds=options.pairs) | {
+        "workload": CRL,
+        "database": base.version,
+        "machine": _machine(),
+        "command": " ".join(["python -m bench", *sys.argv[1:]]),
+    }
+    machine, figures = report["machine"], report["figures"]
+    print(f"\n{CRL}: {_TARGETS[CRL]['title']}, {report['entries']} entries")
+    print(f"{machine['cpus']} x {machine['cpu']}, {base.version}, load {machine['load'][0]}\n")
+    print(
+        f"| {' | '.join(figures)} |\n|{'---|' * len(figures)}\n| {' | '.join(figures.values())} |"
+    )
+    if options.json:
+        Path(options.json).write_text(json.dumps(report, indent=2) + "\n")
+    return 0
 
 
 def _participants(
@@ -95,7 +121,11 @@ def _participants(
     """Start all participants; peers that cannot take part are returned with the reason."""
     acme = workload.dialect == product.ACME
     server = product.start(base, folder, acme=acme)
-    found = [server.participant("sealwright", workload.dialect, workload.ops)]
+    if workload.dialect in {product.OCSP, product.OCSP_NONCE}:
+        nonce = workload.dialect == product.OCSP_NONCE
+        found = [server.ocsp_participant("sealwright", workload.ops, nonce=nonce)]
+    else:
+        found = [server.participant("sealwright", workload.dialect, workload.ops)]
     found += [limit(mode, base, folder, ops) for mode, ops in workload.limits.items()]
     skipped = {}
     for name in options.peer:
@@ -117,7 +147,7 @@ def _rounds(
 ) -> list[dict[str, Sample]]:
     """Take samples in turn; a peer that fails is dropped, and its earlier samples stay."""
     for participant in participants:
-        participant.warm(min(_WARM_UP, participant.ops) if participant.app_pids else 20)
+        participant.warm(participant.warm_ops if participant.app_pids else 20)
     rounds: list[dict[str, Sample]] = []
     for number in range(options.pairs):
         if rounds and time.monotonic() - began > options.seconds:

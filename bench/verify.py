@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509 import ocsp
 
 
 class UnequalWorkError(Exception):
@@ -61,6 +63,39 @@ def _one(
             raise UnequalWorkError(f"the chain of {name} ends at {issuer.subject}")
         issuer.verify_directly_issued_by(higher)
         issuer = higher
+
+
+def ocsp_answers(report: dict[str, Any], authorities: Sequence[bytes], ops: int) -> None:
+    """Check that each question got a signed answer: its certificate, its status, its nonce.
+
+    Raises:
+        UnequalWorkError: with the first difference.
+    """
+    if report["failures"]:
+        raise UnequalWorkError(f"a request failed: {report['failures'][0]}")
+    answers = [bytes.fromhex(text) for text in report["answers"]]
+    if len(answers) != ops:
+        raise UnequalWorkError(f"{len(answers)} answers to {ops} questions")
+    issuer = x509.load_der_x509_certificate(authorities[0])
+    verified: set[bytes] = set()
+    for der, sent, status in zip(answers, report["requests"], report["statuses"], strict=True):
+        request = ocsp.load_der_ocsp_request(bytes.fromhex(sent))
+        answer = ocsp.load_der_ocsp_response(der)
+        if answer.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL:
+            raise UnequalWorkError(f"an OCSP error: {answer.response_status.name}")
+        told = answer.certificate_status.name.lower()
+        if (answer.serial_number, told) != (request.serial_number, status):
+            raise UnequalWorkError(f"{request.serial_number:x} is {status}, not {told}")
+        if list(request.extensions) != list(answer.extensions):
+            raise UnequalWorkError("the nonce is not echoed")
+        if der not in verified:
+            (responder,) = answer.certificates
+            responder.verify_directly_issued_by(issuer)
+            key, algorithm = responder.public_key(), answer.signature_hash_algorithm
+            assert isinstance(key, ec.EllipticCurvePublicKey)
+            assert algorithm is not None
+            key.verify(answer.signature, answer.tbs_response_bytes, ec.ECDSA(algorithm))
+            verified.add(der)
 
 
 def stored(before: dict[str, int], after: dict[str, int], expected: dict[str, int]) -> None:

@@ -5,12 +5,14 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from apps.accounts.views import change_own_password
 from apps.web import health, root
 
 # Tried from the top for each request: machines, who ask most, come first.
 urlpatterns = [
     path("livez", health.livez),
     path("readyz", health.readyz),
+    path("", include("apps.authorities.urls")),
     path("", include("apps.enrollment.urls")),
     path("api/v1/", include("apps.certificates.api.urls")),
     path("api/v1/", include("apps.authorities.api.urls")),
@@ -21,8 +23,8 @@ urlpatterns = [
     path("api/v1/", include("apps.audit.api.urls")),
     path("api/v1/", root.RootViewSet.as_view({"get": "read"}, basename="root"), name="api-root"),
     path("api/", root.entrance),
-    path("", include("apps.authorities.urls")),
     path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(template_name="api-docs.html")),

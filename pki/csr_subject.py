@@ -188,6 +188,9 @@ def _repair(kind: str, element: str, text: str, subject: Subject) -> None:
 def _in_words(violation: Violation, pairs: list[TypeValue]) -> Violation:
     """Return a violation of ``subject[n].kind`` whose reason names the attribute and its value."""
     _, dot, kind = violation.field.partition(".")
+    if violation.code == "name.several_common_names":
+        reason = f"The subject attribute {named(names.attribute_oid('common_name'))} occurs more "
+        return replace(violation, reason=f"{reason}than once: {visible(violation.value)}.")
     if not dot or kind not in {attribute for attribute, _ in pairs}:
         return violation
     element = f"The subject attribute {named(names.attribute_oid(kind))} = {violation.value}"

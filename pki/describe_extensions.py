@@ -134,6 +134,10 @@ def _no_check(_: x509.OCSPNoCheck) -> list[Line]:
     return [Line("Meaning", ("this responder's own status is not asked for",))]
 
 
+def _tls_feature(value: x509.TLSFeature) -> list[Line]:
+    return [Line("Features", tuple(feature.name for feature in value))]
+
+
 _USAGES = (
     "digital_signature",
     "content_commitment",
@@ -178,6 +182,7 @@ _TITLES = {
     ExtensionOID.CERTIFICATE_POLICIES: "Certificate policies",
     ExtensionOID.CRL_NUMBER: "CRL number",
     ExtensionOID.OCSP_NO_CHECK: "OCSP no-check",
+    ExtensionOID.TLS_FEATURE: "TLS features",
 }
 _READERS: dict[type, Callable[..., list[Line]]] = {
     x509.SubjectAlternativeName: _names,
@@ -193,4 +198,5 @@ _READERS: dict[type, Callable[..., list[Line]]] = {
     x509.CertificatePolicies: _policies,
     x509.CRLNumber: _crl_number,
     x509.OCSPNoCheck: _no_check,
+    x509.TLSFeature: _tls_feature,
 }

@@ -292,6 +292,9 @@ def export(
     target: Annotated[Path, typer.Option("--out", "-o", help="File (0600).")],
     form: Annotated[str, typer.Option("--format", "-f", help="pkcs12 or private-key.")] = "pkcs12",
     password_file: Annotated[Path | None, typer.Option(help="File with the password.")] = None,
+    legacy: Annotated[
+        bool, typer.Option("--legacy", help="PKCS#12 with triple DES and SHA-1, for old devices.")
+    ] = False,
 ) -> None:
     """Export a key stored by the server; asks for a password unless --password-file is given."""
     with _reported():
@@ -299,7 +302,13 @@ def export(
             password = password_file.read_text().rstrip("\n")
         else:
             password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-        content = _client().export(certificate_id, form, password=password)
+        content = _client().export(
+            certificate_id,
+            form,
+            password=password,
+            legacy=legacy,
+            on_note=lambda note: err.print(f"Note: {_safe(note)}"),
+        )
         target.touch(mode=0o600, exist_ok=False)
         target.write_bytes(content)
         err.print(f"Written to {target}.")

@@ -18,6 +18,7 @@ class Event(StrEnum):
     KEY_GENERATED = "key.generated"
     KEY_DESTROYED = "key.destroyed"
     KEK_ROTATED = "key.encryption_key_rotated"
+    CRL_REQUESTED = "crl.requested"
     CRL_PUBLISHED = "crl.published"
     CRL_REFUSED = "crl.refused"
     RESPONDER_RENEWED = "ocsp.responder_renewed"
@@ -97,3 +98,4 @@ class Event(StrEnum):
     JOB_CANCELLED = "job.cancelled"
     JOB_RETRIED = "job.retried"
     SETTINGS_INITIALISED = "settings.initialised"
+    PKI_URL_CHANGED = "settings.pki_url_changed"

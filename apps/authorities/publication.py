@@ -26,6 +26,7 @@ from apps.authorities.models import CRL, Authority, AuthorityCertificate, Revoke
 from apps.authorities.signing import IssuerHandle
 from apps.errors import SealwrightError, UpstreamUnavailable
 from apps.jobs import services as jobs
+from apps.jobs.models import Job
 from apps.principals import Principal
 from pki import crl as pki_crl
 from pki.algorithms import default_signature_algorithm
@@ -91,10 +92,10 @@ def publish_crl(authority_id: UUID, principal: Principal | None = None) -> CRL:
     raise UpstreamUnavailable(f"Others keep publishing CRLs of {handle.name}.")
 
 
-def request_crl(authority: Authority) -> None:
+def request_crl(authority: Authority) -> Job:
     """Enqueue the publication of a new CRL, to run after the caller's transaction commits."""
     arguments = {"authority_id": str(authority.pk)}
-    jobs.enqueue(PUBLISH_JOB, arguments, idempotency_key=str(authority.pk))
+    return jobs.enqueue(PUBLISH_JOB, arguments, idempotency_key=str(authority.pk))
 
 
 def crl_due(authority: Authority, now: datetime) -> bool:

@@ -19,6 +19,7 @@ from apps.authorities import (
     ca_revocation,
     name_constraints,
     offline_ca,
+    publication,
     removal,
     selectors,
     signing,
@@ -27,6 +28,7 @@ from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.authorities.signing import IssuerHandle
 from apps.errors import AlreadyExists, InvalidInput, InvalidTransition, NotFound
+from apps.jobs.models import Job
 from apps.keys.models import Key
 from apps.keys.services import generate_key
 from apps.principals import Principal
@@ -320,6 +322,21 @@ def revoke_authority(
         ca_revocation.revoke(principal, authority, reason, invalidity_date=invalidity_date)
     authority.refresh_from_db()
     return authority
+
+
+def request_crl(principal: Principal, authority: Authority) -> Job:
+    """Have a new CRL published by a job, instead of when it is due; return the job.
+
+    Raises:
+        AccessDenied: only product administrators.
+        InvalidTransition: the authority has no certificate installed.
+    """
+    principal.require_governance()
+    signing.status_issuer_of(authority.pk)
+    with transaction.atomic():
+        job = publication.request_crl(authority)
+        record(Event.CRL_REQUESTED, principal=principal, subject=authority, job=str(job.pk))
+    return job
 
 
 def delete_authority(principal: Principal, authority: Authority) -> None:

@@ -46,11 +46,19 @@ PUBLIC_FORMATS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExportedFile:
-    """A file to hand out; ``name`` is safe to stand in Content-Disposition."""
+    """A file to hand out.
+
+    Attributes:
+        name: safe to stand in Content-Disposition.
+        content_type: media type.
+        content: the file.
+        notes: ASCII sentences for whoever receives it.
+    """
 
     name: str
     content_type: str
     content: bytes
+    notes: tuple[str, ...] = ()
 
 
 def parse_format(text: str) -> ExportFormat:
@@ -114,7 +122,12 @@ def export_public(
 
 
 def export_with_key(
-    principal: Principal, certificate: Certificate, form: ExportFormat, *, password: str
+    principal: Principal,
+    certificate: Certificate,
+    form: ExportFormat,
+    *,
+    password: str,
+    legacy: bool = False,
 ) -> ExportedFile:
     """Return the private key kept here, alone (PKCS#8 PEM) or in a PKCS#12 file.
 
@@ -123,6 +136,7 @@ def export_with_key(
         certificate: one whose key was made here.
         form: ``pkcs12`` or ``private-key``.
         password: protects the file; required for PKCS#12, optional for PKCS#8.
+        legacy: PKCS#12 as old devices need it, with triple DES and SHA-1.
 
     Raises:
         NotFound: the key is not kept here.
@@ -135,6 +149,9 @@ def export_with_key(
         raise UnsupportedFormat(f"{form.value} carries no private key: download it instead.")
     if form == ExportFormat.PKCS12 and not password:
         raise Malformed(violations=[_PASSWORD_MISSING])
+    if legacy and form != ExportFormat.PKCS12:
+        raise Malformed(violations=[_LEGACY_UNUSED])
+    notes: tuple[str, ...] = ()
     key = keys.private_key_from_pkcs8(key_material.of_certificate(certificate), trusted=True)
     if form == ExportFormat.PKCS12:
         try:
@@ -144,16 +161,23 @@ def export_with_key(
                 chain_ders(certificate),
                 password.encode(),
                 certificate.name,
+                legacy=legacy,
             )
         except UnsupportedBundle as error:
             raise UnsupportedFormat(str(error)) from error
-        kind, suffix = "application/x-pkcs12", "p12"
+        kind, suffix, notes = "application/x-pkcs12", "p12", bundles.pkcs12_notes(password)
     else:
         content = keys.private_key_to_pem(key, password.encode() if password else None)
         kind, suffix = "application/x-pem-file", "key.pem"
     with transaction.atomic():
-        _record(principal, certificate, Event.CERTIFICATE_KEY_EXPORTED, form)
-    return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content)
+        _record(
+            principal,
+            certificate,
+            Event.CERTIFICATE_KEY_EXPORTED,
+            form,
+            **({"legacy": True} if legacy else {}),
+        )
+    return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content, notes)
 
 
 def chain_ders(certificate: Certificate) -> list[bytes]:
@@ -164,7 +188,7 @@ def chain_ders(certificate: Certificate) -> list[bytes]:
 
 
 def _record(
-    principal: Principal, certificate: Certificate, event: Event, form: ExportFormat
+    principal: Principal, certificate: Certificate, event: Event, form: ExportFormat, **more: bool
 ) -> None:
     record(
         event,
@@ -173,6 +197,7 @@ def _record(
         application_id=certificate.application_id,
         format=form.value,
         serial_number=certificate.serial_number,
+        **more,
     )
 
 
@@ -193,4 +218,11 @@ _PASSWORD_MISSING = Violation(
     value="",
     reason="A PKCS#12 file needs a password.",
     hint="Send 'password' in the body; it never belongs into a URL.",
+)
+_LEGACY_UNUSED = Violation(
+    code="request.field_unused",
+    field="legacy",
+    value="true",
+    reason="Only PKCS#12 files have a legacy protection.",
+    hint="Leave it out.",
 )

@@ -94,6 +94,9 @@ class CertificateRequest(models.Model):
         help_text="what was changed or left out on the way, see pki.findings.Note",
     )
     approved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    awaits_client = models.BooleanField(
+        default=False, help_text="approved, and signed when its client comes for the certificate"
+    )
     approved_by = models.CharField(max_length=200, blank=True, help_text="label of who approved")
     failure = models.TextField(blank=True)
     sealed_private_key = models.BinaryField(blank=True, default=b"")

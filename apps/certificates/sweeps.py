@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from apps import clock, principals, registry
+from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.certificates import approvals, collection, pipeline
@@ -22,7 +22,7 @@ from apps.keyring import SealingError
 from apps.principals import Principal
 
 logger = logging.getLogger(__name__)
-_BATCH = 500
+BATCH = 500
 
 
 def reconcile() -> str:
@@ -30,7 +30,8 @@ def reconcile() -> str:
 
     A ``signing`` row holds serial number and content, so finishing it repeats nothing: the same
     bytes are signed, and the unique request of a certificate admits one outcome. External
-    authorities are asked again about what was submitted to them.
+    authorities are asked again about what was submitted to them. Whatever has to wait goes to the
+    end of its line: however many wait for one authority, those of others get their turn.
     """
     principal = principals.system("reconciler")
     before = clock.now() - timedelta(seconds=settings.SEALWRIGHT["SIGNING_TIMEOUT_S"])
@@ -42,15 +43,13 @@ def reconcile() -> str:
     results = [
         _finish(request, principal)
         for request in [
-            *left.order_by("signing_since")[:_BATCH],
-            *asked.order_by("updated_at")[:_BATCH],
+            *left.order_by("updated_at")[:BATCH],
+            *asked.order_by("updated_at")[:BATCH],
         ]
     ]
-    approved = rows.filter(state=RequestState.APPROVED, updated_at__lt=before).exclude(
-        approved_at__isnull=False, method__in=_collecting_methods()
-    )
+    approved = rows.filter(state=RequestState.APPROVED, awaits_client=False, updated_at__lt=before)
     results += [
-        _sign_approved(request, principal) for request in approved.order_by("updated_at")[:_BATCH]
+        _sign_approved(request, principal) for request in approved.order_by("updated_at")[:BATCH]
     ]
     collection.give_up_uncollected(principal)
     finished = sum(done is True for done in results)
@@ -58,18 +57,21 @@ def reconcile() -> str:
     return f"finished {finished}, failed {failed}"
 
 
-def _collecting_methods() -> list[str]:
-    """Return the methods whose clients come for an approved certificate themselves."""
-    return [name for name, method in registry.enrollment_methods.items() if method.collects]
-
-
 def _finish(request: CertificateRequest, principal: Principal) -> bool | None:
     """Return whether the request was issued; ``None`` while it has to wait."""
+    done = None
     try:
-        return _resume(request, principal)
+        done = _resume(request, principal)
     except Exception:  # a row that cannot be read must not keep the others waiting
         logger.exception("request %s cannot be finished", request.pk)
-        return None
+    if done is None:
+        _to_the_end(request)
+    return done
+
+
+def _to_the_end(request: CertificateRequest) -> None:
+    # Not by ``save``: what the attempt has done to the instance is not for the row.
+    CertificateRequest.objects.filter(pk=request.pk).update(updated_at=clock.now())
 
 
 def _resume(request: CertificateRequest, principal: Principal) -> bool | None:
@@ -95,11 +97,12 @@ def _sign_approved(request: CertificateRequest, principal: Principal) -> bool:
         approvals.sign_approved(principal, request)
     except SealwrightError as error:
         logger.warning("approved request %s not signed: %s", request.pk, error)
-        return False
     except Exception:  # as in ``_finish``
         logger.exception("approved request %s cannot be signed", request.pk)
-        return False
-    return True
+    else:
+        return True
+    _to_the_end(request)
+    return False
 
 
 def mark_expired() -> str:
@@ -114,7 +117,7 @@ def mark_expired() -> str:
                     state__in=[CertificateState.ACTIVE, CertificateState.HELD],
                     not_after__lt=clock.now(),
                 )
-                .order_by("not_after")[:_BATCH]
+                .order_by("not_after")[:BATCH]
             )
             for certificate in due:
                 certificate.state = CertificateState.EXPIRED
@@ -127,5 +130,5 @@ def mark_expired() -> str:
                 )
             Certificate.objects.bulk_update(due, ["state"])
         marked += len(due)
-        if len(due) < _BATCH:
+        if len(due) < BATCH:
             return f"marked {marked}"

@@ -13,7 +13,7 @@ from datetime import timedelta
 from apps.policies.fixed_rules import hard_rules
 from apps.policies.patterns import Pattern
 from apps.policies.rules import BasicConstraintsRule, Rules, UsageRule, ValidityRule, ValueRule
-from apps.policies.verdicts import Verdict, failed, listed, passed, violations_of
+from apps.policies.verdicts import Verdict, failed, listed, passed, quoted, violations_of
 from pki.durations import in_words
 from pki.template import Leaf, TypeValue
 
@@ -260,7 +260,7 @@ def _value_verdicts(
                 f"policy.{_SINGULAR[section]}_type_not_allowed",
                 f"{section}[{index}].type",
                 kind,
-                f"{kind} is not allowed: the policy has no rule for it.",
+                f"{kind} {quoted(value)} is not allowed: the policy has no rule for {kind}.",
                 f"Accepted: {listed(list(rules))}.",
             )
         )
@@ -278,7 +278,7 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
             "policy.wildcard_not_allowed",
             f"{section}[{index}].value",
             value,
-            f"The wildcard name {value!r:.100} is not allowed.",
+            f"The wildcard name {quoted(value)} is not allowed.",
             'List the host names; or the rule needs "wildcards": "allowed".',
         )
     free = not rule.allowed and not rule.required
@@ -289,7 +289,7 @@ def _value_verdict(section: str, rule: ValueRule, index: int, value: str) -> Ver
         f"policy.{_SINGULAR[section]}_not_allowed",
         f"{section}[{index}].value",
         value,
-        f"{rule.kind} {value!r:.100} does not match an allowed pattern.",
+        f"{rule.kind} {quoted(value)} does not match an allowed pattern.",
         _accepted_values(rule),
     )
 
@@ -300,7 +300,7 @@ def _denied(section: str, rule: ValueRule, index: int, value: str, pattern: Patt
         f"policy.{_SINGULAR[section]}_denied",
         f"{section}[{index}].value",
         value,
-        f"{rule.kind} {value!r:.100} matches the denied pattern {pattern.text}.",
+        f"{rule.kind} {quoted(value)} matches the denied pattern {pattern.text}.",
         _accepted_values(rule),
     )
 

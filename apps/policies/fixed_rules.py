@@ -13,7 +13,7 @@ from functools import lru_cache
 from publicsuffixlist import PublicSuffixList
 
 from apps.policies.rules import RESERVED_USAGES
-from apps.policies.verdicts import Verdict, failed, listed, passed
+from apps.policies.verdicts import Verdict, failed, listed, passed, quoted
 from pki.algorithms import KeyAlgorithm
 from pki.findings import UnusableName
 from pki.names import canonical_san
@@ -89,7 +89,7 @@ def _unknown(
     for index, (kind, _) in enumerate(pairs):
         if kind not in known:
             field = f"{section}[{index}].type"
-            reason, hint = f"{kind!r:.50} is not supported.", f"One of: {listed(known)}."
+            reason, hint = f"{quoted(kind)} is not supported.", f"One of: {listed(known)}."
             found.append(failed(rule, rule, field, kind, reason, hint))
     return found
 
@@ -142,7 +142,7 @@ def _common_names_listed(leaf: Leaf) -> list[Verdict]:
         ):
             found.append(passed(rule, field))
         elif _serves(leaf) or "*" in value:
-            reason = f"The common name {value!r:.100} looks like a host but is no subject alternative name."
+            reason = f"The common name {quoted(value)} looks like a host but is no subject alternative name."
             hint = "Add it as dns_name or ip_address, or drop the common name."
             found.append(failed(rule, rule, field, value, reason, hint))
     return found
@@ -188,7 +188,7 @@ def _wildcards_bounded(leaf: Leaf) -> list[Verdict]:
         field = f"subject_alt_names[{index}].value"
         base = value.removeprefix("*.")
         if "*" in base or _is_public_suffix(base):
-            reason = f"The wildcard {value!r:.100} covers a whole public suffix."
+            reason = f"The wildcard {quoted(value)} covers a whole public suffix."
             hint = "A wildcard needs a registered domain below it, like *.example.com."
             found.append(failed(rule, rule, field, value, reason, hint))
         else:
@@ -236,7 +236,7 @@ def _extended_usages_granted(usages: tuple[str, ...]) -> tuple[Verdict, ...]:
     for usage in usages:
         if usage in RESERVED_USAGES or usage not in EXTENDED_KEY_USAGES:
             possible = [name for name in EXTENDED_KEY_USAGES if name not in RESERVED_USAGES]
-            reason = f"The usage {usage!r:.50} is never granted through enrollment."
+            reason = f"The usage {quoted(usage)} is never granted through enrollment."
             hint = f"Possible: {listed(possible)}."
             found.append(failed(rule, rule, "extended_key_usages", usage, reason, hint))
     return tuple(found) or (passed(rule, "extended_key_usages"),)

@@ -267,12 +267,13 @@ def _key_usage(
     """
     if requested.key_usages is not None and requested.fill_in:
         return frozenset(requested.key_usages)
-    usages = csr.key_usage if csr is not None else None
+    asked = usages = csr.key_usage if csr is not None else None
     if usages is None:
         copied = _first(requested.key_usages, defaults.key_usages) or ()
         usages = frozenset(report.noted(fitting.usages(copied, rules.key_usages, "key usage")))
     served = _served(usages, algorithm)
-    if served != usages:
+    # What a profile says in general about all keys is nothing of the request.
+    if asked is not None and served != usages:
         report.note(
             "usage_not_of_key",
             f"The key usage {', '.join(sorted(usages - served))} was left out.",

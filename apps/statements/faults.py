@@ -8,7 +8,7 @@ codes of the drivers do.
 import sqlite3
 
 import psycopg
-from django.db import Error
+from django.db import Error, IntegrityError
 
 from apps.errors import DatabaseUnavailable
 
@@ -50,6 +50,19 @@ def unavailability(error: BaseException | None) -> DatabaseUnavailable | None:
     else:
         found = False
     return DatabaseUnavailable(cause=_line(cause)) if found else None
+
+
+def is_missing_reference(error: BaseException | None) -> bool:
+    """Tell whether a row was refused because what it points at is gone, or points at it still.
+
+    That is a race between two calls, each of which found everything in place.
+    """
+    if not isinstance(error, IntegrityError):
+        return False
+    cause = error.__cause__
+    if isinstance(cause, psycopg.Error):
+        return isinstance(cause, psycopg.errors.ForeignKeyViolation)
+    return getattr(cause, "sqlite_errorcode", 0) == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
 
 
 def _of_postgresql(cause: psycopg.Error) -> bool:

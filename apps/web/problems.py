@@ -144,6 +144,7 @@ TABLE: dict[type[Exception], Kind] = {
     UnreadablePostError: MALFORMED,
     DjangoValidationError: MALFORMED,
 }
+_REMOVED_MEANWHILE = "Something that this belongs to, or that belongs to it, has changed meanwhile."
 # These say what the domain or DRF meant to say; every other text is ours or withheld.
 _SPEAKING = (errors.SealwrightError, PkiError, drf.APIException)
 _UNIFORM = {
@@ -157,8 +158,12 @@ _UNIFORM = {
 def translated(error: Exception) -> Exception:
     """Return the domain error in place of a fault of the database; any other error as it is.
 
-    Its cause goes to the line that the log has about the request (``logs.BriefFaults``).
+    The cause of a fault goes to the line that the log has about the request
+    (``logs.BriefFaults``). An object that somebody else removed meanwhile is a conflict.
     """
+    if faults.is_missing_reference(error):
+        _logger.warning("a row lost what it refers to", exc_info=error)
+        return errors.InvalidTransition(_REMOVED_MEANWHILE)
     found = faults.unavailability(error)
     if found is None:
         return error
@@ -368,7 +373,7 @@ def handler500(request: HttpRequest) -> HttpResponse:
     """
     error = sys.exception()
     known = translated(error) if isinstance(error, Exception) else None
-    if isinstance(known, errors.DatabaseUnavailable):
+    if isinstance(known, errors.DatabaseUnavailable | errors.InvalidTransition):
         return refused(request, known)
     if registry.refusal_at(request.path_info) is not None:
         return refused(request, errors.SealwrightError())

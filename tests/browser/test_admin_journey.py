@@ -76,7 +76,7 @@ def test_from_the_first_login_to_a_revoked_certificate(
     ada.told("was created")
     ada.press("Publish CRL now")
     ada.press("Publish CRL now")
-    ada.told("is published")
+    ada.told("will be published")
     ada.shot("issuing authority")
 
     # A policy from a preset, edited twice; a profile that must fit it.

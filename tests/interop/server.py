@@ -174,7 +174,13 @@ def manage(environment: dict[str, str], *argv: str, **options: Any) -> str:
 
 
 def call(
-    method: str, url: str, body: Any = None, *, token: str = "", ca_file: Path | None = None
+    method: str,
+    url: str,
+    body: Any = None,
+    *,
+    token: str = "",
+    ca_file: Path | None = None,
+    content_type: str = "application/json",
 ) -> Answer:
     """Send one HTTP request; JSON goes out for objects, bytes go out as they are."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -182,7 +188,7 @@ def call(
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     if data is not None:
-        request.add_header("Content-Type", "application/json")
+        request.add_header("Content-Type", content_type)
     context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else None
     try:
         with urllib.request.urlopen(request, timeout=30, context=context) as reply:

@@ -1,5 +1,6 @@
 """The front server of the running product, with clients on raw sockets."""
 
+import base64
 import contextlib
 import json
 import os
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
+from tests.factories.keys import make_csr
 from tests.interop import server as servers
 from tests.interop.server import Server
 
@@ -322,7 +324,7 @@ def test_crl_is_kept_and_a_revocation_is_seen_within_its_age(running_server):
         time.sleep(1)
 
 
-def test_ocsp_get_is_kept_for_half_a_minute_and_post_never(running_server):
+def test_a_revocation_is_in_the_next_ocsp_answer_by_get_and_post(running_server):
     certificate = _issue(running_server)
     base = running_server.facts["http_url"]
     issuer = x509.load_der_x509_certificate(
@@ -336,12 +338,10 @@ def test_ocsp_get_is_kept_for_half_a_minute_and_post_never(running_server):
         .public_bytes(Encoding.DER)
     )
     assert _ocsp_get(base, request) == ocsp.OCSPCertStatus.GOOD
-    began = time.monotonic()
+    assert _ocsp_get(base, request) == ocsp.OCSPCertStatus.GOOD
     _revoke(running_server, certificate)
-    assert _ocsp_post(base, request) == ocsp.OCSPCertStatus.REVOKED
-    while _ocsp_get(base, request) != ocsp.OCSPCertStatus.REVOKED:
-        assert time.monotonic() - began < 35
-        time.sleep(1)
+    for ask in (_ocsp_get, _ocsp_post, _ocsp_get):
+        assert ask(base, request) == ocsp.OCSPCertStatus.REVOKED
 
 
 def _ocsp_get(base: str, request: bytes) -> ocsp.OCSPCertStatus:
@@ -438,3 +438,42 @@ def test_neither_log_holds_a_query_string(running_server):
             f"GET {path}?token={secret} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode(),
         )
     assert secret not in running_server.log.read_text()
+
+
+def _cut_off(server: Server, path: str, body: bytes) -> bytes:
+    """Return a request that announces more octets than it has; what arrives is whole by chance."""
+    return (
+        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {server.facts['token']}\r\nX-Forwarded-For: 127.0.0.1\r\n"
+        f"X-Forwarded-Proto: https\r\nContent-Length: {len(body) + 10}\r\n\r\n"
+    ).encode() + body
+
+
+@pytest.mark.parametrize("straight", [False, True])
+def test_nothing_is_issued_from_a_body_that_was_cut_off(running_server, straight):
+    name = "straight.example.com" if straight else "cut.example.com"
+    facts = running_server.facts
+    csr = base64.b64encode(make_csr(name)).decode()
+    body = {"application": facts["application"], "profile": "tls-server", "csr": csr}
+    request = _cut_off(running_server, "/api/v1/certificate-requests/", json.dumps(body).encode())
+    if straight:
+        path = servers.manage(
+            running_server.environment,
+            "shell",
+            "-v0",
+            "-c",
+            "from django.conf import settings; print(settings.SEALWRIGHT['RUN_FOLDER'])",
+        ).strip()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(f"{path}/application.sock")
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            answer = _read(connection)
+        assert _status(answer) == HTTPStatus.BAD_REQUEST
+        assert b"cut off" in answer
+    else:
+        with _tls(running_server) as connection:
+            connection.sendall(request)  # and goes away
+        time.sleep(1)
+    assert running_server.api("GET", f"certificates/?name={name}").json()["results"] == []

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from apps.authorities import publication, services
+from apps.authorities import services
 from apps.authorities.admin import forms
 from apps.authorities.models import Authority, AuthorityKind, AuthorityState
 from apps.principals import Principal
@@ -52,9 +52,8 @@ def _revoke(_: HttpRequest, principal: Principal, authority: Authority, data: _D
 
 
 def _publish(_: HttpRequest, principal: Principal, authority: Authority, _data: _Data) -> str:
-    principal.require_governance()
-    crl = publication.publish_crl(authority.pk)
-    return f"CRL {crl.number} with {crl.entry_count} entries is published."
+    services.request_crl(principal, authority)
+    return "A new CRL will be published within seconds."
 
 
 def _is(state: AuthorityState) -> Any:
@@ -101,7 +100,7 @@ OBJECT_ACTIONS = (
         label="Publish CRL now",
         form=Confirmation,
         run=_publish,
-        intro="A new CRL with the next number is signed and published at once.",
+        intro="A job signs and publishes a new CRL with the next number within seconds.",
         available=has_certificate,
     ),
     ObjectAction(

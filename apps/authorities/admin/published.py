@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from apps.authorities import crl_contents
 from apps.authorities.health import crl_badge
-from apps.authorities.models import CRL, AuthorityCertificate
+from apps.authorities.models import CRL, AuthorityCertificate, PkiUrl
 from apps.errors import NotFound
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import ReadOnlyAdmin
@@ -125,3 +125,33 @@ class CRLAdmin(ReadOnlyAdmin):
         except NotFound:
             return shown
         return [*shown, Section("CRL", "admin/includes/decoded.html", {"decoded": decoded})]
+
+
+@admin.register(PkiUrl)
+class PkiUrlAdmin(ReadOnlyAdmin):
+    """Values of SEALWRIGHT_PKI_URL, and how long certificates need the earlier ones."""
+
+    list_display = ("url", "is_current", "adopted_at", "replaced_at", "needed")
+    ordering = ("-id",)
+    empty_text = "The next start writes the URL down."
+
+    @admin.display(description="Needed until")
+    def needed(self, pki_url: PkiUrl) -> Any:
+        """Return the end of the last certificate that carries it."""
+        return pki_url.needed_until
+
+    def sections(self, request: HttpRequest, obj: PkiUrl) -> list[Section]:
+        """Return the period, and what carries the URL."""
+        period = [
+            Detail("In force since", obj.adopted_at),
+            Detail("Replaced", obj.replaced_at),
+            Detail("Needed until", obj.needed_until),
+        ]
+        carriers = [
+            Detail(
+                str(one["authority"]),
+                f"{one['certificates']} certificates until {one['last_not_after']}",
+            )
+            for one in obj.carriers
+        ]
+        return [details("PKI URL", period), details("Carried by certificates of", carriers)]

@@ -37,3 +37,7 @@ class AuthorityFilter(StrictFilterSet):
 
 class CrlFilter(StrictFilterSet):
     """Lists of CRLs are only paged."""
+
+
+class PkiUrlFilter(StrictFilterSet):
+    """Lists of PKI URLs are only paged."""

@@ -304,3 +304,27 @@ class CsrSerializer(Answer):
     """A certificate signing request."""
 
     csr = serializers.CharField(help_text="PKCS#10, PEM")
+
+
+class CarrierSerializer(Answer):
+    """Certificates of one authority that carry a PKI URL."""
+
+    authority = serializers.CharField(help_text="name of the issuer")
+    certificates = serializers.IntegerField(help_text="that had not expired")
+    last_not_after = serializers.DateTimeField(help_text="end of the last of them")
+
+
+class PkiUrlSerializer(Answer):
+    """A value that SEALWRIGHT_PKI_URL has or had."""
+
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+    is_current = serializers.BooleanField(help_text="whether new certificates carry it")
+    adopted_at = serializers.DateTimeField()
+    replaced_at = serializers.DateTimeField(allow_null=True)
+    needed_until = serializers.DateTimeField(
+        allow_null=True, help_text="until then it must lead here; null for the current one"
+    )
+    carriers = CarrierSerializer(
+        many=True, help_text="counted when it was replaced; empty for the current one"
+    )

@@ -1,6 +1,7 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,8 +11,8 @@ from rest_framework.mixins import ListModelMixin
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.authorities import publication, selectors, services
-from apps.authorities.api.filters import AuthorityFilter, CrlFilter
+from apps.authorities import selectors, services
+from apps.authorities.api.filters import AuthorityFilter, CrlFilter, PkiUrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
     AuthorityRevocationSerializer,
@@ -22,8 +23,10 @@ from apps.authorities.api.serializers import (
     InstallationSerializer,
     LifetimeSerializer,
     NewAuthoritySerializer,
+    PkiUrlSerializer,
 )
-from apps.authorities.models import CRL, Authority
+from apps.authorities.models import CRL, Authority, PkiUrl
+from apps.jobs.api.serializers import JobSerializer
 from apps.principals import Principal, Scope
 from apps.web.callers import governor_of, reader_or_actor_of
 from apps.web.openapi import problems
@@ -163,13 +166,14 @@ class AuthorityViewSet(ReadViewSet):
         authority, principal = self._to_change()
         return Response({"csr": services.authority_csr(principal, authority).decode()})
 
-    @extend_schema(request=None, responses={200: CrlSerializer} | problems(409, 503))
+    @extend_schema(request=None, responses={202: JobSerializer} | problems(409))
     @action(detail=True, methods=["post"], url_path="publish-crl")
     def publish_crl(self, request: Request, **_url: Any) -> Response:
-        """Publish a new CRL at once, instead of when it is due."""
+        """Have a new CRL published within seconds, instead of when it is due; return the job."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
-        return Response(CrlSerializer.of(publication.publish_crl(authority.pk, principal)))
+        job = services.request_crl(principal, authority)
+        return Response(JobSerializer.of(job), status=HTTPStatus.ACCEPTED)
 
 
 @extend_schema_view(
@@ -185,3 +189,22 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
         """Return the CRLs of an authority."""
         reader_or_actor_of(self.request)
         return selectors.crls_of(_found(self.kwargs["reference"]))
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="List the PKI URLs",
+        description="List the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
+        "carry the one that was in force when they were issued.",
+    )
+)
+class PkiUrlViewSet(ListModelMixin, ResourceViewSet):
+    """All PKI URLs: they stand in public certificates."""
+
+    serializer_class = PkiUrlSerializer
+    filterset_class = PkiUrlFilter
+
+    def get_queryset(self) -> QuerySet[PkiUrl]:
+        """Return all of them."""
+        reader_or_actor_of(self.request)
+        return PkiUrl.objects.order_by("-id")

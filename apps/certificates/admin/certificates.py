@@ -10,7 +10,7 @@ from django.urls import URLPattern
 
 from apps import clock
 from apps.certificates import export
-from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, revoke
+from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, keeps_key, revoke
 from apps.certificates.admin.notes import notes_section
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
@@ -198,7 +198,7 @@ def _details(certificate: Certificate) -> list[Detail]:
         to("Replaced by", successor),
         Detail("Came from", certificate.get_source_display()),
         Detail("Names", [f"{kind}: {value}" for kind, value in certificate.subject_alt_names]),
-        Detail("Private key", "kept here, sealed" if _keeps_key(certificate) else "not kept here"),
+        Detail("Private key", "kept here, sealed" if keeps_key(certificate) else "not kept here"),
     ]
     if certificate.revoked_at is not None:
         lines.append(Detail("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
@@ -210,10 +210,6 @@ def _time_left(certificate: Certificate) -> str:
     if certificate.state == CertificateState.REVOKED:
         return NOTHING
     return expiry_badge(certificate.not_after)
-
-
-def _keeps_key(certificate: Certificate) -> bool:
-    return Certificate.objects.filter(pk=certificate.pk).exclude(sealed_private_key=b"").exists()
 
 
 def _chain(certificate: Certificate) -> Section:

@@ -181,6 +181,7 @@ def _content(leaf: _Data) -> list[Detail]:
         Detail("Extended key usage", leaf["extended_key_usage"]),
         Detail("Certificate authority", "yes" if leaf["is_ca"] else "no"),
         Detail("Path length", "" if limit is None else str(limit)),
+        Detail("Must-staple", "yes" if leaf.get("must_staple") else "no"),
         Detail("Not before", leaf["not_before"]),
         Detail("Not after", leaf["not_after"]),
     ]

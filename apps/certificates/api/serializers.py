@@ -142,6 +142,7 @@ class ContentSerializer(Answer):
         source="extended_key_usage", child=serializers.ChoiceField(EXTENDED_KEY_USAGES)
     )
     basic_constraints = BasicConstraintsSerializer(source="*")
+    must_staple = serializers.BooleanField(help_text="the TLS feature status_request")
     not_before = serializers.DateTimeField()
     not_after = serializers.DateTimeField()
 
@@ -255,3 +256,7 @@ class ExportSerializer(Body):
 
     format = FormatField([ExportFormat.PKCS12.value, ExportFormat.PRIVATE_KEY.value])
     password = PasswordField(required=False, max_length=256)
+    legacy = fields.BooleanField(
+        default=False,
+        help_text="PKCS#12 with triple DES and SHA-1, for old devices; weak against guessing",
+    )

@@ -30,6 +30,15 @@ from apps.web.openapi import problems
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet
 
+NOTE_HEADER = "Sealwright-Note"
+_NOTE_HEADER = OpenApiParameter(
+    NOTE_HEADER,
+    str,
+    OpenApiParameter.HEADER,
+    description="what whoever opens the file should know; absent when there is nothing",
+    response=[200],
+)
+
 
 @extend_schema_view(
     list=extend_schema(description="List the certificates of your applications, newest first."),
@@ -82,15 +91,23 @@ class CertificateViewSet(ReadViewSet):
     @extend_schema(
         request=ExportSerializer,
         responses={(200, "application/octet-stream"): bytes} | problems(422),
+        parameters=[_NOTE_HEADER],
     )
     @action(detail=True, methods=["post"])
     def export(self, request: Request, **_url: Any) -> HttpResponse:
-        """Export a certificate with the key kept here: PKCS#12 under a password, or PKCS#8 PEM."""
+        """Export a certificate with the key kept here: PKCS#12 under a password, or PKCS#8 PEM.
+
+        A header `Sealwright-Note` warns of a password that some programs cannot read.
+        """
         found = self.get_object()
         sent = ExportSerializer.parse(request.data)
         return _file(
             export.export_with_key(
-                principal_of(request), found, sent["format"], password=sent.get("password", "")
+                principal_of(request),
+                found,
+                sent["format"],
+                password=sent.get("password", ""),
+                legacy=sent["legacy"],
             )
         )
 
@@ -163,5 +180,6 @@ def _file(exported: export.ExportedFile) -> HttpResponse:
         headers={
             "Content-Disposition": f'attachment; filename="{exported.name}"',
             "Cache-Control": "no-store",
+            **({NOTE_HEADER: " ".join(exported.notes)} if exported.notes else {}),
         },
     )

@@ -21,6 +21,7 @@ from apps.principals import Scope
 from apps.web import throttle
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
+from apps.web.parsers import BulkJSONParser
 from apps.web.viewsets import StrictViewSet
 
 
@@ -28,6 +29,7 @@ class BulkViewSet(StrictViewSet):
     """Ask for many certificates."""
 
     scopes = {"create": Scope.REQUEST}
+    parser_classes = (BulkJSONParser,)
 
     @extend_schema(
         request=ManyRequestsSerializer,

@@ -20,6 +20,7 @@ from apps.errors import Malformed, SealwrightError
 from apps.policies.durations import parse_duration
 from apps.profiles.requested_content import RequestedContent
 from apps.web import fields
+from apps.web.parsers import require_storable
 from apps.web.problems import document_of
 from apps.web.serializers import (
     KEY_ALGORITHMS,
@@ -144,6 +145,7 @@ class _RequestsField(fields.ListField):
 
 def _one_of_many(item: Any) -> tuple[bytes, RequestedContent] | Malformed:
     try:
+        require_storable(item)
         sent = ManyRequestsItemSerializer.parse(item)
     except Malformed as error:
         return error

@@ -7,9 +7,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from apps import principals
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.policies import services as policy_services
+from apps.principals import ProductRole
+from apps.profiles import services as profile_services
+from tests.factories.accounts import make_person
+from tests.factories.field_requests import KINDS
 from tests.factories.keys import make_csr
 from tests.protocol.acme.client import Acme, b64, ip, kind
 from tests.protocol.acme.conftest import url_of
@@ -34,6 +39,8 @@ def csr(*names, subject=(), key=KEY, extensions=()):
 
 
 CN = NameOID.COMMON_NAME
+# Over ACME a CSR is DER: what is about PEM does not apply.
+FIELD = {name: sample for name, sample in KINDS.items() if not name.startswith("PEM")}
 
 
 @pytest.fixture
@@ -99,14 +106,11 @@ def test_a18_a_common_name_alone_will_do(trusted):
         csr("www.example.com", "example.com", x509.RegisteredID(x509.ObjectIdentifier("1.2.3"))),
         csr("*.example.com", "example.com"),
         csr("www.example.com.", "example.com"),
-        csr("www.example.com", "example.com", subject=[(NameOID.ORGANIZATION_NAME, "Evil")]),
         csr(
             "www.example.com",
             "example.com",
             subject=[(CN, "example.com"), (CN, "evil.example.com")],
         ),
-        csr("www.example.com", "example.com", subject=[(NameOID.EMAIL_ADDRESS, "a@example.com")]),
-        csr("www.example.com", "example.com", subject=[(NameOID.USER_ID, "root")]),
         csr(subject=[(CN, "example.com")]),
         csr(),
     ],
@@ -147,7 +151,6 @@ def test_anc3_no_extension_of_the_csr_gets_through(trusted, order):
 @pytest.mark.parametrize(
     "extension",
     [
-        x509.BasicConstraints(ca=True, path_length=None),
         x509.NameConstraints([D("example.com")], None),
         x509.CertificatePolicies(
             [x509.PolicyInformation(x509.ObjectIdentifier("2.5.29.32.0"), None)]
@@ -156,15 +159,88 @@ def test_anc3_no_extension_of_the_csr_gets_through(trusted, order):
         x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.311.21.10"), b"\x30\x00"),
     ],
 )
-def test_pv26_a_csr_that_asks_for_more_than_a_leaf_is_bad(trusted, order, extension):
+def test_pv26_what_a_csr_asks_for_beside_names_is_ignored_with_a_note(trusted, order, extension):
     answer = trusted.finalize(order, csr("www.example.com", "example.com", extensions=[extension]))
+    assert answer.status_code == 200, answer.content
+    certificate = x509.load_der_x509_certificate(bytes(Certificate.objects.get().der))
+    assert extension.oid not in {found.oid for found in certificate.extensions}
+    (note,) = CertificateRequest.objects.get().notes
+    assert note["code"] == "csr.extension_ignored"
+    assert extension.oid.dotted_string in note["what"]
+
+
+_MORE = [
+    (NameOID.COUNTRY_NAME, "DE"),
+    (NameOID.ORGANIZATION_NAME, "Acme"),
+    (NameOID.EMAIL_ADDRESS, "a@example.com"),
+    (NameOID.USER_ID, "root"),
+]
+
+
+def test_other_subject_attributes_are_ignored_and_told_in_log_and_admin(trusted, order, caplog):
+    with caplog.at_level("INFO", logger="apps.enrollment.acme"):
+        answer = trusted.finalize(order, csr("www.example.com", "example.com", subject=_MORE))
+    assert answer.status_code == 200, answer.content
+    assert Certificate.objects.get().subject == ""
+    browser = Client()
+    browser.force_login(make_person("ada", role=ProductRole.ADMIN))
+    page = browser.get(f"/admin/enrollment/acmeorder/{AcmeOrder.objects.get().pk}/change/")
+    for element in (
+        "countryName (2.5.4.6) = DE",
+        "organizationName (2.5.4.10) = Acme",
+        "emailAddress (1.2.840.113549.1.9.1) = a@example.com",
+        "userId (0.9.2342.19200300.100.1.1) = root",
+    ):
+        assert element in caplog.text
+        assert element in page.content.decode()
+
+
+def set_profile(team, **settings):
+    profile_services.update_profile(principals.system("tests"), team.profile, csr=settings)
+
+
+def test_a_profile_may_take_them_and_the_policy_decides(trusted, order, team):
+    set_profile(team, acme_subject="take")
+    refused = trusted.finalize(order, csr("www.example.com", "example.com", subject=_MORE))
+    assert kind(refused) == "badCSR"
+    assert "user_id" in refused.json()["detail"]
+    assert still_ready()
+    subject = [*_MORE[:2], (CN, "Example.com")]
+    answer = trusted.finalize(order, csr("www.example.com", "example.com", subject=subject))
+    assert answer.status_code == 200, answer.content
+    assert Certificate.objects.get().subject == "CN=example.com,O=Acme,C=DE"
+
+
+def test_a_profile_may_refuse_extras_over_acme(trusted, order, team):
+    set_profile(team, csr_extras="refuse")
+    answer = trusted.finalize(order, csr("www.example.com", "example.com", subject=_MORE))
     assert kind(answer) == "badCSR"
+    assert "organizationName (2.5.4.10) = Acme" in answer.json()["detail"]
+    assert "countryName (2.5.4.6) = DE" in answer.json()["detail"]
+    assert still_ready()
+    assert trusted.finalize(order, csr("www.example.com", "example.com")).status_code == 200
+
+
+@pytest.mark.parametrize("sample", FIELD.values(), ids=FIELD)
+def test_requests_of_the_field_are_issued_or_refused_by_name(trusted, sample):
+    order = trusted.order(*sample.names).json()
+    answer = trusted.finalize(order, sample.data)
+    if sample.issued if sample.acme is None else sample.acme:
+        assert answer.status_code == 200, answer.content
+        certificate = x509.load_der_x509_certificate(bytes(Certificate.objects.get().der))
+        assert not any(
+            isinstance(found.value, x509.UnrecognizedExtension) for found in certificate.extensions
+        )
+        return
+    assert kind(answer) == "badCSR", answer.content
+    detail = answer.json()["detail"]
+    assert "\0" not in detail
+    assert "b'" not in detail
+    assert all(text in detail for text in sample.says), detail
     assert still_ready()
 
 
 def test_pv26_ca_true_is_bad_even_where_policy_would_allow_it(trusted, order, team):
-    from apps import principals
-
     rules = team.profile.policy.current_version.rules | {"basic_constraints": {"is_ca": "allowed"}}
     policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
     asks = [x509.BasicConstraints(ca=True, path_length=0)]
@@ -227,8 +303,6 @@ def test_a19_an_account_key_is_never_certified(trusted, make_trusted, order):
 
 
 def test_a18_policy_refusals_name_every_rule_and_leave_the_order_ready(trusted, order, team):
-    from apps import principals
-
     rules = team.profile.policy.current_version.rules
     rules |= {"key_algorithms": ["rsa-3072"], "signature_algorithms": ["ecdsa-sha512"]}
     policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)

@@ -4,7 +4,9 @@ import pytest
 from cryptography import x509
 
 from apps.audit.models import AuditEvent
-from apps.authorities.models import Authority
+from apps.authorities import publication
+from apps.authorities.models import CRL, Authority
+from apps.jobs.models import Job
 from tests.factories.authorities import make_issuing, make_root
 from tests.protocol.api.conftest import ABSENT, bare, code_of, fields_of
 
@@ -207,8 +209,13 @@ def test_an_intermediate_is_certified_from_outside(governor):
 
 def test_crls_are_published_and_listed_newest_first(governor):
     make_root("top")
-    number = governor.post("authorities/top/publish-crl/").json()["crl_number"]
-    assert AuditEvent.objects.filter(event="crl.published").latest("id").actor_label == "gwen"
+    answer = governor.post("authorities/top/publish-crl/")
+    assert answer.status_code == 202
+    assert AuditEvent.objects.get(event="crl.requested").actor_label == "gwen"
+    job = Job.objects.get(pk=answer.json()["id"])
+    assert CRL.objects.count() == 1  # by no request, but by a job
+    publication.publish_job(**job.arguments)
+    number = CRL.objects.order_by("-number").first().number
     rows = governor.rows("authorities/top/crls/?limit=1")
     assert rows[0]["crl_number"] == number
     assert len(rows) == 2

@@ -527,3 +527,6 @@ def test_export_of_a_kept_key(post, body):
     assert post(url, {"format": "pkcs12", "password": "a good password"}).status_code == 200
     assert post(url, {"format": "pkcs12"}).status_code == 400
     assert post(url, {"format": "pem"}).status_code == 422
+    assert post(url, {"format": "private-key", "legacy": True}).status_code == 400
+    old = post(url, {"format": "pkcs12", "password": "schl\u00fcssel", "legacy": True})
+    assert (old.status_code, "Java" in old["Sealwright-Note"]) == (200, True)

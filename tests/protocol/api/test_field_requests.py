@@ -5,10 +5,13 @@ import base64
 import pytest
 from cryptography import x509
 
+from apps import principals
 from apps.applications.roles import Role
 from apps.certificates.models import CertificateRequest, RequestState
+from apps.policies import services as policy_services
+from apps.profiles import services
 from tests.factories.applications import Team, make_machine, make_token
-from tests.factories.field_requests import KINDS, Kind
+from tests.factories.field_requests import KINDS, Kind, request
 from tests.protocol.api.conftest import Caller
 
 pytestmark = pytest.mark.django_db
@@ -83,3 +86,68 @@ def test_many_at_a_time_are_as_many_alone(call, team):
         else:
             require_refusal(kind, result["problem"])
     assert CertificateRequest.objects.count() == len(KINDS)
+
+
+def test_an_item_with_a_text_that_no_database_holds_is_refused_alone(call, team):
+    good = {"csr": text_of(request())}
+    bad = [good | {"subject": {"common_name": "a\0b"}}, {"csr": "\ud800"}, {"\0": 1}]
+    sent = body_of(team, requests=[good, *bad, good])
+    answer = call.post("certificate-requests/bulk/", sent)
+
+    results = answer.json()["results"]
+    assert [result["status"] for result in results] == [201, 400, 400, 400, 201]
+    codes = [result["problem"]["errors"][0]["code"] for result in results[1:4]]
+    assert codes == ["json.text"] * 3
+
+
+def test_a_profile_may_refuse_extras_and_names_all_of_them(call, team):
+    services.update_profile(principals.system("tests"), team.profile, csr={"csr_extras": "refuse"})
+    kind = KINDS["S/MIME capabilities"]
+    answer = call.post("certificate-requests/", body_of(team, csr=text_of(kind.data)))
+
+    assert answer.status_code == 422
+    errors = [(error["code"], error["value"]) for error in answer.json()["errors"]]
+    assert ("policy.key_usage_not_allowed", "data_encipherment") in errors
+    assert [value.partition(")")[0] for code, value in errors if code.startswith("csr.")] == [
+        "sMIMECapabilities (1.2.840.113549.1.9.15",
+        "subjectKeyIdentifier (2.5.29.14",
+    ]
+    plain = call.post("certificate-requests/", body_of(team, csr=text_of(request())))
+    assert plain.status_code == 201
+
+
+def test_a_profile_may_honour_must_staple_and_renewals_keep_it(call, team):
+    services.update_profile(principals.system("tests"), team.profile, csr={"must_staple": "honour"})
+    asked = {"csr": text_of(KINDS["must-staple"].data)}
+    found = call.post("certificate-requests/", body_of(team, **asked)).json()
+    renewed = call.post(f"certificates/{found['certificate']['id']}/renew/", asked)
+
+    assert renewed.status_code == 201, renewed.content
+    for outcome in (found, renewed.json()):
+        certificate = x509.load_pem_x509_certificate(outcome["certificate"]["pem"].encode())
+        feature = certificate.extensions.get_extension_for_class(x509.TLSFeature)
+        assert list(feature.value) == [x509.TLSFeatureType.status_request]
+        assert outcome["notes"] == []
+
+
+def test_a_mail_address_of_the_subject_becomes_a_name_where_the_policy_allows_it(call, team):
+    rules = team.profile.policy.current_version.rules
+    rules["subject_alt_names"] += [{"type": "email", "allowed": ["*@example.com"]}]
+    policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
+    asked = {"csr": text_of(KINDS["mail address in the subject"].data)}
+    found = call.post("certificate-requests/", body_of(team, **asked)).json()
+
+    assert [name["value"] for name in found["certificate"]["subject_alt_names"]] == [
+        "host.example.com",
+        "admin@example.com",
+    ]
+    assert found["certificate"]["subject"] == "CN=host.example.com,C=DE"
+    assert [note["code"] for note in found["notes"]] == ["csr.email_moved"]
+    renewed = call.post(f"certificates/{found['certificate']['id']}/renew/", asked)
+    assert renewed.status_code == 201, renewed.content
+
+
+def test_a_private_key_that_came_along_is_not_kept(call, team):
+    data = KINDS["PEM with a private key"].data
+    call.post("certificate-requests/", body_of(team, csr=text_of(data)))
+    assert bytes(CertificateRequest.objects.get().csr_der) == b""

@@ -82,7 +82,7 @@ def test_management_answers(document, governor, team):
         ("Csr", governor.get("authorities/waiting/csr/")),
         ("Authority", governor.get(f"authorities/{name}/")),
         ("AuthorityPage", governor.get("authorities/?limit=1")),
-        ("Crl", governor.post(f"authorities/{name}/publish-crl/")),
+        ("Job", governor.post(f"authorities/{name}/publish-crl/")),
         ("CrlPage", governor.get(f"authorities/{name}/crls/")),
         ("Policy", governor.post("policies/", {"name": "p", "rules": rules})),
         ("PolicyPage", governor.get("policies/")),

@@ -16,6 +16,7 @@ from apps.principals import ProductRole, Scope
 from sealwright.cli import app
 from tests.factories.accounts import make_person, principal_for
 from tests.factories.applications import Team, make_machine, make_team, make_token
+from tests.factories.field_requests import KINDS, pem
 from tests.factories.keys import make_csr
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,6 +107,11 @@ def test_the_server_can_make_the_key_and_export_it(run, names, tmp_path):
     run("export", certificate, "--out", bundle, "--password-file", secret)
     key, found, _ = pkcs12.load_key_and_certificates(bundle.read_bytes(), b"a good password")
     assert found.public_key() == key.public_key()
+    secret.write_text("schl\u00fcssel\n")
+    old = tmp_path / "old.p12"
+    told = run("export", certificate, "--out", old, "--password-file", secret, "--legacy")
+    assert "Note: Java" in told.stderr
+    assert pkcs12.load_pkcs12(old.read_bytes(), "schl\u00fcssel".encode()).key is not None
 
 
 def test_evaluate_lists_the_rules_and_fails_when_one_is_broken(run, names):
@@ -127,6 +133,16 @@ def test_list_show_download_revoke_release_renew(run, names, tmp_path):
     run("revoke", row["id"], "--yes", status=6)
     run("revoke", row["id"], "--yes", "--allow-expired", status=6)
     assert json.loads(run("show", row["id"], "--json").stdout)["state"] == "revoked"
+
+
+def test_notes_are_told_and_a_csr_may_be_der_or_have_text_around_it(run, names, tmp_path):
+    kind = KINDS["S/MIME capabilities"]
+    for name, data in (("der", kind.data), ("text", b"M\xfcller\n" + pem(kind.data))):
+        file = tmp_path / f"{name}.csr"
+        file.write_bytes(data)
+        result = run("request", *names, "--csr", file)
+        assert "sMIMECapabilities (1.2.840.113549.1.9.15)" in result.stderr.replace("\n", " ")
+        assert "sMIMECapabilities" in run("evaluate", *names, "--csr", file).stderr
 
 
 def test_a_pending_request_says_so_and_can_be_watched(run, names, team):

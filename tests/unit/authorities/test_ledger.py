@@ -1,6 +1,8 @@
 """Tests of the ledgers of issued and revoked serial numbers."""
 
+import json
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -9,6 +11,7 @@ from apps import clock
 from apps.authorities import ledger
 from apps.authorities.ledger import Status
 from apps.errors import AlreadyRevoked, InvalidTransition, NotFound
+from apps.web import problems
 from pki.reasons import RevocationReason as Reason
 from tests.factories.authorities import make_root
 
@@ -88,3 +91,12 @@ def test_a_hold_that_becomes_final_keeps_its_date(authority):
 def test_only_serials_that_were_used_can_be_revoked(authority):
     with pytest.raises(NotFound):
         revoke(authority, serial="2f")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_number_of_an_authority_that_was_removed_meanwhile_is_a_conflict():
+    with pytest.raises(IntegrityError) as caught:
+        ledger.reserve_serial(uuid4(), SERIAL, "0" * 64, clock.now())
+    answer = problems.exception_handler(caught.value, {})
+    assert answer.status_code == 409
+    assert json.loads(answer.content)["code"] == "invalid_transition"

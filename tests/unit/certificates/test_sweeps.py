@@ -6,6 +6,7 @@ import pytest
 from cryptography import x509
 
 from apps import clock, keyring
+from apps.applications.models import Pairing
 from apps.audit.models import AuditEvent
 from apps.authorities import ledger
 from apps.authorities import services as authority_services
@@ -17,7 +18,7 @@ from apps.certificates.models import (
     CertificateState,
     RequestState,
 )
-from apps.errors import UpstreamUnavailable
+from apps.errors import InvalidTransition, UpstreamUnavailable
 from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
 from tests.factories.keys import make_csr
@@ -130,3 +131,29 @@ def test_a_request_that_cannot_be_read_does_not_keep_others_waiting(team, monkey
 
 def refuse_to_sign(*_: object) -> bytes:
     raise UpstreamUnavailable
+
+
+def test_requests_of_a_disabled_authority_do_not_starve_others(team, monkeypatch):
+    monkeypatch.setattr(sweeps, "BATCH", 1)
+    Pairing.objects.filter(pk=team.pairing.pk).update(requires_approval=True)
+    names = ("a.example.com", "b.example.com")
+    for name in names:
+        issuance.submit(enrollment_of(team, make_csr(name)))
+    waiting, other = CertificateRequest.objects.order_by("id")
+    long_ago = clock.now() - timedelta(minutes=9)
+    CertificateRequest.objects.update(state=RequestState.APPROVED, updated_at=long_ago)
+    CertificateRequest.objects.filter(pk=other.pk).update(
+        updated_at=long_ago + timedelta(minutes=1)
+    )
+    tried = []
+
+    def sign_approved(_principal, request):
+        tried.append(request.pk)
+        if request.pk == waiting.pk:
+            raise InvalidTransition("The authority is disabled.")
+
+    monkeypatch.setattr(sweeps.approvals, "sign_approved", sign_approved)
+    sweeps.reconcile()
+    sweeps.reconcile()
+
+    assert tried == [waiting.pk, other.pk]

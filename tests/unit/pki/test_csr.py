@@ -17,6 +17,7 @@ from pki.algorithms import KeyAlgorithm, signature_algorithms_of
 from pki.csr import build_csr, parse_csr
 from pki.csr_extras import MAX_EXTRAS
 from pki.csr_pem import MAX_BYTES
+from pki.describe import describe_csr
 from pki.findings import UnusableCSR
 from tests.factories.field_requests import KINDS
 from tests.unit.pki.samples import (
@@ -460,6 +461,7 @@ def parses_or_refuses(data):
     else:
         refused, listed = False, parsed.violations
     assert listed or not refused
+    assert describe_csr(data).blocks
     assert all(v.code and v.reason for v in listed)
 
 

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 
@@ -56,13 +57,26 @@ class Command(BaseCommand):
                 dropped_ids=dropped,
             )
         self.stdout.write(self.style.SUCCESS(f"{moved} values moved to {current}."))
+        self.stdout.write(self._about_backups())
+
+    def _about_backups(self) -> str:
+        place = (
+            "SEALWRIGHT_KEK"
+            if keyring.comes_from_environment()
+            else str(settings.SEALWRIGHT["KEK_FILE"])
+        )
+        return (
+            f"Back up {place} now, apart from the database: everything sealed from now on needs it."
+            "\nKeep its earlier copy as long as backups of the database from before this rotation:"
+            " they open with that copy only."
+        )
 
     def _rewrap_all(self) -> int:
         moved = 0
         for sealed in registry.sealed_fields:
             while batch := sealed_columns.rewrap_batch(sealed):
                 moved += batch
-                self.stdout.write(f"{sealed.model}.{sealed.field}: {moved} moved in all")
+                self.stdout.write(f"{sealed.model}.{sealed.field}: {batch} moved, {moved} in all")
         return moved
 
     def _retired_keys(self) -> list[str]:

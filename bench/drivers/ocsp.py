@@ -1,0 +1,135 @@
+"""Load generator with four OCSP clients, a process controlled over its pipes.
+
+``python -m bench.drivers.ocsp OPTIONS_JSON`` obeys the same lines as ``bench.drivers.issue``. Every
+second request is a GET (RFC 6960 appendix A.1), unless the options say otherwise. Options: ``url``,
+``path``, ``issuer`` (DER in hexadecimal), ``serials`` (pairs of serial number and status), ``nonce``,
+``clients`` and ``get`` (whether the responder takes GET).
+"""
+
+import base64
+import hashlib
+import json
+import secrets
+import sys
+import threading
+import time
+from typing import Any
+from urllib.parse import quote
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from bench.drivers.http import Client
+
+_NONCE_OCTETS = 32
+
+
+class Load:
+    """Clients with persistent connections."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._options = options
+        headers = {"Content-Type": "application/ocsp-request"}
+        self._clients = [Client(options["url"], headers=headers) for _ in range(options["clients"])]
+        issuer = x509.load_der_x509_certificate(bytes.fromhex(options["issuer"]))
+        self._name = _sha1(issuer.subject.public_bytes())
+        self._key = x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest
+        self._sent: list[tuple[bytes, str]] = []
+
+    def prepare(self, ops: int) -> None:
+        """Make the requests."""
+        serials = self._options["serials"]
+        self._sent = [
+            (self._request(int(serial, 16)), status)
+            for serial, status in (serials[n % len(serials)] for n in range(ops))
+        ]
+
+    def _request(self, serial: int) -> bytes:
+        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
+            self._name, self._key, serial, SHA1()
+        )
+        if self._options["nonce"]:
+            nonce = x509.OCSPNonce(secrets.token_bytes(_NONCE_OCTETS))
+            builder = builder.add_extension(nonce, critical=False)
+        return builder.build().public_bytes(Encoding.DER)
+
+    def run(self) -> dict[str, Any]:
+        """Send every request once, shared out among the clients."""
+        answers: list[bytes] = [b""] * len(self._sent)
+        latencies: list[float] = []
+        failures: list[str] = []
+        todo = iter(range(len(self._sent)))
+        lock = threading.Lock()
+
+        def work(client: Client) -> None:
+            while not failures:
+                with lock:
+                    index = next(todo, None)
+                if index is None:
+                    return
+                began = time.perf_counter()
+                try:
+                    answers[index] = self._ask(client, index)
+                except Exception as error:  # noqa: BLE001 - reported to the runner, which ends the run
+                    failures.append(f"{type(error).__name__}: {error}")
+                    return
+                latencies.append(time.perf_counter() - began)
+
+        threads = [threading.Thread(target=work, args=(client,)) for client in self._clients]
+        cpu, began = time.process_time(), time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        wall = time.perf_counter() - began
+        return {
+            "wall_s": wall,
+            "driver_cpu_s": time.process_time() - cpu,
+            "latencies_s": latencies,
+            "failures": failures,
+            "requests": [request.hex() for request, _ in self._sent],
+            "statuses": [status for _, status in self._sent],
+            "answers": [answer.hex() for answer in answers],
+        }
+
+    def _ask(self, client: Client, index: int) -> bytes:
+        request, path = self._sent[index][0], self._options["path"]
+        # Each of the certificates is asked about in both ways.
+        by_get = self._options["get"] and (index // len(self._options["serials"])) % 2
+        if by_get:
+            encoded = quote(base64.b64encode(request).decode(), safe="")
+            status, answer = client.get(f"{path}/{encoded}")
+        else:
+            status, answer = client.post(path, request)
+        if status != 200:
+            raise RuntimeError(f"HTTP {status}: {answer[:2000]!r}")
+        if self._options.get("closes"):
+            client.close()
+        return answer
+
+    def close(self) -> None:
+        """Close connections before the server closes them as idle."""
+        for client in self._clients:
+            client.close()
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()
+
+
+def main() -> None:
+    """Obey the runner until it closes the pipe."""
+    load = Load(json.loads(sys.argv[1]))
+    for line in sys.stdin:
+        load.prepare(json.loads(line)["ops"])
+        print("ready", flush=True)
+        if sys.stdin.readline().strip() != "go":
+            return
+        print(json.dumps(load.run()), flush=True)
+        load.close()
+
+
+if __name__ == "__main__":
+    main()
