@@ -124,6 +124,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.web.machine_paths.MachineMiddleware",
     "apps.web.middleware.trace_requests",
+    "apps.web.places.limit_requests",
     "apps.web.middleware.bound_requests",
     "apps.web.middleware.CommonMiddleware",
     # For people with browsers only; requests on machine paths pass them by.
@@ -167,7 +168,7 @@ else:
     # Within seconds it shows that the server, or the network to it, is gone; what the URL says
     # goes first. libpq's user timeout (in ms) counts from data that nobody acknowledges.
     _database["OPTIONS"] = {
-        "connect_timeout": 5,
+        "connect_timeout": 10,
         "tcp_user_timeout": 15_000,
         "keepalives_idle": 30,
         "keepalives_interval": 5,

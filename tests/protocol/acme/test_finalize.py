@@ -304,16 +304,20 @@ def test_a19_an_account_key_is_never_certified(trusted, make_trusted, order):
 
 def test_a18_policy_refusals_name_every_rule_and_leave_the_order_ready(trusted, order, team):
     rules = team.profile.policy.current_version.rules
-    rules |= {"key_algorithms": ["rsa-3072"], "signature_algorithms": ["ecdsa-sha512"]}
+    subject = [
+        {"type": "common_name", "allowed": ["*"]},
+        {"type": "organization", "required": ["Example"]},
+    ]
+    rules |= {"key_algorithms": ["rsa-3072"], "subject": subject}
     policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
     answer = trusted.finalize(order, csr("www.example.com", "example.com"))
     assert kind(answer) == "badCSR"
     shown = answer.json()
     assert "ec-p256" in shown["detail"]
-    assert [p["detail"].partition("Accepted: ")[2] for p in shown["subproblems"]] == [
-        "rsa-3072.",
-        "ecdsa-sha512.",
-    ]
+    details = [problem["detail"] for problem in shown["subproblems"]]
+    assert len(details) == 2
+    assert any("lacks the required attribute organization" in text for text in details)
+    assert any(text.endswith("Accepted: rsa-3072.") for text in details)
     for problem in shown["subproblems"]:
         assert problem["type"].endswith(":badCSR")
         assert problem["detail"] in shown["detail"]
