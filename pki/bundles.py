@@ -1,6 +1,7 @@
 """Containers for certificates and keys: PEM, P7B and PKCS#12.
 
-PKCS#12 follows M-07: PBES2 with AES-256-CBC under PBKDF2-HMAC-SHA-256, MAC with SHA-256.
+PKCS#12 follows M-07: PBES2 with AES-256-CBC under PBKDF2-HMAC-SHA-256, MAC with SHA-256; on request
+the protection that devices from before about 2018 read: triple DES and SHA-1.
 """
 
 import binascii
@@ -30,8 +31,12 @@ from pki.parsing import load_certificate
 from pki.structures import AlgorithmIdentifier
 
 # One guess at the password must cost as much through the MAC as through the encryption. The
-# library's own MAC takes 2 048 rounds, which would make it the cheaper attack.
-PKCS12_ROUNDS = 600_000
+# library's own MAC takes 2 048 rounds, which would make it the cheaper attack. Readers have limits:
+# .NET 9 takes 300 000 rounds for one key and the MAC, earlier ones 600 000 for all three together;
+# Java 5 000 000 each. macOS and OpenSSL read what these do.
+PKCS12_ROUNDS = 150_000
+# What OpenSSL 1.1 and Windows wrote themselves; slow devices are made to wait no longer.
+PKCS12_LEGACY_ROUNDS = 2048
 PKCS12_SALT_BYTES = 16
 MAX_CERTIFICATE_PEM = 64 * 1024
 
@@ -44,6 +49,10 @@ ML_DSA_REFUSAL = (
     "as PKCS#8 and the chain as PEM."
 )
 
+_UNREADABLE_FOR_JAVA = (
+    "Java (keytool, KeyStore) cannot open the file: it takes passwords of printable ASCII "
+    "characters only. Choose such a password if Java has to read it."
+)
 _PEM_LINE = 64
 
 
@@ -185,10 +194,12 @@ def to_pkcs12(
     chain_ders: Sequence[bytes],
     password: bytes,
     friendly_name: str,
+    *,
+    legacy: bool = False,
 ) -> bytes:
     """Return a PKCS#12 file for OpenSSL, Java, Windows and macOS (RFC 7292, M-07).
 
-    Costs about half a second of CPU: that is what one guess at the password costs, too.
+    Costs about 0.15 s of CPU: that is what one guess at the password costs, too.
 
     Args:
         key: belongs to the certificate.
@@ -196,6 +207,8 @@ def to_pkcs12(
         chain_ders: issuers above it, DER, nearest first.
         password: UTF-8, not empty; Java opens the file with ASCII passwords only.
         friendly_name: alias that keystores show; may be empty.
+        legacy: protect it with triple DES and SHA-1 (PKCS#12 KDF, 2 048 rounds), for old devices
+            that read nothing else; a password can be guessed a hundred times as fast.
 
     Raises:
         UnsupportedBundle: ML-DSA key, or a password that is empty or not UTF-8.
@@ -213,35 +226,33 @@ def to_pkcs12(
         key,  # type: ignore[arg-type]
         certificate,
         [load_certificate(data) for data in chain_ders],
-        _encryption(password),
+        _encryption(password, legacy=legacy),
     )
-    return _with_strong_mac(pfx, password)
+    return pfx if legacy else _with_strong_mac(pfx, password)
 
 
-def to_java_truststore(ders: Sequence[bytes], password: bytes) -> bytes:
-    """Return a PKCS#12 truststore: certificates that Java trusts, under numbered aliases.
-
-    Raises:
-        UnsupportedBundle: no certificate, or a password that is empty or not UTF-8.
-        UnusableCertificate: not a certificate.
-    """
-    if not ders:
-        raise _unsupported("A truststore holds at least one certificate.")
-    entries = [
-        pkcs12.PKCS12Certificate(load_certificate(data), f"ca-{number}".encode())
-        for number, data in enumerate(ders, start=1)
-    ]
-    encryption = _encryption(password)
-    return _with_strong_mac(pkcs12.serialize_java_truststore(entries, encryption), password)
+def pkcs12_notes(password: str) -> tuple[str, ...]:
+    """Return what whoever opens a PKCS#12 file with this password should know beforehand."""
+    if password.isascii() and password.isprintable():
+        return ()
+    return (_UNREADABLE_FOR_JAVA,)
 
 
-def _encryption(password: bytes) -> KeySerializationEncryption:
+def _encryption(password: bytes, *, legacy: bool) -> KeySerializationEncryption:
     if not password:
         raise _unsupported("A PKCS#12 file needs a password: without one its key is in the clear.")
     try:
         password.decode()
     except UnicodeDecodeError as error:
         raise _unsupported("The password is not text in UTF-8.") from error
+    if legacy:
+        return (
+            PrivateFormat.PKCS12.encryption_builder()
+            .kdf_rounds(PKCS12_LEGACY_ROUNDS)
+            .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
+            .hmac_hash(hashes.SHA1())  # noqa: S303 - asked for, by the name of legacy
+            .build(password)
+        )
     return (
         PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(PKCS12_ROUNDS)

@@ -41,12 +41,13 @@ def _tag_fault(tag: int) -> tuple[str, str, str] | None:
 _TAG_FAULTS = tuple(_tag_fault(tag) for tag in range(256))
 
 
-def scan(data: bytes, *, max_bytes: int) -> None:  # noqa: C901, PLR0912 - calls per element would cost more than the work
+def scan(data: bytes, *, max_bytes: int, max_elements: int = MAX_ELEMENTS) -> None:  # noqa: C901, PLR0912 - calls per element would cost more than the work
     """Walk over every element once.
 
     Args:
         data: one DER element and nothing after it.
         max_bytes: refuse longer input unseen.
+        max_elements: refuse input with more elements; a CRL has many.
 
     Raises:
         PkiError: too long, too deep, too many elements, lengths that are indefinite, not
@@ -64,8 +65,8 @@ def scan(data: bytes, *, max_bytes: int) -> None:  # noqa: C901, PLR0912 - calls
         while offset == limit:
             limit = outer.pop()
         count += 1
-        if count > MAX_ELEMENTS:
-            _refuse("der.too_many_elements", f"More than {MAX_ELEMENTS} elements.")
+        if count > max_elements:
+            _refuse("der.too_many_elements", f"More than {max_elements} elements.")
         tag = data[offset]
         fault = _TAG_FAULTS[tag]
         if fault is not None:

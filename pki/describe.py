@@ -27,6 +27,9 @@ from pki.oid_names import named
 from pki.parsing import ParserFailed, load_certificate, parsed
 
 _MAX_ENTRIES = 200
+_MAX_CRL_BYTES = 2 * 1024 * 1024
+# An entry with reason and invalidity date has twelve elements in some 60 octets.
+_MAX_CRL_ELEMENTS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +141,17 @@ def _requested_blocks(frame: Frame) -> Iterable[Block]:
 def describe_crl(der: bytes) -> Description:
     """Return a CRL decoded, with at most its first 200 entries.
 
-    ``der_guard`` does not come first: a CRL may have a million entries.
+    A CRL of more than two megabytes (some 50 000 entries) is not read: no page can show it.
     """
     try:
+        der_guard.scan(der, max_bytes=_MAX_CRL_BYTES, max_elements=_MAX_CRL_ELEMENTS)
         crl = parsed(lambda: x509.load_der_x509_crl(der))
         entries = parsed(lambda: tuple(_entry(entry) for entry in islice(crl, _MAX_ENTRIES)))
         head = parsed(lambda: _crl_lines(crl))
-    except ParserFailed as error:
+        count = parsed(lambda: len(crl))
+    except (ParserFailed, PkiError) as error:
         return _unreadable("CRL", error)
-    title = "Entries" if len(crl) <= _MAX_ENTRIES else f"First {_MAX_ENTRIES} entries"
+    title = "Entries" if count <= _MAX_ENTRIES else f"First {_MAX_ENTRIES} entries"
     shown = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
     return Description(
         (

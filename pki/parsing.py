@@ -42,7 +42,10 @@ def parsed(read: Callable[[], _T]) -> _T:
 
 
 def load_certificate(data: bytes, *, max_bytes: int = MAX_CERTIFICATE_BYTES) -> x509.Certificate:
-    """Return a certificate that somebody else made.
+    """Return a certificate that somebody else made, whose names and times can be read.
+
+    Its key, its extensions and its signature algorithm may still be unreadable: whoever needs them asks
+    within ``parsed``.
 
     Args:
         data: DER. It passes ``der_guard`` before the library sees it.
@@ -53,8 +56,16 @@ def load_certificate(data: bytes, *, max_bytes: int = MAX_CERTIFICATE_BYTES) -> 
     """
     try:
         der_guard.scan(data, max_bytes=max_bytes)
-        return parsed(lambda: x509.load_der_x509_certificate(data))
+        return parsed(lambda: _with_readable_fields(data))
     except (PkiError, ParserFailed) as error:
         reason = "This is not a certificate."
         violation = Violation("certificate.unreadable", "certificates", "", reason)
         raise UnusableCertificate([violation]) from error
+
+
+def _with_readable_fields(data: bytes) -> x509.Certificate:
+    """Load a certificate and read what the library parses only when it is asked for."""
+    certificate = x509.load_der_x509_certificate(data)
+    _ = certificate.subject, certificate.issuer, certificate.serial_number
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return certificate

@@ -7,7 +7,7 @@ print(issued["certificate"]["pem"])
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -155,12 +155,32 @@ class Client:
         path = f"certificates/{_path(certificate_id)}/download/"
         return self._call("GET", path, params={"format": form}).content
 
-    def export(self, certificate_id: str, form: str = "pkcs12", *, password: str = "") -> bytes:
-        """Return the key stored by the server: ``pkcs12`` (needs a password) or ``private-key``."""
-        body = {"format": form} | ({"password": password} if password else {})
-        return self._call(
-            "POST", f"certificates/{_path(certificate_id)}/export/", json=body
-        ).content
+    def export(
+        self,
+        certificate_id: str,
+        form: str = "pkcs12",
+        *,
+        password: str = "",
+        legacy: bool = False,
+        on_note: Callable[[str], None] = lambda _note: None,
+    ) -> bytes:
+        """Return the key stored by the server: ``pkcs12`` (needs a password) or ``private-key``.
+
+        Args:
+            certificate_id: whose key.
+            form: see above.
+            password: protects the file.
+            legacy: PKCS#12 with triple DES and SHA-1, for old devices only.
+            on_note: called with what the server notes about the file, if it does.
+        """
+        body: dict[str, Any] = {"format": form} | ({"password": password} if password else {})
+        if legacy:
+            body["legacy"] = True
+        answer = self._call("POST", f"certificates/{_path(certificate_id)}/export/", json=body)
+        note = answer.headers.get("Sealwright-Note")
+        if note:
+            on_note(note)
+        return answer.content
 
     def revoke(
         self, certificate_id: str, reason: str = "unspecified", *, allow_expired: bool = False

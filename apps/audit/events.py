@@ -36,6 +36,8 @@ class Event(StrEnum):
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
+    # An upgrade has changed what roles may do.
+    ROLE_TABLE_APPLIED = "role_table.applied"
     PAIRING_ATTACHED = "pairing.attached"
     PAIRING_UPDATED = "pairing.updated"
     PAIRING_DETACHED = "pairing.detached"
@@ -96,3 +98,4 @@ class Event(StrEnum):
     JOB_CANCELLED = "job.cancelled"
     JOB_RETRIED = "job.retried"
     SETTINGS_INITIALISED = "settings.initialised"
+    PKI_URL_CHANGED = "settings.pki_url_changed"

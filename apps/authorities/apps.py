@@ -19,6 +19,7 @@ class AuthoritiesConfig(AppConfig):
             health,
             ocsp_refresh,
             ocsp_responders,
+            pki_urls,
             publication,
         )
 
@@ -36,3 +37,7 @@ class AuthoritiesConfig(AppConfig):
             ],
         )
         registry.dashboard_panels.append(health.PANEL)
+        registry.dashboard_panels.append(pki_urls.PANEL)
+        registry.readiness_checks["PKI URL"] = registry.ReadinessCheck(
+            "PKI URL", pki_urls.readiness, advisory=True
+        )

@@ -4,6 +4,7 @@ The ledgers (``IssuedSerial``, ``RevokedSerial``, ``CRL``) are below application
 authority must know every serial number it has used, whoever requested the certificate.
 """
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.db import models
@@ -335,3 +336,41 @@ class CRLPart(models.Model):
     def __str__(self) -> str:
         """Name the digest and the position."""
         return f"{self.sha256} {self.position}"
+
+
+class PkiUrl(models.Model):
+    """One value that ``SEALWRIGHT_PKI_URL`` has had; certificates carry it until they expire.
+
+    ``carriers`` is written when another value takes its place.
+    """
+
+    id = models.UUIDField(primary_key=True, default=ids.uuid7, editable=False)
+    url = models.CharField("URL", max_length=300)
+    is_current = models.BooleanField(default=True)
+    adopted_at = models.DateTimeField(default=clock.now)
+    replaced_at = models.DateTimeField(null=True, blank=True)
+    carriers = models.JSONField(
+        default=list,
+        help_text='[{"authority": "...", "certificates": 3, "last_not_after": "..."}]',
+    )
+
+    class Meta:
+        """One value is in force."""
+
+        verbose_name = "PKI URL"
+        ordering: ClassVar = ["-id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["is_current"], condition=Q(is_current=True), name="pki_url_one_current"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return self.url
+
+    @property
+    def needed_until(self) -> datetime | None:
+        """Return when the last certificate with this former URL ends; ``None`` without any."""
+        ends = [datetime.fromisoformat(one["last_not_after"]) for one in self.carriers]
+        return max(ends, default=None)

@@ -145,8 +145,10 @@ def _own_violations(authority: Authority, own: x509.Certificate) -> Iterator[Vio
     try:
         public_key_der = parsed(lambda: keys.public_key_to_der(own.public_key()))
         extensions = parsed(lambda: own.extensions)
+        digest = parsed(lambda: own.signature_hash_algorithm)
     except ParserFailed:
-        yield _unreadable("certificate", "Its key or its extensions cannot be read.")
+        reason = "Its key, its extensions or its signature algorithm cannot be read."
+        yield _unreadable("certificate", reason)
         return
     if public_key_der != bytes(authority.key.public_key_der):
         reason = "The certificate is for another key than this authority's."
@@ -158,7 +160,6 @@ def _own_violations(authority: Authority, own: x509.Certificate) -> Iterator[Vio
         yield _wrong("other_subject", "subject", reason, "The subject of its request, in order.")
     if is_self_issued(own):
         yield _wrong("self_issued", "issuer", "The certificate is self-issued.", "")
-    digest = own.signature_hash_algorithm
     if digest is not None and digest.name in _BROKEN_DIGESTS:
         yield _wrong(
             "weak_signature", "signature_algorithm", f"It is signed with {digest.name}.", ""

@@ -62,6 +62,7 @@ def approve(principal: Principal, request: CertificateRequest) -> Issued | Pendi
             locked,
             RequestState.APPROVED,
             approved_at=clock.now(),
+            awaits_client=_method_collects(locked),
             approved_by=principal.label[:_LABEL_LENGTH],
         )
         record(
@@ -99,13 +100,12 @@ def cancel(principal: Principal, request: CertificateRequest) -> None:
 
 def is_for_client(request: CertificateRequest) -> bool:
     """Tell whether a request was approved, and is signed when its client comes for it."""
+    return request.state == RequestState.APPROVED and request.awaits_client
+
+
+def _method_collects(request: CertificateRequest) -> bool:
     method = registry.enrollment_methods.get(request.method)
-    return (
-        request.state == RequestState.APPROVED
-        and request.approved_at is not None
-        and method is not None
-        and method.collects
-    )
+    return method is not None and method.collects
 
 
 def sign_approved(

@@ -5,6 +5,7 @@ key for each run. So an approval is a permission: it covers names, profile and a
 once, when the client comes for the certificate, and for the key that the client proves then.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -27,7 +28,9 @@ APPROVAL_LIFETIME = timedelta(days=7)
 """How long an approved certificate may be fetched."""
 
 
-def take_over(request_id: UUID, enrollment: Enrollment) -> CertificateRequest | None:
+def take_over(
+    request_id: UUID, enrollment: Enrollment, may_join: Callable[[], bool]
+) -> CertificateRequest | None:
     """Let a client that asks again continue its waiting request, in the caller's transaction.
 
     The CSR replaces the former one; names, usages and the time of the request stay as they are
@@ -36,6 +39,7 @@ def take_over(request_id: UUID, enrollment: Enrollment) -> CertificateRequest | 
     Args:
         request_id: a request of the same requester.
         enrollment: what the client asks for now.
+        may_join: called under the lock of the row; whether the caller still has to join.
 
     Returns:
         The request; ``None`` when it waits for nobody any more, or is for other content: then
@@ -50,13 +54,10 @@ def take_over(request_id: UUID, enrollment: Enrollment) -> CertificateRequest | 
     decision = decide(enrollment.pairing, enrollment.csr, enrollment.requested)
     if decision.violations or decision.csr is None:
         return None
-    request = (
-        CertificateRequest.objects.select_for_update(of=("self",))
-        .select_related("application", "profile__policy__current_version", "authority")
-        .filter(pk=request_id, requested_by=enrollment.principal.actor)
-        .first()
-    )
+    request = _locked(request_id)
     if request is None or not _waits(request):
+        return None
+    if request.requested_by != enrollment.principal.actor or not may_join():
         return None
     leaf = Leaf.from_dict(request.leaf)
     if not _is_same(leaf, decision.leaf):
@@ -68,15 +69,34 @@ def take_over(request_id: UUID, enrollment: Enrollment) -> CertificateRequest | 
     return request
 
 
+def claim(request_id: UUID, owns: Callable[[], bool]) -> CertificateRequest | None:
+    """Take an approved request for signing, so that no other call lets a client take it over.
+
+    A crash afterwards leaves it to the reconciler, which signs it for the key that it has.
+
+    Args:
+        request_id: of the request.
+        owns: called under the lock of its row; whether the caller may have it still.
+
+    Returns:
+        The request; ``None`` when it is not for a client, or not for this one.
+    """
+    with transaction.atomic():
+        request = _locked(request_id)
+        if request is None or not approvals.is_for_client(request) or not owns():
+            return None
+        request.awaits_client = False
+        request.save(update_fields=["awaits_client", "updated_at"])
+    return request
+
+
 def give_up_uncollected(principal: Principal) -> int:
     """End approved requests that nobody came for; return how many."""
     ended = 0
     before = clock.now() - APPROVAL_LIFETIME
     for request in CertificateRequest.objects.filter(
-        state=RequestState.APPROVED, approved_at__lt=before
+        state=RequestState.APPROVED, awaits_client=True, approved_at__lt=before
     ).select_related("application"):
-        if not approvals.is_for_client(request):
-            continue
         with transaction.atomic():
             reason = f"Nobody came for the certificate within {APPROVAL_LIFETIME.days} days."
             if states.move(request, RequestState.CANCELLED, failure=reason):
@@ -89,6 +109,15 @@ def give_up_uncollected(principal: Principal) -> int:
                     comment=reason,
                 )
     return ended
+
+
+def _locked(request_id: UUID) -> CertificateRequest | None:
+    return (
+        CertificateRequest.objects.select_for_update(of=("self",))
+        .select_related("application", "profile__policy__current_version", "authority", "replaces")
+        .filter(pk=request_id)
+        .first()
+    )
 
 
 def _waits(request: CertificateRequest) -> bool:

@@ -46,11 +46,19 @@ PUBLIC_FORMATS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ExportedFile:
-    """A file to hand out; ``name`` is safe to stand in Content-Disposition."""
+    """A file to hand out.
+
+    Attributes:
+        name: safe to stand in Content-Disposition.
+        content_type: media type.
+        content: the file.
+        notes: ASCII sentences for whoever receives it.
+    """
 
     name: str
     content_type: str
     content: bytes
+    notes: tuple[str, ...] = ()
 
 
 def parse_format(text: str) -> ExportFormat:
@@ -63,7 +71,7 @@ def parse_format(text: str) -> ExportFormat:
         return ExportFormat(text)
     except ValueError as error:
         known = ", ".join(item.value for item in ExportFormat if item != ExportFormat.JKS)
-        raise UnsupportedFormat(f"{text!r} is not a format; use one of: {known}.") from error
+        raise UnsupportedFormat(f"'{text:.100}' is not a format; use one of: {known}.") from error
 
 
 def export_public(
@@ -114,7 +122,12 @@ def export_public(
 
 
 def export_with_key(
-    principal: Principal, certificate: Certificate, form: ExportFormat, *, password: str
+    principal: Principal,
+    certificate: Certificate,
+    form: ExportFormat,
+    *,
+    password: str,
+    legacy: bool = False,
 ) -> ExportedFile:
     """Return the private key kept here, alone (PKCS#8 PEM) or in a PKCS#12 file.
 
@@ -123,6 +136,7 @@ def export_with_key(
         certificate: one whose key was made here.
         form: ``pkcs12`` or ``private-key``.
         password: protects the file; required for PKCS#12, optional for PKCS#8.
+        legacy: PKCS#12 as old devices need it, with triple DES and SHA-1.
 
     Raises:
         NotFound: the key is not kept here.
@@ -135,6 +149,9 @@ def export_with_key(
         raise UnsupportedFormat(f"{form.value} carries no private key: download it instead.")
     if form == ExportFormat.PKCS12 and not password:
         raise Malformed(violations=[_PASSWORD_MISSING])
+    if legacy and form != ExportFormat.PKCS12:
+        raise Malformed(violations=[_LEGACY_UNUSED])
+    notes: tuple[str, ...] = ()
     key = keys.private_key_from_pkcs8(key_material.of_certificate(certificate), trusted=True)
     if form == ExportFormat.PKCS12:
         try:
@@ -143,17 +160,24 @@ def export_with_key(
                 bytes(certificate.der),
                 chain_ders(certificate),
                 password.encode(),
-                certificate.common_name or certificate.serial_number,
+                certificate.name,
+                legacy=legacy,
             )
         except UnsupportedBundle as error:
             raise UnsupportedFormat(str(error)) from error
-        kind, suffix = "application/x-pkcs12", "p12"
+        kind, suffix, notes = "application/x-pkcs12", "p12", bundles.pkcs12_notes(password)
     else:
         content = keys.private_key_to_pem(key, password.encode() if password else None)
         kind, suffix = "application/x-pem-file", "key.pem"
     with transaction.atomic():
-        _record(principal, certificate, Event.CERTIFICATE_KEY_EXPORTED, form)
-    return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content)
+        _record(
+            principal,
+            certificate,
+            Event.CERTIFICATE_KEY_EXPORTED,
+            form,
+            **({"legacy": True} if legacy else {}),
+        )
+    return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content, notes)
 
 
 def chain_ders(certificate: Certificate) -> list[bytes]:
@@ -164,7 +188,7 @@ def chain_ders(certificate: Certificate) -> list[bytes]:
 
 
 def _record(
-    principal: Principal, certificate: Certificate, event: Event, form: ExportFormat
+    principal: Principal, certificate: Certificate, event: Event, form: ExportFormat, **more: bool
 ) -> None:
     record(
         event,
@@ -173,13 +197,13 @@ def _record(
         application_id=certificate.application_id,
         format=form.value,
         serial_number=certificate.serial_number,
+        **more,
     )
 
 
 def _stem(certificate: Certificate) -> str:
     """Return a file name made of letters, digits, dots and dashes only."""
-    name = certificate.common_name or certificate.serial_number
-    name = name.replace("*", "wildcard")
+    name = certificate.name.replace("*", "wildcard")
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:80].strip(
             ".-"
@@ -194,4 +218,11 @@ _PASSWORD_MISSING = Violation(
     value="",
     reason="A PKCS#12 file needs a password.",
     hint="Send 'password' in the body; it never belongs into a URL.",
+)
+_LEGACY_UNUSED = Violation(
+    code="request.field_unused",
+    field="legacy",
+    value="true",
+    reason="Only PKCS#12 files have a legacy protection.",
+    hint="Leave it out.",
 )

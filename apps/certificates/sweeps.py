@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.conf import settings
 from django.db import transaction
 
-from apps import clock, principals, registry
+from apps import clock, principals
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.certificates import approvals, collection, pipeline
@@ -47,9 +47,7 @@ def reconcile() -> str:
             *asked.order_by("updated_at")[:BATCH],
         ]
     ]
-    approved = rows.filter(state=RequestState.APPROVED, updated_at__lt=before).exclude(
-        approved_at__isnull=False, method__in=_collecting_methods()
-    )
+    approved = rows.filter(state=RequestState.APPROVED, awaits_client=False, updated_at__lt=before)
     results += [
         _sign_approved(request, principal) for request in approved.order_by("updated_at")[:BATCH]
     ]
@@ -57,11 +55,6 @@ def reconcile() -> str:
     finished = sum(done is True for done in results)
     failed = sum(done is False for done in results)
     return f"finished {finished}, failed {failed}"
-
-
-def _collecting_methods() -> list[str]:
-    """Return the methods whose clients come for an approved certificate themselves."""
-    return [name for name, method in registry.enrollment_methods.items() if method.collects]
 
 
 def _finish(request: CertificateRequest, principal: Principal) -> bool | None:

@@ -29,7 +29,7 @@ from apps.applications.roles import Role
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.audit.record import record
-from apps.authorities import publication
+from apps.authorities import pki_urls, publication
 from apps.authorities import services as authority_services
 from apps.authorities.authority_spec import AuthoritySpec
 from apps.authorities.models import CRL, Authority, AuthorityKind, AuthorityState
@@ -100,6 +100,13 @@ def run() -> Outcome:
                 outcome.warnings,
             )
         _refresh(principal, outcome)
+        former = attempt(
+            "The PKI URL was not written down",
+            partial(pki_urls.adopt, principal),
+            outcome.warnings,
+        )
+        if former:
+            outcome.warnings.append(f"The PKI URL has changed. {pki_urls.account(former)}")
         return outcome
 
 

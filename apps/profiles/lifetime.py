@@ -242,7 +242,7 @@ def _keep_within_issuer(
         found.not_after = end
         found.notes.append(
             Note(
-                "request.end_cut",
+                "request.validity_cut",
                 f"The end was cut to that of the authority, {end.isoformat()}.",
                 "No certificate outlasts its issuer's.",
             )

@@ -16,6 +16,7 @@ from pki import der_guard, structures
 from pki.findings import PkiError, Violation
 from pki.ocsp.structures import CertID, OCSPRequest, Request
 from pki.ocsp.values import BASIC_RESPONSE, HASH_OIDS, CertId, OcspRequest
+from pki.parsing import parsed
 from pki.structures import Extension
 
 MAX_REQUEST_BYTES = 4096
@@ -62,7 +63,7 @@ def parse_request(data: bytes) -> OcspRequest:
     """
     try:
         der_guard.scan(data, max_bytes=MAX_REQUEST_BYTES)
-        return _request(data)
+        return parsed(lambda: _request(data))
     except MalformedRequest:
         raise
     except PkiError as error:

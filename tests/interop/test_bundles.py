@@ -1,5 +1,7 @@
 """Exported containers open with keytool and OpenSSL."""
 
+from typing import Any
+
 import pytest
 
 from tests.interop.judges import run
@@ -26,7 +28,7 @@ def made_here(request, running_server, chains) -> dict[str, str]:
     return answer.json()
 
 
-def export(server: Server, certificate_id: str, **body: str) -> Answer:
+def export(server: Server, certificate_id: str, **body: Any) -> Answer:
     answer = server.api("POST", f"certificates/{certificate_id}/export/", body)
     assert answer.status == 200, answer.body
     return answer
@@ -39,13 +41,18 @@ def download(server: Server, certificate_id: str, form: str) -> bytes:
 
 
 @pytest.mark.program("keytool")
-def test_keytool_reads_key_and_chain_from_pkcs12(running_server, made_here, tmp_path):
+@pytest.mark.parametrize("legacy", [False, True])
+def test_keytool_reads_key_and_chain_from_pkcs12(running_server, made_here, tmp_path, legacy):
     store = tmp_path / "store.p12"
-    store.write_bytes(
-        export(
-            running_server, made_here["certificate"]["id"], format="pkcs12", password=_PASSWORD
-        ).body
+    answer = export(
+        running_server,
+        made_here["certificate"]["id"],
+        format="pkcs12",
+        password=_PASSWORD,
+        legacy=legacy,
     )
+    assert "Sealwright-Note" not in answer.headers
+    store.write_bytes(answer.body)
 
     listed = run("keytool", "-J-Duser.language=en", "-list", "-v", "-storetype", "PKCS12",
                  "-keystore", store, "-storepass", _PASSWORD)  # fmt: skip
@@ -71,6 +78,28 @@ def test_openssl_reads_pkcs12_with_modern_algorithms(running_server, openssl, ma
     assert said.count("BEGIN CERTIFICATE") == 2
     refused = openssl("pkcs12", "-in", store, "-nodes", "-passin", "pass:wrong", check=False)
     assert "invalid password" in refused
+
+
+def test_openssl_reads_legacy_pkcs12_and_names_its_algorithms(
+    running_server, openssl, made_here, tmp_path
+):
+    store = tmp_path / "old.p12"
+    certificate_id = made_here["certificate"]["id"]
+    store.write_bytes(
+        export(
+            running_server, certificate_id, format="pkcs12", password=_PASSWORD, legacy=True
+        ).body
+    )
+    said = openssl("pkcs12", "-in", store, "-info", "-nodes", "-passin", f"pass:{_PASSWORD}")
+    assert "MAC: sha1" in said
+    assert said.count("pbeWithSHA1And3-KeyTripleDES-CBC") == 2
+    assert "BEGIN PRIVATE KEY" in said
+
+
+def test_a_password_that_java_cannot_read_is_noted_in_the_answer(running_server, made_here):
+    certificate_id = made_here["certificate"]["id"]
+    answer = export(running_server, certificate_id, format="pkcs12", password="schl\u00fcssel")
+    assert "Java" in answer.headers["Sealwright-Note"]
 
 
 def test_private_key_leaves_as_pkcs8_and_matches(running_server, openssl, made_here, tmp_path):

@@ -175,6 +175,20 @@ def test_a_database_that_is_away(faulty):
     _healed(faulty.server)
 
 
+def test_a_database_that_hangs_holds_no_probe(faulty):
+    server = faulty.server
+    _healed(server)
+    with ThreadPoolExecutor(20) as pool:
+        with faulty.database.paused():
+            asked = [pool.submit(server.api, "GET", "certificates/") for _ in range(20)]
+            time.sleep(2)  # by now they hold every place
+            alive = [server.get(f"{server.facts['https_url']}/livez").status for _ in range(5)]
+        statuses = Counter(one.result().status for one in asked)
+    assert alive == [200] * 5
+    assert set(statuses) <= {200, 503}
+    _healed(server)
+
+
 def test_a_read_only_database_is_read(faulty):
     server, facts = faulty.server, faulty.facts
     certificate = faulty.issue().json()["certificate"]

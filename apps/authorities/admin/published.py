@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from apps.authorities import crl_contents
 from apps.authorities.health import crl_badge
-from apps.authorities.models import CRL, AuthorityCertificate
+from apps.authorities.models import CRL, AuthorityCertificate, PkiUrl
 from apps.errors import NotFound
 from apps.site.display import admin_url, badge, link
 from apps.site.model_admin import ReadOnlyAdmin
@@ -26,6 +26,9 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
     search_fields = ("=serial_number", "=fingerprint_sha256", "authority__name")
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256",)
+    search_help_text = "Authority, serial number or fingerprint, in any spelling"
     list_select_related = ("authority",)
     ordering = ("-id",)
 
@@ -75,6 +78,8 @@ class CRLAdmin(ReadOnlyAdmin):
     list_display_links = ("number_shown",)
     list_filter = ("authority", "this_update")
     search_fields = ("authority__name", "=number", "=sha256")
+    digest_columns = ("sha256",)
+    search_help_text = "Authority, CRL number or SHA-256"
     list_select_related = ("authority",)
     ordering = ("-id",)
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."
@@ -120,3 +125,33 @@ class CRLAdmin(ReadOnlyAdmin):
         except NotFound:
             return shown
         return [*shown, Section("CRL", "admin/includes/decoded.html", {"decoded": decoded})]
+
+
+@admin.register(PkiUrl)
+class PkiUrlAdmin(ReadOnlyAdmin):
+    """Values of SEALWRIGHT_PKI_URL, and how long certificates need the earlier ones."""
+
+    list_display = ("url", "is_current", "adopted_at", "replaced_at", "needed")
+    ordering = ("-id",)
+    empty_text = "The next start writes the URL down."
+
+    @admin.display(description="Needed until")
+    def needed(self, pki_url: PkiUrl) -> Any:
+        """Return the end of the last certificate that carries it."""
+        return pki_url.needed_until
+
+    def sections(self, request: HttpRequest, obj: PkiUrl) -> list[Section]:
+        """Return the period, and what carries the URL."""
+        period = [
+            Detail("In force since", obj.adopted_at),
+            Detail("Replaced", obj.replaced_at),
+            Detail("Needed until", obj.needed_until),
+        ]
+        carriers = [
+            Detail(
+                str(one["authority"]),
+                f"{one['certificates']} certificates until {one['last_not_after']}",
+            )
+            for one in obj.carriers
+        ]
+        return [details("PKI URL", period), details("Carried by certificates of", carriers)]

@@ -1,5 +1,6 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -11,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.authorities import selectors, services
-from apps.authorities.api.filters import AuthorityFilter, CrlFilter
+from apps.authorities.api.filters import AuthorityFilter, CrlFilter, PkiUrlFilter
 from apps.authorities.api.serializers import (
     AuthorityChangesSerializer,
     AuthorityRevocationSerializer,
@@ -22,10 +23,11 @@ from apps.authorities.api.serializers import (
     InstallationSerializer,
     LifetimeSerializer,
     NewAuthoritySerializer,
+    PkiUrlSerializer,
 )
-from apps.authorities.models import CRL, Authority
+from apps.authorities.models import CRL, Authority, PkiUrl
 from apps.jobs.api.serializers import JobSerializer
-from apps.principals import Principal
+from apps.principals import Principal, Scope
 from apps.web.callers import governor_of, reader_or_actor_of
 from apps.web.openapi import problems
 from apps.web.references import row_named
@@ -33,9 +35,9 @@ from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
 
-def _found(reference: str) -> Authority:
+def _found(reference: str, field: str = "authority") -> Authority:
     """Return an authority; their existence and certificates are public facts."""
-    return row_named(selectors.authorities(), reference)
+    return row_named(selectors.authorities(), reference, field=field)
 
 
 @extend_schema_view(
@@ -49,7 +51,9 @@ class AuthorityViewSet(ReadViewSet):
 
     serializer_class = AuthoritySerializer
     row_serializer_class = AuthorityRowSerializer
+    scopes = {"csr": Scope.MANAGE}
     filterset_class = AuthorityFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Authority]:
@@ -70,13 +74,13 @@ class AuthorityViewSet(ReadViewSet):
         responses={201: AuthoritySerializer} | problems(404, 409, 422, 503),
     )
     def create(self, request: Request) -> Response:
-        """Create a root, or an intermediate.
+        """Create an authority: a root, or an intermediate.
 
         An intermediate with a parent is signed at once; without one it waits for the
         certificate of a CA outside this product (csr, then install-certificate).
         """
         principal = governor_of(request)
-        spec = NewAuthoritySerializer.read(request.data, _found)
+        spec = NewAuthoritySerializer.read(request.data, partial(_found, field="parent"))
         authority = _found(str(services.create_authority(principal, spec).pk))
         return self.created(authority, f"/api/v1/authorities/{authority.name}/")
 
@@ -99,7 +103,7 @@ class AuthorityViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: AuthoritySerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, **_url: Any) -> Response:
-        """Stop issuing; CRLs and OCSP answers go on."""
+        """Disable an authority; it stops issuing, CRLs and OCSP answers go on."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
         return self.answer(services.disable_authority(principal, authority))
@@ -107,7 +111,7 @@ class AuthorityViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: AuthoritySerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, **_url: Any) -> Response:
-        """Let a disabled authority issue again."""
+        """Enable an authority; it issues again."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
         return self.answer(services.enable_authority(principal, authority))
@@ -136,7 +140,7 @@ class AuthorityViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def renew(self, request: Request, **_url: Any) -> Response:
-        """Give the authority a new certificate for the same key and name."""
+        """Renew an authority; it gets a new certificate for the same key and name."""
         authority, principal = self._to_change()
         lifetime_days = LifetimeSerializer.parse(request.data)["lifetime_days"]
         return self.answer(services.renew_authority(principal, authority, lifetime_days))
@@ -172,7 +176,9 @@ class AuthorityViewSet(ReadViewSet):
         return Response(JobSerializer.of(job), status=HTTPStatus.ACCEPTED)
 
 
-@extend_schema_view(list=extend_schema(description="List the CRLs published so far."))
+@extend_schema_view(
+    list=extend_schema(description="List the CRLs that an authority has published, newest first.")
+)
 class CrlViewSet(ListModelMixin, ResourceViewSet):
     """The CRLs of an authority."""
 
@@ -183,3 +189,22 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
         """Return the CRLs of an authority."""
         reader_or_actor_of(self.request)
         return selectors.crls_of(_found(self.kwargs["reference"]))
+
+
+@extend_schema_view(
+    list=extend_schema(
+        summary="List the PKI URLs",
+        description="List the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
+        "carry the one that was in force when they were issued.",
+    )
+)
+class PkiUrlViewSet(ListModelMixin, ResourceViewSet):
+    """All PKI URLs: they stand in public certificates."""
+
+    serializer_class = PkiUrlSerializer
+    filterset_class = PkiUrlFilter
+
+    def get_queryset(self) -> QuerySet[PkiUrl]:
+        """Return all of them."""
+        reader_or_actor_of(self.request)
+        return PkiUrl.objects.order_by("-id")

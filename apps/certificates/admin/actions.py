@@ -3,9 +3,11 @@
 from typing import Any
 
 from django import forms
-from django.http import HttpRequest
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
 
-from apps.certificates import revocation
+from apps.certificates import export, revocation
+from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.principals import Principal
 from apps.site.pages import Confirmation, ObjectAction, ObjectForm
@@ -69,11 +71,68 @@ def _release(_: HttpRequest, principal: Principal, certificate: Certificate, _da
     return f"{certificate} is good again; the next CRL no longer lists it."
 
 
+class ExportKeyForm(ObjectForm):
+    """In which form the key kept here leaves."""
+
+    format = forms.ChoiceField(
+        choices=[
+            (ExportFormat.PKCS12.value, "PKCS#12, with certificate and chain"),
+            (ExportFormat.PRIVATE_KEY.value, "Private key alone (PKCS#8, PEM)"),
+        ]
+    )
+    password = forms.CharField(
+        required=False,
+        max_length=256,
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text="Protects the file; PKCS#12 needs one. Java reads printable ASCII only.",
+    )
+    legacy = forms.BooleanField(
+        required=False,
+        label="Legacy protection",
+        help_text="PKCS#12 with triple DES and SHA-1, for devices that read nothing else. Its "
+        "password can be guessed a hundred times as fast.",
+    )
+
+
+def _export_key(
+    request: HttpRequest, principal: Principal, certificate: Certificate, data: _Data
+) -> HttpResponse:
+    """Return the file; notes on it are shown on the next page."""
+    file = export.export_with_key(
+        principal,
+        certificate,
+        ExportFormat(data["format"]),
+        password=data["password"],
+        legacy=data["legacy"],
+    )
+    for note in file.notes:
+        messages.warning(request, note)
+    response = HttpResponse(file.content, content_type=file.content_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{file.name}"'
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def keeps_key(certificate: Certificate) -> bool:
+    """Tell whether the private key is kept here; no page loads it for that."""
+    return Certificate.objects.filter(pk=certificate.pk).exclude(sealed_private_key=b"").exists()
+
+
 def _revocable(certificate: Certificate) -> bool:
     return certificate.authority_id is not None and certificate.state != CertificateState.REVOKED
 
 
 OBJECT_ACTIONS = (
+    ObjectAction(
+        name="export-key",
+        label="Export key…",
+        form=ExportKeyForm,
+        run=_export_key,
+        intro="The private key that is kept here leaves in a file. Only members of the application "
+        "who may read private keys can do this; the audit log remembers it.",
+        available=keeps_key,
+    ),
     ObjectAction(
         name="revoke",
         label="Revoke…",

@@ -10,7 +10,7 @@ from django.urls import URLPattern
 
 from apps import clock
 from apps.certificates import export
-from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, revoke
+from apps.certificates.admin.actions import OBJECT_ACTIONS, RevokeForm, keeps_key, revoke
 from apps.certificates.admin.notes import notes_section
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
@@ -74,7 +74,10 @@ class CertificateAdmin(ReadOnlyAdmin):
         "key_algorithm",
     )
     search_fields = ("search_text", "=serial_number", "=fingerprint_sha256", "=spki_sha256")
-    search_help_text = "Names, serial number or fingerprint (hex)"
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256", "spki_sha256")
+    name_columns = ("search_text",)
+    search_help_text = "Names, serial number or fingerprint, in any spelling"
     list_select_related = ("application", "profile")
     ordering = ("-id",)
     actions: Any = ("revoke_chosen",)
@@ -94,7 +97,7 @@ class CertificateAdmin(ReadOnlyAdmin):
         """Leave sealed keys in the database: no page shows them."""
         return super().get_queryset(request).defer("sealed_private_key")
 
-    @admin.display(description="Name", ordering="common_name")
+    @admin.display(description="Name", ordering="search_text")
     def name(self, certificate: Certificate) -> str:
         """Return how people know it."""
         return str(certificate)
@@ -195,7 +198,7 @@ def _details(certificate: Certificate) -> list[Detail]:
         to("Replaced by", successor),
         Detail("Came from", certificate.get_source_display()),
         Detail("Names", [f"{kind}: {value}" for kind, value in certificate.subject_alt_names]),
-        Detail("Private key", "kept here, sealed" if _keeps_key(certificate) else "not kept here"),
+        Detail("Private key", "kept here, sealed" if keeps_key(certificate) else "not kept here"),
     ]
     if certificate.revoked_at is not None:
         lines.append(Detail("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
@@ -207,10 +210,6 @@ def _time_left(certificate: Certificate) -> str:
     if certificate.state == CertificateState.REVOKED:
         return NOTHING
     return expiry_badge(certificate.not_after)
-
-
-def _keeps_key(certificate: Certificate) -> bool:
-    return Certificate.objects.filter(pk=certificate.pk).exclude(sealed_private_key=b"").exists()
 
 
 def _chain(certificate: Certificate) -> Section:

@@ -13,13 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.certificates.signers.base import Intent, Signed, Signer
 from apps.errors import UpstreamRejected
-from pki import chain, der_guard, keys, names, serials
+from pki import chain, keys, names, serials
 from pki.algorithms import SignatureAlgorithm, key_algorithm_of, signature_algorithms_of
 from pki.findings import PkiError
+from pki.parsing import ParserFailed, load_certificate, parsed
 from pki.template import Leaf
 
 _MAX_CHAIN = 9
-_MAX_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +53,28 @@ def accept(signer: Signer, intent: Intent, signed: Signed, *, at: datetime) -> F
     """
     leaf = intent.leaf
     try:
-        if not intent.tbs_der:
-            der_guard.scan(signed.der, max_bytes=_MAX_BYTES)
-        certificate = x509.load_der_x509_certificate(signed.der)
-    except (PkiError, ValueError) as error:
+        # Bytes that were put together here need no guard against hostile ones.
+        certificate = (
+            parsed(lambda: x509.load_der_x509_certificate(signed.der))
+            if intent.tbs_der
+            else load_certificate(signed.der)
+        )
+    except (PkiError, ParserFailed) as error:
         raise UpstreamRejected("What the signer returned is no certificate.") from error
     if not intent.tbs_der:
         leaf = _written_elsewhere(signer, leaf, certificate, signed.chain_ders, at)
         serial_number = serials.serial_hex(certificate.serial_number)
-        issuer = names.rfc4514(names.subject_pairs(certificate.issuer))
+        issuer = _issuer_text(certificate)
         return Finished(signed.der, leaf, serial_number, issuer)
     if certificate.tbs_certificate_bytes != intent.tbs_der:
         raise UpstreamRejected("The signer returned another certificate than was committed.")
     return Finished(signed.der, leaf, intent.serial_number, signed.issuer)
+
+
+def _issuer_text(certificate: x509.Certificate) -> str:
+    """Return the issuer as ours are written, or as the library does where it has other attributes."""
+    pairs, foreign = names.read_subject(certificate.issuer)
+    return certificate.issuer.rfc4514_string() if foreign else names.rfc4514(pairs)
 
 
 def _written_elsewhere(
@@ -77,16 +86,16 @@ def _written_elsewhere(
 ) -> Leaf:
     """Return the content as signed, if it is what was decided and its chain holds."""
     try:
-        above = [x509.load_der_x509_certificate(one) for one in chain_ders[: _MAX_CHAIN + 1]]
-        wrong = [*_differences(leaf, certificate)]
+        above = [load_certificate(one) for one in chain_ders[: _MAX_CHAIN + 1]]
+        wrong = parsed(lambda: list(_differences(leaf, certificate)))
         wrong += [item.reason for item in chain.verify_path([certificate, *above], at=at)]
-    except (PkiError, ValueError, x509.DuplicateExtension) as error:
+        algorithm = parsed(lambda: _signature_algorithm(certificate, above[0])) if above else None
+    except (PkiError, ParserFailed) as error:
         raise UpstreamRejected("The certificate or its chain cannot be read.") from error
     if not 0 < len(above) <= _MAX_CHAIN or (
         above[-1].public_bytes(Encoding.DER) not in {*signer.trust_anchors}
     ):
         wrong.append("Its chain does not end at a trust anchor of the signer.")
-    algorithm = _signature_algorithm(certificate, above[0]) if above else None
     if algorithm is None:
         wrong.append("It is signed with an algorithm that is not used here.")
     if wrong or algorithm is None:

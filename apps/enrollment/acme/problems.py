@@ -82,6 +82,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.AlreadyRevoked: Kind(Type.ALREADY_REVOKED, 400),
     errors.BadRevocationReason: Kind(Type.BAD_REVOCATION_REASON, 400),
     errors.InvalidTransition: Kind(Type.MALFORMED, 409),
+    errors.AuthorityRevoked: Kind(Type.SERVER_INTERNAL, 503),
     errors.UnsupportedFormat: Kind(Type.MALFORMED, 400),
     errors.TooLarge: Kind(Type.MALFORMED, 413),
     errors.LengthRequired: Kind(Type.MALFORMED, 411),

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from apps import principals
+from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.policies import services as policy_services
@@ -238,6 +239,8 @@ def test_requests_of_the_field_are_issued_or_refused_by_name(trusted, sample):
     assert "b'" not in detail
     assert all(text in detail for text in sample.says), detail
     assert still_ready()
+    recorded = AuditEvent.objects.filter(event="request.rejected").values_list("data", flat=True)
+    assert all(text in str(recorded[0]).replace("\\\\", "\\") for text in sample.says)
 
 
 def test_pv26_ca_true_is_bad_even_where_policy_would_allow_it(trusted, order, team):
@@ -304,16 +307,20 @@ def test_a19_an_account_key_is_never_certified(trusted, make_trusted, order):
 
 def test_a18_policy_refusals_name_every_rule_and_leave_the_order_ready(trusted, order, team):
     rules = team.profile.policy.current_version.rules
-    rules |= {"key_algorithms": ["rsa-3072"], "signature_algorithms": ["ecdsa-sha512"]}
+    subject = [
+        {"type": "common_name", "allowed": ["*"]},
+        {"type": "organization", "required": ["Example"]},
+    ]
+    rules |= {"key_algorithms": ["rsa-3072"], "subject": subject}
     policy_services.update_policy(principals.system("tests"), team.profile.policy, rules=rules)
     answer = trusted.finalize(order, csr("www.example.com", "example.com"))
     assert kind(answer) == "badCSR"
     shown = answer.json()
     assert "ec-p256" in shown["detail"]
-    assert [p["detail"].partition("Accepted: ")[2] for p in shown["subproblems"]] == [
-        "rsa-3072.",
-        "ecdsa-sha512.",
-    ]
+    details = [problem["detail"] for problem in shown["subproblems"]]
+    assert len(details) == 2
+    assert any("lacks the required attribute organization" in text for text in details)
+    assert any(text.endswith("Accepted: rsa-3072.") for text in details)
     for problem in shown["subproblems"]:
         assert problem["type"].endswith(":badCSR")
         assert problem["detail"] in shown["detail"]

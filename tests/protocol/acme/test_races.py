@@ -3,16 +3,20 @@
 import threading
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.db import connections
 
 from apps import principals
+from apps.applications.roles import Role
 from apps.authorities.models import IssuedSerial
+from apps.certificates import approvals
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder, EabKey
 from apps.enrollment.acme.services import challenges
 from apps.enrollment.acme.services.challenges import ValidationResult
-from tests.factories.keys import make_csr
+from pki.algorithms import KeyAlgorithm
+from tests.factories.keys import make_csr, private_key
 from tests.protocol.acme.client import Acme, dns, jwk_of, kind
 from tests.protocol.acme.conftest import make_eab, url_of
 from tests.protocol.acme.test_renewal_info import id_of
@@ -151,3 +155,39 @@ def test_a16_parallel_orders_of_one_account_are_apart(trusted):
     )
     assert {answer.status_code for answer in results} == {201}
     assert AcmeOrder.objects.count() == THREADS
+
+
+@pytest.mark.parametrize("approved", [False, True])
+def test_parallel_runs_share_one_request_and_one_certificate(trusted, team, approved):
+    """Runs of one client join one waiting request; one approval yields one certificate."""
+    team.pairing.requires_approval = True
+    team.pairing.save()
+    first = trusted.order("www.example.com").json()
+    trusted.finalize(first, make_csr("www.example.com"))
+    if approved:
+        approvals.approve(team.principal(Role.ADMIN), CertificateRequest.objects.get())
+    # Half of them finalize one and the same order.
+    orders = [trusted.order("www.example.com").json() for _ in range(THREADS // 2)]
+    orders += [orders[0]] * (THREADS - len(orders))
+    csrs = [make_csr("www.example.com", number=n % 4) for n in range(THREADS)]
+    twins = [twin(trusted) for _ in range(THREADS)]
+
+    found = together(lambda n: (n, twins[n].finalize(orders[n], csrs[n])))
+    results = [answer for _, answer in sorted(found, key=lambda one: one[0])]
+
+    assert {answer.status_code for answer in results} <= {200, 403}
+    joined = CertificateRequest.objects.order_by("created_at").first()
+    if approved:
+        assert (
+            Certificate.objects.filter(request=joined).count() == Certificate.objects.count() == 1
+        )
+        owner = AcmeOrder.objects.get(certificate_request=joined)
+        assert (owner.status, owner.certificate_id) == ("valid", Certificate.objects.get().pk)
+        (won,) = [n for n in range(THREADS) if results[n].json().get("status") == "valid"]
+        signed = x509.load_der_x509_certificate(bytes(Certificate.objects.get().der))
+        key = private_key(KeyAlgorithm.EC_P256, won % 4).public_key()
+        assert signed.public_key() == key, "for the key of the run that got it"
+    else:
+        assert CertificateRequest.objects.count() == 1
+        assert AcmeOrder.objects.filter(status="processing").count() == 1
+        assert AcmeOrder.objects.get(status="processing").certificate_request_id == joined.pk

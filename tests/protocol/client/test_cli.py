@@ -107,6 +107,11 @@ def test_the_server_can_make_the_key_and_export_it(run, names, tmp_path):
     run("export", certificate, "--out", bundle, "--password-file", secret)
     key, found, _ = pkcs12.load_key_and_certificates(bundle.read_bytes(), b"a good password")
     assert found.public_key() == key.public_key()
+    secret.write_text("schl\u00fcssel\n")
+    old = tmp_path / "old.p12"
+    told = run("export", certificate, "--out", old, "--password-file", secret, "--legacy")
+    assert "Note: Java" in told.stderr
+    assert pkcs12.load_pkcs12(old.read_bytes(), "schl\u00fcssel".encode()).key is not None
 
 
 def test_evaluate_lists_the_rules_and_fails_when_one_is_broken(run, names):

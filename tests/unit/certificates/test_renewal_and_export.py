@@ -120,6 +120,7 @@ def test_a_successor_is_signed_as_the_profile_says(team, ask, sealwright):
     assert renew_by_csr(team, second, 2).signature_algorithm == "ecdsa-sha384"
 
 
+@pytest.mark.usefixtures("keyring")
 def test_a_lifetime_that_the_issuers_end_had_cut_is_not_handed_down(sealwright, frozen_clock):
     issuing = make_issuing("short", lifetime_days=10)
     team = make_team("short", authority=issuing)

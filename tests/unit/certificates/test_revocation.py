@@ -8,7 +8,7 @@ from cryptography import x509
 from apps import clock
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger, publication
+from apps.authorities import crl_contents, ledger, publication
 from apps.authorities.models import RevokedSerial
 from apps.certificates import revocation, sweeps
 from apps.certificates.models import Certificate, CertificateState
@@ -131,7 +131,9 @@ def test_rfc5280_3_3_a_revocation_after_the_end_is_on_scheduled_crls(team, expir
     hours = team.authority.crl_lifetime_hours
     listed = []
     for _ in range(6):  # at half of their lifetime, as the schedule makes them
-        crl = x509.load_der_x509_crl(bytes(publication.publish_crl(team.authority.pk).der))
+        crl = x509.load_der_x509_crl(
+            crl_contents.der_of(publication.publish_crl(team.authority.pk))
+        )
         serial = int(found.serial_number, 16)
         listed.append(crl.get_revoked_certificate_by_serial_number(serial) is not None)
         frozen_clock.shift(timedelta(hours=hours / 2))

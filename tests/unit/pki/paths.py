@@ -30,6 +30,11 @@ def name(*pairs: tuple[str, str]) -> x509.Name:
     return x509.Name([x509.NameAttribute(oids[attribute], value) for attribute, value in pairs])
 
 
+def name_of(organization: str) -> x509.DirectoryName:
+    """Return a directory name of one attribute."""
+    return x509.DirectoryName(name(("O", organization)))
+
+
 def raw(oid: x509.ObjectIdentifier, content: bytes) -> x509.UnrecognizedExtension:
     """Return an extension with any bytes inside."""
     return x509.UnrecognizedExtension(oid, content)
@@ -47,7 +52,7 @@ def constraints(
 def subtree(base: x509.GeneralName, *more: bytes) -> bytes:
     """Return an encoded GeneralSubtree, with further fields after its base."""
     alone = x509.NameConstraints([base], None).public_bytes()
-    ((_, encoded),) = [("base", der.split(der.split(der.split(alone)[0])[0])[0])]
+    encoded = der.split(der.split(der.split(alone)[0])[0])[0]
     return der.encode(der.SEQUENCE, encoded, *more)
 
 

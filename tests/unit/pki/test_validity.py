@@ -62,3 +62,14 @@ def test_x06_windows_are_whole_utc_seconds_around_now(now, hours, lifetime):
     assert begin.microsecond == end.microsecond == 0
     assert begin <= aware
     assert end - begin + timedelta(seconds=1) <= lifetime
+
+
+def test_a_start_is_moved_to_that_of_the_issuer_and_keeps_the_lifetime():
+    for age in (timedelta(0), timedelta(seconds=90), timedelta(minutes=5), timedelta(days=1)):
+        now = NOW.replace(microsecond=0)
+        issuer_begin = now - age
+        begin, end = validity_window(
+            NOW, timedelta(days=1), issuer_not_after=FAR, issuer_not_before=issuer_begin
+        )
+        assert begin == max(issuer_begin, now - timedelta(minutes=5))
+        assert end - begin == timedelta(days=1, seconds=-1)

@@ -4,22 +4,29 @@ import json
 import re
 
 import pytest
+from cryptography.hazmat.primitives.serialization import pkcs12
 from django.urls import reverse
 
 from apps import principals
 from apps.applications import services
 from apps.applications.models import ApiToken, Application, Membership
+from apps.applications.roles import Role
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
 from apps.authorities.admin.forms import possible_parents, room_below
 from apps.authorities.models import Authority, AuthorityState
+from apps.certificates import issuance
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.jobs.models import Job
 from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import PRESETS
 from apps.profiles.models import Profile
+from apps.profiles.requested_content import RequestedContent
 from apps.site.display import admin_url
+from tests.factories.applications import make_team
 from tests.factories.authorities import make_issuing, make_root
+from tests.factories.keys import make_csr
+from tests.unit.certificates.conftest import enrollment_of
 
 pytestmark = pytest.mark.django_db
 
@@ -125,6 +132,34 @@ def test_disable_enable_publish_and_renew(keyring, as_ada):
     assert as_ada.post(admin_url(root, "enable")).status_code == 302
     root.refresh_from_db()
     assert root.state == AuthorityState.ACTIVE
+
+
+def test_a_member_exports_a_key_and_is_told_what_java_cannot_read(keyring, as_ada, ada):
+    team = make_team("payments")
+    kept = issuance.submit(
+        enrollment_of(
+            team,
+            requested=RequestedContent(
+                subject=(("common_name", "kept.example.com"),),
+                subject_alt_names=(("dns_name", "kept.example.com"),),
+            ),
+        )
+    ).certificate
+    form = {"format": "pkcs12", "password": "schl\u00fcssel", "legacy": "on"}
+    refused = as_ada.post(admin_url(kept, "export-key"), form)
+    assert "right" in refused.content.decode()
+    system = principals.system("tests")
+    services.add_member(system, team.application, user=ada, role=Role.OPERATOR)
+    file = as_ada.post(admin_url(kept, "export-key"), form)
+    assert file.headers["Content-Type"] == "application/x-pkcs12"
+    assert pkcs12.load_pkcs12(file.content, "schl\u00fcssel".encode()).key is not None
+    assert "Java" in as_ada.get(admin_url(kept)).content.decode()
+    event = AuditEvent.objects.get(event="certificate.key_exported")
+    assert event.data["legacy"] is True
+    own = issuance.submit(enrollment_of(team, make_csr("own.example.com"))).certificate
+    assert (
+        "is not possible" in as_ada.get(admin_url(own, "export-key"), follow=True).content.decode()
+    )
 
 
 def test_revoking_an_authority_shows_the_next_steps(keyring, as_ada):
@@ -267,6 +302,28 @@ def test_members_of_another_application_are_not_accepted(as_ada, team, other_tea
     url = admin_url(team.application, "remove-member")
     assert as_ada.post(url, {"member": str(foreign.pk)}).status_code == 200
     assert Membership.objects.filter(pk=foreign.pk).exists()
+
+
+def test_what_becomes_of_csrs_is_chosen_in_the_form_of_a_profile(keyring, as_ada, team):
+    profile = team.profile
+    form = {
+        "description": "",
+        "issuer": str(profile.authority_id),
+        "policy": str(profile.policy_id),
+        "defaults": json.dumps(profile.defaults),
+        "csr_extras": "refuse",
+        "must_staple": "honour",
+        "acme_subject": "take",
+    }
+    url = reverse("admin:profiles_profile_change", args=[profile.pk])
+    assert 'name="csr_extras"' in as_ada.get(url).content.decode()
+    assert as_ada.post(url, form).status_code == 302
+    profile.refresh_from_db()
+    assert (profile.csr_extras, profile.must_staple, profile.acme_subject) == (
+        "refuse",
+        "honour",
+        "take",
+    )
 
 
 def test_switches_and_profiles_are_set_through_the_services(as_ada, team):

@@ -15,9 +15,9 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Field, GenericIPAddressField, QuerySet
+from django.db.models import Exists, Field, GenericIPAddressField, OuterRef, QuerySet
 
-from apps import clock
+from apps import clock, ids
 from apps.applications.governance_version import GovernanceCache
 from apps.enrollment.acme.endpoint_config import EndpointConfig, pairing_of
 from apps.enrollment.acme.models import AcmeAccount, AcmeChallenge, AcmeOrder
@@ -115,10 +115,10 @@ def describe(config: EndpointConfig) -> str:
 
 
 _RENEWALS = f"""\
-Orders that name the certificate which they replace (RFC 9773) do not count as orders of the account,
-and those for names of which the account has a certificate are not refused by that limit. For the same
-names, an order with "replaces" is accepted up to {ORDERS_PER_PREDECESSOR} times for each certificate
-beyond the limit. Whoever meets a limit is told by Retry-After when to come again."""
+Renewals do not count as orders of the account: orders that name the certificate which they replace
+(RFC 9773), and those for names of which the account has a certificate already. For the same names, an
+order with "replaces" is accepted up to {ORDERS_PER_PREDECESSOR} times for each certificate beyond the
+limit. Whoever meets a limit is told by Retry-After when to come again."""
 
 
 def check_new_account(config: EndpointConfig, ip: str) -> None:
@@ -155,10 +155,13 @@ def check_new_order(
         raise refusal
     if replaced is not None:
         return
-    refusal = _excess(found["orders_per_account"], _ORDERS_OF, account_id)
-    # Asked only at the limit: clients without RFC 9773 renew by ordering the same names again.
+    limit = found["orders_per_account"]
+    refusal = _excess(limit, _ORDERS_OF, account_id)
+    # Clients without RFC 9773 renew by ordering the same names again. Told apart only at the limit.
     if refusal is not None and not _HAS_CERTIFICATE.all(identifiers_sha256, account_id):
-        raise refusal
+        refusal = _excess_of_new_names(limit, account_id)
+        if refusal is not None:
+            raise refusal
 
 
 def check_failures(config: EndpointConfig, account_id: UUID) -> None:
@@ -312,6 +315,29 @@ def _excess(limit: int, counted: _Counted, *values: Any) -> RateLimited | None:
     if row is None or row[0] <= _since():
         return None
     return _rate_limited(limit, row[0], counted.what)
+
+
+def _excess_of_new_names(limit: int, account_id: UUID) -> RateLimited | None:
+    """Return the refusal where ``limit`` orders of the account were no renewals.
+
+    An order is a renewal where an earlier one for the same names has its certificate.
+    """
+    earlier = AcmeOrder.objects.filter(
+        account_id=account_id,
+        identifiers_sha256=OuterRef("identifiers_sha256"),
+        certificate__isnull=False,
+        pk__lt=OuterRef("pk"),
+    )
+    counted = AcmeOrder.objects.filter(
+        ~Exists(earlier),
+        account_id=account_id,
+        replaces_certificate=None,
+        # Keeps an account with very many orders from being read from its beginning.
+        pk__gte=ids.lowest_at(_since() - _DAY),
+        created_at__gt=_since(),
+    )
+    times = counted.order_by("-pk").values_list("created_at", flat=True)[limit - 1 : limit]
+    return next((_rate_limited(limit, oldest, _ORDERS_OF.what) for oldest in times), None)
 
 
 def _rate_limited(limit: int, oldest: datetime, what: str) -> RateLimited:

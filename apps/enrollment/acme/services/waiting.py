@@ -14,7 +14,7 @@ from django.db import transaction
 from apps import clock
 from apps.certificates import approvals, collection
 from apps.certificates.enrollment import Enrollment
-from apps.certificates.models import CertificateRequest, RequestState
+from apps.certificates.models import CertificateRequest
 from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.models import AcmeOrder
 from apps.enrollment.acme.problems import Type, document
@@ -50,15 +50,20 @@ def join(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder | None:
     Raises:
         AccessDenied, NotFound, BadCSR, InvalidTransition: as ``collection.take_over``.
     """
+
+    def is_ready() -> bool:
+        order.refresh_from_db()
+        return order.status == OrderStatus.READY
+
     for earlier in _waiting_orders(order):
         if not _dates_fit(earlier, order):
             continue
         with transaction.atomic():
-            request = collection.take_over(earlier.request_id, enrollment)
+            request = collection.take_over(earlier.request_id, enrollment, is_ready)
             if request is None:
                 continue
-            # Under the lock of the request: a parallel order may have joined it just now.
-            owner = AcmeOrder.objects.select_for_update().filter(certificate_request=request).get()
+            # Under the lock of the request: another order may have joined it just now.
+            owner = AcmeOrder.objects.select_for_update().get(certificate_request=request)
             orders.transition_order(
                 owner,
                 OrderStatus.INVALID,
@@ -72,19 +77,22 @@ def join(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder | None:
                 replaces_certificate_id=request.replaces_id,
             )
         return collect(order, enrollment.principal)
-    return None
+    # A parallel call may have finalized this very order meanwhile.
+    return None if is_ready() else order
 
 
 def collect(order: AcmeOrder, principal: Principal) -> AcmeOrder:
     """Sign the request of a processing order if it was approved; return the order as it is then."""
-    request = (
-        CertificateRequest.objects.select_related(
-            "application", "profile__policy__current_version", "authority", "replaces"
-        )
-        .filter(pk=order.request_id, state=RequestState.APPROVED)
-        .first()
-    )
-    if request is None or not approvals.is_for_client(request):
+    request_id = order.request_id
+
+    def owns() -> bool:
+        order.refresh_from_db()
+        return order.status == OrderStatus.PROCESSING and order.request_id == request_id
+
+    # Most readers find an order that waits on: no lock for them.
+    waits = CertificateRequest.objects.filter(pk=request_id, awaits_client=True).exists()
+    request = collection.claim(request_id, owns) if waits else None
+    if request is None:
         return order
     # Whatever goes wrong, the request tells what became of it.
     with suppress(PolicyViolation, InvalidTransition, UpstreamUnavailable, UpstreamRejected):
@@ -93,13 +101,16 @@ def collect(order: AcmeOrder, principal: Principal) -> AcmeOrder:
 
 
 def _waiting_orders(order: AcmeOrder) -> Sequence[AcmeOrder]:
-    """Return the account's processing orders for the same names, newest first."""
+    """Return the account's processing orders for the same names, newest first.
+
+    The order itself is one of them when a parallel call has let it join just now.
+    """
     found = AcmeOrder.objects.filter(
         account_id=order.account_id,
         identifiers_sha256=order.identifiers_sha256,
         status=OrderStatus.PROCESSING,
         certificate_request__isnull=False,
-    ).exclude(pk=order.pk)
+    )
     return list(found.order_by("-pk")[:5])
 
 

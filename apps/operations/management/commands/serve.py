@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import connections
 
+from apps import principals
+from apps.authorities import pki_urls
 from apps.operations import (
     database,
     front_server,
@@ -75,6 +77,9 @@ def serve(stdout: OutputWrapper, *, stop_within_s: float = STOP_WITHIN_S) -> Non
         CommandError: the front server refuses its configuration, or a part ended by itself.
     """
     began = time.monotonic()
+    former = pki_urls.adopt(principals.system("start"))
+    if former:
+        logger.warning("The PKI URL has changed. %s", pki_urls.account(former))
     show_a_certificate()
     with explained():
         front_server.prepare()
