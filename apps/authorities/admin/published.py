@@ -26,6 +26,9 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
     search_fields = ("=serial_number", "=fingerprint_sha256", "authority__name")
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256",)
+    search_help_text = "Authority, serial number or fingerprint, in any spelling"
     list_select_related = ("authority",)
     ordering = ("-id",)
 
@@ -75,6 +78,8 @@ class CRLAdmin(ReadOnlyAdmin):
     list_display_links = ("number_shown",)
     list_filter = ("authority", "this_update")
     search_fields = ("authority__name", "=number", "=sha256")
+    digest_columns = ("sha256",)
+    search_help_text = "Authority, CRL number or SHA-256"
     list_select_related = ("authority",)
     ordering = ("-id",)
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."

@@ -74,7 +74,10 @@ class CertificateAdmin(ReadOnlyAdmin):
         "key_algorithm",
     )
     search_fields = ("search_text", "=serial_number", "=fingerprint_sha256", "=spki_sha256")
-    search_help_text = "Names, serial number or fingerprint (hex)"
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256", "spki_sha256")
+    name_columns = ("search_text",)
+    search_help_text = "Names, serial number or fingerprint, in any spelling"
     list_select_related = ("application", "profile")
     ordering = ("-id",)
     actions: Any = ("revoke_chosen",)
@@ -94,7 +97,7 @@ class CertificateAdmin(ReadOnlyAdmin):
         """Leave sealed keys in the database: no page shows them."""
         return super().get_queryset(request).defer("sealed_private_key")
 
-    @admin.display(description="Name", ordering="common_name")
+    @admin.display(description="Name", ordering="search_text")
     def name(self, certificate: Certificate) -> str:
         """Return how people know it."""
         return str(certificate)

@@ -74,6 +74,8 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
         "=serial_number",
         "certificate__search_text",
     )
+    serial_columns = ("serial_number",)
+    name_columns = ("certificate__search_text",)
     search_help_text = "Requester, identifier, serial number or name in the certificate"
     list_select_related = ("application", "profile")
     ordering = ("-id",)
@@ -108,10 +110,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="Wanted")
     def wanted(self, request: CertificateRequest) -> str:
         """Return the first name asked for."""
-        leaf = request.leaf or {}
-        pairs = [*leaf.get("subject", []), *leaf.get("subject_alt_names", [])]
-        common = [value for kind, value in pairs if kind == "common_name"]
-        return next(iter(common or [value for _, value in pairs]), "(unreadable request)")
+        return request.name or "(unreadable request)"
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, request: CertificateRequest) -> str:

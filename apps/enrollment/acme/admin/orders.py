@@ -23,6 +23,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
     list_display_links = ("names",)
     list_filter = ("status", "account__endpoint__pairing__application", "created_at")
     search_fields = ("=url_id", "authorizations__identifier_value", "=account__url_id")
+    name_columns = ("authorizations__identifier_value",)
     search_help_text = "Name, order or account"
     ordering = ("-id",)
     empty_text = "No ACME client has ordered anything yet."
@@ -91,6 +92,7 @@ class AcmeAuthorizationAdmin(ReadOnlyAdmin):
     list_display_links = ("name",)
     list_filter = ("status", "identifier_type", "wildcard")
     search_fields = ("identifier_value", "=url_id", "=account__url_id")
+    name_columns = ("identifier_value",)
     list_select_related = ("account",)
     ordering = ("-id",)
     empty_text = "No name has been asked for yet."

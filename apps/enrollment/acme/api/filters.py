@@ -3,14 +3,16 @@
 from django_filters import rest_framework as filters
 
 from apps.enrollment.acme.states import AccountStatus, OrderStatus
-from apps.web.filters import StrictFilterSet
+from apps.web.filters import NameFilter, ReferenceFilter, StrictFilterSet
 
 
 class AcmeAccountFilter(StrictFilterSet):
     """Narrows the list of accounts."""
 
     status = filters.ChoiceFilter("status", choices=AccountStatus.choices(), label="status")
-    profile = filters.CharFilter("endpoint__pairing__profile__name", label="name of the profile")
+    profile = ReferenceFilter(
+        "endpoint__pairing__profile", label="name or identifier of the profile"
+    )
     eab_kid = filters.CharFilter("eab_key__kid", label="EAB key it registered with")
     thumbprint = filters.CharFilter("thumbprint", label="of the account's key (RFC 7638)")
 
@@ -19,10 +21,12 @@ class AcmeOrderFilter(StrictFilterSet):
     """Narrows the list of orders."""
 
     status = filters.ChoiceFilter("status", choices=OrderStatus.choices(), label="status")
-    profile = filters.CharFilter(
-        "account__endpoint__pairing__profile__name", label="name of the profile"
+    profile = ReferenceFilter(
+        "account__endpoint__pairing__profile", label="name or identifier of the profile"
     )
     account = filters.UUIDFilter("account_id", label="who ordered")
-    name = filters.CharFilter(
-        "authorizations__identifier_value", distinct=True, label="a name in it, without '*.'"
+    name = NameFilter(
+        "authorizations__identifier_value",
+        distinct=True,
+        label="a name in it, in any spelling, without '*.'",
     )
