@@ -111,11 +111,26 @@ class AccessDenied(SealwrightError):
     default_detail = "You do not have the right to do this."
 
 
+class InsufficientScope(AccessDenied):
+    """The credential lacks a scope (RFC 6750 section 3.1); its owner may have the right."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        super().__init__(f"The token lacks the scope '{scope}'.")
+
+
 class NotFound(SealwrightError):
-    """There is no such object, or it belongs to another team; the answer is the same."""
+    """There is no such object, or it belongs to another team; the answer is the same.
+
+    ``violations`` may name the field that led nowhere.
+    """
 
     code = "not_found"
     default_detail = "No such object."
+
+    def __init__(self, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__(detail or "; ".join(v.reason for v in violations))
 
 
 class InUse(SealwrightError):

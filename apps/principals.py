@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
-from apps.errors import AccessDenied
+from apps.errors import AccessDenied, InsufficientScope
 
 
 class ProductRole(StrEnum):
@@ -71,9 +71,9 @@ class Principal:
         """Tell whether this is Sealwright itself (schedules, reconciler, commands)."""
         return self.kind == "system"
 
-    def has_scope(self, scope: Scope) -> bool:
+    def has_scope(self, scope: Scope | None) -> bool:
         """Tell whether the credential allows this kind of act at all."""
-        return self.scopes is None or scope in self.scopes
+        return scope is None or self.scopes is None or scope in self.scopes
 
     @property
     def governs(self) -> bool:
@@ -91,7 +91,7 @@ class Principal:
         if not self.governs:
             raise AccessDenied("Only product administrators may do this.")
         if not self.has_scope(Scope.MANAGE):
-            raise AccessDenied("The token lacks the scope 'manage'.")
+            raise InsufficientScope(Scope.MANAGE)
 
 
 def system(component: str) -> Principal:

@@ -6,7 +6,7 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.accounts.views import change_own_password
-from apps.web import health
+from apps.web import health, root
 
 # Tried from the top for each request: machines, who ask most, come first.
 urlpatterns = [
@@ -21,6 +21,8 @@ urlpatterns = [
     path("api/v1/", include("apps.applications.api.urls")),
     path("api/v1/", include("apps.jobs.api.urls")),
     path("api/v1/", include("apps.audit.api.urls")),
+    path("api/v1/", root.RootViewSet.as_view({"get": "read"}, basename="root"), name="api-root"),
+    path("api/", root.entrance),
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/password_change/", admin.site.admin_view(change_own_password)),
     path("admin/", admin.site.urls),

@@ -1,5 +1,6 @@
 """Violations of rules, the exceptions that carry them, and notes on what was changed."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -81,3 +82,10 @@ class UnusableName(PkiError):
 
 class UnsupportedBundle(PkiError):
     """A container format that cannot carry what was asked for."""
+
+
+def shown(value: object) -> str:
+    """Return how a violation shows a value that was sent: text as it is, all else as JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -374,6 +374,16 @@ def rfc4514(pairs: Sequence[TypeValue]) -> str:
     )
 
 
+def first_name(subject: Sequence[TypeValue], subject_alt_names: Sequence[TypeValue]) -> str:
+    """Return the one name by which people know a certificate; empty when it has none at all.
+
+    The common name, else the first alternative name, else the whole subject (RFC 4514).
+    """
+    common = (value for attribute, value in subject if attribute == "common_name" and value)
+    others = (value for _, value in subject_alt_names if value)
+    return next(common, "") or next(others, "") or rfc4514(subject)
+
+
 def _escaped(value: str) -> str:
     """Escape as RFC 4514 section 2.4 asks."""
     text = re.sub(r'([\\,+"<>;=])', r"\\\1", value).replace("\0", "\\00")

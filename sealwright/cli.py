@@ -250,7 +250,7 @@ def list_certificates(
         if not rows:
             err.print("No certificates.")
             return
-        columns = ("id", "common_name", "application", "profile", "state", "not_after")
+        columns = ("id", "name", "application", "profile", "state", "not_after")
         _print_table(rows, columns, {"not_after": _expires})
 
 
@@ -331,11 +331,9 @@ def revoke(
         client = _client()
         if not yes:
             found = client.read_certificate(certificate_id)
-            typer.confirm(f"Revoke {found['subject']} ({found['serial_number']})?", abort=True)
+            typer.confirm(f"Revoke {_safe(found['name'])} ({found['serial_number']})?", abort=True)
         result = client.revoke(certificate_id, reason, allow_expired=allow_expired)
-        _print_json(result) if as_json else err.print(
-            f"{_safe(result['subject'])}: {result['state']}"
-        )
+        _print_json(result) if as_json else err.print(f"{_safe(result['name'])}: {result['state']}")
 
 
 @app.command()
@@ -343,9 +341,7 @@ def release(certificate_id: CertificateId, as_json: Json = False) -> None:
     """Take a certificate off hold."""
     with _reported():
         result = _client().release(certificate_id)
-        _print_json(result) if as_json else err.print(
-            f"{_safe(result['subject'])}: {result['state']}"
-        )
+        _print_json(result) if as_json else err.print(f"{_safe(result['name'])}: {result['state']}")
 
 
 @app.command()
@@ -501,7 +497,7 @@ def _deliver(
         err.print(f"Request {result['id']} is {result['state']}.")
     else:
         err.print(
-            f"{_safe(certificate['subject'])}: id {certificate['id']}, "
+            f"{_safe(certificate['name'])}: id {certificate['id']}, "
             f"serial number {certificate['serial_number']}, until {certificate['not_after']}"
         )
         if cert_out is None:

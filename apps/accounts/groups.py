@@ -10,6 +10,7 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.errors import AccessDenied, AlreadyExists, InvalidInput
 from apps.principals import Principal
+from pki.addresses import visible
 from pki.findings import Violation
 
 _MAX_NAME = 150
@@ -26,7 +27,7 @@ def create_group(principal: Principal, *, name: str, people: Collection[User] = 
     principal.require_governance()
     if not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
         reason = f"A group needs a name of 1 to {_MAX_NAME} printable characters."
-        raise InvalidInput([Violation("group.name", "name", ascii(name[:200]), reason)])
+        raise InvalidInput([Violation("group.name", "name", visible(name), reason)])
     _refuse_own(principal, people)
     try:
         with transaction.atomic():

@@ -20,7 +20,7 @@ from apps.applications.models import (
 from apps.applications.roles import GOVERNANCE_FALLBACK, Permission
 from apps.audit.events import Event
 from apps.audit.record import record_sampled
-from apps.errors import AccessDenied, NotFound
+from apps.errors import AccessDenied, InsufficientScope, NotFound
 from apps.principals import Principal, Scope
 from apps.registry import is_protocol_account
 from apps.statements.lookups import KEY, NUMBER, Lookup
@@ -105,8 +105,8 @@ def require(
             raise NotFound
     elif Permission.VIEW not in allowed:
         raise NotFound
-    missing = _missing(principal, permission, allowed)
-    if missing:
+    refusal = _refusal(principal, permission, allowed)
+    if refusal is not None:
         record_sampled(
             Event.ACCESS_DENIED,
             principal=principal,
@@ -114,7 +114,12 @@ def require(
             application_id=application_id,
             permission=permission.value,
         )
-        raise AccessDenied(missing)
+        raise refusal
+
+
+def is_in_sight(principal: Principal, application_id: UUID) -> bool:
+    """Tell whether an application is the principal's business at all, whatever its scopes."""
+    return Permission.VIEW in _allowed_by_role(principal, application_id)
 
 
 def visible_application_ids(principal: Principal, permission: Permission) -> list[UUID] | None:
@@ -219,18 +224,21 @@ def _rights_of_protocol_account(
     return _PROTOCOL_RIGHTS if principal.application_id == application_id else _NONE
 
 
-def _missing(principal: Principal, permission: Permission, allowed: frozenset[Permission]) -> str:
-    """Return what stands between the principal and ``permission``, empty when nothing does."""
+def _refusal(
+    principal: Principal, permission: Permission, allowed: frozenset[Permission]
+) -> AccessDenied | None:
+    """Return what stands between the principal and ``permission``, ``None`` when nothing does."""
     if permission not in allowed:
-        return f"Your role lacks the permission '{permission.value}' in this application."
+        text = f"Your role lacks the permission '{permission.value}' in this application."
+        return AccessDenied(text)
     scope = SCOPE_OF[permission]
-    return "" if principal.has_scope(scope) else f"The token lacks the scope '{scope.value}'."
+    return None if principal.has_scope(scope) else InsufficientScope(scope)
 
 
 def _require_scope(principal: Principal, permission: Permission) -> None:
     scope = SCOPE_OF[permission]
     if not principal.has_scope(scope):
-        raise AccessDenied(f"The token lacks the scope '{scope.value}'.")
+        raise InsufficientScope(scope)
 
 
 def _governs(principal: Principal, permission: Permission) -> bool:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.db.models.signals import post_migrate
 
 
@@ -14,7 +14,7 @@ class ApplicationsConfig(AppConfig):
     verbose_name = "Applications"
 
     def ready(self) -> None:
-        """Register callers, the readiness check and the job; install triggers after each migrate."""
+        """Register callers, readiness check and job; connect what follows each migrate."""
         from apps import registry
         from apps.applications import access, governance_version, selectors, tokens
         from apps.applications.roles import Permission
@@ -36,6 +36,8 @@ class ApplicationsConfig(AppConfig):
             [registry.Recurring("governance.compact", timedelta(minutes=10))],
         )
         post_migrate.connect(_install_triggers, sender=self)
+        # Django makes the permissions of all models before it comes to its own app.
+        post_migrate.connect(_apply_role_table, sender=apps.get_app_config("auth"))
 
 
 def _install_triggers(*, using: str, **_: Any) -> None:
@@ -43,3 +45,10 @@ def _install_triggers(*, using: str, **_: Any) -> None:
     from apps.applications import governance_version
 
     governance_version.install_triggers(using)
+
+
+def _apply_role_table(*, using: str, **_: Any) -> None:
+    """Give existing members the rights that their roles have in this version."""
+    from apps.applications import role_table
+
+    role_table.apply_if_changed(using)

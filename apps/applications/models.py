@@ -190,3 +190,15 @@ class GovernanceChange(models.Model):
     def __str__(self) -> str:
         """Return the number."""
         return str(self.token)
+
+
+class AppliedRoleTable(models.Model):
+    """The table of roles that members' rights were last derived from; one row, see ``role_table``."""
+
+    id = models.BigAutoField(primary_key=True)
+    digest = models.CharField(max_length=64, editable=False)
+    applied_at = models.DateTimeField(editable=False)
+
+    def __str__(self) -> str:
+        """Return the beginning of the digest."""
+        return self.digest[:8]

@@ -8,13 +8,15 @@ from uuid import UUID
 
 from django.db.models import Field, Q
 
+from apps.applications import access, selectors
 from apps.applications.governance_version import GovernanceCache
 from apps.applications.models import Pairing
 from apps.authorities.models import AuthorityCertificate
 from apps.authorities.signing import ISSUER_VERSION
 from apps.errors import NotFound
+from apps.principals import Principal
 from apps.statements.lookups import KEY, TEXT, Lookup, RowLookup
-from apps.web.references import id_or_name
+from apps.web.references import id_or_name, not_found
 
 _pairings: GovernanceCache[tuple[str | UUID, str | UUID], Pairing] = GovernanceCache(1024)
 
@@ -37,6 +39,31 @@ def pairing_for(application: str | UUID, profile: str | UUID, *, version: str = 
     return _pairings.fetch(
         (application, profile), version, lambda read_under: _read(application, profile, read_under)
     )
+
+
+def pairing_in_sight(principal: Principal, application: str, profile: str) -> Pairing:
+    """Return the pairing that a request names, of an application in the principal's sight.
+
+    Args:
+        principal: who asks; whether it may request is for the issuance pipeline to check.
+        application: identifier or name.
+        profile: identifier or name.
+
+    Raises:
+        NotFound: names the field that leads nowhere: ``application`` where it does not exist or
+            is another team's, ``profile`` where it is not attached to the application.
+    """
+    try:
+        found = pairing_for(application, profile, version=principal.governance_version)
+    except NotFound:
+        # Off the usual path: find out which of the two leads nowhere.
+        selectors.pairing_of(
+            selectors.application_for(principal, application, scoped=False), profile
+        )
+        raise
+    if not access.is_in_sight(principal, found.application_id):
+        raise not_found("application", application)
+    return found
 
 
 def _read(application: str | UUID, profile: str | UUID, version: str) -> Pairing:

@@ -15,6 +15,8 @@ from apps.web.references import row_named
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
 
+ATTACHED_PROFILE = "profile attached to the application"
+
 applications_visible_to = access.applications_visible_to
 
 
@@ -36,7 +38,7 @@ def application_for(
     rows = access.visible(
         Application.objects.all(), principal, Permission.VIEW, path="pk", scoped=scoped
     )
-    return row_named(rows, reference)
+    return row_named(rows, reference, field="application")
 
 
 def pairing_of(application: Application, profile: str) -> Pairing:
@@ -46,7 +48,7 @@ def pairing_of(application: Application, profile: str) -> Pairing:
         NotFound: the profile is not attached to the application.
     """
     rows = application.pairings.select_related("application", "profile")
-    return row_named(rows, profile, "profile__")
+    return row_named(rows, profile, "profile__", noun=ATTACHED_PROFILE, field="profile")
 
 
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:

@@ -4,7 +4,8 @@ import ipaddress
 import logging
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import DatabaseError
@@ -26,12 +27,14 @@ from apps.principals import Principal, ProductRole, Scope
 from apps.statements import execution, faults
 from apps.statements.lookups import TEXT, RowLookup
 from apps.web import throttle, trace
+from apps.web.problems import CHALLENGE, challenge
 
 _SCHEME = b"bearer"
 # Prefix and knox's 64 hex digits; anything else is refused before the database is asked.
 _FORM = re.compile(rb"swt_[0-9a-f]{64}")
+_MALFORMED = "The token is malformed: it must be swt_ and 64 lower-case hexadecimal digits."
+_UNKNOWN = "The token is unknown."
 _USED_RESOLUTION = timedelta(minutes=1)
-_INVALID = "The token is invalid."
 _SCOPES = {scope.value: scope for scope in Scope}
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +48,31 @@ _BY_DIGEST = RowLookup(
 _tokens: GovernanceCache[str, ApiToken] = GovernanceCache(4096)
 
 
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Why a token must not be used: a word for the log, and a sentence for its bearer."""
+
+    word: str
+    text: str
+
+
 class _Unknown(Exception):
     """No token has this digest."""
+
+
+class InvalidToken(InvalidCredentials):
+    """A token was sent that is of no use (RFC 6750 section 3.1).
+
+    What is said beyond "unknown" about a token is said to its own bearer: to whoever sent all of
+    it. Guesses learn nothing, because a wrong text has another digest and is unknown.
+
+    Attributes:
+        challenge: value of ``WWW-Authenticate``.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.challenge = challenge("invalid_token", text)
 
 
 class BearerAuthentication(TokenAuthentication):
@@ -61,9 +87,8 @@ class BearerAuthentication(TokenAuthentication):
         """Return user and token, ``None`` when no bearer token was sent.
 
         Raises:
-            InvalidCredentials: malformed, unknown, expired or revoked token, disabled
-                owner, or a source address outside the token's networks; the answer does not
-                tell which.
+            InvalidToken: malformed, unknown, expired or revoked token, disabled owner, or a
+                source address outside the token's networks.
             RateLimited: the same, from an address that keeps trying.
         """
         # As from ``get_authorization_header``, which has to look for the header twice.
@@ -72,14 +97,14 @@ class BearerAuthentication(TokenAuthentication):
             return None
         address = client_address(request)
         if len(parts) != 2 or not _FORM.fullmatch(parts[1]):  # noqa: PLR2004 - scheme and token
-            raise _refused("malformed", None, address)
+            raise _refused(_Refusal("malformed", _MALFORMED), None, address)
         digest = hash_token(parts[1].decode("ascii"))
         token = _presented(digest, address)
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:  # noqa: ARG002 - DRF's signature
         """Return the challenge that goes with 401 (RFC 6750 section 3)."""
-        return 'Bearer realm="sealwright"'
+        return CHALLENGE
 
 
 def principal_of(request: Request | HttpRequest) -> Principal:
@@ -146,9 +171,9 @@ def _presented(digest: str, address: str) -> ApiToken:
             digest, governance_version.current(), lambda version: _read(digest, version)
         )
     except _Unknown:
-        raise _refused("unknown", None, address) from None
+        raise _refused(_Refusal("unknown", _UNKNOWN), None, address) from None
     refusal = _refusal(token, address)
-    if refusal:
+    if refusal is not None:
         raise _refused(refusal, token, address)
     _note_use(token)
     return token
@@ -162,26 +187,31 @@ def _read(digest: str, version: str) -> ApiToken:
     return token
 
 
-def _refused(reason: str, token: ApiToken | None, address: str) -> Exception:
+def _refused(refusal: _Refusal, token: ApiToken | None, address: str) -> Exception:
     """Return the refusal to raise; beyond the limit it is neither explained nor logged."""
     retry_after_s = throttle.note_failure(address)
     if retry_after_s:
         return RateLimited(retry_after_s)
-    _logger.warning("token refused: %s, %s, from %s", reason, token or "-", address)
-    return InvalidCredentials(_INVALID)
+    _logger.warning("token refused: %s, %s, from %s", refusal.word, token or "-", address)
+    return InvalidToken(refusal.text)
 
 
-def _refusal(token: ApiToken, address: str) -> str:
-    """Return why the token must not be used, for the log; empty when it may."""
+def _refusal(token: ApiToken, address: str) -> _Refusal | None:
+    """Return why the token must not be used, ``None`` when it may."""
     if token.revoked_at is not None:
-        return "revoked"
+        return _Refusal("revoked", f"The token was revoked on {_day(token.revoked_at)}.")
     if token.expiry is None or token.expiry <= clock.now():
-        return "expired"
+        return _Refusal("expired", f"The token expired on {_day(token.expiry)}.")
     if not token.user.is_active:
-        return "owner disabled"
+        return _Refusal("owner disabled", "The owner of the token is disabled.")
     if token.allowed_networks and not is_in_networks(address, token.allowed_networks):
-        return "outside its networks"
-    return ""
+        where = f"from the address {address}" if address else "from an unknown address"
+        return _Refusal("outside its networks", f"The token may not be used {where}.")
+    return None
+
+
+def _day(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment is not None else "creation"
 
 
 def is_in_networks(address: str, networks: Sequence[str]) -> bool:

@@ -36,6 +36,8 @@ class Event(StrEnum):
     MEMBER_ADDED = "member.added"
     MEMBER_CHANGED = "member.changed"
     MEMBER_REMOVED = "member.removed"
+    # An upgrade has changed what roles may do.
+    ROLE_TABLE_APPLIED = "role_table.applied"
     PAIRING_ATTACHED = "pairing.attached"
     PAIRING_UPDATED = "pairing.updated"
     PAIRING_DETACHED = "pairing.detached"

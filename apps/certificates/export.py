@@ -71,7 +71,7 @@ def parse_format(text: str) -> ExportFormat:
         return ExportFormat(text)
     except ValueError as error:
         known = ", ".join(item.value for item in ExportFormat if item != ExportFormat.JKS)
-        raise UnsupportedFormat(f"{text!r} is not a format; use one of: {known}.") from error
+        raise UnsupportedFormat(f"'{text:.100}' is not a format; use one of: {known}.") from error
 
 
 def export_public(
@@ -160,7 +160,7 @@ def export_with_key(
                 bytes(certificate.der),
                 chain_ders(certificate),
                 password.encode(),
-                certificate.common_name or certificate.serial_number,
+                certificate.name,
                 legacy=legacy,
             )
         except UnsupportedBundle as error:
@@ -203,8 +203,7 @@ def _record(
 
 def _stem(certificate: Certificate) -> str:
     """Return a file name made of letters, digits, dots and dashes only."""
-    name = certificate.common_name or certificate.serial_number
-    name = name.replace("*", "wildcard")
+    name = certificate.name.replace("*", "wildcard")
     return (
         "".join(c if c.isascii() and (c.isalnum() or c in ".-") else "-" for c in name)[:80].strip(
             ".-"

@@ -12,6 +12,7 @@ from apps.authorities.models import Authority, AuthorityCertificate
 from apps.keys.models import KEY_ALGORITHM_CHOICES
 from apps.policies.models import PolicyVersion
 from apps.profiles.models import EXTERNAL_ISSUER, IssuerType, Profile
+from pki import names
 from pki.reasons import RevocationReason
 
 
@@ -157,8 +158,15 @@ class CertificateRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name the request."""
-        return f"request {self.pk}"
+        """Name the request as people know it: by what was asked for."""
+        name = self.name
+        return f"request for {name}" if name else f"request {self.pk}"
+
+    @property
+    def name(self) -> str:
+        """Return the first name asked for; empty when the request could not be read."""
+        leaf = self.leaf or {}
+        return names.first_name(leaf.get("subject", ()), leaf.get("subject_alt_names", ()))
 
 
 class CertificateState(models.TextChoices):
@@ -295,7 +303,14 @@ class Certificate(models.Model):
 
     def __str__(self) -> str:
         """Name the certificate as people know it."""
-        return self.common_name or self.subject or self.serial_number
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Return the first name, or what else tells it from others. The one such function."""
+        subject = (("common_name", self.common_name),) if self.common_name else ()
+        first = names.first_name(subject, self.subject_alt_names)
+        return first or self.subject or self.serial_number
 
 
 class IdempotentCall(models.Model):

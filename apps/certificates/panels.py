@@ -18,6 +18,7 @@ from apps.site.display import expiry_badge
 
 _SPAN = timedelta(days=30)
 _SHOWN = 8
+_NAMED_BY = ("common_name", "subject_alt_names", "subject", "serial_number")
 
 
 def _expiring(_: HttpRequest) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _expiring(_: HttpRequest) -> dict[str, Any]:
         .annotate(successor=Subquery(successor.values("pk")[:1]))
         .filter(successor__isnull=True)
         .select_related("application")
-        .only("common_name", "subject", "serial_number", "not_after", "application__name")
+        .only(*_NAMED_BY, "not_after", "application__name")
         .order_by("not_after", "id")[: _SHOWN + 1]
     )
     lines = [(row, expiry_badge(row.not_after)) for row in rows]
@@ -44,7 +45,14 @@ def _pending(_: HttpRequest) -> dict[str, Any]:
     rows = (
         CertificateRequest.objects.filter(state=RequestState.PENDING_APPROVAL)
         .select_related("application", "profile")
-        .only("requester_label", "requested_by", "created_at", "application__name", "profile__name")
+        .only(
+            "leaf",
+            "requester_label",
+            "requested_by",
+            "created_at",
+            "application__name",
+            "profile__name",
+        )
         .order_by("id")[: _SHOWN + 1]
     )
     found = list(rows)

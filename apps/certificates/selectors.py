@@ -8,38 +8,69 @@ from apps.applications import access
 from apps.applications.roles import Permission
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.principals import Principal
-from apps.web.references import first_of
+from apps.web.references import row_with
 
 
 def certificates_visible_to(principal: Principal) -> QuerySet[Certificate]:
     """Return the certificates of the principal's applications, newest first."""
-    found = Certificate.objects.select_related("application", "profile", "policy_version__policy")
+    found = _certificates()
     visible = access.visible_application_ids(principal, Permission.VIEW_CERTIFICATES)
     return found if visible is None else found.filter(application_id__in=visible)
 
 
 def requests_visible_to(principal: Principal) -> QuerySet[CertificateRequest]:
     """Return the requests of the principal's applications, newest first."""
-    found = CertificateRequest.objects.select_related(
-        "application", "profile__policy__current_version", "policy_version__policy", "authority"
-    )
+    found = _requests()
     visible = access.visible_application_ids(principal, Permission.VIEW_CERTIFICATES)
     return found if visible is None else found.filter(application_id__in=visible)
 
 
-def certificate_visible_to(principal: Principal, certificate_id: UUID) -> Certificate:
+def certificates_to_act_on(principal: Principal) -> QuerySet[Certificate]:
+    """Return the certificates in sight of the principal's role, whatever its token's scopes.
+
+    For an act that asks for a scope of its own: a token that may only revoke has no ``read``.
+    """
+    return access.visible(_certificates(), principal, Permission.VIEW_CERTIFICATES, scoped=False)
+
+
+def certificate_visible_to(
+    principal: Principal, certificate_id: UUID, *, scoped: bool = True
+) -> Certificate:
     """Return one certificate.
+
+    Args:
+        principal: who asks.
+        certificate_id: which.
+        scoped: whether the token needs the scope ``read``; see ``certificates_to_act_on``.
 
     Raises:
         NotFound: no such certificate, or another team's.
+        AccessDenied: the token lacks the scope.
     """
-    return first_of(certificates_visible_to(principal).filter(pk=certificate_id))
+    rows = certificates_visible_to(principal) if scoped else certificates_to_act_on(principal)
+    return row_with(rows, "pk", certificate_id)
 
 
-def request_visible_to(principal: Principal, request_id: UUID) -> CertificateRequest:
-    """Return one request.
+def request_visible_to(
+    principal: Principal, request_id: UUID, *, scoped: bool = True
+) -> CertificateRequest:
+    """Return one request; ``scoped`` as for ``certificate_visible_to``.
 
     Raises:
         NotFound: no such request, or another team's.
+        AccessDenied: the token lacks the scope.
     """
-    return first_of(requests_visible_to(principal).filter(pk=request_id))
+    if scoped:
+        return row_with(requests_visible_to(principal), "pk", request_id)
+    rows = access.visible(_requests(), principal, Permission.VIEW_CERTIFICATES, scoped=False)
+    return row_with(rows, "pk", request_id)
+
+
+def _certificates() -> QuerySet[Certificate]:
+    return Certificate.objects.select_related("application", "profile", "policy_version__policy")
+
+
+def _requests() -> QuerySet[CertificateRequest]:
+    return CertificateRequest.objects.select_related(
+        "application", "profile__policy__current_version", "policy_version__policy", "authority"
+    )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from apps.policies.durations import parse_duration
-from pki.findings import Violation
+from pki.findings import Violation, shown
 
 _SHOWN = 200
 _MAX_ITEMS = 1000
@@ -33,7 +33,7 @@ class DocumentReader:
 
     def duplicate(self, path: str, value: str) -> None:
         """Add the violation of a value that is twice in its list."""
-        self.wrong("duplicate", path, value, f"{value!r:.100} is listed twice.", "Remove one.")
+        self.wrong("duplicate", path, value, f"'{value:.100}' is listed twice.", "Remove one.")
 
     def contradiction(self, path: str, value: str) -> None:
         """Add the violation of a value that is both granted and denied."""
@@ -41,7 +41,7 @@ class DocumentReader:
             "contradiction",
             f"{path}.denied",
             value,
-            f"{value!r:.100} is denied and granted at once.",
+            f"'{value:.100}' is denied and granted at once.",
             "Remove it from one of the lists.",
         )
 
@@ -56,7 +56,7 @@ class DocumentReader:
                     "unknown_key",
                     f"{path}.{key}"[:_SHOWN],
                     str(key),
-                    f"There is no key {str(key)!r:.100} here.",
+                    f"There is no key '{key!s:.100}' here.",
                     f"Known keys: {', '.join(keys)}.",
                 )
         return {key: value[key] for key in keys if key in value}
@@ -90,8 +90,8 @@ class DocumentReader:
             self.wrong(
                 "unknown_value",
                 path,
-                str(value),
-                f"{str(value)!r:.100} is not known here.",
+                shown(value),
+                f"'{shown(value):.100}' is not known here.",
                 f"One of: {', '.join(known)}.",
             )
         return None
@@ -120,4 +120,4 @@ class DocumentReader:
             return None
 
     def _wrong_type(self, value: object, path: str, wanted: str) -> None:
-        self.wrong("wrong_type", path, str(value), f"This must be {wanted}.")
+        self.wrong("wrong_type", path, shown(value), f"This must be {wanted}.")

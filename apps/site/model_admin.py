@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -26,8 +26,6 @@ from apps.site.forms import ServiceForm
 from apps.site.pages import Download, ObjectAction, ObjectForm, Section
 from apps.site.permissions import ProductRoleAdmin
 from apps.site.principal import principal_of_user
-from apps.statements.alternatives import matching_any
-from apps.statements.text_index import MIN_LENGTH
 
 
 class GovernedAdmin(ProductRoleAdmin):
@@ -41,25 +39,6 @@ class GovernedAdmin(ProductRoleAdmin):
     empty_text: ClassVar[str] = ""
     remove_note: ClassVar[str] = "This cannot be undone."
     settings_first: ClassVar[bool] = False
-
-    def search_conditions(self, word: str) -> list[Q]:
-        """Return the conditions of which a row that is searched by ``word`` meets one."""
-        return [Q(**{lookup: word}) for lookup in self.search_fields]
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows in which every word is found; ``search_fields`` are whole look-ups."""
-        words = search_term.split()
-        if any("contains_text" in lookup for lookup in self.search_fields):
-            short = [word for word in words if len(word) < MIN_LENGTH]
-            if short:
-                text = f"Search for words of at least {MIN_LENGTH} characters."
-                self.message_user(request, text, messages.WARNING)
-                return queryset.none(), False
-        for word in words:
-            queryset = matching_any(queryset, self.search_conditions(word))
-        return queryset, False
 
     def create(self, request: HttpRequest, principal: Principal, data: dict[str, Any]) -> Model:
         """Call the service that makes an object from cleaned form data."""

@@ -12,7 +12,7 @@ from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 
 from apps import registry
-from apps.errors import AccessDenied, NotFound
+from apps.errors import InsufficientScope, NotFound
 from apps.principals import Principal, Scope
 
 
@@ -35,7 +35,7 @@ def reader_of(request: Request) -> Principal:
     """
     principal = principal_of(request)
     if not principal.has_scope(Scope.READ):
-        raise AccessDenied("The token lacks the scope 'read'.")
+        raise InsufficientScope(Scope.READ)
     return principal
 
 

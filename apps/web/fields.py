@@ -17,9 +17,10 @@ from rest_framework.exceptions import ErrorDetail
 from rest_framework.fields import empty
 
 from apps.errors import BadRevocationReason
-from apps.web.serializers import Body
+from apps.web.serializers import Body, json_type
 from pki import bundles, names
 from pki.addresses import visible
+from pki.findings import shown
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
@@ -75,7 +76,7 @@ class ChoiceField(serializers.ChoiceField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the string."""
         if not isinstance(data, str) or data not in self.choices:
-            self.fail("invalid_choice", input=str(data)[:100])
+            self.fail("invalid_choice", input=shown(data)[:100])
         return data
 
 
@@ -85,9 +86,19 @@ class ListField(serializers.ListField):
     def to_internal_value(self, data: Any) -> Any:
         """Return the values as a list."""
         if not isinstance(data, list):
-            self.fail("not_a_list", input_type=type(data).__name__)
+            raise serializers.ValidationError(f"An array is expected, not {json_type(data)}.")
         if len(data) > MAX_LIST:
             self.fail("max_length", max_length=MAX_LIST)
+        return super().to_internal_value(data)
+
+
+class ObjectField(serializers.DictField):
+    """A JSON object with members of any name."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Return the object."""
+        if not isinstance(data, dict):
+            raise serializers.ValidationError(f"An object is expected, not {json_type(data)}.")
         return super().to_internal_value(data)
 
 
@@ -113,7 +124,7 @@ class ReasonField(ChoiceField):
             BadRevocationReason: not one of RFC 5280's names; the answer lists them.
         """
         if not isinstance(data, str):
-            self.fail("invalid_choice", input=str(data)[:_SHOWN])
+            self.fail("invalid_choice", input=shown(data)[:_SHOWN])
         try:
             return RevocationReason(data)
         except ValueError as error:
@@ -135,7 +146,7 @@ class DateTimeField(serializers.DateTimeField):
                 return datetime.fromisoformat(value).astimezone(UTC).replace(microsecond=0)
             except (ValueError, OverflowError):
                 pass
-        return self.fail("invalid", format="RFC 3339")
+        raise serializers.ValidationError("This is not an RFC 3339 time with an offset.")
 
 
 class ParsedField(CharField):
@@ -197,7 +208,7 @@ class SubjectField(serializers.DictField):
     def to_internal_value(self, data: Any) -> Any:
         """Return ``((attribute, value), ...)``."""
         if not isinstance(data, dict):
-            self.fail("not_a_dict", input_type=type(data).__name__)
+            raise serializers.ValidationError(f"An object is expected, not {json_type(data)}.")
         listed = {name: v if isinstance(v, list) else [v] for name, v in data.items()}
         if sum(map(len, listed.values())) > MAX_SUBJECT_VALUES:
             text = f"A subject has at most {MAX_SUBJECT_VALUES} values."

@@ -1,8 +1,10 @@
 """Filter sets of lists: known query parameters only; an unknown one is refused, not ignored."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from django import forms
 from django.db.models import Model, Q, QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.filters import BaseFilterBackend
@@ -12,6 +14,8 @@ from apps.errors import Malformed
 from apps.statements.alternatives import matching_any
 from apps.statements.text_index import MIN_LENGTH
 from apps.web.pagination import PAGING_PARAMETERS
+from apps.web.references import by_name_or_id
+from pki import spellings
 from pki.findings import Violation
 
 _Row = TypeVar("_Row", bound=Model)
@@ -43,24 +47,76 @@ class SearchFilter(filters.CharFilter):
         )
 
 
+class _SerialNumberField(forms.CharField):
+    """A serial number in any spelling, read as lower-case hex without leading zeros."""
+
+    def clean(self, value: Any) -> str:
+        """Return the stored form; empty for no value."""
+        text = super().clean(value)
+        return _digits(text, spellings.serial_number(text))
+
+
+class _DigestField(forms.CharField):
+    """A digest in any spelling, read as lower-case hex."""
+
+    def clean(self, value: Any) -> str:
+        """Return the stored form; empty for no value."""
+        text = super().clean(value)
+        return _digits(text, spellings.hex_digits(text))
+
+
+def _digits(text: str, found: str) -> str:
+    if text and not found:
+        raise forms.ValidationError("This is no hexadecimal number.")
+    return found
+
+
+class SerialNumberFilter(filters.CharFilter):
+    """Finds a serial number as OpenSSL, browsers or people spell it."""
+
+    field_class = _SerialNumberField
+    hint = "Hexadecimal digits, also with 0x, colons, blanks or leading zeros."
+
+
+class DigestFilter(filters.CharFilter):
+    """Finds a SHA-256 digest as OpenSSL, browsers or people spell it."""
+
+    field_class = _DigestField
+    hint = "64 hexadecimal digits, also with colons or blanks."
+
+
 class NameFilter(filters.CharFilter):
-    """Finds rows that refer to the row with a name.
-
-    The name is resolved by a subquery of its own, so that the database goes by the index of the
-    reference instead of joining.
-    """
-
-    def __init__(self, model: type[Model], path: str, *, label: str) -> None:
-        """Take the model with the names, and the path that leads to it."""
-        super().__init__(label=label)
-        self._model, self._path = model, path
+    """Finds names: host names in either form and case, with or without the last dot, addresses."""
 
     def filter(self, rows: Any, value: str) -> Any:
-        """Return the rows that refer to the row of that name; all of them when there is none."""
+        """Return the rows whose column has one of the spellings, as ``lookup_expr`` says."""
         if not value:
             return rows
-        named = self._model._default_manager.filter(name=value).order_by().values("pk")[:1]  # noqa: SLF001 - Django's documented API
-        return rows.filter(**{self._path: named})
+        return matching_any(
+            rows,
+            [
+                Q(**{f"{self.field_name}__{self.lookup_expr}": spelling})
+                for spelling in spellings.of_name(value)
+            ],
+        )
+
+
+class ReferenceFilter(filters.CharFilter):
+    """Finds what belongs to an object that is given by its name or its identifier.
+
+    A subquery of its own finds the object, so that the database goes by the index of the reference
+    instead of joining.
+    """
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows that belong to it; all when none is given."""
+        if not value:
+            return rows
+        model = rows.model
+        for name in self.field_name.split("__"):
+            model = model._meta.get_field(name).related_model  # noqa: SLF001 - Django's documented Meta API
+        named = model._default_manager.filter(by_name_or_id(value)).order_by()  # noqa: SLF001 - see above
+        return rows.filter(**{self.field_name: named.values("pk")[:1]})
 
 
 class StrictFilterSet(filters.FilterSet):
@@ -82,7 +138,13 @@ class StrictFilterSet(filters.FilterSet):
         found = cls(data=query, queryset=rows, request=request)
         if not found.is_valid():
             violations += [
-                Violation("request.parameter_invalid", name, query.get(name, "")[:_MAX_VALUE], text)
+                Violation(
+                    "request.parameter_invalid",
+                    name,
+                    query.get(name, "")[:_MAX_VALUE],
+                    text,
+                    _hint(cls.base_filters[name]),
+                )
                 for name, texts in found.errors.items()
                 for text in map(str, texts)
             ]
@@ -97,9 +159,7 @@ class StrictFilterSet(filters.FilterSet):
     def _refusal(cls, name: str, values: list[str]) -> Violation | None:
         shown = name[:_MAX_VALUE]
         if name not in cls.base_filters and name not in PAGING_PARAMETERS:
-            reason = f"There is no parameter '{shown}'."
-            hint = f"Known: {', '.join(cls.base_filters)}."
-            return Violation("request.parameter_unknown", shown, "", reason, hint)
+            return _unknown(name, [*cls.base_filters, *PAGING_PARAMETERS])
         if not values[-1] and name not in PAGING_PARAMETERS:
             reason = f"The parameter '{shown}' is empty: leave it out instead."
             return Violation("request.parameter_empty", shown, "", reason)
@@ -107,6 +167,24 @@ class StrictFilterSet(filters.FilterSet):
             reason = f"The parameter '{shown}' is given more than once."
             return Violation("request.parameter_repeated", shown, "", reason)
         return None
+
+
+def refuse_unknown_parameters(request: Request, known: Sequence[str]) -> None:
+    """Refuse query parameters that an action other than a list does not take.
+
+    Raises:
+        Malformed: lists all of them.
+    """
+    violations = [_unknown(name, known) for name in request.query_params if name not in known]
+    if violations:
+        raise Malformed(violations=violations)
+
+
+def _unknown(name: str, known: Sequence[str]) -> Violation:
+    shown = name[:_MAX_VALUE]
+    hint = f"Known: {', '.join(known)}." if known else "This URL takes no query parameters."
+    reason = f"There is no parameter '{shown}' here."
+    return Violation("request.parameter_unknown", shown, "", reason, hint)
 
 
 class StrictFilterBackend(BaseFilterBackend):
@@ -137,6 +215,17 @@ def _unstorable_times(values: dict[str, Any]) -> list[Violation]:
             reason = "The time is outside the years 1 to 9999 in UTC."
             found.append(Violation("request.parameter_invalid", name, str(value), reason))
     return found
+
+
+def _hint(item: filters.Filter) -> str:
+    """Return what a parameter accepts, for people."""
+    if isinstance(item, filters.ChoiceFilter):
+        return f"Use: {', '.join(str(value) for value, _ in item.extra['choices'])}."
+    if isinstance(item, filters.UUIDFilter):
+        return "Example: 0190a000-0000-7000-8000-000000000000."
+    if isinstance(item, filters.IsoDateTimeFilter):
+        return "Example: 2027-01-31T12:00:00Z. In a URL, a plus sign is written %2B."
+    return str(getattr(item, "hint", ""))
 
 
 def _schema_of(item: filters.Filter) -> dict[str, Any]:

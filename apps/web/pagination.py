@@ -17,7 +17,7 @@ from pki.findings import Violation
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
-PAGING_PARAMETERS = frozenset({"limit", "cursor", "sort"})
+PAGING_PARAMETERS = ("limit", "cursor", "sort")
 NEWEST = "-created_at"
 _SALT = "apps.web.pagination"
 

@@ -17,13 +17,12 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.core.exceptions import ValidationError as DjangoValidationError
 from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from django.template.loader import render_to_string
-from django.urls import Resolver404, resolve
 from django.views import defaults
 from rest_framework import exceptions as drf
 
 from apps import errors, registry
 from apps.statements import faults
-from apps.web import trace
+from apps.web import trace, unknown_paths
 from apps.web.machine_paths import is_machine_path
 from pki.findings import PkiError, Violation
 
@@ -37,6 +36,18 @@ _MAX_TEXT_LENGTH = 1000
 MAX_ERRORS = 200
 MAX_ERRORS_OF_ITEM = 20
 _logger = logging.getLogger(__name__)
+
+
+def challenge(error: str, description: str, *, scope: str = "") -> str:
+    """Return the value of ``WWW-Authenticate`` for a token of no use here (RFC 6750 section 3).
+
+    Args:
+        error: ``invalid_token`` or ``insufficient_scope`` (section 3.1).
+        description: a sentence in ASCII without quotation marks and backslashes.
+        scope: what the request needs.
+    """
+    needed = f', scope="{scope}"' if scope else ""
+    return f'{CHALLENGE}, error="{error}", error_description="{description}"{needed}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +101,9 @@ TABLE: dict[type[Exception], Kind] = {
     ),
     errors.InvalidTransition: _kind(
         _S.CONFLICT, errors.InvalidTransition, "Not possible in this state"
+    ),
+    errors.AuthorityRevoked: _kind(
+        _S.CONFLICT, errors.AuthorityRevoked, "Not possible in this state"
     ),
     errors.UnsupportedFormat: _kind(
         _S.UNPROCESSABLE_ENTITY, errors.UnsupportedFormat, "Unsupported format"
@@ -273,7 +287,10 @@ def _members(error: Exception) -> dict[str, Any]:
 
 def _headers(error: Exception, kind: Kind) -> dict[str, str]:
     if kind == UNAUTHENTICATED:
-        return {"WWW-Authenticate": getattr(error, "auth_header", None) or CHALLENGE}
+        return {"WWW-Authenticate": getattr(error, "challenge", CHALLENGE)}
+    if isinstance(error, errors.InsufficientScope):
+        needed = challenge("insufficient_scope", error.detail, scope=error.scope)
+        return {"WWW-Authenticate": needed}
     if isinstance(error, errors.UnsupportedMediaType) and error.accepted:
         return {"Accept-Encoding": error.accepted}
     if isinstance(error, errors.SealwrightError) and hasattr(error, "retry_after_s"):
@@ -341,25 +358,14 @@ def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer paths that do not exist exactly as objects that do not exist."""
-    detail = _without_slash(request) or _UNIFORM[NOT_FOUND]
+    """Answer paths that do not exist, saying where to look."""
+    detail = unknown_paths.advice(request) or _UNIFORM[NOT_FOUND]
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
         return refusal(request, errors.NotFound(detail))
     if not _is_api(request):
         return defaults.page_not_found(request, exception)
     return problem(NOT_FOUND, detail)
-
-
-def _without_slash(request: HttpRequest) -> str:
-    """Return a sentence with the right URL where only its trailing slash is missing."""
-    if request.resolver_match is not None or request.path_info.endswith("/"):
-        return ""
-    try:
-        resolve(f"{request.path_info}/")
-    except Resolver404:
-        return ""
-    return f"The URL lacks its trailing slash: send the request to {request.path}/."
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

@@ -10,7 +10,7 @@ from rest_framework.settings import api_settings
 
 from apps.errors import Malformed
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
-from pki.findings import Violation
+from pki.findings import Violation, shown
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES
 
@@ -36,6 +36,16 @@ def _shared(kind: type[_Kind]) -> _Kind:
     return kind()
 
 
+def json_type(value: Any) -> str:
+    """Return what JSON calls the type of a value."""
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    names = {str: "a string", dict: "an object", list: "an array", type(None): "null"}
+    return names.get(type(value), "something else")
+
+
 class Body(serializers.Serializer[Any]):
     """The body of a request: validation, JSON Schema and documentation in one definition.
 
@@ -43,9 +53,11 @@ class Body(serializers.Serializer[Any]):
 
     Attributes:
         hints: what would be accepted, by the code of an error.
+        example: a body that is accepted, for the API document.
     """
 
     hints: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
 
     @classmethod
     def parse(cls, body: Any) -> dict[str, Any]:
@@ -68,10 +80,10 @@ class Body(serializers.Serializer[Any]):
 
     def to_internal_value(self, data: Any) -> Any:
         """Validate all fields, known or not, and what they say together."""
-        errors: dict[str, Any] = {}
-        if isinstance(data, Mapping):
-            errors = self._unknown(data)
-            errors |= self.conflicts(data)
+        if not isinstance(data, Mapping):
+            text = f"An object is expected, not {json_type(data)}."
+            raise serializers.ValidationError({api_settings.NON_FIELD_ERRORS_KEY: [text]})
+        errors: dict[str, Any] = self._unknown(data) | self.conflicts(data)
         try:
             values = super().to_internal_value(data)
         except serializers.ValidationError as error:
@@ -85,8 +97,8 @@ class Body(serializers.Serializer[Any]):
         """Name unknown fields: the first ones, and how many there are beyond them."""
         unknown = [name for name in data if name not in self.fields]
         errors: dict[str, Any] = {
-            shown: ErrorDetail(f"There is no field {shown!r}.", _UNKNOWN)
-            for shown in (name[:_MAX_NAME] for name in unknown[:_MAX_UNKNOWN])
+            name: ErrorDetail(f"There is no field '{name}'.", _UNKNOWN)
+            for name in (name[:_MAX_NAME] for name in unknown[:_MAX_UNKNOWN])
         }
         further = len(unknown) - _MAX_UNKNOWN
         if further > 0:
@@ -151,11 +163,11 @@ def _violation(body: Body, field: Any, text: Any, value: Any, path: str) -> Viol
         return Violation(code, path, "", str(text), f"Known fields: {known}.")
     if code.startswith("request."):  # already a sentence about the body
         return Violation(code, path, "", str(text), body.hints.get(code, ""))
-    shown = str(value)[:_MAX_VALUE] if isinstance(value, str | int | float) else ""
+    sent = shown(value)[:_MAX_VALUE] if isinstance(value, str | int | float) else ""
     if getattr(field, "secret", False):
-        shown = ""
+        sent = ""
     reason = f"{path}: {text}" if path else str(text)
-    return Violation(_CODES.get(code, _INVALID), path, shown, reason, _hint(field, code))
+    return Violation(_CODES.get(code, _INVALID), path, sent, reason, _hint(field, code))
 
 
 def _hint(field: Any, code: str) -> str:

@@ -7,17 +7,25 @@ which check the rights. A view set joins them to the serializers of its bodies a
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import (
+    ErrorDetail,
+    MethodNotAllowed,
+    NotAcceptable,
+    UnsupportedMediaType,
+)
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.metadata import SimpleMetadata
 from rest_framework.mixins import ListModelMixin, RetrieveModelMixin
 from rest_framework.pagination import BasePagination
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import GenericViewSet
+from rest_framework.viewsets import GenericViewSet, ViewSet
 
-from apps.web.filters import StrictFilterBackend, StrictFilterSet
+from apps.principals import Scope
+from apps.web.filters import StrictFilterBackend, StrictFilterSet, refuse_unknown_parameters
 from apps.web.pagination import NewestFirst
-from apps.web.references import first_of, row_named
+from apps.web.references import row_named, row_with
 from apps.web.serializers import Answer
 
 
@@ -29,7 +37,71 @@ class Metadata(SimpleMetadata):
         return {}
 
 
-class ResourceViewSet(GenericViewSet[Any]):
+def scope_of(view: Any, action: str, method: str) -> Scope | None:
+    """Return the scope that a token needs for an action of a view set, ``None`` for none."""
+    usual = Scope.READ if method.upper() in SAFE_METHODS else Scope.MANAGE
+    found: Scope | None = view.scopes.get(action, usual)
+    return found
+
+
+class StrictViewSet(ViewSet):
+    """A view set whose refusals say what would be accepted; nothing sent is ignored.
+
+    Attributes:
+        scopes: what a token needs for an action, where that is not ``read`` for reading and
+            ``manage`` for everything else. It describes what services check, and decides nothing.
+        governed: actions of product administrators only, where the URL names no object; likewise.
+        tag: heading of the operations in the OpenAPI document; empty for that of the URL.
+        parameters: query parameters of an action, where it is not a list.
+        files: actions that answer with a file, of whatever type the client would accept.
+    """
+
+    scopes: ClassVar[Mapping[str, Scope | None]] = {}
+    governed: ClassVar[Sequence[str]] = ()
+    tag: ClassVar[str] = ""
+    parameters: ClassVar[Mapping[str, Sequence[str]]] = {}
+    files: ClassVar[Sequence[str]] = ()
+
+    def initial(self, request: Request, *args: Any, **url: Any) -> None:
+        """Refuse what would be ignored, once it is known who asks.
+
+        Raises:
+            Malformed: a query parameter that the action does not take: one that was misspelt,
+                or meant for another action, must not look as if it had been obeyed.
+        """
+        super().initial(request, *args, **url)
+        filtered = self.action == "list" and bool(getattr(self, "filter_backends", False))
+        if self.action not in {None, "metadata"} and not filtered:
+            refuse_unknown_parameters(request, self.parameters.get(self.action, ()))
+
+    def http_method_not_allowed(self, request: Request, *args: Any, **url: Any) -> Any:  # type: ignore[override]  # DRF's own has another type than Django's
+        """Refuse a method, naming those that there are."""
+        del args, url
+        possible = ", ".join(self.allowed_methods)
+        detail = f"{request.method} is not possible at this URL; use one of: {possible}."
+        raise MethodNotAllowed(str(request.method), detail=detail)
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Return what writes the answer.
+
+        Raises:
+            NotAcceptable: the client accepts none of the types that there are.
+        """
+        try:
+            return super().perform_content_negotiation(request, force or self.action in self.files)
+        except NotAcceptable as error:
+            offered = ", ".join(str(writer.media_type) for writer in self.get_renderers())
+            raise NotAcceptable(f"Answers are of the type {offered}; accept that.") from error
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Say which types bodies may have, where one has another."""
+        if isinstance(exc, UnsupportedMediaType):
+            read = ", ".join(str(reader.media_type) for reader in self.get_parsers())
+            exc.detail = ErrorDetail(f"Send the body as {read}, with that Content-Type.")
+        return super().handle_exception(exc)
+
+
+class ResourceViewSet(StrictViewSet, GenericViewSet[Any]):
     """The objects of one kind that are in the caller's sight (``get_queryset``).
 
     Attributes:
@@ -66,7 +138,7 @@ class ResourceViewSet(GenericViewSet[Any]):
         value = self.kwargs[self.lookup_url_kwarg or self.lookup_field]
         if self.lookup_field == "reference":
             return row_named(self.get_queryset(), value)
-        return first_of(self.get_queryset().filter(**{self.lookup_field: value}))
+        return row_with(self.get_queryset(), self.lookup_field, value)
 
     def answer(self, instance: Any) -> Response:
         """Answer an object as it is now."""

@@ -279,12 +279,30 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "TAGS": [
+        {"name": name, "description": text}
+        for name, text in (
+            ("acme", "ACME as a team manages it: endpoints, EAB keys, accounts and orders."),
+            ("applications", "Applications, their members and the profiles attached to them."),
+            ("audit-events", "The audit log: who did what to which object, and when."),
+            ("authorities", "Authorities, their certificates and CRLs."),
+            ("certificate-requests", "Requests: made, evaluated, approved, denied, withdrawn."),
+            ("certificates", "The inventory: downloaded, exported, renewed and revoked."),
+            ("jobs", "Background work, for product administrators."),
+            ("machine-identities", "Identities of programs, which sign in by tokens."),
+            ("policies", "Rules about what certificates may contain, with their versions."),
+            ("policy-presets", "Policies and profiles to start from."),
+            ("profiles", "Authority, policy and defaults: what certificates are requested under."),
+            ("root", "Where to start: the resources, and who is asking."),
+            ("tokens", "Bearer tokens of people and machine identities."),
+        )
+    ],
     "COMPONENT_SPLIT_REQUEST": True,
     # Every body has a description of its own, so what it requires is true for PATCH as well.
     "COMPONENT_SPLIT_PATCH": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.web.openapi.add_common_problems",
+        "apps.web.openapi.complete",
     ],
     # One name for each set of choices, wherever it is used.
     "ENUM_NAME_OVERRIDES": {

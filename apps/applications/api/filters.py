@@ -6,7 +6,7 @@ from django_filters import rest_framework as filters
 
 from apps.accounts.models import AccountKind
 from apps.applications.roles import Role
-from apps.web.filters import SearchFilter, StrictFilterSet
+from apps.web.filters import ReferenceFilter, SearchFilter, StrictFilterSet
 
 _YES_NO = [("true", "true"), ("false", "false")]
 
@@ -16,7 +16,9 @@ class ApplicationFilter(StrictFilterSet):
 
     name = filters.CharFilter("name", label="exact name")
     search = SearchFilter("name", "description")
-    profile = filters.CharFilter("pairings__profile__name", label="name of an attached profile")
+    profile = ReferenceFilter(
+        "pairings__profile", label="name or identifier of an attached profile"
+    )
 
 
 class PairingFilter(StrictFilterSet):
@@ -60,11 +62,13 @@ class TokenFilter(StrictFilterSet):
     """Narrows the list of tokens."""
 
     search = SearchFilter("name")
-    machine_identity = filters.CharFilter(
-        "user__machine_identity__name", label="name of the machine identity that owns it"
+    machine_identity = ReferenceFilter(
+        "user__machine_identity", label="name or identifier of the machine that owns it"
     )
     user = filters.CharFilter("user__username", label="user name of the person that owns it")
-    application = filters.CharFilter("application__name", label="the only one it may touch")
+    application = ReferenceFilter(
+        "application", label="name or identifier of the only one it may touch"
+    )
     revoked = filters.ChoiceFilter(method="ended", choices=_YES_NO, label="ended by hand")
 
     def ended(self, rows: Any, _name: str, value: str) -> Any:

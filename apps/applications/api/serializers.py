@@ -59,11 +59,15 @@ class BearerScheme(OpenApiAuthenticationExtension):
 class DescriptionSerializer(Body):
     """What may change; names stay, because addresses and the audit log use them."""
 
+    example = {"description": "Card payments"}
+
     description = fields.CharField(required=False, allow_blank=True)
 
 
 class NewApplicationSerializer(DescriptionSerializer):
     """An application to be made."""
+
+    example = {"name": "payments", "description": "Card payments"}
 
     name = fields.CharField(max_length=64, help_text="stands in URLs and never changes")
 
@@ -80,6 +84,8 @@ class ApplicationRowSerializer(Answer):
 class SwitchesSerializer(Body):
     """Under which conditions an application uses a profile."""
 
+    example = {"requires_approval": True}
+
     api_enabled = fields.BooleanField(required=False, help_text="requests by the API are allowed")
     requires_approval = fields.BooleanField(
         required=False, help_text="a second person must approve each request"
@@ -88,6 +94,8 @@ class SwitchesSerializer(Body):
 
 class NewPairingSerializer(SwitchesSerializer):
     """A profile to be attached."""
+
+    example = {"profile": "tls-server", "requires_approval": True}
 
     profile = fields.CharField(max_length=1024, help_text="name or id")
 
@@ -115,11 +123,15 @@ class ApplicationSerializer(ApplicationRowSerializer):
 class RoleChangeSerializer(Body):
     """A member's new role."""
 
+    example = {"role": "operator"}
+
     role = fields.ChoiceField(_ROLES)
 
 
 class NewMemberSerializer(RoleChangeSerializer):
     """A member to be added: exactly one of a person, a group or a machine identity."""
+
+    example = {"user": "alice", "role": "operator"}
 
     hints = {"request.one_member": f"Exactly one of: {', '.join(MEMBER_KINDS)}."}
 
@@ -136,6 +148,8 @@ class NewMemberSerializer(RoleChangeSerializer):
 
 class BulkMembersSerializer(RoleChangeSerializer):
     """People and machine identities to be added at once."""
+
+    example = {"names": ["alice", "build-server"], "role": "auditor"}
 
     names = fields.ListField(child=fields.CharField(), max_length=MAX_BULK)
 
@@ -178,6 +192,8 @@ class MemberSerializer(Answer):
 class NewMachineIdentitySerializer(DescriptionSerializer):
     """A machine identity to be made."""
 
+    example = {"name": "build-server", "description": "Nightly builds"}
+
     name = fields.CharField(max_length=64)
 
 
@@ -193,6 +209,14 @@ class MachineIdentitySerializer(Answer):
 
 class NewTokenSerializer(Body):
     """A token to be made."""
+
+    example = {
+        "name": "nightly build",
+        "scopes": ["read", "request"],
+        "machine_identity": "build-server",
+        "application": "payments",
+        "lifetime_days": 90,
+    }
 
     name = fields.CharField(max_length=100)
     scopes = fields.ChoicesField(_SCOPES)

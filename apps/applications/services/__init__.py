@@ -26,7 +26,6 @@ from apps.applications.services.members import (
     add_member,
     bulk_add,
     change_role,
-    rebuild_rights,
     remove_member,
 )
 from apps.applications.services.tokens import create_token, revoke_token
@@ -45,7 +44,6 @@ __all__ = [
     "detach_profile",
     "disable_machine_identity",
     "enable_machine_identity",
-    "rebuild_rights",
     "remove_member",
     "revoke_token",
     "update_application",

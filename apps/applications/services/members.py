@@ -152,19 +152,6 @@ def bulk_add(
     return BulkResult(tuple(added), tuple(skipped), tuple(unresolved))
 
 
-def rebuild_rights() -> int:
-    """Derive the permissions of all members again, and return the number of members.
-
-    Needed after an upgrade that changes the table in ``roles.py``; harmless at any time.
-    """
-    count = 0
-    for membership in Membership.objects.select_related("application").iterator():
-        with transaction.atomic():
-            _derive(membership)
-        count += 1
-    return count
-
-
 def _derive(membership: Membership) -> None:
     """Replace guardian's rows of this member by those of the role."""
     _clear(membership)

@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 from apps.errors import InvalidInput
+from pki.addresses import visible
 from pki.findings import Violation
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
@@ -31,7 +32,7 @@ def of_text(field: str, text: str, limit: int) -> list[Violation]:
         return [Violation(f"{field}.too_long", field, text[:limit], reason)]
     if not text.isprintable():
         reason = f"The {field} holds characters that cannot be printed."
-        return [Violation(f"{field}.not_printable", field, ascii(text), reason)]
+        return [Violation(f"{field}.not_printable", field, visible(text), reason)]
     return []
 
 

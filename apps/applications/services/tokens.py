@@ -16,13 +16,20 @@ from apps.applications.roles import Permission
 from apps.applications.services import naming
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.errors import AccessDenied, InvalidInput, InvalidTransition, NotFound
+from apps.errors import (
+    AccessDenied,
+    InsufficientScope,
+    InvalidInput,
+    InvalidTransition,
+    NotFound,
+)
 from apps.principals import Principal, Scope
 from pki.findings import Violation
 
 MAX_LIFETIME_DAYS = 365
 _MAX_NETWORKS = 50
 _MAX_NAME = 100
+_NETWORK = "An address, or a prefix such as 192.0.2.0/24 without bits set beyond its length."
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,7 @@ def _authorise(principal: Principal, user: User) -> None:
 
 def _require_manage(principal: Principal) -> None:
     if not principal.has_scope(Scope.MANAGE):
-        raise AccessDenied("The token lacks the scope 'manage'.")
+        raise InsufficientScope(Scope.MANAGE)
 
 
 def _refuse_wider(
@@ -200,8 +207,8 @@ def _networks(texts: Sequence[str]) -> tuple[list[str], list[Violation]]:
     for index, text in enumerate(texts):
         try:
             networks.append(str(ipaddress.ip_network(text)))
-        except ValueError as exc:
+        except ValueError:
             field = f"allowed_networks[{index}]"
             reason = "This is not a network."
-            violations.append(Violation("token.network", field, str(text)[:200], reason, str(exc)))
+            violations.append(Violation("token.network", field, str(text)[:200], reason, _NETWORK))
     return networks, violations

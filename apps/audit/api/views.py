@@ -13,10 +13,10 @@ from apps.web.viewsets import ReadViewSet
 
 @extend_schema_view(
     list=extend_schema(
-        description="List events.",
+        description="List audit events, newest first; those of your applications, all if you govern.",
         responses={200: AuditEventSerializer(many=True)} | problems(404),
     ),
-    retrieve=extend_schema(description="Read an event."),
+    retrieve=extend_schema(description="Read an audit event with its details."),
 )
 class AuditEventViewSet(ReadViewSet):
     """The audit log of the caller's applications; all of it for those who govern."""

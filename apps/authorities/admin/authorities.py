@@ -54,6 +54,9 @@ class AuthorityAdmin(GovernedAdmin):
     )
     list_filter = ("state", "kind", "key__algorithm")
     search_fields = ("name__icontains",)
+    serial_columns = ("certificates__serial_number",)
+    digest_columns = ("certificates__fingerprint_sha256",)
+    search_help_text = "Name, or serial number or fingerprint of a certificate"
     ordering = ("name",)
     empty_text = "No authorities yet. Start with a root, then put an issuing intermediate under it."
     object_actions = OBJECT_ACTIONS

@@ -25,11 +25,10 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
-    search_fields = (
-        "serial_number__exact",
-        "fingerprint_sha256__exact",
-        "authority__name__icontains",
-    )
+    search_fields = ("authority__name__icontains",)
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256",)
+    search_help_text = "Authority, serial number or fingerprint, in any spelling"
     list_select_related = ("authority",)
     ordering = ("-id",)
 
@@ -78,7 +77,9 @@ class CRLAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("number_shown",)
     list_filter = ("authority", "this_update")
-    search_fields = ("authority__name__icontains", "number__exact", "sha256__exact")
+    search_fields = ("authority__name__icontains", "number__exact")
+    digest_columns = ("sha256",)
+    search_help_text = "Authority, CRL number or SHA-256"
     list_select_related = ("authority",)
     ordering = ("-id",)
     empty_text = "No CRL has been published yet. Each active authority publishes one by itself."

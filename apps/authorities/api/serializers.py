@@ -19,7 +19,7 @@ from apps.web.serializers import (
     AttributeSerializer,
     Body,
 )
-from pki import bundles
+from pki import bundles, spellings
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, NameConstraints
@@ -82,6 +82,8 @@ class NewNameConstraintsSerializer(Body):
 class AuthorityChangesSerializer(Body):
     """What may change: how the authority publishes, in certificates issued from now on."""
 
+    example = {"crl_lifetime_hours": 48, "ocsp_enabled": True}
+
     # More than the four that are possible, so that the service can say so.
     crl_mirror_urls = fields.ListField(
         child=fields.CharField(),
@@ -98,6 +100,15 @@ class AuthorityChangesSerializer(Body):
 
 class NewAuthoritySerializer(AuthorityChangesSerializer):
     """An authority to be made."""
+
+    example = {
+        "name": "issuing-ca",
+        "kind": "intermediate",
+        "subject": {"common_name": "Issuing CA", "organization": "Example"},
+        "key_algorithm": "ec-p256",
+        "parent": "root-ca",
+        "path_length": 0,
+    }
 
     name = fields.CharField(max_length=64, help_text="stands in URLs and never changes")
     kind = fields.ChoiceField(AuthorityKind.choices)
@@ -251,6 +262,8 @@ def _aftermath(authority: Authority) -> dict[str, Any] | None:
 class AuthorityRevocationSerializer(Body):
     """Why an authority is revoked, and since when its key is doubted."""
 
+    example = {"reason": "cACompromise", "invalidity_date": "2027-01-31T12:00:00Z"}
+
     reason = fields.ReasonField(
         [choice for choice in REVOCATION_REASONS if choice[0] != RevocationReason.CERTIFICATE_HOLD]
     )
@@ -263,17 +276,21 @@ class AuthorityRevocationSerializer(Body):
 
     def validate_serial_number(self, value: str) -> str:
         """Return the form that is stored, whatever the spelling."""
-        return value.lower().removeprefix("0x").replace(":", "").replace(" ", "").lstrip("0")
+        return spellings.serial_number(value)
 
 
 class LifetimeSerializer(Body):
     """How long the new certificate is to be valid."""
+
+    example = {"lifetime_days": 1825}
 
     lifetime_days = fields.IntegerField()
 
 
 class InstallationSerializer(Body):
     """What a CA outside this product issued."""
+
+    example = {"certificate": "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"}
 
     certificate = fields.PemOrDerField(
         max_length=MAX_PEM_TEXT, help_text="PEM (may hold the chain) or base64 of DER"

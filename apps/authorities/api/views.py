@@ -1,5 +1,6 @@
 """The API of authorities: everybody may read them, product administrators run them."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -26,7 +27,7 @@ from apps.authorities.api.serializers import (
 )
 from apps.authorities.models import CRL, Authority, PkiUrl
 from apps.jobs.api.serializers import JobSerializer
-from apps.principals import Principal
+from apps.principals import Principal, Scope
 from apps.web.callers import governor_of, reader_or_actor_of
 from apps.web.openapi import problems
 from apps.web.references import row_named
@@ -34,9 +35,9 @@ from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
 
-def _found(reference: str) -> Authority:
+def _found(reference: str, field: str = "authority") -> Authority:
     """Return an authority; their existence and certificates are public facts."""
-    return row_named(selectors.authorities(), reference)
+    return row_named(selectors.authorities(), reference, field=field)
 
 
 @extend_schema_view(
@@ -50,7 +51,9 @@ class AuthorityViewSet(ReadViewSet):
 
     serializer_class = AuthoritySerializer
     row_serializer_class = AuthorityRowSerializer
+    scopes = {"csr": Scope.MANAGE}
     filterset_class = AuthorityFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Authority]:
@@ -71,13 +74,13 @@ class AuthorityViewSet(ReadViewSet):
         responses={201: AuthoritySerializer} | problems(404, 409, 422, 503),
     )
     def create(self, request: Request) -> Response:
-        """Create a root, or an intermediate.
+        """Create an authority: a root, or an intermediate.
 
         An intermediate with a parent is signed at once; without one it waits for the
         certificate of a CA outside this product (csr, then install-certificate).
         """
         principal = governor_of(request)
-        spec = NewAuthoritySerializer.read(request.data, _found)
+        spec = NewAuthoritySerializer.read(request.data, partial(_found, field="parent"))
         authority = _found(str(services.create_authority(principal, spec).pk))
         return self.created(authority, f"/api/v1/authorities/{authority.name}/")
 
@@ -100,7 +103,7 @@ class AuthorityViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: AuthoritySerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, **_url: Any) -> Response:
-        """Stop issuing; CRLs and OCSP answers go on."""
+        """Disable an authority; it stops issuing, CRLs and OCSP answers go on."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
         return self.answer(services.disable_authority(principal, authority))
@@ -108,7 +111,7 @@ class AuthorityViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: AuthoritySerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, **_url: Any) -> Response:
-        """Let a disabled authority issue again."""
+        """Enable an authority; it issues again."""
         authority, principal = self._to_change()
         NoBody.parse(request.data)
         return self.answer(services.enable_authority(principal, authority))
@@ -137,7 +140,7 @@ class AuthorityViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def renew(self, request: Request, **_url: Any) -> Response:
-        """Give the authority a new certificate for the same key and name."""
+        """Renew an authority; it gets a new certificate for the same key and name."""
         authority, principal = self._to_change()
         lifetime_days = LifetimeSerializer.parse(request.data)["lifetime_days"]
         return self.answer(services.renew_authority(principal, authority, lifetime_days))
@@ -173,7 +176,9 @@ class AuthorityViewSet(ReadViewSet):
         return Response(JobSerializer.of(job), status=HTTPStatus.ACCEPTED)
 
 
-@extend_schema_view(list=extend_schema(description="List the CRLs published so far."))
+@extend_schema_view(
+    list=extend_schema(description="List the CRLs that an authority has published, newest first.")
+)
 class CrlViewSet(ListModelMixin, ResourceViewSet):
     """The CRLs of an authority."""
 

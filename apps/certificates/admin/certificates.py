@@ -73,13 +73,11 @@ class CertificateAdmin(ReadOnlyAdmin):
         "authority",
         "key_algorithm",
     )
-    search_fields = (
-        "search_text__contains_text",
-        "serial_number__exact",
-        "fingerprint_sha256__exact",
-        "spki_sha256__exact",
-    )
-    search_help_text = "Names, serial number or fingerprint (hex)"
+    serial_columns = ("serial_number",)
+    digest_columns = ("fingerprint_sha256", "spki_sha256")
+    name_columns = ("search_text",)
+    search_fields = ("id__exact",)
+    search_help_text = "Names, serial number or fingerprint, in any spelling"
     sortable_by = ("expires", "not_after")
     list_select_related = ("application", "profile")
     ordering = ("-id",)

@@ -67,11 +67,9 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("wanted",)
     list_filter = ("state", "method", "application", "profile", "created_at")
-    search_fields = (
-        "id__exact",
-        "search_text__contains_text",
-        "certificate__serial_number__exact",
-    )
+    search_fields = ("id__exact",)
+    serial_columns = ("certificate__serial_number",)
+    name_columns = ("search_text",)
     search_help_text = "Names, requester, identifier or serial number"
     sortable_by = ()
     list_select_related = ("application", "profile")
@@ -107,10 +105,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="Wanted")
     def wanted(self, request: CertificateRequest) -> str:
         """Return the first name asked for."""
-        leaf = request.leaf or {}
-        pairs = [*leaf.get("subject", []), *leaf.get("subject_alt_names", [])]
-        common = [value for kind, value in pairs if kind == "common_name"]
-        return next(iter(common or [value for _, value in pairs]), "(unreadable request)")
+        return request.name or "(unreadable request)"
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, request: CertificateRequest) -> str:

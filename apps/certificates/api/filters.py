@@ -2,25 +2,35 @@
 
 from django_filters import rest_framework as filters
 
-from apps.applications.models import Application
-from apps.authorities.models import Authority
 from apps.certificates.models import CertificateState
-from apps.profiles.models import Profile
 from apps.statements.text_index import MIN_LENGTH
-from apps.web.filters import NameFilter, StrictFilterSet
+from apps.web.filters import (
+    DigestFilter,
+    NameFilter,
+    ReferenceFilter,
+    SerialNumberFilter,
+    StrictFilterSet,
+)
 
 
 class CertificateFilter(StrictFilterSet):
     """Narrows the inventory."""
 
-    application = NameFilter(Application, "application", label="application name")
-    profile = NameFilter(Profile, "profile", label="profile name")
-    authority = NameFilter(Authority, "authority", label="name of the authority that issued it")
+    application = ReferenceFilter("application", label="name or identifier of the application")
+    profile = ReferenceFilter("profile", label="name or identifier of the profile")
+    authority = ReferenceFilter(
+        "authority", label="name or identifier of the authority that issued it"
+    )
     state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
-    serial_number = filters.CharFilter("serial_number", label="serial number, hex")
-    fingerprint_sha256 = filters.CharFilter("fingerprint_sha256", label="SHA-256 of the DER, hex")
-    name = filters.CharFilter(
-        "search_text", lookup_expr="contains_text", min_length=MIN_LENGTH, label="part of a name"
+    serial_number = SerialNumberFilter("serial_number", label="serial number, hex in any spelling")
+    fingerprint_sha256 = DigestFilter(
+        "fingerprint_sha256", label="SHA-256 of the DER, hex in any spelling"
+    )
+    name = NameFilter(
+        "search_text",
+        lookup_expr="contains_text",
+        min_length=MIN_LENGTH,
+        label="part of a name, in any spelling",
     )
     lineage = filters.UUIDFilter("lineage_id", label="a certificate and its renewals")
     not_after_before = filters.IsoDateTimeFilter(

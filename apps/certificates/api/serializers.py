@@ -28,6 +28,7 @@ from apps.web.serializers import (
     ViolationSerializer,
 )
 from pki import bundles, keys
+from pki.findings import shown
 from pki.reasons import RevocationReason
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, Leaf
 
@@ -75,6 +76,7 @@ class CertificateRowSerializer(Answer):
     spki_sha256 = serializers.CharField()
     subject = serializers.CharField(help_text="RFC 4514")
     issuer = serializers.CharField(help_text="RFC 4514")
+    name = serializers.CharField(help_text="common name, else first other name: for people")
     common_name = serializers.CharField()
     subject_alt_names = NameSerializer(many=True)
     key_algorithm = serializers.ChoiceField(KEY_ALGORITHMS)
@@ -149,6 +151,7 @@ class RequestRowSerializer(Answer):
     """A request as lists show it."""
 
     id = serializers.UUIDField()
+    name = serializers.CharField(help_text="first name asked for; empty for what cannot be read")
     state = serializers.ChoiceField(RequestState.choices)
     method = serializers.ChoiceField(EnrollmentMethod.choices)
     application = serializers.CharField(source="application.name")
@@ -208,6 +211,8 @@ class OutcomeSerializer(RequestRowSerializer):
 class RevocationSerializer(Body):
     """Why a certificate is revoked."""
 
+    example = {"reason": "keyCompromise", "invalidity_date": "2027-01-31T12:00:00Z"}
+
     reason = fields.ReasonField(REVOCATION_REASONS, default=RevocationReason.UNSPECIFIED)
     invalidity_date = fields.DateTimeField(required=False)
     allow_expired = fields.BooleanField(
@@ -217,6 +222,8 @@ class RevocationSerializer(Body):
 
 class RenewalSerializer(Body):
     """Which key the successor certifies."""
+
+    example = {"key": "new"}
 
     key = fields.ChoiceField(["new", "reuse", "csr"], required=False)
     csr = CsrField(required=False, help_text=None)
@@ -232,7 +239,7 @@ class FormatField(fields.ChoiceField):
             UnsupportedFormat: there is no such format.
         """
         if not isinstance(data, str):
-            self.fail("invalid_choice", input=str(data)[:100])
+            self.fail("invalid_choice", input=shown(data)[:100])
         return export.parse_format(data)
 
 
@@ -244,6 +251,8 @@ class PasswordField(fields.CharField):
 
 class ExportSerializer(Body):
     """In which form the key leaves."""
+
+    example = {"format": "pkcs12", "password": "a long passphrase"}
 
     format = FormatField([ExportFormat.PKCS12.value, ExportFormat.PRIVATE_KEY.value])
     password = PasswordField(required=False, max_length=256)

@@ -24,6 +24,7 @@ from apps.certificates.api.serializers import (
     RevocationSerializer,
 )
 from apps.certificates.models import Certificate
+from apps.principals import Scope
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.serializers import NoBody
@@ -52,15 +53,29 @@ class CertificateViewSet(ReadViewSet):
     sorts = {"not_after": "not_after"}
     lookup_url_kwarg = "certificate_id"
     lookup_value_converter = "uuid"
+    scopes = {
+        "export": Scope.EXPORT_KEY,
+        "revoke": Scope.REVOKE,
+        "release": Scope.REVOKE,
+        "renew": Scope.REQUEST,
+    }
+    parameters = {"download": ("format",)}
+    files = ("download", "export")
 
     def get_queryset(self) -> QuerySet[Certificate]:
         """Return the certificates of the caller's applications, for a list."""
         return selectors.certificates_visible_to(principal_of(self.request)).defer("der")
 
     def get_object(self) -> Certificate:
-        """Return one certificate of the caller's applications."""
-        principal = principal_of(self.request)
-        return selectors.certificate_visible_to(principal, self.kwargs["certificate_id"])
+        """Return one certificate of the caller's applications, to read or to act on.
+
+        An act asks for its own scope; its answer shows the certificate as it is afterwards.
+        """
+        return selectors.certificate_visible_to(
+            principal_of(self.request),
+            self.kwargs["certificate_id"],
+            scoped=self.action not in self.scopes,
+        )
 
     @extend_schema(
         parameters=[OpenApiParameter("format", str, enum=[f.value for f in export.PUBLIC_FORMATS])],
@@ -68,7 +83,7 @@ class CertificateViewSet(ReadViewSet):
     )
     @action(detail=True)
     def download(self, request: Request, **_url: Any) -> HttpResponse:
-        """Download the certificate (pem, der), its chain (chain, fullchain) or both (p7b)."""
+        """Download a certificate; its ``format`` is pem, der, chain, fullchain or p7b (both)."""
         found = self.get_object()
         form = export.parse_format(request.query_params.get("format", "pem"))
         return _file(export.export_public(principal_of(request), found, form))
@@ -80,7 +95,7 @@ class CertificateViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def export(self, request: Request, **_url: Any) -> HttpResponse:
-        """Export the key kept here: PKCS#12 under a password, or PKCS#8 PEM.
+        """Export a certificate with the key kept here: PKCS#12 under a password, or PKCS#8 PEM.
 
         A header `Sealwright-Note` warns of a password that some programs cannot read.
         """
@@ -102,7 +117,7 @@ class CertificateViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, **_url: Any) -> Response:
-        """Revoke: OCSP says so at once, the CRL within a minute."""
+        """Revoke a certificate; OCSP says so at once, the CRL within a minute."""
         principal, found = principal_of(request), self.get_object()
 
         def work(_attempt: Attempt) -> Response:
@@ -124,7 +139,7 @@ class CertificateViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: CertificateDetailSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def release(self, request: Request, **_url: Any) -> Response:
-        """Take a certificate off hold."""
+        """Take a certificate off hold; the next CRL no longer lists it."""
         found = self.get_object()
         NoBody.parse(request.data)
         revocation.remove_hold(principal_of(request), found)
@@ -136,7 +151,7 @@ class CertificateViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def renew(self, request: Request, **_url: Any) -> Response:
-        """Issue a successor with the same names under today's policy."""
+        """Renew a certificate: a successor with the same names, under today's policy."""
         principal, found = principal_of(request), self.get_object()
 
         def work(attempt: Attempt) -> Response:

@@ -24,8 +24,9 @@ from apps.enrollment.acme.models import (
 )
 from apps.enrollment.acme.states import ChallengeStatus, OrderStatus
 from apps.principals import Principal
-from apps.web.references import first_of
+from apps.web.references import not_found, row_with
 
+ENDPOINT_OF_PROFILE = "ACME endpoint of the profile"
 FAILING_WITHIN = timedelta(days=7)
 MAX_FAILING = 20
 _ENDPOINT = "endpoint__pairing"
@@ -72,7 +73,10 @@ def endpoint_of(pairing: Pairing) -> AcmeEndpoint:
     Raises:
         NotFound: ACME was never set up there.
     """
-    return first_of(_endpoints().filter(pairing=pairing))
+    found = _endpoints().filter(pairing=pairing).first()
+    if found is None:
+        raise not_found(ENDPOINT_OF_PROFILE, pairing.profile.name, field="profile")
+    return found
 
 
 def eab_key_for(endpoint: AcmeEndpoint, key_id: UUID) -> EabKey:
@@ -81,7 +85,7 @@ def eab_key_for(endpoint: AcmeEndpoint, key_id: UUID) -> EabKey:
     Raises:
         NotFound: no such key there.
     """
-    return first_of(endpoint.eab_keys.filter(pk=key_id))
+    return row_with(endpoint.eab_keys.all(), "pk", key_id)
 
 
 def accounts_of(principal: Principal, application: Application) -> QuerySet[AcmeAccount]:

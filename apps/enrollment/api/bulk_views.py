@@ -7,7 +7,6 @@ from uuid import UUID
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from apps.applications import pairings
 from apps.certificates import issuance
@@ -18,15 +17,18 @@ from apps.certificates.outcomes import Outcome
 from apps.enrollment.api.serializers import ManyOutcomesSerializer, ManyRequestsSerializer
 from apps.enrollment.api.views import require_requesting
 from apps.errors import Malformed, SealwrightError
+from apps.principals import Scope
 from apps.web import throttle
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.parsers import BulkJSONParser
+from apps.web.viewsets import StrictViewSet
 
 
-class BulkViewSet(ViewSet):
+class BulkViewSet(StrictViewSet):
     """Ask for many certificates."""
 
+    scopes = {"create": Scope.REQUEST}
     parser_classes = (BulkJSONParser,)
 
     @extend_schema(
@@ -55,9 +57,7 @@ class BulkViewSet(ViewSet):
 def _outcomes(request: Request, sent: dict[str, Any], attempt: Attempt) -> list[Outcome]:
     """Return the outcome of each request, in the order sent."""
     principal = principal_of(request)
-    pairing = pairings.pairing_for(
-        sent["application"], sent["profile"], version=principal.governance_version
-    )
+    pairing = pairings.pairing_in_sight(principal, sent["application"], sent["profile"])
     ids = _identifiers(attempt.subject_id, len(sent["requests"]))
     outcomes: dict[int, Outcome] = dict(_made_before(ids) if attempt.taken_over else ())
     enrollments: dict[int, Enrollment] = {}

@@ -2,16 +2,14 @@
 
 from django_filters import rest_framework as filters
 
-from apps.applications.models import Application
 from apps.certificates.models import EnrollmentMethod, RequestState
-from apps.profiles.models import Profile
-from apps.web.filters import NameFilter, StrictFilterSet
+from apps.web.filters import ReferenceFilter, StrictFilterSet
 
 
 class RequestFilter(StrictFilterSet):
     """Narrows the list of requests."""
 
-    application = NameFilter(Application, "application", label="application name")
-    profile = NameFilter(Profile, "profile", label="profile name")
+    application = ReferenceFilter("application", label="name or identifier of the application")
+    profile = ReferenceFilter("profile", label="name or identifier of the profile")
     state = filters.ChoiceFilter(choices=RequestState.choices, label="state")
     method = filters.ChoiceFilter(choices=EnrollmentMethod.choices, label="enrollment method")

@@ -35,6 +35,8 @@ from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.names import MAX_ALT_NAMES
 from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES
 
+_CSR_EXAMPLE = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB...\n-----END CERTIFICATE REQUEST-----\n"
+
 
 class DurationField(fields.ParsedField):
     """A length of time such as ``90d``."""
@@ -102,6 +104,13 @@ def requested_content(sent: Mapping[str, Any]) -> RequestedContent:
 class RequestBodySerializer(RequestedContentSerializer):
     """A certificate request: a CSR, or a key specification."""
 
+    example = {
+        "application": "payments",
+        "profile": "tls-server",
+        "key": {"algorithm": "ec-p256"},
+        "subject_alt_names": ["www.example.com"],
+        "ttl": "90d",
+    }
     hints = {"request.csr_xor_key": 'Example of the latter: "key": {"algorithm": "ec-p256"}.'}
 
     application = fields.CharField(help_text="name or id")
@@ -145,6 +154,12 @@ def _one_of_many(item: Any) -> tuple[bytes, RequestedContent] | Malformed:
 
 class ManyRequestsSerializer(Body):
     """Up to a hundred certificate requests at one application and profile."""
+
+    example = {
+        "application": "payments",
+        "profile": "tls-server",
+        "requests": [{"csr": _CSR_EXAMPLE, "ttl": "30d"}, {"csr": _CSR_EXAMPLE}],
+    }
 
     application = fields.CharField(help_text="name or id")
     profile = fields.CharField(help_text="name or id; attached to the application")
@@ -218,5 +233,7 @@ class DecisionSerializer(Answer):
 
 class CommentSerializer(Body):
     """A word to the requester."""
+
+    example = {"comment": "Ask for the name that was agreed upon."}
 
     comment = fields.CharField(required=False)

@@ -30,6 +30,7 @@ from apps.enrollment.api.serializers import (
     RequestBodySerializer,
     requested_content,
 )
+from apps.principals import Scope
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.serializers import NoBody
@@ -42,9 +43,7 @@ def _enrollment(
     principal = principal_of(request)
     return Enrollment(
         principal=principal,
-        pairing=pairings.pairing_for(
-            sent["application"], sent["profile"], version=principal.governance_version
-        ),
+        pairing=pairings.pairing_in_sight(principal, sent["application"], sent["profile"]),
         method=EnrollmentMethod.API,
         csr=sent.get("csr"),
         requested=requested_content(sent),
@@ -75,6 +74,7 @@ class CertificateRequestViewSet(ReadViewSet):
     filterset_class = RequestFilter
     lookup_url_kwarg = "request_id"
     lookup_value_converter = "uuid"
+    scopes = {"create": Scope.REQUEST, "evaluate": Scope.REQUEST, "cancel": Scope.REQUEST}
 
     def get_queryset(self) -> QuerySet[CertificateRequest]:
         """Return the requests of the caller's applications, for a list."""
@@ -82,8 +82,10 @@ class CertificateRequestViewSet(ReadViewSet):
 
     def get_object(self) -> CertificateRequest:
         """Return one request of the caller's applications."""
-        principal = principal_of(self.request)
-        return selectors.request_visible_to(principal, self.kwargs["request_id"])
+        acts = self.action in {"approve", "deny", "cancel"}  # which ask for a scope of their own
+        return selectors.request_visible_to(
+            principal_of(self.request), self.kwargs["request_id"], scoped=not acts
+        )
 
     @extend_schema(
         request=RequestBodySerializer,
@@ -112,7 +114,7 @@ class CertificateRequestViewSet(ReadViewSet):
     )
     @action(detail=False, methods=["post"])
     def evaluate(self, request: Request) -> Response:
-        """Show every rule with its verdict and the certificate that would be issued."""
+        """Evaluate a request without making it; every rule is shown with its verdict, and the certificate that would be issued."""
         enrollment = _enrollment(request, RequestBodySerializer.parse(request.data))
         return Response(DecisionSerializer.of(issuance.evaluate(enrollment)))
 
@@ -130,7 +132,7 @@ class CertificateRequestViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def approve(self, request: Request, **_url: Any) -> Response:
-        """Release the request and sign it; nobody approves a request of their own.
+        """Approve a request and sign it; nobody approves a request of their own.
 
         201 carries the certificate; 202 means that it is signed when its ACME client asks again.
         """
@@ -143,7 +145,7 @@ class CertificateRequestViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def deny(self, request: Request, **_url: Any) -> Response:
-        """End the request as rejected, with a comment for its requester."""
+        """Deny a request; it ends as rejected, with a comment for its requester."""
         found = self.get_object()
         comment = CommentSerializer.parse(request.data).get("comment", "")
         approvals.deny(principal_of(request), found, comment)
@@ -152,7 +154,7 @@ class CertificateRequestViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: RequestDetailSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_url: Any) -> Response:
-        """Withdraw a request that is still pending."""
+        """Withdraw a request; only one that is still pending can be withdrawn."""
         found = self.get_object()
         NoBody.parse(request.data)
         approvals.cancel(principal_of(request), found)

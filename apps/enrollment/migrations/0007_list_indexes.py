@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('certificates', '0011_list_indexes'),
+        ('certificates', '0012_list_indexes'),
         ('enrollment', '0006_count_orders_without_predecessor'),
     ]
 

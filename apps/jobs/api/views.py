@@ -28,6 +28,7 @@ class JobViewSet(ReadViewSet):
 
     serializer_class = JobSerializer
     filterset_class = JobFilter
+    governed = ("list",)
     sorts = {"kind": "kind"}
     lookup_field = "pk"
     lookup_url_kwarg = "job_id"
@@ -44,7 +45,7 @@ class JobViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: JobSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def retry(self, request: Request, **_url: Any) -> Response:
-        """Start an ended or waiting job afresh."""
+        """Repeat a job; one that has ended or waits starts afresh."""
         job, principal = self.get_object(), governor_of(request)
         NoBody.parse(request.data)
         return self.answer(services.retry(principal, job))
@@ -52,7 +53,7 @@ class JobViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: JobSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, **_url: Any) -> Response:
-        """Take an open job off the list."""
+        """Cancel a job that has not ended."""
         job, principal = self.get_object(), governor_of(request)
         NoBody.parse(request.data)
         return self.answer(services.cancel(principal, job))

@@ -14,7 +14,7 @@ from apps.web.serializers import Answer, Body, ViolationSerializer
 @extend_schema_field(
     {"type": "object", "additionalProperties": True, "description": "see docs/policies.md"}
 )
-class RulesField(serializers.DictField):
+class RulesField(fields.ObjectField):
     """A rule document; ``apps.policies.rules`` reads it and lists what is wrong with it."""
 
 
@@ -30,6 +30,16 @@ class _CurrentRulesField(RulesField):
 class NewPolicySerializer(Body):
     """A policy to be made."""
 
+    example = {
+        "name": "web",
+        "description": "Web servers",
+        "rules": {
+            "subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.com"]}],
+            "key_algorithms": ["ec-p256"],
+            "validity": {"max": "90d"},
+        },
+    }
+
     name = fields.CharField(max_length=64)
     description = fields.CharField(required=False, allow_blank=True)
     rules = RulesField()
@@ -37,6 +47,14 @@ class NewPolicySerializer(Body):
 
 class PolicyChangesSerializer(Body):
     """What may change; other rules become a new version."""
+
+    example = {
+        "rules": {
+            "subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.com"]}],
+            "key_algorithms": ["ec-p256"],
+            "validity": {"max": "90d"},
+        }
+    }
 
     description = fields.CharField(required=False, allow_blank=True)
     rules = RulesField(required=False)

@@ -45,6 +45,7 @@ class PolicyViewSet(ReadViewSet):
     serializer_class = PolicySerializer
     row_serializer_class = PolicyRowSerializer
     filterset_class = PolicyFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Policy]:

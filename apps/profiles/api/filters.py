@@ -3,7 +3,7 @@
 from django_filters import rest_framework as filters
 
 from apps.profiles.models import IssuerType
-from apps.web.filters import SearchFilter, StrictFilterSet
+from apps.web.filters import ReferenceFilter, SearchFilter, StrictFilterSet
 
 
 class ProfileFilter(StrictFilterSet):
@@ -12,5 +12,5 @@ class ProfileFilter(StrictFilterSet):
     name = filters.CharFilter("name", label="exact name")
     search = SearchFilter("name", "description")
     issuer_type = filters.ChoiceFilter(choices=IssuerType.choices, label="who signs")
-    authority = filters.CharFilter("authority__name", label="name of the authority")
-    policy = filters.CharFilter("policy__name", label="name of the policy")
+    authority = ReferenceFilter("authority", label="name or identifier of the authority")
+    policy = ReferenceFilter("policy", label="name or identifier of the policy")

@@ -11,12 +11,14 @@ from apps.web.serializers import Answer, Body
 @extend_schema_field(
     {"type": "object", "additionalProperties": True, "description": "see docs/profiles.md"}
 )
-class DefaultsField(serializers.DictField):
+class DefaultsField(fields.ObjectField):
     """A document of defaults; ``apps.profiles.defaults`` reads it and lists what is wrong."""
 
 
 class ProfileChangesSerializer(Body):
     """What may change."""
+
+    example = {"defaults": {"ttl": "60d"}}
 
     description = fields.CharField(required=False, allow_blank=True)
     issuer_type = fields.ChoiceField(IssuerType.choices, required=False)
@@ -40,6 +42,13 @@ class ProfileChangesSerializer(Body):
 
 class NewProfileSerializer(ProfileChangesSerializer):
     """A profile to be made."""
+
+    example = {
+        "name": "tls-server",
+        "authority": "issuing-ca",
+        "policy": "web",
+        "defaults": {"ttl": "90d", "key_algorithm": "ec-p256"},
+    }
 
     name = fields.CharField(max_length=64)
     policy = fields.CharField(help_text="name or id")

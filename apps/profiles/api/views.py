@@ -1,5 +1,6 @@
 """The API of profiles: teams read those attached to their applications, administrators write."""
 
+from functools import partial
 from typing import Any
 
 from django.db.models import QuerySet
@@ -19,7 +20,7 @@ from apps.profiles.api.serializers import (
 from apps.profiles.models import Profile
 from apps.web.callers import application_ids_in_sight, governor_of
 from apps.web.openapi import problems
-from apps.web.references import row_named
+from apps.web.references import gathered, row_named
 from apps.web.viewsets import ReadViewSet
 
 
@@ -27,18 +28,18 @@ def _resolved(given: dict[str, Any]) -> dict[str, Any]:
     """Return ``given`` with rows in place of names; the caller governs, so all are in sight.
 
     Raises:
-        NotFound: no such authority or policy.
+        NotFound: no such authority or policy; both are listed.
     """
     resolved = {name: value for name, value in given.items() if name not in services.CSR_SETTINGS}
     resolved["csr"] = {name: given[name] for name in services.CSR_SETTINGS if name in given}
     # null says that the authority is not chosen, which is the same as saying nothing.
     if resolved.get("authority", "") is None:
         del resolved["authority"]
-    if "authority" in resolved:
-        resolved["authority"] = row_named(authority_selectors.authorities(), given["authority"])
-    if "policy" in given:
-        resolved["policy"] = row_named(policy_selectors.policies(), given["policy"])
-    return resolved
+    rows = {"authority": authority_selectors.authorities, "policy": policy_selectors.policies}
+    named = {field: resolved[field] for field in rows if field in resolved}
+    return resolved | gathered(
+        **{field: partial(row_named, rows[field](), name) for field, name in named.items()}
+    )
 
 
 @extend_schema_view(
@@ -52,6 +53,7 @@ class ProfileViewSet(ReadViewSet):
 
     serializer_class = ProfileSerializer
     filterset_class = ProfileFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Profile]:

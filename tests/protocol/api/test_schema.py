@@ -3,6 +3,8 @@
 schemathesis compares them as well, but does not notice fields that are not declared.
 """
 
+from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import jsonschema
@@ -10,10 +12,19 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from apps.jobs.models import Job
+from apps.web.serializers import Body
 from tests.factories.keys import make_csr
 from tests.protocol.api.conftest import Caller, token_of
 
 pytestmark = pytest.mark.django_db
+
+
+def subclasses(kind: type) -> Iterator[Any]:
+    """Yield a class's subclasses, at any depth, of all modules that serve URLs."""
+    import_module("config.urls")
+    for below in kind.__subclasses__():
+        yield below
+        yield from subclasses(below)
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +141,89 @@ def test_enrollment_answers(document, operator):
         conform(document, answer, component)
 
 
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every operation with its method and path."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def answers(document: dict[str, Any], operation: dict[str, Any]) -> Iterator[tuple[int, Any]]:
+    """Yield the answers of an operation, each with its status."""
+    for status, answer in operation["responses"].items():
+        name = answer.get("$ref", "").rpartition("/")[2]
+        yield int(status), document["components"]["responses"][name] if name else answer
+
+
+def conforming(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    whole = closed({"components": document["components"], **schema})
+    validator = jsonschema.Draft202012Validator(
+        whole, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    return [error.message for error in validator.iter_errors(value)]
+
+
 def test_every_operation_names_its_problems_in_their_own_media_type(document):
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
-            responses = operation["responses"]
-            assert {"400", "401", "403", "429"} <= set(responses), (path, method)
-            for status, response in responses.items():
-                if int(status) >= 400:
-                    assert list(response["content"]) == ["application/problem+json"]
+    for name, operation in operations(document):
+        assert {"400", "401", "403", "406", "429"} <= set(operation["responses"]), name
+        for status, answer in answers(document, operation):
+            if status >= 400:
+                assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_every_operation_is_described(document):
+    tags = {tag["name"]: tag["description"] for tag in document["tags"]}
+    used = set()
+    for name, operation in operations(document):
+        assert operation["summary"].strip(), name
+        assert len(operation["summary"]) < 100, name
+        assert operation["description"].startswith(operation["summary"][:20]), name
+        assert operation["security"] or name == "get /api/v1/", name
+        used.update(operation["tags"])
+        assert ("/acme/" in name) == (operation["tags"] == ["acme"]), name
+    assert used == set(tags)
+    assert all(tags.values())
+    summaries = [operation["summary"] for _, operation in operations(document)]
+    assert len(set(summaries)) == len(summaries)
+
+
+def test_every_operation_has_examples_that_conform(document):
+    """Of its parameters, its body, and each of its answers."""
+    for name, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            told = (name, parameter["name"], parameter["example"])
+            assert not conforming(document, parameter["schema"], parameter["example"]), told
+        contents = [
+            (status, kind, content)
+            for status, answer in answers(document, operation)
+            for kind, content in answer.get("content", {}).items()
+        ]
+        body = operation.get("requestBody", {}).get("content", {})
+        contents += [(0, kind, content) for kind, content in body.items()]
+        for status, kind, content in contents:
+            told = (name, status, kind)
+            examples = [one["value"] for one in content.get("examples", {}).values()]
+            examples += [content["example"]] if "example" in content else []
+            assert examples, told
+            for example in examples:
+                assert not conforming(document, content["schema"], example), (*told, example)
+        if name.startswith(("post", "patch")):
+            assert body or name.endswith(WITHOUT_BODY), name
+
+
+# Acts that take no arguments.
+WITHOUT_BODY = tuple(
+    f"/{act}/"
+    for act in (
+        *("approve", "cancel", "disable", "enable", "publish-crl", "release", "retry", "reveal"),
+        *("rotate", "revoke"),
+    )
+)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in subclasses(Body) if kind.example])
+def test_examples_of_bodies_are_read(kind):
+    assert kind.parse(kind.example)
 
 
 def test_problems_conform(document, governor):

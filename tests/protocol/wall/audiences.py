@@ -70,14 +70,14 @@ TEAM_READS = Audience(
 )
 # Revoking, renewing, reading keys: not the auditor, and not who merely governs.
 TEAM_OPERATES = Audience(
-    admin=SEES_ALL, app_admin=OWN, operator=OWN, auditor=SEES, machine=OWN, scopeless=DENIED
+    admin=SEES_ALL, app_admin=OWN, operator=OWN, auditor=SEES, machine=OWN, scopeless=SEES
 )
 TEAM_APPROVES = Audience(
-    admin=SEES_ALL, app_admin=OWN, operator=SEES, auditor=SEES, machine=SEES, scopeless=DENIED
+    admin=SEES_ALL, app_admin=OWN, operator=SEES, auditor=SEES, machine=SEES, scopeless=SEES
 )
 # Withdrawing a request: whoever made it (the operator) or may approve it.
 TEAM_WITHDRAWS = Audience(
-    admin=SEES_ALL, app_admin=OWN, operator=OWN, auditor=SEES, machine=SEES, scopeless=DENIED
+    admin=SEES_ALL, app_admin=OWN, operator=OWN, auditor=SEES, machine=SEES, scopeless=SEES
 )
 # Members and settings of an application: its administrators, and those who govern.
 TEAM_MANAGES = Audience(

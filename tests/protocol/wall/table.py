@@ -39,6 +39,7 @@ from tests.protocol.wall.audiences import (
     TEAM_WITHDRAWS,
     UNSEEN_GOVERNED,
     Audience,
+    everybody,
 )
 from tests.protocol.wall.world import Side, World
 
@@ -90,6 +91,7 @@ _AUTHORITY = "authorities/<slug:reference>/"
 _POLICY = "policies/<slug:reference>/"
 
 ROWS = [
+    row("", GET=Act(200, everybody("ok"))),
     # --- requests and certificates -------------------------------------------------------
     row(
         "certificate-requests/",
@@ -300,6 +302,7 @@ OPEN = {
     "api/schema/": _SCHEMA,
     "": Open("", dict.fromkeys(METHODS, (302, 302)), "leads to the admin, or to its login"),
     "api/docs/": _SCHEMA,
+    "api/": Open("", {"GET": (200, 200), "HEAD": (200, 200)}, "says where the API is"),
     "acme/<slug:application>/<slug:profile>/": _ACME_REST,
     "acme/<slug:application>/<slug:profile>/<path:rest>": _ACME_REST,
     "pki/": Open("", {"GET": (200, 200), "HEAD": (200, 200)}, "CA certificates are public"),

@@ -92,7 +92,7 @@ PUBLIC = {
 def test_another_teams_object_in_a_body_is_as_good_as_none(wanted, world, call):
     good = wanted.body(world, world.own)
     for role in (*wanted.roles, "outsider", "elsewhere"):
-        path = _path(world, TABLE[API + wanted.route], "POST")
+        path = path_to(world, TABLE[API + wanted.route], "POST")
         for by_id in (False, True):
             absent = good | {wanted.field: ABSENT if by_id else ABSENT_NAME}
             foreign = good | {wanted.field: wanted.value(world.foreign, by_id=by_id)}
@@ -113,7 +113,7 @@ def test_every_reference_is_tried():
         (row.route.removeprefix(API), name)
         for row in TABLE.values()
         for method in {"POST", "PATCH"} & set(row.acts)
-        for name in _known_fields(row, method) & names
+        for name in known_fields(row, method) & names
     }
     assert taken == tried | GOVERNED | PUBLIC
 
@@ -204,8 +204,8 @@ WRITES = [
 def test_fields_that_a_request_does_not_take_are_refused(row, method, world, call):
     act = row.acts[method]
     role = "app admin" if act.audience.of("app admin")[0] == "ok" else "admin"
-    path, good = _path(world, row, method), act.body(world, world.own)
-    known = _known_fields(row, method)
+    path, good = path_to(world, row, method), act.body(world, world.own)
+    known = known_fields(row, method)
     for name in READ_ONLY:
         if name in known:
             continue
@@ -224,7 +224,8 @@ def _other_value(name: str) -> Any:
     return True if name.startswith("is_") else "admin" if "role" in name else "changed"
 
 
-def _path(world: World, row: Row, method: str) -> str:
+def path_to(world: World, row: Row, method: str) -> str:
+    """Return the path of a row for the object of the callers' own team."""
     thing = row.acts[method].thing or row.thing
     values = world.common.get(thing) or world.own.things.get(thing, {})
     return path_of(row.route, values)
@@ -233,7 +234,7 @@ def _path(world: World, row: Row, method: str) -> str:
 _KNOWN: dict[tuple[str, str], set[str]] = {}
 
 
-def _known_fields(row: Row, method: str) -> set[str]:
+def known_fields(row: Row, method: str) -> set[str]:
     """Return the fields that a request takes, as the OpenAPI document tells."""
     if not _KNOWN:
         document = SchemaGenerator().get_schema(request=None, public=True)

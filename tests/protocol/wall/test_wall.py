@@ -100,7 +100,7 @@ def test_every_row_knows_its_object():
 def _group(route: str) -> str:
     """Return the collection that a route is about, e.g. ``applications/members``."""
     words = [part for part in route.removeprefix(API).split("/") if part and part[0] != "<"]
-    return "/".join(words[: 2 if words[0] == "applications" else 1])
+    return "/".join(words[: 2 if words[:1] == ["applications"] else 1])
 
 
 # One world for each group of URLs; between tests it would have to be made anew.

@@ -7,6 +7,7 @@ from apps.applications import services
 from apps.applications.roles import PERMISSIONS_OF, Role
 from apps.audit.models import AuditEvent
 from apps.principals import Scope
+from tests.protocol.api.conftest import bare
 from tests.unit.applications.conftest import SYSTEM
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +76,8 @@ def test_foreign_and_absent_applications_answer_alike(client, billing):
         ):
             response = client.get(path)
             assert response.status_code == 404
-            answers.append({k: v for k, v in response.json().items() if k != "instance"})
+            assert {error["field"] for error in response.json()["errors"]} == {"application"}
+            answers.append(bare(response))
     assert all(answer == answers[0] for answer in answers)
 
 

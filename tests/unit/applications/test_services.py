@@ -222,16 +222,6 @@ def test_bulk_addition_tells_what_became_of_each(payments, governor):
     assert result.unresolved == ("nobody", "machine:robot")
 
 
-def test_rights_can_be_derived_anew(payments):
-    principal = member(payments, Role.OPERATOR)
-    from apps.applications.models import ApplicationUserObjectPermission
-
-    ApplicationUserObjectPermission.objects.all().delete()
-    assert access.rights_in(principal, payments.pk) == frozenset()
-    assert services.rebuild_rights() == 1
-    assert access.rights_in(principal, payments.pk) == PERMISSIONS_OF[Role.OPERATOR]
-
-
 # --- pairings -------------------------------------------------------------------------------
 
 

@@ -40,6 +40,7 @@ class ApplicationViewSet(ListModelMixin, ResourceViewSet):
     serializer_class = ApplicationSerializer
     row_serializer_class = ApplicationRowSerializer
     filterset_class = ApplicationFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[Application]:
@@ -62,7 +63,7 @@ class ApplicationViewSet(ListModelMixin, ResourceViewSet):
         )
 
     def retrieve(self, request: Request, reference: str) -> Response:
-        """Show an application by identifier or name, with your permissions and its profiles."""
+        """Read an application with your permissions there and its profiles."""
         principal = principal_of(request)
         return Response(_detail(principal, selectors.application_for(principal, reference)))
 
@@ -70,7 +71,7 @@ class ApplicationViewSet(ListModelMixin, ResourceViewSet):
         request=DescriptionSerializer, responses={200: ApplicationSerializer} | problems(422)
     )
     def partial_update(self, request: Request, reference: str) -> Response:
-        """Change the description."""
+        """Change an application's description; its name stays."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         access.require(principal, Permission.EDIT, application)

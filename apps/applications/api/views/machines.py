@@ -33,6 +33,7 @@ class MachineIdentityViewSet(ReadViewSet):
 
     serializer_class = MachineIdentitySerializer
     filterset_class = MachineIdentityFilter
+    governed = ("create",)
     sorts = {"name": "name"}
 
     def get_queryset(self) -> QuerySet[MachineIdentity]:
@@ -54,7 +55,7 @@ class MachineIdentityViewSet(ReadViewSet):
         request=DescriptionSerializer, responses={200: MachineIdentitySerializer} | problems(422)
     )
     def partial_update(self, request: Request, **_url: Any) -> Response:
-        """Change the description."""
+        """Change a machine identity's description; its name stays."""
         machine, principal = self.get_object(), governor_of(request)
         changes = DescriptionSerializer.parse(request.data)
         if changes:
@@ -70,7 +71,7 @@ class MachineIdentityViewSet(ReadViewSet):
     @extend_schema(request=None, responses=MachineIdentitySerializer)
     @action(detail=True, methods=["post"])
     def disable(self, request: Request, **_url: Any) -> Response:
-        """Refuse the machine's tokens from the next request on."""
+        """Disable a machine identity; its tokens are refused from the next request on."""
         machine, principal = self.get_object(), governor_of(request)
         NoBody.parse(request.data)
         services.disable_machine_identity(principal, machine)
@@ -79,7 +80,7 @@ class MachineIdentityViewSet(ReadViewSet):
     @extend_schema(request=None, responses=MachineIdentitySerializer)
     @action(detail=True, methods=["post"])
     def enable(self, request: Request, **_url: Any) -> Response:
-        """Accept the machine's tokens again."""
+        """Enable a machine identity; its tokens are accepted again."""
         machine, principal = self.get_object(), governor_of(request)
         NoBody.parse(request.data)
         services.enable_machine_identity(principal, machine)

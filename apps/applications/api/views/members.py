@@ -25,7 +25,7 @@ from apps.applications.roles import Permission, Role
 from apps.principals import Principal
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
-from apps.web.references import first_of, row_named
+from apps.web.references import row_named, row_with
 from apps.web.viewsets import ReadViewSet
 
 
@@ -38,7 +38,7 @@ def _managed(principal: Principal, reference: str) -> Application:
 
 def _member_of(application: Application, member_id: UUID) -> Membership:
     rows = application.memberships.select_related("application", "user", "group")
-    return first_of(rows.filter(pk=member_id))
+    return row_with(rows, "pk", member_id, field="member")
 
 
 def _resolved(sent: dict[str, str]) -> dict[str, Any]:
@@ -52,9 +52,9 @@ def _resolved(sent: dict[str, str]) -> dict[str, Any]:
         machines = MachineIdentity.objects.select_related("user")
         return {"machine": row_named(machines, reference)}
     if kind == "group":
-        return {kind: first_of(Group.objects.filter(name=reference))}
-    people = User.objects.filter(kind=AccountKind.PERSON, username=reference)
-    return {kind: first_of(people)}
+        return {kind: row_with(Group.objects.all(), "name", reference)}
+    people = User.objects.filter(kind=AccountKind.PERSON)
+    return {kind: row_with(people, "username", reference)}
 
 
 @extend_schema_view(
@@ -82,7 +82,7 @@ class MemberViewSet(ReadViewSet):
         responses={201: MemberSerializer} | problems(409),
     )
     def create(self, request: Request, reference: str) -> Response:
-        """Give a person, a group or a machine identity a role."""
+        """Add a member; a person, a group or a machine identity gets a role."""
         principal = principal_of(request)
         application = _managed(principal, reference)
         sent = NewMemberSerializer.parse(request.data)
@@ -94,7 +94,7 @@ class MemberViewSet(ReadViewSet):
     @extend_schema(request=BulkMembersSerializer, responses={200: BulkResultSerializer})
     @action(detail=False, methods=["post"], url_path="bulk")
     def bulk_add(self, request: Request, reference: str) -> Response:
-        """Add people and machine identities by name; one that fails does not stop the others."""
+        """Add many members by name; one that fails does not stop the others."""
         principal = principal_of(request)
         application = _managed(principal, reference)
         sent = BulkMembersSerializer.parse(request.data)
@@ -105,7 +105,7 @@ class MemberViewSet(ReadViewSet):
 
     @extend_schema(request=RoleChangeSerializer, responses=MemberSerializer)
     def partial_update(self, request: Request, reference: str, member_id: UUID) -> Response:
-        """Give a member another role; nobody changes their own."""
+        """Change a member's role; nobody changes their own."""
         principal = principal_of(request)
         member = _member_of(_managed(principal, reference), member_id)
         role = Role(RoleChangeSerializer.parse(request.data)["role"])
@@ -113,7 +113,7 @@ class MemberViewSet(ReadViewSet):
 
     @extend_schema(operation_id="applications_members_remove", responses={204: None})
     def destroy(self, request: Request, reference: str, member_id: UUID) -> Response:
-        """Take a member's role away."""
+        """Remove a member; what it issued stays."""
         principal = principal_of(request)
         services.remove_member(principal, _member_of(_managed(principal, reference), member_id))
         return Response(status=204)

@@ -13,6 +13,7 @@ from apps.applications.api.serializers import (
     SwitchesSerializer,
 )
 from apps.applications.models import Pairing
+from apps.applications.selectors import ATTACHED_PROFILE
 from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
 from apps.web.callers import principal_of
@@ -28,9 +29,11 @@ def _found(principal: Principal, application: str, profile: str) -> Pairing:
 
 
 @extend_schema_view(
-    list=extend_schema(description="List the profiles that the application may use."),
+    list=extend_schema(
+        description="List the profiles attached to an application, with the conditions of their use."
+    ),
     retrieve=extend_schema(
-        description="Read under which conditions the application uses a profile."
+        description="Read the conditions under which an application uses a profile."
     ),
 )
 class AttachedProfileViewSet(ReadViewSet):
@@ -48,7 +51,8 @@ class AttachedProfileViewSet(ReadViewSet):
 
     def get_object(self) -> Pairing:
         """Return the pair of the application and a profile."""
-        return row_named(self.get_queryset(), self.kwargs["profile"], "profile__")
+        rows, profile = self.get_queryset(), self.kwargs["profile"]
+        return row_named(rows, profile, "profile__", noun=ATTACHED_PROFILE, field="profile")
 
     @extend_schema(
         operation_id="applications_profiles_attach",
@@ -56,7 +60,7 @@ class AttachedProfileViewSet(ReadViewSet):
         responses={201: PairingSerializer} | problems(409),
     )
     def create(self, request: Request, reference: str) -> Response:
-        """Let the application use a profile: an act of product administrators."""
+        """Attach a profile to an application; only product administrators may."""
         principal = principal_of(request)
         application = selectors.application_for(principal, reference, scoped=False)
         principal.require_governance()
@@ -68,7 +72,7 @@ class AttachedProfileViewSet(ReadViewSet):
 
     @extend_schema(request=SwitchesSerializer, responses=PairingSerializer)
     def partial_update(self, request: Request, reference: str, profile: str) -> Response:
-        """Allow or refuse requests by the API, or require approvals."""
+        """Change the conditions of an attached profile; requests by the API, and approvals."""
         principal = principal_of(request)
         pairing = _found(principal, reference, profile)
         switches = SwitchesSerializer.parse(request.data)
@@ -76,7 +80,7 @@ class AttachedProfileViewSet(ReadViewSet):
 
     @extend_schema(operation_id="applications_profiles_detach", responses={204: None})
     def destroy(self, request: Request, reference: str, profile: str) -> Response:
-        """Stop the application from using a profile; certificates stay valid."""
+        """Detach a profile from an application; certificates stay valid."""
         principal = principal_of(request)
         services.detach_profile(principal, _found(principal, reference, profile))
         return Response(status=204)

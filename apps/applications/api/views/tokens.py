@@ -19,23 +19,38 @@ from apps.applications.models import ApiToken
 from apps.principals import Principal
 from apps.web.callers import principal_of, reader_or_actor_of
 from apps.web.openapi import problems
-from apps.web.references import row_named
+from apps.web.references import gathered, row_named
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet
 
 
-def _owner(request: Request, principal: Principal, machine: str | None) -> Any:
-    """Return the machine in sight that is to own the token, or the caller's own account."""
-    if machine is None:
-        return request.user
-    return row_named(selectors.machines_visible_to(principal), machine)
+def _resolved(
+    request: Request, principal: Principal, machine: str | None, application: str | None
+) -> dict[str, Any]:
+    """Return the machine in sight that is to own the token, or the caller's own account, and the only application that it may touch.
+
+    Raises:
+        NotFound: a reference leads nowhere; all of those are listed.
+    """
+    return gathered(
+        owner=lambda: (
+            row_named(selectors.machines_visible_to(principal), machine)
+            if machine is not None
+            else request.user
+        ),
+        application=lambda: (
+            selectors.application_for(principal, application, scoped=False)
+            if application is not None
+            else None
+        ),
+    )
 
 
 @extend_schema_view(
     list=extend_schema(
         description="List your tokens, without their texts; all tokens, if you govern."
     ),
-    retrieve=extend_schema(description="Read what may be shown of a token."),
+    retrieve=extend_schema(description="Read a token, without its text."),
 )
 class TokenViewSet(ReadViewSet):
     """The tokens in sight."""
@@ -64,14 +79,8 @@ class TokenViewSet(ReadViewSet):
         principal = principal_of(request)
         sent = NewTokenSerializer.parse(request.data)
         machine, reference = sent.pop("machine_identity", None), sent.pop("application", None)
-        application = (
-            selectors.application_for(principal, reference, scoped=False)
-            if reference is not None
-            else None
-        )
-        token, text = services.create_token(
-            principal, _owner(request, principal, machine), application=application, **sent
-        )
+        resolved = _resolved(request, principal, machine, reference)
+        token, text = services.create_token(principal, **resolved, **sent)
         response = self.created(token, f"/api/v1/tokens/{token.public_id}/")
         response.data["token"] = text
         response.headers["Cache-Control"] = "no-store"
@@ -80,7 +89,7 @@ class TokenViewSet(ReadViewSet):
     @extend_schema(request=None, responses=TokenSerializer)
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, **_url: Any) -> Response:
-        """End a token now; harmless to repeat."""
+        """Revoke a token; it ends now. Harmless to repeat."""
         token = self.get_object()
         NoBody.parse(request.data)
         services.revoke_token(principal_of(request), token)

@@ -22,11 +22,8 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
     list_display = ("names", "status_shown", "where", "client", "reason", "created_at")
     list_display_links = ("names",)
     list_filter = ("status", "account__endpoint__pairing__application", "created_at")
-    search_fields = (
-        "url_id__exact",
-        "authorizations__identifier_value__contains_text",
-        "account__url_id__exact",
-    )
+    search_fields = ("url_id__exact", "account__url_id__exact")
+    name_columns = ("authorizations__identifier_value",)
     search_help_text = "Name, order or account"
     ordering = ("-id",)
     sortable_by = ()
@@ -95,7 +92,8 @@ class AcmeAuthorizationAdmin(ReadOnlyAdmin):
     list_display = ("name", "status_shown", "account", "expires_at", "created_at")
     list_display_links = ("name",)
     list_filter = ("status", "wildcard")
-    search_fields = ("identifier_value__contains_text", "url_id__exact", "account__url_id__exact")
+    search_fields = ("url_id__exact", "account__url_id__exact")
+    name_columns = ("identifier_value",)
     list_select_related = ("account",)
     ordering = ("-id",)
     sortable_by = ()
@@ -140,7 +138,8 @@ class AcmeChallengeAdmin(ReadOnlyAdmin):
     list_display = ("name", "type", "status_shown", "attempt_count", "reason", "settled_at")
     list_display_links = ("name",)
     list_filter = ("status", "type", "settled_at")
-    search_fields = ("authorization__identifier_value__contains_text", "url_id__exact")
+    search_fields = ("url_id__exact",)
+    name_columns = ("authorization__identifier_value",)
     list_select_related = ("authorization",)
     ordering = ("-id",)
     sortable_by = ()

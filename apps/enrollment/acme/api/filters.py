@@ -1,21 +1,18 @@
 """Query parameters of the lists of ACME accounts and orders."""
 
-from typing import Any
-
-from django.db.models import Q
 from django_filters import rest_framework as filters
 
 from apps.enrollment.acme.states import AccountStatus, OrderStatus
-from apps.profiles.models import Profile
-from apps.statements.alternatives import matching_any
-from apps.web.filters import NameFilter, StrictFilterSet
+from apps.web.filters import NameFilter, ReferenceFilter, StrictFilterSet
 
 
 class AcmeAccountFilter(StrictFilterSet):
     """Narrows the list of accounts."""
 
     status = filters.ChoiceFilter("status", choices=AccountStatus.choices(), label="status")
-    profile = NameFilter(Profile, "endpoint__pairing__profile", label="name of the profile")
+    profile = ReferenceFilter(
+        "endpoint__pairing__profile", label="name or identifier of the profile"
+    )
     eab_kid = filters.CharFilter("eab_key__kid", label="EAB key it registered with")
     thumbprint = filters.CharFilter("thumbprint", label="of the account's key (RFC 7638)")
 
@@ -24,12 +21,11 @@ class AcmeOrderFilter(StrictFilterSet):
     """Narrows the list of orders."""
 
     status = filters.ChoiceFilter("status", choices=OrderStatus.choices(), label="status")
-    profile = NameFilter(
-        Profile, "account__endpoint__pairing__profile", label="name of the profile"
+    profile = ReferenceFilter(
+        "account__endpoint__pairing__profile", label="name or identifier of the profile"
     )
     account = filters.UUIDFilter("account_id", label="who ordered")
-    name = filters.CharFilter(method="with_name", label="a name in it, without '*.'")
-
-    def with_name(self, rows: Any, _name: str, value: str) -> Any:
-        """Narrow to the orders that count on an authorization of this name."""
-        return matching_any(rows, [Q(authorizations__identifier_value=value)])
+    name = NameFilter(
+        "authorizations__identifier_value",
+        label="a name in it, in any spelling, without '*.'",
+    )

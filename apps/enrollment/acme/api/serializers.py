@@ -53,6 +53,8 @@ assert set(AcmeLimitsSerializer().fields) == set(DEFAULTS)
 class AcmeSettingsSerializer(Body):
     """Settings of an endpoint; what is left out stays as it is."""
 
+    example = {"require_eab": True, "limits": {"orders_per_account": 300}}
+
     enabled = fields.BooleanField(required=False)
     require_eab = fields.BooleanField(required=False)
     skip_validation = fields.BooleanField(
@@ -76,6 +78,8 @@ class AcmeSettingsSerializer(Body):
 
 class NewAcmeEndpointSerializer(AcmeSettingsSerializer):
     """An endpoint to be set up."""
+
+    example = {"profile": "tls-server", "challenge_types": ["http-01"]}
 
     profile = fields.CharField(help_text="name or identifier of an attached profile")
 
@@ -134,6 +138,12 @@ class AcmeEndpointSerializer(AcmeEndpointRowSerializer):
 class NewEabKeySerializer(Body):
     """A key to be created."""
 
+    example = {
+        "name": "web servers",
+        "identifiers": ["*.example.com"],
+        "networks": ["192.0.2.0/24"],
+    }
+
     name = fields.CharField(required=False, allow_blank=True, max_length=_MAX_NAME)
     reusable = fields.BooleanField(required=False, help_text="for any number of accounts")
     expires_at = fields.DateTimeField(required=False, allow_null=True)
@@ -174,6 +184,8 @@ class EabSecretSerializer(Answer):
 
 class EabRevocationSerializer(Body):
     """How far a revocation goes."""
+
+    example = {"accounts": True}
 
     accounts = fields.BooleanField(
         required=False, help_text="the accounts created with the key are revoked too"

@@ -21,7 +21,7 @@ from apps.enrollment.acme.services import endpoints as services
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.pagination import OnePage
-from apps.web.references import first_of, row_named
+from apps.web.references import row_named, row_with
 from apps.web.serializers import NoBody
 from apps.web.viewsets import ReadViewSet, ResourceViewSet
 
@@ -33,6 +33,12 @@ def _application(request: Request, reference: str, *, scoped: bool = True) -> Ap
 def _seen(request: Request, reference: str) -> QuerySet[AcmeEndpoint]:
     """Return the endpoints of an application to read."""
     return selectors.endpoints_of(principal_of(request), _application(request, reference))
+
+
+def _endpoint_among(rows: QuerySet[AcmeEndpoint], profile: str) -> AcmeEndpoint:
+    """Return the endpoint of a profile, by the profile's reference."""
+    noun = selectors.ENDPOINT_OF_PROFILE
+    return row_named(rows, profile, "pairing__profile__", noun=noun, field="profile")
 
 
 def _acted_on(request: Request, reference: str, profile: str) -> AcmeEndpoint:
@@ -55,14 +61,18 @@ def _address(endpoint: AcmeEndpoint, *more: str) -> str:
 
 
 @extend_schema_view(
-    list=extend_schema(description="List the profiles that clients can use by ACME."),
+    list=extend_schema(
+        description="List the ACME endpoints of an application: one for each profile."
+    ),
     retrieve=extend_schema(
-        description="Read directory URL and settings, and how far the limits are used up."
+        description="Read an ACME endpoint: its directory URL and settings, and how far the limits "
+        "are used up."
     ),
 )
 class AcmeEndpointViewSet(ReadViewSet):
     """The ACME endpoints of an application."""
 
+    tag = "acme"
     serializer_class = serializers.AcmeEndpointSerializer
     row_serializer_class = serializers.AcmeEndpointRowSerializer
     lookup_url_kwarg = "profile"
@@ -73,14 +83,14 @@ class AcmeEndpointViewSet(ReadViewSet):
 
     def get_object(self) -> AcmeEndpoint:
         """Return an endpoint to read, by its profile."""
-        return row_named(self.get_queryset(), self.kwargs["profile"], "pairing__profile__")
+        return _endpoint_among(self.get_queryset(), self.kwargs["profile"])
 
     @extend_schema(
         request=serializers.NewAcmeEndpointSerializer,
         responses={201: serializers.AcmeEndpointSerializer} | problems(409, 422),
     )
     def create(self, request: Request, reference: str) -> Response:
-        """Set ACME up for an attached profile."""
+        """Set up an ACME endpoint for an attached profile."""
         application = _application(request, reference, scoped=False)
         settings = serializers.NewAcmeEndpointSerializer.parse(request.data)
         pairing = applications.pairing_of(application, settings.pop("profile"))
@@ -92,19 +102,20 @@ class AcmeEndpointViewSet(ReadViewSet):
         responses={200: serializers.AcmeEndpointSerializer} | problems(422),
     )
     def partial_update(self, request: Request, reference: str, profile: str) -> Response:
-        """Change settings; ``{"enabled": false}`` closes the endpoint at once."""
+        """Change the settings of an ACME endpoint; ``{"enabled": false}`` closes it at once."""
         endpoint = _acted_on(request, reference, profile)
         settings = _with_lists(serializers.AcmeSettingsSerializer.parse(request.data))
         return self.answer(services.update_acme(principal_of(request), endpoint, **settings))
 
 
 @extend_schema_view(
-    list=extend_schema(description="List the keys, without their secrets."),
-    retrieve=extend_schema(description="Read what may be shown of a key."),
+    list=extend_schema(description="List the EAB keys of an endpoint, without their secrets."),
+    retrieve=extend_schema(description="Read an EAB key, without its secret."),
 )
 class EabKeyViewSet(ReadViewSet):
     """The EAB keys of an endpoint."""
 
+    tag = "acme"
     serializer_class = serializers.EabKeySerializer
     lookup_field = "pk"
     lookup_url_kwarg = "key_id"
@@ -113,7 +124,7 @@ class EabKeyViewSet(ReadViewSet):
     def get_queryset(self) -> QuerySet[EabKey]:
         """Return the keys of an endpoint to read."""
         rows = _seen(self.request, self.kwargs["reference"])
-        endpoint = row_named(rows, self.kwargs["profile"], "pairing__profile__")
+        endpoint = _endpoint_among(rows, self.kwargs["profile"])
         return eab_keys.eab_keys_of(principal_of(self.request), endpoint)
 
     def _to_change(self) -> EabKey:
@@ -126,7 +137,7 @@ class EabKeyViewSet(ReadViewSet):
         responses={201: serializers.EabKeySerializer} | problems(422),
     )
     def create(self, request: Request, reference: str, profile: str) -> Response:
-        """Make a key; ``reveal/`` shows its secret, once."""
+        """Create an EAB key; ``reveal/`` shows its secret, once."""
         endpoint = _acted_on(request, reference, profile)
         terms = serializers.NewEabKeySerializer.parse(request.data)
         terms["restrict_to"] = terms.pop("identifiers", ())
@@ -136,7 +147,7 @@ class EabKeyViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def reveal(self, request: Request, **_url: Any) -> Response:
-        """Show the secret of a key; a second time is refused."""
+        """Show the secret of an EAB key; a second time is refused."""
         key = self._to_change()
         NoBody.parse(request.data)
         return _secret(key, eab_keys.reveal_eab_key(principal_of(request), key))
@@ -144,7 +155,7 @@ class EabKeyViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: serializers.EabSecretSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, **_url: Any) -> Response:
-        """Replace the secret of a key and show the new one; its accounts stay."""
+        """Replace the secret of an EAB key and show the new one; its accounts stay."""
         key = self._to_change()
         NoBody.parse(request.data)
         return _secret(key, eab_keys.rotate_eab_key(principal_of(request), key))
@@ -155,7 +166,7 @@ class EabKeyViewSet(ReadViewSet):
     )
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, **_url: Any) -> Response:
-        """Revoke a key; on request, its accounts as well."""
+        """Revoke an EAB key; on request, its accounts as well."""
         key = self._to_change()
         accounts = serializers.EabRevocationSerializer.parse(request.data).get("accounts", False)
         return self.answer(eab_keys.revoke_eab_key(principal_of(request), key, accounts=accounts))
@@ -166,12 +177,15 @@ def _secret(key: EabKey, secret: str) -> Response:
 
 
 @extend_schema_view(
-    list=extend_schema(description="List ACME accounts."),
-    retrieve=extend_schema(description="Read an ACME account."),
+    list=extend_schema(description="List the ACME accounts of an application."),
+    retrieve=extend_schema(
+        description="Read an ACME account with its counts of orders and failures."
+    ),
 )
 class AcmeAccountViewSet(ReadViewSet):
     """The accounts of an application."""
 
+    tag = "acme"
     serializer_class = serializers.AcmeAccountSerializer
     filterset_class = AcmeAccountFilter
     lookup_field = "pk"
@@ -186,19 +200,17 @@ class AcmeAccountViewSet(ReadViewSet):
     @extend_schema(request=None, responses={200: serializers.AcmeAccountSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, reference: str, account_id: UUID) -> Response:
-        """Revoke an account; its certificates stay valid."""
+        """Revoke an ACME account; its certificates stay valid."""
         application = _application(request, reference, scoped=False)
-        rows = selectors.accounts().filter(
-            endpoint__pairing__application=application, pk=account_id
-        )
-        found = first_of(rows)
+        rows = selectors.accounts().filter(endpoint__pairing__application=application)
+        found = row_with(rows, "pk", account_id)
         NoBody.parse(request.data)
         account_revocation.revoke_account(principal_of(request), found)
-        return self.answer(rows.get())
+        return self.answer(rows.get(pk=account_id))
 
 
 @extend_schema_view(
-    list=extend_schema(description="List ACME orders."),
+    list=extend_schema(description="List the ACME orders of an application, newest first."),
     retrieve=extend_schema(
         description="Read an order with its challenges, and what each validation attempt saw."
     ),
@@ -206,6 +218,7 @@ class AcmeAccountViewSet(ReadViewSet):
 class AcmeOrderViewSet(ReadViewSet):
     """The orders of an application."""
 
+    tag = "acme"
     serializer_class = serializers.AcmeOrderSerializer
     row_serializer_class = serializers.AcmeOrderRowSerializer
     filterset_class = AcmeOrderFilter
@@ -228,6 +241,7 @@ class AcmeOrderViewSet(ReadViewSet):
 class FailingClientViewSet(ListModelMixin, ResourceViewSet):
     """Accounts whose validations fail."""
 
+    tag = "acme"
     serializer_class = serializers.FailingClientSerializer
     pagination_class = OnePage
     filter_backends = ()

@@ -10,6 +10,7 @@ from apps.enrollment.acme.states import ChallengeType
 from apps.enrollment.acme.validation import persistent_records
 from apps.errors import InvalidInput, Violation
 from apps.profiles.models import IssuerType
+from pki.findings import shown
 
 _MAX_PORT = 65535
 _MAX_HOURS = 24 * 366
@@ -135,4 +136,4 @@ def network_violations(name: str, networks: Sequence[str]) -> list[Violation]:
 def violation(field: str, value: object, reason: str) -> Violation:
     """Return the violation of a setting; the code is that of its column."""
     code = f"acme.{field.partition('[')[0]}"
-    return Violation(code, field, str(value)[:200], reason)
+    return Violation(code, field, shown(value)[:200], reason)
