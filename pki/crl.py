@@ -5,6 +5,7 @@ entry, so a million entries take an hour. They go to a file, because a million o
 the length of all comes before the first. C-01 to C-08.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -130,7 +131,8 @@ def build_crl(
     after = _crl_extensions(issuer_certificate, number)
     content = len(fields) + length + len(after)
     tbs_head = der_header(_SEQUENCE, content) + fields
-    message = keys.message_of((tbs_head, *_chunks(spool), after), signature_algorithm)
+    pieces = itertools.chain((tbs_head,), _chunks(spool), (after,))
+    message = keys.message_of(pieces, signature_algorithm)
     tail = after + algorithm + asn1.encode_der(asn1.BitString(sign(message), 0))
     body = len(tbs_head) + length + len(tail)
     head = der_header(_SEQUENCE, body) + tbs_head

@@ -4,6 +4,7 @@ Names and usages are read. Everything else a certificate gets from policy and pr
 extensions are extras, whatever they say.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -66,28 +67,22 @@ def _merged(lists: list[list[Extension]], findings: Findings) -> list[Extension]
     """Return each extension once; Microsoft's tools send the same ones in two attributes."""
     merged: dict[x509.ObjectIdentifier, Extension] = {}
     for found in lists:
-        here: set[x509.ObjectIdentifier] = set()
-        for extension in found:
-            element = named(extension.oid)
-            if extension.oid in here:
-                reason = f"The extension {element} occurs more than once."
+        times = Counter(extension.oid for extension in found)
+        for oid, count in times.items():
+            if count > 1:
+                reason = f"The extension {named(oid)} occurs more than once."
                 findings.violations.append(
-                    replace(csr_violations.DUPLICATE, value=element, reason=reason)
+                    replace(csr_violations.DUPLICATE, value=named(oid), reason=reason)
                 )
-            here.add(extension.oid)
+        for extension in found:
             first = merged.setdefault(extension.oid, extension)
-            if first.value != extension.value and extension.oid not in _seen_twice(found):
-                findings.violations.append(_contradiction(element, first, extension))
+            if first.value != extension.value and times[extension.oid] == 1:
+                findings.violations.append(_contradiction(first, extension))
     return list(merged.values())
 
 
-def _seen_twice(found: list[Extension]) -> set[x509.ObjectIdentifier]:
-    """Return what one list repeats: that is told as such."""
-    oids = [extension.oid for extension in found]
-    return {oid for oid in oids if oids.count(oid) > 1}
-
-
-def _contradiction(element: str, one: Extension, other: Extension) -> Violation:
+def _contradiction(one: Extension, other: Extension) -> Violation:
+    element = named(one.oid)
     said = f"{shown(one.value)} and {shown(other.value)}"
     reason = f"Two extension requests contradict each other about {element}: {said}."
     return replace(csr_violations.CONTRADICTION, value=f"{element} {said}", reason=reason)

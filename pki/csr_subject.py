@@ -67,7 +67,7 @@ def read_subject(name_der: bytes) -> Subject:
         for attribute in rdn:
             _read_attribute(attribute, subject)
     found = names.subject_violations(subject.pairs)
-    subject.violations += [_in_words(violation, subject.pairs) for violation in found]
+    subject.violations += map(_in_words, found)
     return subject
 
 
@@ -185,13 +185,13 @@ def _repair(kind: str, element: str, text: str, subject: Subject) -> None:
     subject.pairs.append((kind, trimmed))
 
 
-def _in_words(violation: Violation, pairs: list[TypeValue]) -> Violation:
+def _in_words(violation: Violation) -> Violation:
     """Return a violation of ``subject[n].kind`` whose reason names the attribute and its value."""
     _, dot, kind = violation.field.partition(".")
     if violation.code == "name.several_common_names":
         reason = f"The subject attribute {named(names.attribute_oid('common_name'))} occurs more "
         return replace(violation, reason=f"{reason}than once: {visible(violation.value)}.")
-    if not dot or kind not in {attribute for attribute, _ in pairs}:
+    if not dot:
         return violation
     element = f"The subject attribute {named(names.attribute_oid(kind))} = {violation.value}"
     return replace(violation, reason=f"{element} cannot be certified. {violation.reason}")

@@ -95,8 +95,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
 def _decoded(data: bytes) -> dict[str, Any]:
     mark = next((name for start, name in _MARKS if data.startswith(start)), "")
     if mark:
-        reason = f"The document is not JSON: a byte order mark ({mark}) is at line 1, column 1."
-        raise _refusal("syntax" if mark == "UTF-8" else "encoding", reason)
+        reason = f"The document begins with a byte order mark ({mark}): send UTF-8 without one."
+        raise _refusal("encoding", reason)
     try:
         document = _DECODER.decode(data.decode("utf-8"))
     except UnicodeDecodeError as exc:

@@ -102,6 +102,9 @@ TABLE: dict[type[Exception], Kind] = {
     errors.InvalidTransition: _kind(
         _S.CONFLICT, errors.InvalidTransition, "Not possible in this state"
     ),
+    errors.AuthorityRevoked: _kind(
+        _S.CONFLICT, errors.AuthorityRevoked, "Not possible in this state"
+    ),
     errors.UnsupportedFormat: _kind(
         _S.UNPROCESSABLE_ENTITY, errors.UnsupportedFormat, "Unsupported format"
     ),

@@ -38,6 +38,7 @@ def test_every_command_of_the_api_page(running_server, tmp_path):
     assert "name.host_characters" in said, "the refusal lists what is wrong"
     assert "policy.validity_too_long" in said
     assert "one certificate, answered twice" in said
+    assert "csr.extension_ignored The extension tlsFeature (1.3.6.1.5.5.7.1.24)" in said
 
 
 def test_every_command_of_the_command_line_page(running_server, tmp_path):

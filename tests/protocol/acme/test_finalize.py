@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from apps import principals
+from apps.audit.models import AuditEvent
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeOrder
 from apps.policies import services as policy_services
@@ -238,6 +239,8 @@ def test_requests_of_the_field_are_issued_or_refused_by_name(trusted, sample):
     assert "b'" not in detail
     assert all(text in detail for text in sample.says), detail
     assert still_ready()
+    recorded = AuditEvent.objects.filter(event="request.rejected").values_list("data", flat=True)
+    assert all(text in str(recorded[0]).replace("\\\\", "\\") for text in sample.says)
 
 
 def test_pv26_ca_true_is_bad_even_where_policy_would_allow_it(trusted, order, team):

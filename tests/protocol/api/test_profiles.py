@@ -102,3 +102,15 @@ def test_the_list_is_filtered(governor, other_team):
     assert len(governor.rows(f"profiles/?authority={other_team.authority.name}")) == 2
     assert len(governor.rows("profiles/?policy=billing-tls-policy")) == 1
     assert governor.rows("profiles/?issuer_type=self-signed") == []
+
+
+def test_what_becomes_of_csrs_is_set_by_field(governor, team):
+    shown = governor.get(f"profiles/{team.profile.name}/").json()
+    assert (shown["csr_extras"], shown["must_staple"], shown["acme_subject"]) == ("ignore",) * 3
+    changes = {"csr_extras": "refuse", "must_staple": "honour", "acme_subject": "take"}
+    answer = governor.patch(f"profiles/{team.profile.name}/", changes)
+    assert answer.status_code == 200, answer.content
+    assert answer.json().items() >= changes.items()
+    wrong = governor.patch(f"profiles/{team.profile.name}/", {"csr_extras": "drop"})
+    assert wrong.status_code == 400
+    assert wrong.json()["errors"][0]["field"] == "csr_extras"

@@ -1,7 +1,9 @@
 """CRLs read back in pieces, and the gate that compares a new one with the published one."""
 
 import random
+import tracemalloc
 from datetime import timedelta
+from tempfile import TemporaryFile
 
 import pytest
 from cryptography import x509
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import crl_pem
-from pki.crl import UnusableCRL
+from pki.crl import UnusableCRL, build_crl
 from pki.crl_gate import publish_gate
 from pki.crl_reader import CrlReader, CrlSummary
 from pki.reasons import RevocationReason
@@ -154,6 +156,35 @@ def test_c09_only_removable_entries_may_go():
 def test_c09_a_refusal_shows_the_first_lost_entries_only():
     old = crl(*range(1, 1000), number=10)
     assert len(codes(crl(), old=old)) == 20
+
+
+def test_memory_grows_with_the_difference_and_not_with_the_entries():
+    by, count = issuer(P256), 60_000
+    values = {
+        "issuer_certificate": by.certificate,
+        "signature_algorithm": by.signature_algorithm,
+        "this_update": NOW,
+        "next_update": NOW + WEEK,
+        "sign": by.sign,
+    }
+    with TemporaryFile() as before, TemporaryFile() as after:
+        tracemalloc.start()
+        try:
+            old, new = (
+                build_crl(
+                    **values,
+                    number=number,
+                    entries=(entry((1 << 150) + serial) for serial in range(count)),
+                    spool=spool,
+                )
+                for number, spool in ((1, before), (2, after))
+            )
+            assert publish_gate(CrlReader(old.chunks()), CrlReader(new.chunks()), set) == ()
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    # A few pieces of half a megabyte at a time; one byte for each octet of both would be more.
+    assert peak < old.size + new.size
 
 
 @settings(max_examples=60, deadline=None)

@@ -255,6 +255,30 @@ def test_too_many_names_are_a_violation_and_cost_little():
     assert time.process_time() - begin < 0.2
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        raw_csr(
+            extension_request(*(raw_extension("1.2.3", bytes([n % 256])) for n in range(2000)))
+        ),
+        raw_csr(*(extension_request(raw_extension("1.2.3", bytes([n]))) for n in range(250))),
+        raw_csr(name=raw_name(*[(CN, UTF8, b"a\0b")] * 1500)),
+        raw_csr(*(raw_attribute("1.2.3", b"\x05\x00") for _ in range(2000))),
+        raw_csr(
+            extension_request(
+                raw_extension("2.5.29.37", b"\x30\x82\x27\x10" + b"\x06\x03\x2a\x03\x04" * 2000)
+            )
+        ),
+    ],
+    ids=["extensions", "requests", "subject", "attributes", "purposes"],
+)
+def test_thousands_of_elements_cost_little(data):
+    begin = time.process_time()
+    parsed = parse_csr(data)
+    assert time.process_time() - begin < 0.5
+    assert len(parsed.extras) <= MAX_EXTRAS
+
+
 @pytest.mark.filterwarnings("ignore:Attribute's length must be")
 @pytest.mark.parametrize("text", [b"a" * 65, "\u202eabc".encode(), b"a\0b", b"\ta"])
 def test_x08_unsound_common_names_are_violations(text):

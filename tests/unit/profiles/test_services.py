@@ -252,3 +252,27 @@ def test_what_is_on_record_with_requests_is_kept(profile, policy):
     policy.refresh_from_db()
     assert policy.current_version is not None
     assert not AuditEvent.objects.filter(event__endswith=".deleted").exists()
+
+
+def test_what_becomes_of_csrs_is_set_recorded_and_raises_the_revision(profile):
+    settings = {"csr_extras": "refuse", "must_staple": "honour", "acme_subject": "take"}
+    changed = services.update_profile(GOVERNOR, profile, csr=settings)
+
+    assert {name: getattr(changed, name) for name in settings} == settings
+    assert changed.revision == 2
+    data = AuditEvent.objects.get(event="profile.updated").data
+    assert {name: data[name] for name in settings} == settings
+    services.update_profile(GOVERNOR, profile, csr=settings)
+    assert Profile.objects.get().revision == 2
+
+
+def test_unknown_choices_of_what_becomes_of_csrs_are_listed(profile, policy, authority):
+    wrong = {"csr_extras": "drop", "must_staple": "", "acme_subject": "take"}
+    with pytest.raises(InvalidInput) as caught:
+        services.update_profile(GOVERNOR, profile, csr=wrong)
+    assert fields(caught) == ["csr_extras", "must_staple"]
+    with pytest.raises(InvalidInput) as caught:
+        services.create_profile(
+            GOVERNOR, name="b", authority=authority, policy=policy, csr={"csr_extras": "drop"}
+        )
+    assert fields(caught) == ["csr_extras"]

@@ -304,6 +304,28 @@ def test_members_of_another_application_are_not_accepted(as_ada, team, other_tea
     assert Membership.objects.filter(pk=foreign.pk).exists()
 
 
+def test_what_becomes_of_csrs_is_chosen_in_the_form_of_a_profile(keyring, as_ada, team):
+    profile = team.profile
+    form = {
+        "description": "",
+        "issuer": str(profile.authority_id),
+        "policy": str(profile.policy_id),
+        "defaults": json.dumps(profile.defaults),
+        "csr_extras": "refuse",
+        "must_staple": "honour",
+        "acme_subject": "take",
+    }
+    url = reverse("admin:profiles_profile_change", args=[profile.pk])
+    assert 'name="csr_extras"' in as_ada.get(url).content.decode()
+    assert as_ada.post(url, form).status_code == 302
+    profile.refresh_from_db()
+    assert (profile.csr_extras, profile.must_staple, profile.acme_subject) == (
+        "refuse",
+        "honour",
+        "take",
+    )
+
+
 def test_switches_and_profiles_are_set_through_the_services(as_ada, team):
     application, pairing = team.application, team.pairing
     switches = {"pairing": str(pairing.pk), "requires_approval": "on"}

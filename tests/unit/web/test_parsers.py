@@ -22,7 +22,7 @@ def nested(depth: int) -> bytes:
         (b"{", "json.syntax"),
         (b"\xff\xfe", "json.encoding"),
         ('{"a": 1}'.encode("utf-16"), "json.encoding"),
-        (b'\xef\xbb\xbf{"a": 1}', "json.syntax"),
+        (b'\xef\xbb\xbf{"a": 1}', "json.encoding"),
         (b'{"a": 1} x', "json.syntax"),
         (b"[]", "json.no_object"),
         (b"null", "json.no_object"),

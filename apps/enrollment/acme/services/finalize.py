@@ -11,6 +11,8 @@ from datetime import datetime
 from django.db import IntegrityError
 
 from apps import clock
+from apps.audit.events import Event
+from apps.audit.record import record_sampled
 from apps.certificates import issuance
 from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
@@ -85,12 +87,16 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
     if not isinstance(text, str):
         raise Malformed("The payload has the base64url member csr.")
     pairing = pairing_of(signed.config)
-    parsed = without_subject_faults(_parsed(jws.decode(text)), csr_settings(pairing.profile))
     identifiers = tuple(Identifier(i["type"], i["value"]) for i in order.identifiers)
-    common_name = _require_names(parsed, identifiers)
+    try:
+        parsed = without_subject_faults(_parsed(jws.decode(text)), csr_settings(pairing.profile))
+        common_name = _require_names(parsed, identifiers)
+        _require_own_key(parsed)
+    except BadCSR as error:
+        _record_refusal(signed, order, error)
+        raise
     _require_profile(signed, order)
     _require_no_request(order)
-    _require_own_key(parsed)
     oldest = _require_valid_authorizations(order)
     if (
         signed.config.check_caa
@@ -118,6 +124,18 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
         also=lambda certificate: orders.mark_valid(order, certificate),
     )
     return _submit(order, enrollment)
+
+
+def _record_refusal(signed: SignedRequest, order: AcmeOrder, error: BadCSR) -> None:
+    """Put a CSR that never becomes a certificate request on record, with the order's story."""
+    record_sampled(
+        Event.REQUEST_REJECTED,
+        principal=signed.principal(),
+        subject=order,
+        application_id=signed.config.application_id,
+        detail=error.detail,
+        violations=[violation.as_dict() for violation in error.violations],
+    )
 
 
 def _ready_order(signed: SignedRequest, url_id: str) -> AcmeOrder:
