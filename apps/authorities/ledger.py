@@ -136,11 +136,6 @@ def release_serial(authority: Authority, serial_hex: str) -> None:
     entry.save(update_fields=["released_at"])
 
 
-def status_of(authority: Authority, serial_hex: str) -> Status:
-    """Return what OCSP says about one serial number, right now."""
-    return statuses_of(authority.pk, [serial_hex])[serial_hex]
-
-
 def statuses_of(authority_id: UUID, serials_hex: Iterable[str]) -> dict[str, Status]:
     """Return the status of each serial number, by two queries.
 

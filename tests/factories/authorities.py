@@ -1,8 +1,9 @@
 """Factories of authorities, created by the service."""
 
 from apps import principals
-from apps.authorities import services
+from apps.authorities import ledger, services
 from apps.authorities.authority_spec import AuthoritySpec
+from apps.authorities.ledger import Status
 from apps.authorities.models import Authority, AuthorityKind
 from pki.algorithms import KeyAlgorithm
 
@@ -40,3 +41,8 @@ def make_issuing(
         **options,
     )
     return services.create_authority(principals.system("tests"), spec)
+
+
+def status_of(authority: Authority, serial_hex: str) -> Status:
+    """Return what OCSP says about one serial number, right now."""
+    return ledger.statuses_of(authority.pk, [serial_hex])[serial_hex]

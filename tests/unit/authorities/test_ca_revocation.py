@@ -14,6 +14,7 @@ from apps.audit.models import AuditEvent
 from apps.authorities import (
     ca_issuance,
     ca_revocation,
+    crl_contents,
     ledger,
     ocsp_responses,
     publication,
@@ -83,7 +84,7 @@ def test_ocsp_and_crl_of_the_parent_say_so_at_once(sealwright, reason):
     assert (told.value if told else "unspecified") == reason.value
     (job,) = Job.objects.filter(kind="crl.publish")
     publication.publish_job(job.arguments["authority_id"])
-    crl = x509.load_der_x509_crl(bytes(selectors.latest_crl(issuing.parent_id).der))
+    crl = x509.load_der_x509_crl(crl_contents.der_of(selectors.latest_crl(issuing.parent_id)))
     assert crl.is_signature_valid(certificate_of(issuing.parent).public_key())
     assert [entry.serial_number for entry in crl] == [certificate.serial_number]
     assert issuing.state == AuthorityState.REVOKED
@@ -103,7 +104,7 @@ def test_authorities_below_stop_and_all_of_them_go_on_publishing(sealwright, tre
     signing.issuer_of(root.pk)
     for authority in tree:
         crl = publication.publish_crl(authority.pk)
-        signed = x509.load_der_x509_crl(bytes(crl.der))
+        signed = x509.load_der_x509_crl(crl_contents.der_of(crl))
         assert signed.is_signature_valid(certificate_of(authority).public_key())
     # Who asks about the bottom certificate is answered by the revoked authority, its issuer.
     answer = ocsp_answer(middle, certificate_of(bottom))

@@ -13,7 +13,7 @@ from apps.authorities.ledger import Status
 from apps.errors import AlreadyRevoked, InvalidTransition, NotFound
 from apps.web import problems
 from pki.reasons import RevocationReason as Reason
-from tests.factories.authorities import make_root
+from tests.factories.authorities import make_root, status_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keyring")]
 SERIAL = "1f"
@@ -39,16 +39,16 @@ def revoke(authority, reason=Reason.UNSPECIFIED, *, serial=SERIAL, at=None, **ex
 
 
 def test_o04_a_serial_never_used_is_unknown(authority):
-    assert ledger.status_of(authority, "2f") == Status("unknown")
-    assert ledger.status_of(authority, SERIAL) == Status("good")
+    assert status_of(authority, "2f") == Status("unknown")
+    assert status_of(authority, SERIAL) == Status("good")
 
 
 def test_o03_the_same_serial_under_another_authority_is_another_certificate(authority):
     other = make_root("other")
-    assert ledger.status_of(other, SERIAL).status == "unknown"
+    assert status_of(other, SERIAL).status == "unknown"
     ledger.reserve_serial(other.pk, SERIAL, "0" * 64, clock.now())
     revoke(other)
-    assert ledger.status_of(authority, SERIAL).status == "good"
+    assert status_of(authority, SERIAL).status == "good"
 
 
 def test_x02_a_serial_is_used_once(authority):
@@ -63,27 +63,27 @@ def test_revoked_for_good_stays_so(authority):
             revoke(authority, reason)
     with pytest.raises(InvalidTransition):
         ledger.release_serial(authority, SERIAL)
-    assert ledger.status_of(authority, SERIAL).reason == Reason.KEY_COMPROMISE
+    assert status_of(authority, SERIAL).reason == Reason.KEY_COMPROMISE
 
 
 def test_a_hold_can_be_released_and_held_again(authority):
     revoke(authority, Reason.CERTIFICATE_HOLD)
-    assert ledger.status_of(authority, SERIAL).status == "revoked"
+    assert status_of(authority, SERIAL).status == "revoked"
     with pytest.raises(AlreadyRevoked):
         revoke(authority, Reason.CERTIFICATE_HOLD)
     ledger.release_serial(authority, SERIAL)
-    assert ledger.status_of(authority, SERIAL).status == "good"
+    assert status_of(authority, SERIAL).status == "good"
     with pytest.raises(InvalidTransition):
         ledger.release_serial(authority, SERIAL)
     revoke(authority, Reason.CERTIFICATE_HOLD)
-    assert ledger.status_of(authority, SERIAL).status == "revoked"
+    assert status_of(authority, SERIAL).status == "revoked"
 
 
 def test_a_hold_that_becomes_final_keeps_its_date(authority):
     held_at = clock.now_s() - timedelta(days=2)
     revoke(authority, Reason.CERTIFICATE_HOLD, at=held_at)
     revoke(authority, Reason.KEY_COMPROMISE)
-    assert ledger.status_of(authority, SERIAL) == Status("revoked", held_at, Reason.KEY_COMPROMISE)
+    assert status_of(authority, SERIAL) == Status("revoked", held_at, Reason.KEY_COMPROMISE)
     with pytest.raises(InvalidTransition):
         ledger.release_serial(authority, SERIAL)
 

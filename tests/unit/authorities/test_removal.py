@@ -13,7 +13,7 @@ from apps.errors import InUse, NotFound
 from apps.jobs.models import Job
 from apps.keys.models import Key
 from pki.reasons import RevocationReason
-from tests.factories.authorities import make_issuing, make_root
+from tests.factories.authorities import make_issuing, make_root, status_of
 from tests.factories.profiles import make_profile
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("keyring")]
@@ -73,7 +73,7 @@ def test_the_parent_revokes_the_certificate_of_a_child_that_goes(sealwright):
     issuing = make_issuing("issuing")
     root, serial = issuing.parent, issuing.certificates.get().serial_number
     services.delete_authority(sealwright, issuing)
-    status = ledger.status_of(root, serial)
+    status = status_of(root, serial)
     assert status.reason == RevocationReason.CESSATION_OF_OPERATION
     assert Job.objects.filter(kind="crl.publish", idempotency_key=str(root.pk)).exists()
     services.delete_authority(sealwright, root)

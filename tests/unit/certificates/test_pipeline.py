@@ -9,7 +9,6 @@ from django.db import IntegrityError
 from apps import clock, principals
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger
 from apps.authorities import services as authority_services
 from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial
@@ -19,6 +18,7 @@ from apps.certificates.outcomes import Issued, Pending
 from apps.errors import AlreadyExists, InvalidTransition, PolicyViolation, UpstreamUnavailable
 from pki import lint
 from pki.findings import Violation
+from tests.factories.authorities import status_of
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
 
@@ -82,7 +82,7 @@ def test_a_request_given_up_meanwhile_gets_no_certificate_and_stops_no_other(
     given_up = second_request()
     assert given_up.state == RequestState.FAILED
     assert not Certificate.objects.filter(request=given_up).exists()
-    assert ledger.status_of(team.authority, given_up.serial_number).status == "revoked"
+    assert status_of(team.authority, given_up.serial_number).status == "revoked"
 
 
 def test_an_identifier_that_exists_writes_nothing_of_all(team):

@@ -17,7 +17,6 @@ from django.db import connection, connections
 from apps import clock
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger
 from apps.authorities import signing as authority_signing
 from apps.authorities.models import IssuedSerial, RevokedSerial
 from apps.certificates import approvals, issuance, pipeline, renewal, revocation, sweeps
@@ -28,6 +27,7 @@ from apps.errors import SealwrightError
 from apps.profiles.requested_content import RequestedContent
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
+from tests.factories.authorities import status_of
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
 
@@ -164,7 +164,7 @@ def test_a_request_given_up_while_others_finish_it_has_one_end(team, sealwright)
     together(act, count=16)
 
     for request in CertificateRequest.objects.all():
-        status = ledger.status_of(team.authority, request.serial_number).status
+        status = status_of(team.authority, request.serial_number).status
         has_certificate = Certificate.objects.filter(request=request).exists()
         assert (request.state, has_certificate, status) in {
             (RequestState.ISSUED, True, "good"),

@@ -8,7 +8,7 @@ from cryptography import x509
 from apps import clock
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
-from apps.authorities import crl_contents, ledger, publication
+from apps.authorities import crl_contents, publication
 from apps.authorities.models import RevokedSerial
 from apps.certificates import revocation, sweeps
 from apps.certificates.models import Certificate, CertificateState
@@ -21,6 +21,7 @@ from apps.errors import (
 )
 from apps.jobs.models import Job
 from pki.reasons import RevocationReason
+from tests.factories.authorities import status_of
 
 pytestmark = pytest.mark.django_db
 
@@ -38,7 +39,7 @@ def test_every_reason_of_rfc5280_is_accepted(team, certificate, reason):
     found = Certificate.objects.get(pk=certificate.pk)
     assert found.state == (CertificateState.HELD if held else CertificateState.REVOKED)
     assert RevokedSerial.objects.get().reason == reason
-    assert ledger.status_of(team.authority, certificate.serial_number).status == "revoked"
+    assert status_of(team.authority, certificate.serial_number).status == "revoked"
     assert Job.objects.filter(kind="crl.publish").exists()
 
 
@@ -54,7 +55,7 @@ def test_a_hold_can_be_released(team, certificate):
     revocation.remove_hold(team.principal(), certificate)
 
     assert Certificate.objects.get(pk=certificate.pk).state == CertificateState.ACTIVE
-    assert ledger.status_of(team.authority, certificate.serial_number).status == "good"
+    assert status_of(team.authority, certificate.serial_number).status == "good"
 
 
 def test_a_released_certificate_can_be_held_and_revoked_again(team, certificate):
@@ -65,7 +66,7 @@ def test_a_released_certificate_can_be_held_and_revoked_again(team, certificate)
     revocation.revoke(who, certificate, RevocationReason.KEY_COMPROMISE)
 
     assert RevokedSerial.objects.get().reason == RevocationReason.KEY_COMPROMISE
-    assert ledger.status_of(team.authority, certificate.serial_number).status == "revoked"
+    assert status_of(team.authority, certificate.serial_number).status == "revoked"
     with pytest.raises(InvalidTransition):
         revocation.remove_hold(who, certificate)
 
@@ -126,7 +127,7 @@ def test_rfc5280_3_3_a_revocation_after_the_end_is_on_scheduled_crls(team, expir
     event = AuditEvent.objects.get(event="certificate.revoked")
     assert event.data["reason"] == "keyCompromise"
     assert event.data["expired_at"] == found.not_after.isoformat()
-    assert ledger.status_of(team.authority, found.serial_number).status == "revoked"
+    assert status_of(team.authority, found.serial_number).status == "revoked"
 
     hours = team.authority.crl_lifetime_hours
     listed = []

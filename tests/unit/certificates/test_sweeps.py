@@ -8,7 +8,6 @@ from cryptography import x509
 from apps import clock, keyring
 from apps.applications.models import Pairing
 from apps.audit.models import AuditEvent
-from apps.authorities import ledger
 from apps.authorities import services as authority_services
 from apps.authorities import signing as authority_signing
 from apps.certificates import issuance, sweeps
@@ -21,6 +20,7 @@ from apps.certificates.models import (
 from apps.errors import InvalidTransition, UpstreamUnavailable
 from apps.profiles.requested_content import RequestedContent
 from tests.factories.applications import Team
+from tests.factories.authorities import status_of
 from tests.factories.keys import make_csr
 from tests.unit.certificates.conftest import enrollment_of
 
@@ -78,7 +78,7 @@ def test_what_cannot_be_finished_fails_and_its_serial_number_is_revoked(
     interrupted.refresh_from_db()
     assert interrupted.state == RequestState.FAILED
     assert interrupted.failure
-    assert ledger.status_of(team.authority, interrupted.serial_number).status == "revoked"
+    assert status_of(team.authority, interrupted.serial_number).status == "revoked"
     assert not Certificate.objects.exists()
     assert AuditEvent.objects.filter(event="certificate.issue_failed").count() == 1
 

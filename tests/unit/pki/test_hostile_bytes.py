@@ -15,9 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pki import bundles, chain, csr, describe, keys, subtrees
+from pki.crl import RevokedEntry, UnusableCRL
+from pki.crl_reader import CrlReader
 from pki.findings import PkiError
 from pki.ocsp import requests as ocsp_requests
 from pki.parsing import load_certificate
+from pki.reasons import RevocationReason
 from tests.unit.pki import der, paths
 from tests.unit.pki.samples import NOW, authority, issue, key_of, raw_csr
 from tests.unit.pki.test_crl import make as make_crl
@@ -60,6 +63,24 @@ def show(describe_it: Callable[[bytes], describe.Description]) -> Reader:
     return read
 
 
+def read_crl(data: bytes) -> None:
+    """Read a CRL as the check before publication does, in pieces of an odd size."""
+    reader = CrlReader(data[at : at + 97] for at in range(0, len(data), 97))
+    for _ in reader.serials():
+        pass
+    reader.summary()
+
+
+def crl_with_entries() -> bytes:
+    since = NOW.replace(microsecond=0)
+    return make_crl(
+        entries=[
+            RevokedEntry(0x1F, since, RevocationReason.KEY_COMPROMISE, since),
+            RevokedEntry(0x2F, since, RevocationReason.UNSPECIFIED),
+        ]
+    )
+
+
 def ocsp_request() -> bytes:
     leaf = issue(authority())
     builder = ocsp.OCSPRequestBuilder().add_certificate(
@@ -84,7 +105,8 @@ SAMPLES: dict[str, tuple[Callable[[], bytes], Reader]] = {
     ),
     "request": (raw_csr, csr.parse_csr),
     "shown request": (raw_csr, show(describe.describe_csr)),
-    "shown crl": (make_crl, show(describe.describe_crl)),
+    "crl": (crl_with_entries, read_crl),
+    "shown crl": (crl_with_entries, show(describe.describe_crl)),
     "ocsp request": (ocsp_request, ocsp_requests.parse_request),
     "public key": (lambda: keys.public_key_to_der(key_of().public_key()), keys.load_public_key),
     "private key": (
@@ -166,3 +188,14 @@ def test_any_bytes_raise_nothing_but_the_readers_own_error(name, data):
 def test_the_samples_themselves_are_read(name):
     make, read = SAMPLES[name]
     read(make())
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_a_crl_of_an_unknown_version_is_refused(version):
+    tbs, algorithm, signature = der.split(make_crl())
+    fields = der.split(tbs)
+    fields[0] = der.integer(version)
+    data = der.encode(der.SEQUENCE, der.encode(der.SEQUENCE, *fields), algorithm, signature)
+    with pytest.raises(UnusableCRL):
+        read_crl(data)
+    assert [block.title for block in describe.describe_crl(data).blocks] == ["Crl"]
