@@ -290,6 +290,7 @@ SPECTACULAR_SETTINGS = {
             ("certificates", "The inventory: downloaded, exported, renewed and revoked."),
             ("jobs", "Background work, for product administrators."),
             ("machine-identities", "Identities of programs, which sign in by tokens."),
+            ("pki-urls", "Addresses under which CRLs, OCSP and CA certificates are published."),
             ("policies", "Rules about what certificates may contain, with their versions."),
             ("policy-presets", "Policies and profiles to start from."),
             ("profiles", "Authority, policy and defaults: what certificates are requested under."),

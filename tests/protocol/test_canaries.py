@@ -160,7 +160,7 @@ def test_refusals_do_not_echo_credentials(team, api, token, log):
 def test_a_fault_gives_nothing_away_and_is_logged_redacted(team, api, token, log, monkeypatch):
     issued = issue_with_key(api, team)
 
-    def broken(*_arguments: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError(f"cannot work with {token} and\n{issued['private_key_pem']}")
 
     monkeypatch.setattr(selectors, "certificate_visible_to", broken)

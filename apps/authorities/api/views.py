@@ -194,7 +194,7 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
 @extend_schema_view(
     list=extend_schema(
         summary="List the PKI URLs",
-        description="List the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
+        description="List the PKI URLs: the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
         "carry the one that was in force when they were issued.",
     )
 )

@@ -58,6 +58,15 @@ class Answer:
     headers: dict[str, str]
     written: set[str]
 
+    def without_what_was_sent(self) -> str:
+        """Return the body without the reference that it says leads nowhere: the caller's own."""
+        body = self.body.decode("utf-8", "replace")
+        if b"reference.not_found" not in self.body:
+            return body
+        for error in json.loads(self.body)["errors"]:
+            body = body.replace(f"'{error['value']}'", "*").replace(f'"{error["value"]}"', "*")
+        return body
+
     def bare(self, *values: Any) -> tuple[int, str, dict[str, str]]:
         """Return the answer without what is the request's own: its instance, and ``values``."""
 
@@ -69,9 +78,10 @@ class Answer:
                     text = text.replace(value, "*")
             return text
 
-        body = self.body.decode("utf-8", "replace")
+        body = self.without_what_was_sent()
         headers = {k: masked(v) for k, v in self.headers.items() if k not in _OWN_HEADERS}
-        if masked(body) != _INSTANCE.sub("*", body):
+        whole = self.body.decode("utf-8", "replace")
+        if masked(body) != _INSTANCE.sub("*", whole):
             headers.pop("Content-Length", None)  # goes with the length of what was sent
         return self.status, masked(body), headers
 
