@@ -1,7 +1,7 @@
-"""Places for requests in work: fewer than the server has threads, so that probes always find one.
+"""Concurrency limit: fewer requests are in work at a time than the server has threads.
 
 A database that neither answers nor goes away (a paused server, a full lock queue) holds each request
-that asks it. Without places these would soon be all threads, and ``/livez`` would not answer.
+that asks it. Without the limit these would soon hold all threads, and ``/livez`` would not answer.
 """
 
 import threading
@@ -16,47 +16,55 @@ from apps.errors import Busy
 from apps.web.problems import refused
 
 _PROBE = "/livez"
-# No request needs as long; where all places are held for longer, waiting would not help.
-PATIENCE_S = 10.0
+# No request needs as long; where all slots are held for longer, waiting would not help.
+TIMEOUT_S = 10.0
 
 
-class Places:
-    """So many requests may be in work at a time; further ones wait while places become free."""
+class ConcurrencyLimit:
+    """So many requests may be in work at a time; further ones wait until a slot becomes free.
 
-    def __init__(self, count: int, patience_s: float) -> None:
+    Args:
+        count: slots.
+        timeout_s: how long a request waits for one.
+    """
+
+    def __init__(self, count: int, timeout_s: float) -> None:
         self._free = threading.Semaphore(count)
-        self._patience_s = patience_s
-        self._freed_at = time.monotonic()
+        self._timeout_s = timeout_s
+        self._changed_at = time.monotonic()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Hold one.
+    def slot(self) -> Iterator[None]:
+        """Hold a slot.
 
         Raises:
             Busy: none became free in time, or for so long that it is not worth waiting.
         """
         if not self._free.acquire(blocking=False):
-            stuck = time.monotonic() - self._freed_at > self._patience_s
-            if stuck or not self._free.acquire(timeout=self._patience_s):
+            # Taking a slot counts as well: after a quiet hour the first ones in a burst have only
+            # just begun, and those behind them need not wait long.
+            stuck = time.monotonic() - self._changed_at > self._timeout_s
+            if stuck or not self._free.acquire(timeout=self._timeout_s):
                 raise Busy
+        self._changed_at = time.monotonic()
         try:
             yield
         finally:
-            self._freed_at = time.monotonic()
+            self._changed_at = time.monotonic()
             self._free.release()
 
 
-def limit_requests(
+def limit_concurrency(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Let as many requests be in work as the settings say threads; ``/livez`` needs no place."""
-    places = Places(settings.SEALWRIGHT["THREADS"], PATIENCE_S)
+    """Let as many requests be in work as the settings say threads; ``/livez`` needs no slot."""
+    limit = ConcurrencyLimit(settings.SEALWRIGHT["THREADS"], TIMEOUT_S)
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info == _PROBE:
             return get_response(request)
         try:
-            with places.held():
+            with limit.slot():
                 return get_response(request)
         except Busy as error:
             return refused(request, error)
