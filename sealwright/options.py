@@ -69,14 +69,25 @@ def one_of(values: tuple[str, ...]) -> Callable[[str | None], str | None]:
     spelled = {_folded(value): value for value in values}
 
     def check(value: str | None) -> str | None:
-        if not value:
-            return value
+        if value is None:
+            return None
         found = spelled.get(_folded(value))
         if found is None:
             raise typer.BadParameter(f"{value!r} is not one of: {', '.join(values)}.")
         return found
 
     return check
+
+
+def filter_by(*flags: str, text: str) -> Any:
+    """Return an option that narrows a list; a shell's empty variable must not widen it."""
+    return typer.Option(*flags, help=text, callback=_filled)
+
+
+def _filled(value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; leave the option out for all.")
+    return value
 
 
 def _folded(value: str) -> str:
@@ -93,6 +104,13 @@ Limit = Annotated[
 ]
 Application = Annotated[str, typer.Option("--application", "-a", help="Application, name or id.")]
 Profile = Annotated[str, typer.Option("--profile", "-p", help="Profile, name or id.")]
+OnlyApplication = Annotated[
+    str | None,
+    filter_by("--application", "-a", text="Only those of an application, name or id."),
+]
+OnlyProfile = Annotated[
+    str | None, filter_by("--profile", "-p", text="Only those of a profile, name or id.")
+]
 Certificate = Annotated[
     str, typer.Argument(help="The certificate: its id, or its serial number in any spelling.")
 ]
@@ -110,7 +128,7 @@ Uri = Annotated[
 ]
 Ttl = Annotated[str, typer.Option("--ttl", help="Lifetime: 90d, 12h, 30m.")]
 Algorithm = Annotated[
-    str,
+    str | None,
     choice(
         "--key-algorithm",
         "-k",

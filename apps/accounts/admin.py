@@ -101,7 +101,7 @@ class UserAdmin(GovernedAdmin):
     add_form = NewPersonForm
     list_display = ("username", "email", "role", "active", "last_login")
     list_filter = ("product_role", "is_active")
-    search_fields = ("username", "email")
+    search_fields = ("username__icontains", "email__icontains")
     ordering = ("username",)
     object_actions: ClassVar = (
         ObjectAction(name="password", label="Set password…", form=PasswordForm, run=_set_password),
@@ -210,7 +210,7 @@ class GroupAdmin(GovernedAdmin):
     add_form = NewGroupForm
     edit_form = GroupForm
     list_display = ("name", "people")
-    search_fields = ("name",)
+    search_fields = ("name__icontains",)
     ordering = ("name",)
     empty_text = "No groups yet. A group can be made a member of an application as a whole."
 
@@ -245,7 +245,7 @@ class LoginCounterAdmin(ReadOnlyAdmin):
 
     list_display = ("who", "network", "failures", "counted_at", "blocked_until")
     list_select_related = ("user",)
-    search_fields = ("user__username", "network")
+    search_fields = ("user__username__icontains", "network__icontains")
     ordering = ("-counted_at",)
     empty_text = "No failed sign-in is counted."
     object_actions: ClassVar = (

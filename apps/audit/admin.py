@@ -6,12 +6,13 @@ from uuid import UUID
 from django.apps import apps as installed
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import NoReverseMatch
 
 from apps.audit.events import Event
 from apps.audit.models import AuditEvent
+from apps.audit.selectors import about
 from apps.site import documents
 from apps.site.display import admin_url, mono
 from apps.site.model_admin import ReadOnlyAdmin
@@ -68,28 +69,38 @@ class AuditEventAdmin(ReadOnlyAdmin):
     list_display = ("when", "event_name", "subject", "actor_name", "ip")
     list_display_links = ("when", "event_name")
     list_filter = ("created_at", EventFilter, ApplicationFilter)
-    search_fields = ("actor_label", "subject_label", "=actor", "=trace_id", "=subject_id")
+    search_fields = (
+        "actor_label__contains_text",
+        "subject_label__contains_text",
+        "actor__exact",
+        "trace_id__exact",
+    )
+    sortable_by = ("when",)
     search_help_text = "Actor, object, identifier or request identifier"
     date_hierarchy = None
     ordering = ("-id",)
     empty_text = "Nothing has happened yet."
+
+    def search_conditions(self, word: str) -> list[Q]:
+        """Find events by the identifier of their object, too."""
+        return [*super().search_conditions(word), about(word)]
 
     @admin.display(description="When (UTC)", ordering="id")
     def when(self, event: AuditEvent) -> str:
         """Return the time to the second."""
         return f"{event.created_at:%Y-%m-%d %H:%M:%S}"
 
-    @admin.display(description="Object", ordering="subject_label")
+    @admin.display(description="Object")
     def subject(self, event: AuditEvent) -> str:
         """Return the object of the action."""
         return event.subject_label
 
-    @admin.display(description="Actor", ordering="actor_label")
+    @admin.display(description="Actor")
     def actor_name(self, event: AuditEvent) -> str:
         """Return who acted."""
         return event.actor_label
 
-    @admin.display(description="Event", ordering="event")
+    @admin.display(description="Event")
     def event_name(self, event: AuditEvent) -> str:
         """Return the name in fixed width."""
         return mono(event.event)

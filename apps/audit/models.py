@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NoReturn
 from django.contrib.postgres.indexes import BrinIndex
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.db.models import Q
 
 from apps import clock
 from apps.audit.events import Event
@@ -75,6 +76,7 @@ class AuditEvent(models.Model):
         indexes: ClassVar = [
             models.Index(fields=["subject_type", "subject_id", "-id"], name="audit_subject"),
             models.Index(fields=["application_id", "-id"], name="audit_application"),
+            models.Index(fields=["trace_id", "-id"], condition=~Q(trace_id=""), name="audit_trace"),
             models.Index(fields=["actor", "-id"], name="audit_actor"),
             # Found by name and by prefix ("certificate.").
             models.Index(

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.apps import apps as installed
+from django.db.models import Q, QuerySet
 
 from apps.audit.models import AuditEvent
 
@@ -16,3 +17,12 @@ def all_events() -> QuerySet[AuditEvent]:
 def events_of(application_ids: Collection[UUID]) -> QuerySet[AuditEvent]:
     """Return the events of these applications, newest first."""
     return all_events().filter(application_id__in=application_ids)
+
+
+def about(subject_id: str) -> Q:
+    """Return the condition that an event is about the object with this identifier.
+
+    The index for objects begins with their type, so every type there is gets named.
+    """
+    types = [model._meta.label_lower for model in installed.get_models()]  # noqa: SLF001 - Django's documented Meta API
+    return Q(subject_type__in=types, subject_id=subject_id)

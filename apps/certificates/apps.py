@@ -12,11 +12,12 @@ class CertificatesConfig(AppConfig):
     verbose_name = "Certificates"
 
     def ready(self) -> None:
-        """Register jobs, server-driven renewal, sealed columns and the front page's panels."""
+        """Register jobs, server-driven renewal, sealed columns, panels and text indexes."""
         from apps import registry
         from apps.certificates import panels, sweeps
         from apps.certificates.api import idempotency
-        from apps.certificates.models import EnrollmentMethod
+        from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
+        from apps.statements import text_index
 
         registry.register_jobs(
             [
@@ -46,3 +47,8 @@ class CertificatesConfig(AppConfig):
             ]
         )
         registry.dashboard_panels.extend(panels.PANELS)
+        text_index.register(
+            self,
+            text_index.TextIndex(Certificate, ("search_text",)),
+            text_index.TextIndex(CertificateRequest, ("search_text",)),
+        )

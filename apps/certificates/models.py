@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -56,7 +57,7 @@ class CertificateRequest(models.Model):
         db_index=False,
     )
     profile = models.ForeignKey(
-        Profile, on_delete=models.PROTECT, related_name="certificate_requests"
+        Profile, on_delete=models.PROTECT, related_name="certificate_requests", db_index=False
     )
     profile_revision = models.IntegerField()
     policy_version = models.ForeignKey(
@@ -83,6 +84,9 @@ class CertificateRequest(models.Model):
     method = models.CharField(max_length=10, choices=EnrollmentMethod.choices)
     requested_by = models.CharField(max_length=200, help_text="actor, e.g. machine:demo")
     requester_label = models.CharField(max_length=200, blank=True)
+    search_text = models.TextField(
+        blank=True, help_text="names asked for and who asked, lower case, space-separated"
+    )
     csr_der = models.BinaryField(
         blank=True, default=b"", help_text="PKCS#10 request as received; empty for server-made keys"
     )
@@ -138,6 +142,11 @@ class CertificateRequest(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["application", "-id"], name="request_application"),
+            models.Index(fields=["profile", "-id"], name="request_profile"),
+            models.Index(fields=["method", "-id"], name="request_method"),
+            models.Index(fields=["state", "-id"], name="request_state"),
+            # Rows are in order of time: on PostgreSQL a block-range index suffices.
+            BrinIndex(fields=["created_at"], name="request_created"),
             models.Index(
                 fields=["signing_since"], condition=Q(state="signing"), name="request_signing"
             ),
@@ -202,6 +211,7 @@ class Certificate(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="certificates",
+        db_index=False,
     )
     policy_version = models.ForeignKey(
         PolicyVersion,
@@ -264,10 +274,9 @@ class Certificate(models.Model):
 
         ordering: ClassVar = ["-id"]
         constraints: ClassVar = [
+            # The serial number first: people look for it without knowing the authority.
             models.UniqueConstraint(
-                fields=["authority", "serial_number"],
-                condition=Q(authority__isnull=False),
-                name="certificate_unique_serial",
+                fields=["serial_number", "authority"], name="certificate_unique_serial"
             ),
             models.UniqueConstraint(
                 fields=["fingerprint_sha256"], name="certificate_unique_fingerprint"
@@ -280,6 +289,12 @@ class Certificate(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["application", "-id"], name="certificate_application"),
+            models.Index(fields=["profile", "-id"], name="certificate_profile"),
+            models.Index(fields=["authority", "-id"], name="certificate_authority"),
+            models.Index(fields=["key_algorithm", "-id"], name="certificate_algorithm"),
+            models.Index(fields=["state", "-id"], name="certificate_state"),
+            models.Index(fields=["source", "-id"], name="certificate_source"),
+            models.Index(fields=["not_after", "id"], name="certificate_not_after"),
             models.Index(fields=["spki_sha256"], name="certificate_key"),
             models.Index(
                 fields=["not_after", "id"], condition=Q(state="active"), name="certificate_expiring"

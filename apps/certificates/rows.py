@@ -40,6 +40,7 @@ def accepted_request(
         state=state,
         csr_der=decision.csr.der if decision.csr else b"",
         leaf=decision.leaf.as_dict(),
+        search_text=_asked_text(enrollment, decision.leaf),
         notes=[note.as_dict() for note in decision.notes],
         replaces=enrollment.replaces,
         created_at=clock.now(),
@@ -53,11 +54,13 @@ def refused_request(
 
     ``decision`` is ``None`` when the CSR could not be read.
     """
+    leaf = _shown(decision.leaf) if decision is not None and decision.leaf else None
     return CertificateRequest(
         **_common(enrollment, decision),
         state=RequestState.REJECTED,
         csr_der=_csr_on_record(enrollment, decision),
-        leaf=_shown(decision.leaf).as_dict() if decision is not None and decision.leaf else {},
+        leaf=leaf.as_dict() if leaf is not None else {},
+        search_text=_asked_text(enrollment, leaf),
         violations=[violation.as_dict() for violation in violations],
         notes=[note.as_dict() for note in decision.notes] if decision is not None else [],
     )
@@ -97,6 +100,13 @@ def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]
         "requested_by": enrollment.principal.actor,
         "requester_label": enrollment.principal.label[:_LABEL_LENGTH],
     }
+
+
+def _asked_text(enrollment: Enrollment, leaf: Leaf | None) -> str:
+    """Return what the list of requests is searched by: the names asked for, and who asked."""
+    common_name = dict(reversed(leaf.subject)).get("common_name", "") if leaf else ""
+    asked = search_text(common_name, leaf.subject_alt_names if leaf else [])
+    return f"{asked} {enrollment.principal.label.lower()[:_LABEL_LENGTH]}".strip()
 
 
 def intent_columns(intent: Intent) -> dict[str, Any]:

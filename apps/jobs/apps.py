@@ -17,6 +17,8 @@ class JobsConfig(AppConfig):
         """Register pruning, readiness and system checks, the panel, and django-q2's schedules."""
         from apps import registry
         from apps.jobs import checks, health, panels, sweeps  # noqa: F401 - checks register themselves
+        from apps.jobs.models import Job
+        from apps.statements import text_index
 
         registry.register_jobs(
             [registry.JobKind("jobs.prune", sweeps.prune)],
@@ -26,6 +28,7 @@ class JobsConfig(AppConfig):
         registry.readiness_checks["jobs"] = registry.ReadinessCheck("jobs", health.running)
         registry.dashboard_panels.append(panels.PANEL)
         post_migrate.connect(_write_schedules, sender=self)
+        text_index.register(self, text_index.TextIndex(Job, ("result", "last_error")))
 
 
 def _write_schedules(*, using: str, **_: Any) -> None:

@@ -68,6 +68,8 @@ class Job(models.Model):
                 name="job_leased",
             ),
             models.Index(fields=["kind", "-id"], name="job_kind"),
+            models.Index(fields=["state", "-id"], name="job_state"),
+            models.Index(fields=["created_at"], name="job_created"),
         ]
 
     def __str__(self) -> str:

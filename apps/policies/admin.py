@@ -72,7 +72,7 @@ class PolicyAdmin(GovernedAdmin):
     settings_first = True
     remove_note = "A policy that profiles use, or that certificates refer to, cannot be deleted."
     list_display = ("name", "description", "version", "profiles_using", "created_at")
-    search_fields = ("name", "description")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("name",)
     list_select_related = ("current_version",)
     empty_text = (

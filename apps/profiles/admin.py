@@ -118,7 +118,7 @@ class ProfileAdmin(GovernedAdmin):
     remove_note = "A profile that is attached to applications, or has issued, cannot be deleted."
     list_display = ("name", "description", "issuer", "policy_link", "applications", "revision")
     list_filter = ("issuer_type", "authority", "policy")
-    search_fields = ("name", "description")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("name",)
     list_select_related = ("authority", "policy")
     empty_text = (

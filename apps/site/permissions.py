@@ -9,10 +9,10 @@ from django.http import HttpRequest
 from apps.site.forms import ServiceForm
 from apps.site.pages import ObjectForm
 from apps.site.paginator import BoundedPaginator
-from apps.site.search import SpelledSearch
+from apps.site.search import IndexedSearch
 
 
-class ProductRoleAdmin(SpelledSearch, admin.ModelAdmin):
+class ProductRoleAdmin(IndexedSearch, admin.ModelAdmin):
     """Admits product administrators by their product role instead of Django's permissions."""
 
     add_form: ClassVar[type[ServiceForm] | None] = None

@@ -47,14 +47,15 @@ def revoke_authority(
     name: Annotated[str, typer.Argument(help="The authority, name or id.")],
     reason: Annotated[str, choice("--reason", values=AUTHORITY_REASONS, text="Reason of RFC 5280")],
     serial_number: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--serial-number", help="Only this earlier certificate, which a renewal has replaced."
         ),
-    ] = "",
+    ] = None,
     since: Annotated[
-        str, typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z.")
-    ] = "",
+        str | None,
+        typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z."),
+    ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +63,8 @@ def revoke_authority(
     with reported():
         server = client()
         if not yes:
-            what = f"certificate {serial_number} of {name}" if serial_number else f"{name} for good"
+            whole = serial_number is None
+            what = f"{name} for good" if whole else f"certificate {serial_number} of {name}"
             typer.confirm(f"Revoke {what}?", abort=True, err=True)
         result = server.revoke_authority(
             name, reason, serial_number=serial_number, invalidity_date=since

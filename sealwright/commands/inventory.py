@@ -17,12 +17,15 @@ from sealwright.options import (
     Certificate,
     Json,
     Limit,
+    OnlyApplication,
+    OnlyProfile,
     Quiet,
     Reason,
     Yes,
     choice,
     client,
     example,
+    filter_by,
 )
 
 app = typer.Typer()
@@ -37,17 +40,17 @@ def expires(text: str) -> str:
 
 @app.command("list", epilog=example("sealwright list --state active --name example.com"))
 def list_certificates(
-    application: Annotated[
-        str, typer.Option("--application", "-a", help="Only those of an application.")
-    ] = "",
-    profile_name: Annotated[
-        str, typer.Option("--profile", "-p", help="Only those of a profile.")
-    ] = "",
-    state: Annotated[str, choice("--state", values=STATES, text="Only those in a state")] = "",
-    name: Annotated[str, typer.Option(help="Only those with this in one of their names.")] = "",
+    application: OnlyApplication = None,
+    profile_name: OnlyProfile = None,
+    state: Annotated[
+        str | None, choice("--state", values=STATES, text="Only those in a state")
+    ] = None,
+    name: Annotated[
+        str | None, filter_by("--name", text="Only those with this in one of their names.")
+    ] = None,
     serial_number: Annotated[
-        str, typer.Option("--serial-number", help="Only this one, in any spelling.")
-    ] = "",
+        str | None, filter_by("--serial-number", text="Only this one, in any spelling.")
+    ] = None,
     limit: Limit = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -61,7 +64,7 @@ def list_certificates(
         "serial_number": serial_number,
     }
     with reported():
-        found = client().certificates(**{field: v for field, v in filters.items() if v})
+        found = client().certificates(**{field: v for field, v in filters.items() if v is not None})
         output.write_list(
             islice(found, limit),
             _COLUMNS,

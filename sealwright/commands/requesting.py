@@ -24,6 +24,8 @@ from sealwright.options import (
     Ip,
     Json,
     Limit,
+    OnlyApplication,
+    OnlyProfile,
     Profile,
     Quiet,
     QuietId,
@@ -54,7 +56,7 @@ def request(
     email: Email = None,
     uri: Uri = None,
     ttl: Ttl = "",
-    key_algorithm: Algorithm = "",
+    key_algorithm: Algorithm = None,
     server_key: Annotated[bool, typer.Option(help="Let the server make and keep the key.")] = False,
     key_out: Annotated[
         Path | None, typer.Option(help="File for a new key (mode 0600); a new one.")
@@ -77,7 +79,7 @@ def request(
             requested["csr"] = _read(csr)
         elif server_key:
             requested |= _names_as_fields(cn, dns, ip, email, uri)
-            requested["key_algorithm"] = key_algorithm or None
+            requested["key_algorithm"] = key_algorithm
         else:
             if key_out is None:
                 raise SealwrightClientError(
@@ -147,7 +149,7 @@ def evaluate(
     email: Email = None,
     uri: Uri = None,
     ttl: Ttl = "",
-    key_algorithm: Algorithm = "",
+    key_algorithm: Algorithm = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a request: show every rule with its verdict, without issuing."""
@@ -157,7 +159,7 @@ def evaluate(
             requested["csr"] = _read(csr)
         else:
             requested |= _names_as_fields(cn, dns, ip, email, uri)
-            requested["key_algorithm"] = key_algorithm or None
+            requested["key_algorithm"] = key_algorithm
         result = client().evaluate(application, profile_name, **requested)
         if as_json:
             output.write_json(result)
@@ -193,15 +195,11 @@ def renew(
 
 @app.command(epilog=example("sealwright requests --state pending_approval"))
 def requests(
-    application: Annotated[
-        str, typer.Option("--application", "-a", help="Only those of an application.")
-    ] = "",
-    profile_name: Annotated[
-        str, typer.Option("--profile", "-p", help="Only those of a profile.")
-    ] = "",
+    application: OnlyApplication = None,
+    profile_name: OnlyProfile = None,
     state: Annotated[
-        str, choice("--state", values=REQUEST_STATES, text="Only those in a state")
-    ] = "",
+        str | None, choice("--state", values=REQUEST_STATES, text="Only those in a state")
+    ] = None,
     limit: Limit = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -209,7 +207,9 @@ def requests(
     """List all requests, newest first; tab-separated unless on a terminal."""
     filters = {"application": application, "profile": profile_name, "state": state}
     with reported():
-        found = client().certificate_requests(**{field: v for field, v in filters.items() if v})
+        found = client().certificate_requests(
+            **{field: v for field, v in filters.items() if v is not None}
+        )
         output.write_list(
             islice(found, limit),
             ("id", "name", "application", "profile", "state", "requester", "created_at"),

@@ -37,7 +37,10 @@ def completion(
     """Print what a shell needs to complete commands and options."""
     # The variable by which Click and Typer let a program print its completion.
     os.environ["_SEALWRIGHT_COMPLETE"] = f"source_{shell}"
-    context.find_root().command.main(prog_name="sealwright")
+    try:
+        context.find_root().command.main(prog_name="sealwright")
+    finally:
+        del os.environ["_SEALWRIGHT_COMPLETE"]
 
 
 @app.command(epilog=example("sealwright login --url https://pki.example:8443 --ca-file root.pem"))

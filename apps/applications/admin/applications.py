@@ -74,7 +74,7 @@ class ApplicationAdmin(GovernedAdmin):
         "An application that has certificates or requests cannot be deleted."
     )
     list_display = ("name", "description", "members", "profiles", "created_at")
-    search_fields = ("name", "description")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("name",)
     empty_text = "No applications yet. An application is a service or workload whose team requests certificates."
     object_actions: ClassVar = (

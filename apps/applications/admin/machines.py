@@ -57,7 +57,7 @@ class MachineIdentityAdmin(GovernedAdmin):
         "Its tokens and memberships are deleted as well; its events stay in the audit log."
     )
     list_display = ("name", "description", "enabled", "created_at")
-    search_fields = ("name", "description")
+    search_fields = ("name__icontains", "description__icontains")
     ordering = ("name",)
     list_select_related = ("user",)
     empty_text = (
@@ -173,7 +173,7 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     list_display = ("token", "owner", "state", "application", "expiry", "last_used_at")
     list_display_links = None
     list_filter = ("application", "expiry")
-    search_fields = ("name", "user__username", "=token_key")
+    search_fields = ("name__icontains", "user__username__icontains", "token_key__exact")
     list_select_related = ("user__machine_identity", "application")
     ordering = ("-created",)
     empty_text = "No tokens yet. They are created on the page of a machine identity."

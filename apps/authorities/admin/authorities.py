@@ -53,7 +53,7 @@ class AuthorityAdmin(GovernedAdmin):
         "crl_health",
     )
     list_filter = ("state", "kind", "key__algorithm")
-    search_fields = ("name",)
+    search_fields = ("name__icontains",)
     serial_columns = ("certificates__serial_number",)
     digest_columns = ("certificates__fingerprint_sha256",)
     search_help_text = "Name, or serial number or fingerprint of a certificate"

@@ -25,7 +25,7 @@ class AuthorityCertificateAdmin(ReadOnlyAdmin):
 
     list_display = ("serial_number", "authority", "not_before", "not_after", "is_current")
     list_filter = ("authority", "is_current")
-    search_fields = ("=serial_number", "=fingerprint_sha256", "authority__name")
+    search_fields = ("authority__name__icontains",)
     serial_columns = ("serial_number",)
     digest_columns = ("fingerprint_sha256",)
     search_help_text = "Authority, serial number or fingerprint, in any spelling"
@@ -77,7 +77,7 @@ class CRLAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("number_shown",)
     list_filter = ("authority", "this_update")
-    search_fields = ("authority__name", "=number", "=sha256")
+    search_fields = ("authority__name__icontains", "number__exact")
     digest_columns = ("sha256",)
     search_help_text = "Authority, CRL number or SHA-256"
     list_select_related = ("authority",)

@@ -73,11 +73,12 @@ class CertificateAdmin(ReadOnlyAdmin):
         "authority",
         "key_algorithm",
     )
-    search_fields = ("search_text", "=serial_number", "=fingerprint_sha256", "=spki_sha256")
     serial_columns = ("serial_number",)
     digest_columns = ("fingerprint_sha256", "spki_sha256")
     name_columns = ("search_text",)
+    search_fields = ("id__exact",)
     search_help_text = "Names, serial number or fingerprint, in any spelling"
+    sortable_by = ("expires", "not_after")
     list_select_related = ("application", "profile")
     ordering = ("-id",)
     actions: Any = ("revoke_chosen",)
@@ -97,12 +98,12 @@ class CertificateAdmin(ReadOnlyAdmin):
         """Leave sealed keys in the database: no page shows them."""
         return super().get_queryset(request).defer("sealed_private_key")
 
-    @admin.display(description="Name", ordering="search_text")
+    @admin.display(description="Name")
     def name(self, certificate: Certificate) -> str:
         """Return how people know it."""
         return str(certificate)
 
-    @admin.display(description="State", ordering="state")
+    @admin.display(description="State")
     def state_shown(self, certificate: Certificate) -> str:
         """Return the state, coloured."""
         return state_badge(certificate)

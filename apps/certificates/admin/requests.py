@@ -67,16 +67,11 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("wanted",)
     list_filter = ("state", "method", "application", "profile", "created_at")
-    search_fields = (
-        "=id",
-        "requester_label",
-        "=requested_by",
-        "=serial_number",
-        "certificate__search_text",
-    )
-    serial_columns = ("serial_number",)
-    name_columns = ("certificate__search_text",)
-    search_help_text = "Requester, identifier, serial number or name in the certificate"
+    search_fields = ("id__exact",)
+    serial_columns = ("certificate__serial_number",)
+    name_columns = ("search_text",)
+    search_help_text = "Names, requester, identifier or serial number"
+    sortable_by = ()
     list_select_related = ("application", "profile")
     ordering = ("-id",)
     empty_text = "Nothing has been requested yet."

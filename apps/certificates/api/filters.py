@@ -3,6 +3,7 @@
 from django_filters import rest_framework as filters
 
 from apps.certificates.models import CertificateState
+from apps.statements.text_index import MIN_LENGTH
 from apps.web.filters import (
     DigestFilter,
     NameFilter,
@@ -26,7 +27,10 @@ class CertificateFilter(StrictFilterSet):
         "fingerprint_sha256", label="SHA-256 of the DER, hex in any spelling"
     )
     name = NameFilter(
-        "search_text", lookup_expr="contains", label="part of a name, in any spelling"
+        "search_text",
+        lookup_expr="contains_text",
+        min_length=MIN_LENGTH,
+        label="part of a name, in any spelling",
     )
     lineage = filters.UUIDFilter("lineage_id", label="a certificate and its renewals")
     not_after_before = filters.IsoDateTimeFilter(

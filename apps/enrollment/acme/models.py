@@ -7,6 +7,7 @@ section 10.5), and knowing it is not enough, because ownership is checked as wel
 from typing import ClassVar
 from uuid import UUID
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -193,6 +194,9 @@ class AcmeAuthorization(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "identifier_value"], name="acme_authorization_reuse"),
+            models.Index(fields=["identifier_value"], name="acme_authorization_name"),
+            models.Index(fields=["status", "-id"], name="acme_authorization_status"),
+            models.Index(fields=["wildcard", "-id"], name="acme_authorization_wildcard"),
         ]
 
     def __str__(self) -> str:
@@ -230,6 +234,11 @@ class AcmeChallenge(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["url_id"], name="acme_challenge_url"),
             models.UniqueConstraint(fields=["authorization", "type"], name="acme_challenge_type"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["type", "-id"], name="acme_challenge_of_type"),
+            models.Index(fields=["status", "-id"], name="acme_challenge_status"),
+            models.Index(fields=["settled_at"], name="acme_challenge_settled"),
         ]
 
     def __str__(self) -> str:
@@ -313,6 +322,8 @@ class AcmeOrder(models.Model):
                 condition=Q(status__in=["pending", "ready"]),
                 name="acme_order_open",
             ),
+            models.Index(fields=["status", "-id"], name="acme_order_status"),
+            BrinIndex(fields=["created_at"], name="acme_order_created"),
         ]
 
     def __str__(self) -> str:

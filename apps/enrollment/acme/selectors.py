@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from apps import clock
 from apps.applications import access
@@ -98,17 +99,29 @@ def accounts_of(principal: Principal, application: Application) -> QuerySet[Acme
 
 
 def accounts() -> QuerySet[AcmeAccount]:
-    """Return all accounts with where they registered, ``order_count`` and ``failure_count``."""
+    """Return all accounts with where they registered, ``order_count`` and ``failure_count``.
+
+    The counts are subqueries: only the accounts of the page that is read are counted.
+    """
+    failed = AcmeChallenge.objects.filter(_failed(""), authorization__account=OuterRef("pk"))
     return AcmeAccount.objects.select_related(
         f"{_ENDPOINT}__application", f"{_ENDPOINT}__profile", "eab_key"
     ).annotate(
-        order_count=Count("orders", distinct=True),
-        failure_count=Count(
-            "authorizations__challenges",
-            filter=_failed("authorizations__challenges__"),
-            distinct=True,
-        ),
+        order_count=_count(AcmeOrder.objects.filter(account=OuterRef("pk"))),
+        failure_count=_count(failed),
     )
+
+
+def has_failed() -> Q:
+    """Return the condition that a challenge of an account failed lately."""
+    failed = AcmeChallenge.objects.filter(_failed(""))
+    return Q(pk__in=failed.values("authorization__account"))
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    """Return a subquery that counts rows."""
+    counted = rows.order_by().annotate(one=Value(1)).values("one").annotate(number=Count("pk"))
+    return Coalesce(Subquery(counted.values("number")), 0)
 
 
 def orders_of(principal: Principal, application: Application) -> QuerySet[AcmeOrder]:

@@ -11,6 +11,6 @@ class JobFilter(StrictFilterSet):
 
     kind = filters.CharFilter("kind", label="kind of work, e.g. crl.publish")
     state = filters.ChoiceFilter(choices=JobState.choices, label="state")
-    search = SearchFilter("kind", "result", "last_error")
+    search = SearchFilter("result", "last_error", is_indexed=True)
     since = filters.IsoDateTimeFilter("created_at", lookup_expr="gte", label="not before")
     until = filters.IsoDateTimeFilter("created_at", lookup_expr="lt", label="before")

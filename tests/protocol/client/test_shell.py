@@ -99,3 +99,14 @@ def test_bash_completes(typed, offered):
         timeout=120,
     )
     assert sorted(done.stdout.split()) == offered
+
+
+@pytest.mark.parametrize("command", ["list", "requests"])
+@pytest.mark.parametrize("option", ["--application", "--profile", "--state"])
+def test_an_empty_variable_of_a_shell_does_not_widen_a_list(command, option):
+    assert option in said(command, option, "", status=2)
+
+
+@pytest.mark.parametrize("option", ["--name", "--serial-number"])
+def test_an_empty_name_does_not_list_everything(option):
+    assert "leave the option out for all" in said("list", option, " ", status=2)

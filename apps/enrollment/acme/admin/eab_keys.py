@@ -43,7 +43,7 @@ class EabKeyAdmin(ReadOnlyAdmin):
     list_display = ("label", "kid", "endpoint_link", "state", "used_count", "expires_at")
     list_display_links = ("label",)
     list_filter = ("endpoint__pairing__application", "reusable", "expires_at")
-    search_fields = ("name", "=kid")
+    search_fields = ("name__icontains", "kid__exact")
     ordering = ("-id",)
     empty_text = "No EAB keys yet. They are created on the page of an ACME endpoint."
     object_actions: ClassVar = (

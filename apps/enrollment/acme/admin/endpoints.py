@@ -64,7 +64,7 @@ class AcmeEndpointAdmin(GovernedAdmin):
     list_display = ("pair", "open", "require_eab", "validates", "accounts", "created_at")
     list_display_links = ("pair",)
     list_filter = ("enabled", "pairing__application", "pairing__profile")
-    search_fields = ("pairing__application__name", "pairing__profile__name")
+    search_fields = ("pairing__application__name__icontains", "pairing__profile__name__icontains")
     ordering = ("pairing__application__name", "pairing__profile__name")
     empty_text = (
         "No ACME endpoints yet. An endpoint lets certbot, Caddy, cert-manager and others "

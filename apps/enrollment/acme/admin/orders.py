@@ -22,10 +22,11 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
     list_display = ("names", "status_shown", "where", "client", "reason", "created_at")
     list_display_links = ("names",)
     list_filter = ("status", "account__endpoint__pairing__application", "created_at")
-    search_fields = ("=url_id", "authorizations__identifier_value", "=account__url_id")
+    search_fields = ("url_id__exact", "account__url_id__exact")
     name_columns = ("authorizations__identifier_value",)
     search_help_text = "Name, order or account"
     ordering = ("-id",)
+    sortable_by = ()
     empty_text = "No ACME client has ordered anything yet."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AcmeOrder]:
@@ -37,7 +38,7 @@ class AcmeOrderAdmin(ReadOnlyAdmin):
         """Return the first names."""
         return str(order)
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def status_shown(self, order: AcmeOrder) -> str:
         """Return the status, coloured."""
         return display.status_badge(order.status)
@@ -90,19 +91,20 @@ class AcmeAuthorizationAdmin(ReadOnlyAdmin):
 
     list_display = ("name", "status_shown", "account", "expires_at", "created_at")
     list_display_links = ("name",)
-    list_filter = ("status", "identifier_type", "wildcard")
-    search_fields = ("identifier_value", "=url_id", "=account__url_id")
+    list_filter = ("status", "wildcard")
+    search_fields = ("url_id__exact", "account__url_id__exact")
     name_columns = ("identifier_value",)
     list_select_related = ("account",)
     ordering = ("-id",)
+    sortable_by = ()
     empty_text = "No name has been asked for yet."
 
-    @admin.display(description="Name", ordering="identifier_value")
+    @admin.display(description="Name")
     def name(self, row: AcmeAuthorization) -> str:
         """Return the identifier."""
         return str(row)
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def status_shown(self, row: AcmeAuthorization) -> str:
         """Return the status, coloured."""
         return display.authorization_badge(row)
@@ -136,17 +138,19 @@ class AcmeChallengeAdmin(ReadOnlyAdmin):
     list_display = ("name", "type", "status_shown", "attempt_count", "reason", "settled_at")
     list_display_links = ("name",)
     list_filter = ("status", "type", "settled_at")
-    search_fields = ("authorization__identifier_value", "=url_id", "=token")
+    search_fields = ("url_id__exact",)
+    name_columns = ("authorization__identifier_value",)
     list_select_related = ("authorization",)
     ordering = ("-id",)
+    sortable_by = ()
     empty_text = "No challenge has been given out yet."
 
-    @admin.display(description="Name", ordering="authorization__identifier_value")
+    @admin.display(description="Name")
     def name(self, row: AcmeChallenge) -> str:
         """Return the identifier."""
         return str(row.authorization)
 
-    @admin.display(description="Status", ordering="status")
+    @admin.display(description="Status")
     def status_shown(self, row: AcmeChallenge) -> str:
         """Return the status, coloured."""
         return display.status_badge(row.status)

@@ -27,6 +27,5 @@ class AcmeOrderFilter(StrictFilterSet):
     account = filters.UUIDFilter("account_id", label="who ordered")
     name = NameFilter(
         "authorizations__identifier_value",
-        distinct=True,
         label="a name in it, in any spelling, without '*.'",
     )
