@@ -276,7 +276,10 @@ class AuthorityRevocationSerializer(Body):
 
     def validate_serial_number(self, value: str) -> str:
         """Return the form that is stored, whatever the spelling."""
-        return spellings.serial_number(value)
+        found = spellings.serial_number(value)
+        if not found:
+            raise serializers.ValidationError("This is no hexadecimal number.")
+        return found
 
 
 class LifetimeSerializer(Body):
