@@ -220,7 +220,11 @@ def _serve(
     if python is None:
         raise PeerUnavailableError("it needs Python 3.13")
     bin_ = environment(
-        "django-ca", "django-ca[api]==3.2.0", "gunicorn>=23,<28", "psycopg[binary]>=3.2", python=python
+        "django-ca",
+        "django-ca[api]==3.2.0",
+        "gunicorn>=23,<28",
+        "psycopg[binary]>=3.2",
+        python=python,
     )
     home = folder / name
     home.mkdir()
