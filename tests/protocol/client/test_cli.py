@@ -14,8 +14,9 @@ from apps.applications.services import create_token
 from apps.principals import ProductRole, Scope
 from sealwright.cli import app
 from tests.factories.accounts import make_person, principal_for
-from tests.factories.field_requests import KINDS, pem
+from tests.factories.field_requests import KINDS
 from tests.factories.keys import make_csr
+from tests.factories.raw_requests import pem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
