@@ -24,7 +24,7 @@ bind = f"unix:{SEALWRIGHT['RUN_FOLDER'] / 'application.sock'}"
 backlog = 1024
 worker_class = "gthread"
 workers = SEALWRIGHT["WORKERS"]
-# Some more than requests may be in work: for those that wait, and for probes (apps.web.places).
+# Some more than requests may be in work: for those that wait, and for probes (apps.web.concurrency).
 threads = SEALWRIGHT["THREADS"] + 4
 # Importing the application takes a second; workers share it. Nothing in it opens a connection,
 # starts a thread or reads a key before the first request.

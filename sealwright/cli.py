@@ -358,11 +358,13 @@ def revoke_authority(
     name: Annotated[str, typer.Argument(help="The authority, name or id.")],
     reason: Annotated[str, typer.Option(help="Reason of RFC 5280, e.g. cACompromise.")],
     serial_number: Annotated[
-        str, typer.Option(help="Only this earlier certificate, which a renewal has replaced.")
-    ] = "",
+        str | None,
+        typer.Option(help="Only this earlier certificate, which a renewal has replaced."),
+    ] = None,
     since: Annotated[
-        str, typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z.")
-    ] = "",
+        str | None,
+        typer.Option(help="Since when the key is doubted, e.g. 2027-01-31T12:00:00Z."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -370,7 +372,8 @@ def revoke_authority(
     with _reported():
         client = _client()
         if not yes:
-            what = f"certificate {serial_number} of {name}" if serial_number else f"{name} for good"
+            whole = serial_number is None
+            what = f"{name} for good" if whole else f"certificate {serial_number} of {name}"
             typer.confirm(f"Revoke {what}?", abort=True)
         result = client.revoke_authority(
             name, reason, serial_number=serial_number, invalidity_date=since

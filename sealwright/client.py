@@ -210,7 +210,12 @@ class Client:
         return self._pages("authorities/", {})
 
     def revoke_authority(
-        self, name: str, reason: str, *, serial_number: str = "", invalidity_date: str = ""
+        self,
+        name: str,
+        reason: str,
+        *,
+        serial_number: str | None = None,
+        invalidity_date: str | None = None,
     ) -> dict[str, Any]:
         """Revoke an authority at its parent for a reason of RFC 5280, e.g. ``cACompromise``.
 
@@ -221,7 +226,9 @@ class Client:
             invalidity_date: RFC 3339; since when the key is doubted.
         """
         given = {"serial_number": serial_number, "invalidity_date": invalidity_date}
-        body = {"reason": reason} | {field: value for field, value in given.items() if value}
+        body = {"reason": reason} | {
+            field: value for field, value in given.items() if value is not None
+        }
         return self._json("POST", f"authorities/{quote(name, safe='')}/revoke/", json=body)
 
     def applications(self) -> Iterator[dict[str, Any]]:

@@ -288,7 +288,7 @@ def revoke_authority(
     authority: Authority,
     reason: RevocationReason,
     *,
-    serial_number: str = "",
+    serial_number: str | None = None,
     invalidity_date: datetime | None = None,
 ) -> Authority:
     """Revoke the authority's own certificates at its parent, for good.
@@ -302,7 +302,7 @@ def revoke_authority(
         authority: an intermediate.
         reason: any but ``certificateHold``.
         serial_number: lower-case hex; revoke only this earlier certificate, which a renewal has
-            replaced, and go on issuing. Empty for the authority as a whole.
+            replaced, and go on issuing. ``None`` for the authority as a whole.
         invalidity_date: since when the key is doubted; not in the future.
 
     Raises:
@@ -314,7 +314,8 @@ def revoke_authority(
         NotFound: it has no certificate with that serial number, or has been deleted meanwhile.
     """
     principal.require_governance()
-    if serial_number:
+    # An empty text is a number that nothing has: it must not widen the revocation to everything.
+    if serial_number is not None:
         ca_revocation.revoke_earlier_certificate(
             principal, authority, serial_number, reason, invalidity_date=invalidity_date
         )

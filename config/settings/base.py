@@ -124,7 +124,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "apps.web.machine_paths.MachineMiddleware",
     "apps.web.middleware.trace_requests",
-    "apps.web.places.limit_requests",
+    "apps.web.concurrency.limit_concurrency",
     "apps.web.middleware.bound_requests",
     "apps.web.middleware.CommonMiddleware",
     # For people with browsers only; requests on machine paths pass them by.

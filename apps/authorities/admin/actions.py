@@ -43,7 +43,7 @@ def _revoke(_: HttpRequest, principal: Principal, authority: Authority, data: _D
         principal,
         authority,
         reason,
-        serial_number=data["serial_number"],
+        serial_number=data["serial_number"] or None,  # the form's choice of all
         invalidity_date=data["invalidity_date"],
     )
     if data["serial_number"]:

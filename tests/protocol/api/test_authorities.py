@@ -182,6 +182,15 @@ def test_refusals_to_revoke_name_the_field_or_the_way_out(governor):
     assert "trust store" in root.json()["detail"]
 
 
+@pytest.mark.parametrize("serial", ["", " ", "no number", "0xzz", "0", "abcdef", None])
+def test_a_serial_number_that_names_nothing_never_revokes_the_whole(governor, serial):
+    make_issuing("sub", parent=make_root("top"))
+    body = {"reason": "superseded", "serial_number": serial}
+    answer = governor.post("authorities/sub/revoke/", body)
+    assert answer.status_code in {400, 404}
+    assert governor.get("authorities/sub/").json()["state"] == "active"
+
+
 def test_an_earlier_certificate_is_revoked_in_any_spelling_of_its_serial_number(governor):
     make_issuing("sub", parent=make_root("top"))
     first = governor.get("authorities/sub/").json()["serial_number"]

@@ -201,6 +201,11 @@ def test_an_administrator_revokes_an_authority_and_reads_what_to_do(run, live_se
     assert name in run("authorities").stdout
     run("revoke-authority", name, "--reason", "cACompromise", text="n\n", status=1)
     run("revoke-authority", name, "--reason", "certificateHold", "--yes", status=3)
+    # A shell's empty variable must not widen it to the whole authority.
+    run(
+        *("revoke-authority", name, "--reason", "superseded", "--serial-number", "", "--yes"),
+        status=3,
+    )
     told = run("revoke-authority", name, "--reason", "cACompromise", "--yes").stdout
     assert "Certificates in force below: 0" in told
     assert "1. Create a new authority" in told

@@ -1,0 +1,91 @@
+"""Requests in work are bounded; those beyond wait, but not behind requests that hang."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import pytest
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from apps.errors import Busy
+from apps.web import concurrency
+from apps.web.concurrency import ConcurrencyLimit, limit_concurrency
+
+
+def test_a_slot_that_becomes_free_goes_to_whoever_waits():
+    limit, entered, go = ConcurrencyLimit(1, 30.0), threading.Event(), threading.Event()
+
+    def work():
+        with limit.slot():
+            entered.set()
+            assert go.wait(30)
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(work)
+        assert entered.wait(30)
+        second = pool.submit(work)
+        go.set()
+        assert (first.result(), second.result()) == ("done", "done")
+
+
+def test_a_burst_after_a_quiet_hour_waits_for_its_slots(monkeypatch):
+    limit, entered, go = ConcurrencyLimit(1, 30.0), threading.Event(), threading.Event()
+    later = time.monotonic() + 3600
+    monkeypatch.setattr(concurrency.time, "monotonic", lambda: later)
+
+    def work():
+        with limit.slot():
+            entered.set()
+            assert go.wait(30)
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(work)
+        assert entered.wait(30)
+        second = pool.submit(work)
+        wait([second], timeout=0.3)  # time to be refused
+        go.set()
+        assert (first.result(), second.result()) == ("done", "done")
+
+
+def test_nobody_waits_behind_requests_that_hang():
+    limit = ConcurrencyLimit(1, 0.0)
+    with limit.slot(), pytest.raises(Busy), limit.slot():
+        pass
+    with limit.slot():  # free again
+        pass
+
+
+def test_a_fault_frees_its_slot():
+    limit = ConcurrencyLimit(1, 0.0)
+    with pytest.raises(ValueError, match="x"), limit.slot():
+        raise ValueError("x")
+    with limit.slot():
+        pass
+
+
+def test_while_all_requests_hang_probes_answer_and_others_are_503(settings, monkeypatch):
+    monkeypatch.setattr(concurrency, "TIMEOUT_S", 0.0)
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"THREADS": 1}
+    entered, go = threading.Event(), threading.Event()
+
+    def view(request):
+        if request.path == "/api/v1/hangs/":
+            entered.set()
+            assert go.wait(30)
+        return HttpResponse("fine")
+
+    handler, ask = limit_concurrency(view), RequestFactory().get
+    with ThreadPoolExecutor(1) as pool:
+        hanging = pool.submit(handler, ask("/api/v1/hangs/"))
+        assert entered.wait(30)
+        assert handler(ask("/livez")).content == b"fine"
+        refused = handler(ask("/api/v1/certificates/"))
+        assert (refused.status_code, refused["Retry-After"]) == (503, "5")
+        assert json.loads(refused.content)["code"] == "busy"
+        go.set()
+        assert hanging.result().content == b"fine"
+    assert handler(ask("/api/v1/certificates/")).content == b"fine"
