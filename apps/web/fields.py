@@ -20,7 +20,7 @@ from apps.errors import BadRevocationReason
 from apps.web.serializers import Body, json_type
 from pki import bundles, names, spellings
 from pki.addresses import visible
-from pki.findings import shown
+from pki.findings import Violation, shown
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
@@ -130,10 +130,11 @@ class ReasonField(ChoiceField):
         try:
             return RevocationReason(data)
         except ValueError as error:
-            known = ", ".join(reason.value for reason in RevocationReason)
-            raise BadRevocationReason(
-                f"'{visible(data[:_SHOWN])}' is not a revocation reason; use one of: {known}."
-            ) from error
+            known = ", ".join(map(str, self.choices))
+            sent = visible(data[:_SHOWN])
+            reason = f"'{sent}' is not a revocation reason; use one of: {known}."
+            violation = Violation("field.invalid", self.field_name or "", sent, reason)
+            raise BadRevocationReason(violations=[violation]) from error
 
 
 class DateTimeField(serializers.DateTimeField):

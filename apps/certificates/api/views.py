@@ -152,9 +152,7 @@ class CertificateViewSet(ReadViewSet):
                 invalidity_date=sent.get("invalidity_date"),
                 allow_expired=sent["allow_expired"],
             )
-            return self.answer(
-                selectors.certificate_visible_to(principal, found.pk, scoped=False)
-            )
+            return self.answer(selectors.certificate_visible_to(principal, found.pk, scoped=False))
 
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)

@@ -63,6 +63,7 @@ LISTS = {
     },
     "certificate-requests/": {
         "limit": ("200",),
+        "name": ("example", "host77.", "nowhere"),
         "application": ("payments", "nothing"),
         "profile": ("payments-tls", "nothing"),
         "state": ("issued", "pending_approval", "failed"),
