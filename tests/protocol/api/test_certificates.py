@@ -12,6 +12,7 @@ from apps.certificates.models import Certificate
 from apps.principals import Scope
 from tests.factories.applications import Team, make_machine, make_token
 from tests.factories.authorities import make_issuing
+from tests.factories.spellings import spellings_of
 from tests.protocol.api.conftest import ABSENT, Caller, bare, code_of, fields_of
 
 pytestmark = pytest.mark.django_db
@@ -37,24 +38,6 @@ def issued(caller: Caller, team: Team, names: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = answer.json()
     assert found["name"] == found["certificate"]["name"]
     return found["certificate"]
-
-
-def spellings_of(digits: str) -> list[str]:
-    """Return how OpenSSL, browsers, Windows and people write a number or digest."""
-    pairs = [
-        digits.zfill(len(digits) + len(digits) % 2)[i : i + 2] for i in range(0, len(digits), 2)
-    ]
-    return [
-        digits,
-        digits.upper(),
-        ":".join(pairs),
-        ":".join(pairs).upper(),
-        " ".join(pairs),
-        f"0x{digits}",
-        f"0X{digits.upper()}",
-        f"\u200e{digits}",
-        f"  {digits} ",
-    ]
 
 
 # --- named -------------------------------------------------------------------------------------
@@ -98,15 +81,13 @@ def test_numbers_and_digests_are_found_in_any_spelling(nameless, team, operator)
 )
 def test_names_are_found_in_any_spelling(text, nameless, team, operator):
     issued(operator, team, ["other.example.com"])
-    for listing, key in (("certificates", "id"), ("certificate-requests", "request")):
-        answer = operator.client.get(
-            f"/api/v1/{listing}/",
-            {"name": text},
-            headers={"Authorization": f"Bearer {operator.token}"},
-        )
-        assert answer.status_code == 200, answer.content
-        found = [row["id"] for row in answer.json()["results"]]
-        assert found == [nameless[key]], (listing, text)
+    answer = operator.client.get(
+        "/api/v1/certificates/",
+        {"name": text},
+        headers={"Authorization": f"Bearer {operator.token}"},
+    )
+    assert answer.status_code == 200, answer.content
+    assert [row["id"] for row in answer.json()["results"]] == [nameless["id"]]
 
 
 # --- revoked by serial number ------------------------------------------------------------------

@@ -63,7 +63,6 @@ LISTS = {
     },
     "certificate-requests/": {
         "limit": ("200",),
-        "name": ("example", "host77.", "nowhere"),
         "application": ("payments", "nothing"),
         "profile": ("payments-tls", "nothing"),
         "state": ("issued", "pending_approval", "failed"),
