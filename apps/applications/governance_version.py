@@ -170,14 +170,14 @@ def missing_triggers() -> str:
     connection = connections["default"]
     missing = _without_trigger(connection)
     if missing:
-        return f"no enabled triggers on {', '.join(missing)}; run migrate"
+        return f"triggers are missing or not always enabled on {', '.join(missing)}; run migrate"
     if connection.vendor != "postgresql":
         return ""
     with connection.cursor() as cursor:
         cursor.execute(_SILENCED)
         ((replica, tables),) = cursor.fetchall()
     if replica:
-        return "session_replication_role is replica: no trigger fires"
+        return "session_replication_role is replica: foreign keys are not enforced"
     return f"foreign keys are not enforced on {tables}: enable its triggers" if tables else ""
 
 
@@ -214,6 +214,9 @@ def _statements(connection: Any, table: str) -> Iterable[str]:
         on = f" ON {quote(table)}" if connection.vendor == "postgresql" else ""
         yield f"DROP TRIGGER IF EXISTS {quote(name)}{on}"
         yield f"CREATE TRIGGER {quote(name)} {body}"
+        if connection.vendor == "postgresql":
+            # Else it would not fire for what replication or a restore writes.
+            yield f"ALTER TABLE {quote(table)} ENABLE ALWAYS TRIGGER {quote(name)}"
 
 
 def _triggers(connection: Any, table: str) -> list[tuple[str, str]]:
@@ -260,7 +263,7 @@ END $$
 _INSTALLED = {
     "postgresql": (
         "SELECT relname, tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
-        "WHERE NOT tgisinternal AND tgenabled IN ('O', 'A') AND pg_table_is_visible(pg_class.oid)"
+        "WHERE NOT tgisinternal AND tgenabled = 'A' AND pg_table_is_visible(pg_class.oid)"
     ),
     "sqlite": "SELECT tbl_name, name FROM sqlite_master WHERE type = 'trigger'",
 }

@@ -17,6 +17,6 @@ class AuditConfig(AppConfig):
         from apps.statements import text_index
 
         registry.dashboard_panels.extend(panels.PANELS)
-        text_index.install_after_migrate(
+        text_index.register(
             self, text_index.TextIndex(AuditEvent, ("actor_label", "subject_label"))
         )

@@ -47,7 +47,7 @@ class CertificatesConfig(AppConfig):
             ]
         )
         registry.dashboard_panels.extend(panels.PANELS)
-        text_index.install_after_migrate(
+        text_index.register(
             self,
             text_index.TextIndex(Certificate, ("search_text",)),
             text_index.TextIndex(CertificateRequest, ("search_text",)),

@@ -18,6 +18,4 @@ class EnrollmentConfig(AppConfig):
 
         acme.register()
         api.register()
-        text_index.install_after_migrate(
-            self, text_index.TextIndex(AcmeAuthorization, ("identifier_value",))
-        )
+        text_index.register(self, text_index.TextIndex(AcmeAuthorization, ("identifier_value",)))

@@ -28,7 +28,7 @@ class JobsConfig(AppConfig):
         registry.readiness_checks["jobs"] = registry.ReadinessCheck("jobs", health.running)
         registry.dashboard_panels.append(panels.PANEL)
         post_migrate.connect(_write_schedules, sender=self)
-        text_index.install_after_migrate(self, text_index.TextIndex(Job, ("result", "last_error")))
+        text_index.register(self, text_index.TextIndex(Job, ("result", "last_error")))
 
 
 def _write_schedules(*, using: str, **_: Any) -> None:

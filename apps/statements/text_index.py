@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import DatabaseError, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
 from django.db.models import CharField, Model, TextField
 from django.db.models.expressions import Col
 from django.db.models.lookups import IContains
 from django.db.models.signals import post_migrate
+
+from apps import registry
 
 MIN_LENGTH = 3
 _EXTENSION = "pg_trgm"
@@ -70,24 +72,37 @@ class TextIndex:
         quote = connection.ops.quote_name
         table = _table(self.model)
         with connection.cursor() as cursor:
+            # An administrator may have put it into a schema that is not searched for names.
+            cursor.execute(
+                "SELECT nspname FROM pg_extension "
+                "JOIN pg_namespace ON pg_namespace.oid = extnamespace WHERE extname = %s",
+                [_EXTENSION],
+            )
+            (schema,) = cursor.fetchone()
             for column in self.columns:
                 cursor.execute(
                     f"CREATE INDEX IF NOT EXISTS {quote(f'{table}_{column}_trigrams')} "
-                    f"ON {quote(table)} USING gin (upper({quote(column)}::text) gin_trgm_ops)"
+                    f"ON {quote(table)} USING gin (upper({quote(column)}::text) {quote(schema)}.gin_trgm_ops)"
                 )
 
     def _install_fts(self, connection: Any) -> None:
-        """Create the FTS5 table and its triggers, and fill it, unless all of them are there."""
+        """Create the FTS5 table and its triggers, and fill it, unless they are there."""
+        if self.is_complete(connection):
+            return
+        with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+            for statement in self._fts_statements():
+                cursor.execute(statement)
+
+    def is_complete(self, connection: Any) -> bool:
+        """Tell whether SQLite's triggers are there, and are those of this version."""
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
                 [_table(self.model)],
             )
-            if {name for name, _ in self._triggers()} <= {name for (name,) in cursor.fetchall()}:
-                return
-            with transaction.atomic(using=connection.alias):
-                for statement in self._fts_statements():
-                    cursor.execute(statement)
+            # SQLite keeps the text of a trigger as it was written.
+            found = set(cursor.fetchall())
+        return {(name, _create(name, body)) for name, body in self._triggers()} <= found
 
     def _fts_statements(self) -> Iterator[str]:
         """Yield what makes tables and triggers anew.
@@ -108,7 +123,7 @@ class TextIndex:
         )
         for name, body in self._triggers():
             yield f'DROP TRIGGER IF EXISTS "{name}"'
-            yield f'CREATE TRIGGER "{name}" {body}'
+            yield _create(name, body)
 
     def _triggers(self) -> list[tuple[str, str]]:
         """Return names and bodies of SQLite's triggers."""
@@ -137,14 +152,35 @@ class TextIndex:
         return f'"{_primary_key(self.model).column}"'
 
 
-def install_after_migrate(app: AppConfig, *indexes: TextIndex) -> None:
+def _create(name: str, body: str) -> str:
+    return f'CREATE TRIGGER "{name}" {body}'
+
+
+_registered: list[TextIndex] = []
+
+
+def register(app: AppConfig, *indexes: TextIndex) -> None:
     """Let each ``migrate`` create the indexes of an app; called in its ``ready()``."""
+    _registered.extend(indexes)
+    registry.readiness_checks["search"] = registry.ReadinessCheck("search", missing, advisory=True)
 
     def install(*, using: str, **_: Any) -> None:
         for index in indexes:
             index.install(using)
 
     post_migrate.connect(install, sender=app, weak=False, dispatch_uid=f"text_index.{app.label}")
+
+
+def missing() -> str:
+    """Return a text for ``/readyz`` when search overlooks rows; empty otherwise.
+
+    Without its indexes PostgreSQL finds the same rows, only slower.
+    """
+    connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor == "postgresql":
+        return ""
+    tables = [_table(index.model) for index in _registered if not index.is_complete(connection)]
+    return f"search misses rows of {', '.join(tables)}; run migrate" if tables else ""
 
 
 class ContainsText(IContains):

@@ -260,8 +260,8 @@ def test_no_certificate_is_lost_when_connections_end_at_any_moment(faulty):
     [
         (
             "ALTER TABLE applications_apitoken DISABLE TRIGGER ALL",
-            "ALTER TABLE applications_apitoken ENABLE TRIGGER ALL",
-            "no enabled triggers on applications_apitoken",
+            "ALTER TABLE applications_apitoken ENABLE TRIGGER ALL",  # all but always: see migrate
+            "not always enabled on applications_apitoken",
         ),
         (
             "ALTER TABLE certificates_certificate DISABLE TRIGGER ALL",
@@ -271,7 +271,7 @@ def test_no_certificate_is_lost_when_connections_end_at_any_moment(faulty):
         (
             "ALTER DATABASE faults SET session_replication_role = replica",
             "ALTER DATABASE faults RESET session_replication_role",
-            "no trigger fires",
+            "session_replication_role is replica",
         ),
     ],
 )
@@ -285,6 +285,7 @@ def test_triggers_that_do_not_fire_are_told(faulty, broken, mended, told):
     finally:
         faulty.database.execute(mended)
         faulty.database.end_connections()
+        faulty.server.manage("migrate", "--verbosity", "0")
     _healed(faulty.server)
 
 

@@ -208,9 +208,26 @@ def test_client_certificate_is_handed_on_with_a_verdict(front):
     assert certificate.strip() in strange.read_text()
 
 
-def test_certificate_that_has_ended_is_refused_in_words(front):
-    status, fields = front.ask(front.https, certificate=front.ours.issue(front.folder, ended=True))
-    assert (status, fields) == (400, [])
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/api/v1/certificates/", "application/problem+json"),
+        ("/acme/directory", "application/problem+json"),
+        ("/admin/", "text/plain"),
+    ],
+)
+def test_certificate_that_has_ended_is_refused_in_words(front, path, content_type):
+    ended = front.ours.issue(front.folder, ended=True)
+    head, _, body = front.raw(front.https, certificate=ended, path=path).partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == 400
+    assert f"Content-Type: {content_type}".encode() in head
+    text = body.decode()
+    if content_type != "text/plain":
+        document = json.loads(text)
+        assert document["status"] == 400
+        text = document["detail"]
+    assert "client certificate of this TLS connection" in text
+    assert "it has expired" in text
 
 
 @pytest.mark.parametrize(

@@ -200,6 +200,28 @@ def acme_endpoint_of(pairing: Pairing):
     return Pairing.objects.get(pk=pairing.pk).acme
 
 
+@pytest.mark.postgres
+def test_changes_of_a_session_that_fires_no_other_trigger_count(governed):
+    before = now()
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute(f'UPDATE "{Pairing._meta.db_table}" SET api_enabled = false')
+        cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+    assert now() != before
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("state", ["DISABLE TRIGGER", "ENABLE TRIGGER", "ENABLE REPLICA TRIGGER"])
+def test_a_trigger_that_does_not_always_fire_is_reported_and_made_anew(state):
+    table = Pairing._meta.db_table
+    (name,) = triggers_on(table)
+    with connection.cursor() as cursor:
+        cursor.execute(f'ALTER TABLE "{table}" {state} "{name}"')
+    assert table in governance_version.missing_triggers()
+    governance_version.install_triggers("default")
+    assert governance_version.missing_triggers() == ""
+
+
 def test_many_changes_become_one(governed):
     assert GovernanceChange.objects.count() > 20
     before = now()

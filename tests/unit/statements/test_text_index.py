@@ -7,6 +7,7 @@ from django.db.models import Q
 from apps.audit.models import AuditEvent
 from apps.certificates.models import CertificateRequest
 from apps.jobs.models import Job
+from apps.statements import text_index
 from apps.statements.alternatives import matching_any
 from apps.statements.text_index import TextIndex
 
@@ -61,6 +62,41 @@ def test_an_index_that_is_missing_is_made_anew_and_filled(job):
                 "SELECT 1 FROM pg_indexes WHERE indexname = 'jobs_job_last_error_trigrams'"
             )
             assert cursor.fetchone()
+
+
+@pytest.mark.skipif(connection.vendor == "postgresql", reason="PostgreSQL keeps indexes itself")
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("jobs_job_texts_delete", ""),
+        # As a version before had it, with fewer columns.
+        ("jobs_job_texts_update", 'AFTER UPDATE OF "result" ON "jobs_job" BEGIN SELECT 1; END'),
+    ],
+)
+def test_triggers_that_are_missing_or_outdated_are_told_until_migrate_makes_them(job, name, body):
+    assert text_index.missing() == ""
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP TRIGGER "{name}"')
+        if body:
+            cursor.execute(f'CREATE TRIGGER "{name}" {body}')
+    assert "jobs_job" in text_index.missing()
+    TextIndex(Job, ("result", "last_error")).install("default")
+    assert text_index.missing() == ""
+    Job.objects.filter(pk=job.pk).update(last_error="other words")
+    assert (found("zone"), found("other")) == (0, 1)
+
+
+@pytest.mark.postgres
+def test_the_extension_may_be_in_another_schema(job):
+    with connection.cursor() as cursor:
+        cursor.execute("DROP EXTENSION pg_trgm CASCADE")
+        cursor.execute("CREATE SCHEMA elsewhere")
+        cursor.execute("CREATE EXTENSION pg_trgm SCHEMA elsewhere")
+    TextIndex(Job, ("result", "last_error")).install("default")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname LIKE 'jobs_job%trigrams'")
+        assert len(cursor.fetchall()) == 2
+    assert found("zone") == 1
 
 
 def test_any_of_several_conditions_suffices(job):
