@@ -20,7 +20,7 @@ from pki import csr_pem, der_guard, keys, structures
 from pki.csr_extras import shown
 from pki.csr_frame import EXTENSION_REQUESTS, Frame, extensions_in, library_request, read_frame
 from pki.csr_proof import is_proven
-from pki.describe_extensions import Block, Line, extension_block, rdns
+from pki.describe_extensions import UNREADABLE, Block, Line, extension_block, rdns
 from pki.findings import PkiError
 from pki.oid_names import named
 from pki.parsing import ParserFailed, load_certificate, parsed
@@ -151,12 +151,12 @@ def describe_crl(der: bytes) -> Description:
     except (ParserFailed, PkiError):
         return _unreadable("CRL")
     title = "Entries" if count <= _MAX_ENTRIES else f"First {_MAX_ENTRIES} entries"
-    shown = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
+    listed = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
     return Description(
         (
             Block("CRL", head),
             *_extension_blocks(lambda: crl.extensions),
-            *((shown,) if entries else ()),
+            *((listed,) if entries else ()),
             _fingerprints(der),
         )
     )
@@ -193,8 +193,8 @@ def _signature_name(
 def _key_block(load: Callable[[], PublicKeyTypes]) -> Block:
     try:
         lines = parsed(lambda: _key_lines(load()))
-    except ParserFailed:
-        return Block("Public key", (Line("Problem", ("It cannot be decoded.",)),))
+    except (ParserFailed, PkiError):  # the library's reader, or our own
+        return Block("Public key", (Line("Problem", (UNREADABLE,)),))
     return Block("Public key", lines)
 
 
@@ -234,5 +234,5 @@ def _extension_blocks(load: Callable[[], x509.Extensions]) -> Iterable[Block]:
     try:
         extensions = parsed(lambda: list(load()))
     except ParserFailed:
-        return [Block("Extensions", (Line("Problem", ("They cannot be decoded.",)),))]
+        return [Block("Extensions", (Line("Problem", (UNREADABLE,)),))]
     return [extension_block(extension) for extension in extensions]

@@ -8,6 +8,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from pki.parsing import ParserFailed, parsed
 
+UNREADABLE = "It cannot be decoded."
+"""Stands in place of what a page cannot show."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -46,7 +49,7 @@ def extension_block(extension: x509.Extension[x509.ExtensionType]) -> Block:
     try:
         lines = parsed(lambda: reader(extension.value) if reader else _raw(extension.value))
     except ParserFailed:
-        lines = [Line("Problem", ("It cannot be decoded.",))]
+        lines = [Line("Problem", (UNREADABLE,))]
     return Block(title, tuple(lines), critical=extension.critical)
 
 

@@ -166,7 +166,7 @@ def _policy_faults(
         for violation in decision.violations
         if (fault := _fault_of(violation, wanted.identifiers, whole=whole, dates=dates))
     ]
-    cut = decision.leaf is not None and wanted.not_after not in (None, decision.leaf.not_after)
+    cut = wanted.not_after not in (None, decision.leaf.not_after)
     if dates and cut and not faults:
         end = f"{decision.leaf.not_after:%Y-%m-%d}"
         faults.append(
