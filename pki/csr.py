@@ -151,7 +151,7 @@ def _read(der: bytes) -> ParsedCSR:
 def _version_note(version: int) -> tuple[Note, ...]:
     if version == 0:
         return ()
-    what = f"The version number {str(version)[:20]} was ignored."
+    what = f"The version number {shown(asn1.encode_der(version))} was ignored."
     return (Note("csr.version_ignored", what, "RFC 2986 section 4.1 knows version 0 only."),)
 
 

@@ -29,6 +29,8 @@ _AGREEMENT_ONLY = frozenset({"encipher_only", "decipher_only"})
 _STATUS_REQUEST = 5
 _BIT_STRING = 0x03
 _OCTET = 8
+# RFC 5280 has no bound; the text of a number with thousands of digits takes Python too long.
+_MAX_PATH_LENGTH = 2**31 - 1
 
 
 @dataclass(slots=True)
@@ -145,8 +147,8 @@ def _read_extended_key_usage(
 
 def _read_basic_constraints(extension: Extension, asked: RequestedExtensions, _: Findings) -> None:
     read = parsed(lambda: structures.decode(structures.BasicConstraints, extension.value))
-    if read.path_length is not None and read.path_length < 0:
-        raise ParserFailed("a negative path length")
+    if read.path_length is not None and not 0 <= read.path_length <= _MAX_PATH_LENGTH:
+        raise ParserFailed("a negative or absurd path length")
     asked.is_ca, asked.path_length = bool(read.ca), read.path_length
 
 

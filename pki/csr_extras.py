@@ -22,6 +22,8 @@ _LABELS = {
 _TEXTS = {0x0C: "utf-8", 0x13: "ascii", 0x16: "ascii", 0x1E: "utf-16-be"}
 _TEXT_LENGTH = 100
 _HEADER = 2  # octets of tag and length of a short value
+# A serial number has 20; a number of thousands of digits is no text for people.
+_INTEGER_OCTETS = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ def shown(der: bytes) -> str:
             return visible(der[_HEADER:].decode(_TEXTS[der[0]]))[:_TEXT_LENGTH]
         except UnicodeDecodeError:
             return shown_hex(der)
-    if der[:1] == b"\x02":
+    if der[:1] == b"\x02" and len(der) <= _HEADER + _INTEGER_OCTETS:
         try:
-            return str(parsed(lambda: asn1.decode_der(int, der)))[:_TEXT_LENGTH]
+            return str(parsed(lambda: asn1.decode_der(int, der)))
         except ParserFailed:
             pass
     return shown_hex(der)

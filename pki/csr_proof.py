@@ -17,6 +17,7 @@ from pki.oid_names import named
 from pki.parsing import ParserFailed, parsed
 
 _STRONG_HASHES = frozenset({"sha256", "sha384", "sha512"})
+_WEAK_HASHES = frozenset({"md5", "sha1", "sha224"})
 _WEAK = {
     "1.2.840.113549.1.1.2": "MD2",
     "1.2.840.113549.1.1.4": "MD5",
@@ -136,7 +137,9 @@ def _pss_fault(frame: Frame, key: PublicKeyTypes, element: str) -> Violation | N
     ):
         return _unknown(element)
     if digest.name not in _STRONG_HASHES:
-        return _weak(element, digest.name)
+        # SHA-3 is strong, but nothing here signs with it.
+        is_weak = digest.name in _WEAK_HASHES
+        return _weak(element, digest.name) if is_weak else _unknown(element)
     try:
         parsed(lambda: key.verify(frame.signature, frame.info_der, scheme, digest))
     except ParserFailed as error:

@@ -17,11 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from pki import csr_pem, der_guard, keys, structures
-from pki.algorithms import key_algorithm_of
 from pki.csr_extras import shown
 from pki.csr_frame import EXTENSION_REQUESTS, Frame, extensions_in, library_request, read_frame
 from pki.csr_proof import is_proven
-from pki.describe_extensions import Block, Line, extension_block, rdns
+from pki.describe_extensions import UNREADABLE, Block, Line, extension_block, rdns
 from pki.findings import PkiError
 from pki.oid_names import named
 from pki.parsing import ParserFailed, load_certificate, parsed
@@ -44,8 +43,8 @@ def describe_certificate(der: bytes) -> Description:
     try:
         certificate = load_certificate(der)
         head = parsed(lambda: _certificate_lines(certificate))
-    except (ParserFailed, PkiError) as error:
-        return _unreadable("certificate", error)
+    except (ParserFailed, PkiError):
+        return _unreadable("certificate")
     return Description(
         (
             Block("Certificate", head),
@@ -82,8 +81,8 @@ def describe_csr(data: bytes) -> Description:
     except PkiError as error:
         line = Line("Problem", tuple(violation.reason for violation in error.violations))
         return Description((Block("Request", (line,)),))
-    except ParserFailed as error:
-        return _unreadable("request", error)
+    except ParserFailed:
+        return _unreadable("request")
     return Description(
         (
             Block("Request", head),
@@ -149,15 +148,15 @@ def describe_crl(der: bytes) -> Description:
         entries = parsed(lambda: tuple(_entry(entry) for entry in islice(crl, _MAX_ENTRIES)))
         head = parsed(lambda: _crl_lines(crl))
         count = parsed(lambda: len(crl))
-    except (ParserFailed, PkiError) as error:
-        return _unreadable("CRL", error)
+    except (ParserFailed, PkiError):
+        return _unreadable("CRL")
     title = "Entries" if count <= _MAX_ENTRIES else f"First {_MAX_ENTRIES} entries"
-    shown = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
+    listed = Block(title, (Line("Serial number, since, reason", entries, mono=True),))
     return Description(
         (
             Block("CRL", head),
             *_extension_blocks(lambda: crl.extensions),
-            *((shown,) if entries else ()),
+            *((listed,) if entries else ()),
             _fingerprints(der),
         )
     )
@@ -174,13 +173,9 @@ def _crl_lines(crl: x509.CertificateRevocationList) -> tuple[Line, ...]:
     )
 
 
-def _unreadable(what: str, error: Exception) -> Description:
-    line = Line("Problem", (f"The {what} cannot be decoded ({_cause(error)}).",))
+def _unreadable(what: str) -> Description:
+    line = Line("Problem", (f"The {what} cannot be decoded.",))
     return Description((Block(what.capitalize(), (line,)),))
-
-
-def _cause(error: Exception) -> str:
-    return type(error.__cause__ or error).__name__
 
 
 def _time(moment: datetime) -> str:
@@ -198,14 +193,13 @@ def _signature_name(
 def _key_block(load: Callable[[], PublicKeyTypes]) -> Block:
     try:
         lines = parsed(lambda: _key_lines(load()))
-    except ParserFailed as error:
-        return Block("Public key", (Line("Problem", (f"Unreadable ({_cause(error)}).",)),))
+    except (ParserFailed, PkiError):  # the library's reader, or our own
+        return Block("Public key", (Line("Problem", (UNREADABLE,)),))
     return Block("Public key", lines)
 
 
 def _key_lines(key: PublicKeyTypes) -> tuple[Line, ...]:
-    algorithm = key_algorithm_of(key)
-    lines = [Line("Algorithm", (algorithm.label if algorithm else type(key).__name__,))]
+    lines = [Line("Algorithm", (keys.kind_of(key),))]
     if isinstance(key, rsa.RSAPublicKey):
         lines.append(Line("Exponent", (str(key.public_numbers().e),)))
     elif isinstance(key, ec.EllipticCurvePublicKey):
@@ -239,6 +233,6 @@ def _entry(entry: x509.RevokedCertificate) -> str:
 def _extension_blocks(load: Callable[[], x509.Extensions]) -> Iterable[Block]:
     try:
         extensions = parsed(lambda: list(load()))
-    except ParserFailed as error:
-        return [Block("Extensions", (Line("Problem", (f"Unreadable ({_cause(error)}).",)),))]
+    except ParserFailed:
+        return [Block("Extensions", (Line("Problem", (UNREADABLE,)),))]
     return [extension_block(extension) for extension in extensions]

@@ -8,6 +8,9 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from pki.parsing import ParserFailed, parsed
 
+UNREADABLE = "It cannot be decoded."
+"""Stands in place of what a page cannot show."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -45,8 +48,8 @@ def extension_block(extension: x509.Extension[x509.ExtensionType]) -> Block:
     reader = _READERS.get(type(extension.value))
     try:
         lines = parsed(lambda: reader(extension.value) if reader else _raw(extension.value))
-    except ParserFailed as error:
-        lines = [Line("Problem", (f"Unreadable ({type(error.__cause__).__name__}).",))]
+    except ParserFailed:
+        lines = [Line("Problem", (UNREADABLE,))]
     return Block(title, tuple(lines), critical=extension.critical)
 
 
@@ -62,7 +65,7 @@ def _general_name(name: x509.GeneralName) -> str:
         value = f"{name.type_id.dotted_string}: {name.value.hex()}"
     elif isinstance(name, x509.RegisteredID):
         value = name.value.dotted_string
-    return f"{_NAME_KINDS.get(type(name), type(name).__name__)}: {value}"
+    return f"{_NAME_KINDS.get(type(name), 'name of another kind')}: {value}"
 
 
 def _names(value: Iterable[x509.GeneralName]) -> list[Line]:

@@ -134,6 +134,7 @@ def _is_same(approved: Leaf, asked: Leaf) -> bool:
         and set(approved.subject_alt_names) == set(asked.subject_alt_names)
         and approved.extended_key_usage == asked.extended_key_usage
         and (approved.is_ca, approved.path_length) == (asked.is_ca, asked.path_length)
+        and approved.must_staple == asked.must_staple
     )
 
 

@@ -18,10 +18,9 @@ from apps.policies.evaluation import Verdict
 from apps.policies.models import PolicyVersion
 from apps.policies.rules import Rules
 from apps.profiles import csr_content, fitting
-from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import Defaults, RequestedContent
-from apps.profiles.selectors import csr_settings
+from apps.profiles.selectors import csr_settings, defaults_of
 from apps.profiles.shaping import shape
 from pki import stand_ins
 from pki.algorithms import KeyAlgorithm
@@ -76,7 +75,7 @@ def decide(
     profile = pairing.profile
     signer = signer_of_pairing(pairing)
     policy_version = _policy_version_of(profile)
-    defaults = parse_defaults(profile.defaults)
+    defaults = defaults_of(profile)
     rules = policy_selectors.rules_of(policy_version)
     settings = csr_settings(profile)
     parsed, taken = None, None

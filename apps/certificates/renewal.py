@@ -20,9 +20,9 @@ from apps.errors import (
 )
 from apps.policies import fixed_rules
 from apps.principals import Principal
-from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import DEFAULT_TTL, RequestedContent
+from apps.profiles.selectors import defaults_of
 from pki import csr, keys, names
 from pki.algorithms import KeyAlgorithm, default_signature_algorithm
 from pki.findings import UnusableCSR, Violation
@@ -107,7 +107,7 @@ def _same_again(
 
     How the issuer signs is the issuer's to say: the profile first, then as before.
     """
-    defaults = parse_defaults(profile.defaults)
+    defaults = defaults_of(profile)
     signature_algorithm = defaults.signature_algorithm
     if signature_algorithm is None and certificate.authority_id == profile.authority_id:
         signature_algorithm = leaf.signature_algorithm if certificate.authority_id else None

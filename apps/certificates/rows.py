@@ -54,7 +54,7 @@ def refused_request(
 
     ``decision`` is ``None`` when the CSR could not be read.
     """
-    leaf = _shown(decision.leaf) if decision is not None and decision.leaf else None
+    leaf = _shown(decision.leaf) if decision is not None else None
     return CertificateRequest(
         **_common(enrollment, decision),
         state=RequestState.REJECTED,

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 
 import idna
 
+from pki.addresses import quoted
+
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _PATTERN_LABEL = re.compile(r"[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?")
@@ -112,12 +114,14 @@ class DnsPattern:
         Raises:
             PatternError: no canonical host name could ever match.
         """
-        labels = tuple(_pattern_label(label) for label in text.lower().removesuffix(".").split("."))
+        labels = tuple(
+            _pattern_label(label, text) for label in text.lower().removesuffix(".").split(".")
+        )
         if "**" in labels[1:]:
-            raise PatternError(f"{text!r}: ** may only be the first label.")
+            raise PatternError(f"{quoted(text)}: ** may only be the first label.")
         if _NUMERIC_LABEL.fullmatch(labels[-1]):
             raise PatternError(
-                f"{text!r} ends like an IP address, which is no host name.",
+                f"{quoted(text)} ends like an IP address, which is no host name.",
                 "Put addresses and CIDR blocks under ip_address.",
             )
         canonical = ".".join(labels)
@@ -194,13 +198,13 @@ class AddressPattern:
             network = ipaddress.ip_network(text, strict=False)
         except ValueError:
             raise PatternError(
-                f"{text!r} is neither an IP address nor a CIDR block.",
+                f"{quoted(text)} is neither an IP address nor a CIDR block.",
                 "Examples: 10.1.2.3, 10.0.0.0/8, 2001:db8::/32, or * for any address.",
             ) from None
         address, slash, _ = text.partition("/")
         if slash and ipaddress.ip_address(address) != network.network_address:
             raise PatternError(
-                f"{text!r} has bits set beyond its prefix length.",
+                f"{quoted(text)} has bits set beyond its prefix length.",
                 f"Write {network} for the block or {address} for the one address.",
             )
         return cls(str(network if slash else network.network_address), network)
@@ -237,7 +241,7 @@ class EmailPattern:
         local, at, domain = ("*", "@", "**") if text == "*" else text.rpartition("@")
         if not at or not local or not domain or "@" in local or any(map(str.isspace, local)):
             raise PatternError(
-                f"{text!r} is no mailbox pattern.",
+                f"{quoted(text)} is no mailbox pattern.",
                 "Examples: *@example.com, *@**.example.com, ops@example.com.",
             )
         compiled = DnsPattern.compile(domain)
@@ -257,18 +261,21 @@ class EmailPattern:
         return glob_matches(folded(self._local), folded(local)) and self._domain.overlaps(domain)
 
 
-def _pattern_label(label: str) -> str:
+def _pattern_label(label: str, pattern: str) -> str:
     """Return one canonical label of a DNS pattern."""
+    where = "" if label == pattern else f" in {quoted(pattern)}"
     if label in ("*", "**"):
         return label
     if not label.isascii() and "*" not in label:
         try:
             label = idna.encode(label, uts46=True).decode()
         except idna.IDNAError:
-            raise PatternError(f"{label!r} is no internationalised label (IDNA 2008).") from None
+            raise PatternError(
+                f"{quoted(label)}{where} is no internationalised label (IDNA 2008)."
+            ) from None
     if "**" in label or not _PATTERN_LABEL.fullmatch(label):
         raise PatternError(
-            f"{label!r} is no label of a host name.",
+            f"{quoted(label)}{where} is no label of a host name.",
             "Labels have 1 to 63 letters, digits and inner hyphens; * stands for a label or a part of one.",
         )
     return label

@@ -14,6 +14,7 @@ from apps.policies.names import (
     TextPattern,
 )
 from apps.policies.uris import UriPattern
+from pki.addresses import quoted
 from pki.findings import UnusableName
 from pki.names import canonical_san, subject_violations
 from pki.template import SAN_TYPES
@@ -68,7 +69,7 @@ def _refuse_unusable(kind: str, value: str) -> None:
         else:
             return
     if found:
-        raise PatternError(f"{value!r:.100} can never match: {found[0].reason}", found[0].hint)
+        raise PatternError(f"{quoted(value)} can never match: {found[0].reason}", found[0].hint)
 
 
 def _common_name(text: str) -> Pattern:

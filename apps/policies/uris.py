@@ -15,6 +15,7 @@ from apps.policies.names import (
     address_of,
     glob_matches,
 )
+from pki.addresses import quoted
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([!-~]+)")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::([0-9]{1,5}))?")
@@ -97,7 +98,7 @@ class UriPattern:
         parts = split_uri(text)
         if parts is None or parts.has_suffix or parts.is_encoded:
             raise PatternError(
-                f"{text!r} is no pattern for absolute URIs without query, fragment and encoding.",
+                f"{quoted(text)} is no pattern for absolute URIs without query, fragment and encoding.",
                 "Examples: spiffe://example.org/ns/*/sa/web, https://*.example.com/app, urn:uuid:*.",
             )
         if "*" in parts.scheme or "*" in parts.port:

@@ -127,12 +127,13 @@ def _key_and_common_name(
     certified = dict(requested.subject or ()).get("common_name")
     if settings.take_acme_subject:
         # The common name in its canonical form; none, where it is too long to be certified.
-        subject = tuple(
-            (kind, certified or "" if kind == "common_name" else value)
-            for kind, value in csr.subject
-            if kind != "common_name" or certified
-        )
-        requested = replace(requested, subject=subject or None)
+        subject: list[TypeValue] = []
+        for kind, value in csr.subject:
+            if kind != "common_name":
+                subject.append((kind, value))
+            elif certified:
+                subject.append((kind, certified))
+        requested = replace(requested, subject=tuple(subject) or None)
     else:
         for kind, value in csr.subject:
             if kind != "common_name":

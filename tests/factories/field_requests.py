@@ -1,161 +1,58 @@
 """Certificate requests as programs and devices of the field write them, one for each kind.
 
-Each kind says what has to become of it under the TLS server preset. They are written by hand, in
-the encodings of their models, and really signed.
+Each kind says what has to become of it under the TLS server preset.
 """
 
-import base64
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from pki.algorithms import KeyAlgorithm
-from tests.factories.keys import private_key
+from tests.factories.raw_requests import (
+    BMP,
+    CHALLENGE,
+    CN,
+    COUNTRY,
+    ECDSA_SHA256,
+    EMAIL,
+    FALSE,
+    HOST,
+    HOST_NAME,
+    IA5,
+    LOCALITY,
+    MS_REQUEST,
+    NULL,
+    NUMERIC,
+    ORGANIZATION,
+    PRINTABLE,
+    PSS,
+    PSS_SHA256,
+    RSA_SHA256,
+    SERIAL,
+    SHA3_256,
+    SHA256,
+    STATE,
+    T61,
+    UNIT,
+    UNSTRUCTURED,
+    UTF8,
+    alt_names,
+    asked,
+    name,
+    named,
+    oid,
+    pem,
+    pss_key_request,
+    pss_parameters,
+    purposes,
+    rdns,
+    request,
+    usages,
+)
 from tests.unit.pki import der
-from tests.unit.pki.samples import (
-    extension_request,
-    object_id,
-    raw_attribute,
-    raw_extension,
-    raw_name,
-)
-
-HOST = "host.example.com"
-UTF8, NUMERIC, PRINTABLE, T61, IA5, BMP = 0x0C, 0x12, 0x13, 0x14, 0x16, 0x1E
-CN, SERIAL, COUNTRY, LOCALITY, STATE = "2.5.4.3", "2.5.4.5", "2.5.4.6", "2.5.4.7", "2.5.4.8"
-ORGANIZATION, UNIT = "2.5.4.10", "2.5.4.11"
-EMAIL, UNSTRUCTURED = "1.2.840.113549.1.9.1", "1.2.840.113549.1.9.2"
-MS_REQUEST = "1.3.6.1.4.1.311.2.1.14"
-CHALLENGE = "1.2.840.113549.1.9.7"
-NULL, FALSE = b"\x05\x00", b"\x01\x01\x00"
-HOST_NAME = (CN, UTF8, HOST.encode())
-
-_ECDSA, _RSA = "1.2.840.10045.4.3.2", "1.2.840.113549.1.1.11"
-_PSS_KEY = "1.2.840.113549.1.1.10"
-
-
-def oid(dotted: str) -> bytes:
-    return object_id(dotted)
-
-
-def name(*attributes: tuple[str, int, bytes]) -> bytes:
-    return raw_name(*attributes)
-
-
-def rdns(*groups: Sequence[tuple[str, int, bytes]]) -> bytes:
-    """Return a Name whose relative distinguished names have several attributes, unsorted."""
-    return der.encode(
-        0x30,
-        *(
-            der.encode(
-                0x31,
-                *(
-                    der.encode(0x30, oid(kind), der.encode(tag, text))
-                    for kind, tag, text in attributes
-                ),
-            )
-            for attributes in groups
-        ),
-    )
-
-
-def alt_names(*names: x509.GeneralName | bytes) -> bytes:
-    """Return a subjectAltName extension; names may be given as DER."""
-    parts = [
-        one if isinstance(one, bytes) else der.content(_general(one)) for one in names or HOSTS
-    ]
-    return raw_extension("2.5.29.17", der.encode(0x30, *parts))
-
-
-def _general(one: x509.GeneralName) -> bytes:
-    return x509.SubjectAlternativeName([one]).public_bytes()
-
-
-HOSTS = (x509.DNSName(HOST),)
-
-
-def usages(bits: str = "030205a0") -> bytes:
-    return raw_extension("2.5.29.15", bytes.fromhex(bits), critical=True)
-
-
-def purposes(*dotted: str) -> bytes:
-    return raw_extension("2.5.29.37", der.encode(0x30, *map(oid, dotted)))
-
-
-def request(
-    *attributes: bytes,
-    subject: bytes | None = None,
-    key: KeyAlgorithm = KeyAlgorithm.EC_P256,
-    number: int = 0,
-    spki: bytes | None = None,
-    algorithm: bytes | None = None,
-    digest: hashes.HashAlgorithm | None = None,
-    pss: padding.PSS | None = None,
-    version: int = 0,
-    attributes_field: bool = True,
-) -> bytes:
-    """Return a signed request, DER, of parts as they are given; attributes stay in that order."""
-    signer = private_key(key, number)
-    public = signer.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    info = der.encode(
-        0x30,
-        der.integer(version),
-        name(HOST_NAME) if subject is None else subject,
-        spki or public,
-        der.encode(0xA0, *(attributes or [extension_request(alt_names())]))
-        if attributes_field
-        else b"",
-    )
-    digest = digest or hashes.SHA256()
-    if isinstance(signer, rsa.RSAPrivateKey):
-        signature = signer.sign(info, pss or padding.PKCS1v15(), digest)
-        algorithm = algorithm or der.encode(0x30, oid(_RSA), NULL)
-    else:
-        assert isinstance(signer, ec.EllipticCurvePrivateKey)
-        signature = signer.sign(info, ec.ECDSA(digest))
-        algorithm = algorithm or der.encode(0x30, oid(_ECDSA))
-    return der.encode(0x30, info, algorithm, der.encode(0x03, b"\x00", signature))
-
-
-def pem(request_der: bytes, label: str = "CERTIFICATE REQUEST") -> bytes:
-    body = base64.encodebytes(request_der).decode()
-    return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
-
-
-def asked(*extensions: bytes, **options: object) -> bytes:
-    """Return a request with these extensions beside the host name."""
-    return request(extension_request(*extensions, alt_names()), **options)
-
-
-def named(*attributes: tuple[str, int, bytes], **options: object) -> bytes:
-    """Return a request with these subject attributes before the common name."""
-    return request(subject=name(*attributes, HOST_NAME), **options)
-
-
-def _pss(parameters: bytes) -> bytes:
-    """Return a request for an id-RSASSA-PSS key."""
-    key = private_key(KeyAlgorithm.RSA_2048)
-    numbers = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
-    spki = der.encode(
-        0x30, der.encode(0x30, oid(_PSS_KEY), parameters), der.encode(0x03, b"\x00", numbers)
-    )
-    scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
-    return request(key=KeyAlgorithm.RSA_2048, spki=spki, pss=scheme, algorithm=_PSS_SHA256)
-
-
-# RSASSA-PSS-params: SHA-256, MGF1 with SHA-256, 32 octets of salt (RFC 4055 section 3.1).
-_SHA256 = der.encode(0x30, oid("2.16.840.1.101.3.4.2.1"), NULL)
-_PSS_PARAMETERS = der.encode(
-    0x30,
-    der.encode(0xA0, _SHA256),
-    der.encode(0xA1, der.encode(0x30, oid("1.2.840.113549.1.1.8"), _SHA256)),
-    der.encode(0xA2, der.integer(32)),
-)
-_PSS_SHA256 = der.encode(0x30, oid(_PSS_KEY), _PSS_PARAMETERS)
+from tests.unit.pki.samples import extension_request, raw_attribute, raw_extension
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +86,8 @@ _RSA_KEY = {"key": KeyAlgorithm.RSA_2048}
 _SERVER_AUTH = "1.3.6.1.5.5.7.3.1"
 _TEXT = b"Certificate Request:\n    Data:\n        Version: 1 (0x0)\n        Subject: CN = x\n"
 _PLAIN = request()
+# What ``str`` refuses to write (``sys.get_int_max_str_digits``).
+_HUGE = 1 << 8 * 2040
 _BOTH = alt_names()
 _OTHER = alt_names(x509.DNSName("other.example.com"))
 _UPN = der.encode(
@@ -224,12 +123,17 @@ KINDS: dict[str, Kind] = {
     ),
     "basic constraints empty": Kind(data=asked(raw_extension("2.5.29.19", b"\x30\x00"))),
     "null in the signature algorithm": Kind(
-        data=request(algorithm=der.encode(0x30, oid(_ECDSA), NULL))
+        data=request(algorithm=der.encode(0x30, oid(ECDSA_SHA256), NULL))
     ),
     "no null in the signature algorithm": Kind(
-        data=request(**_RSA_KEY, algorithm=der.encode(0x30, oid(_RSA)))
+        data=request(**_RSA_KEY, algorithm=der.encode(0x30, oid(RSA_SHA256)))
     ),
-    "version 2": Kind(data=request(version=2), codes=("csr.version_ignored",)),
+    "version 2": Kind(
+        data=request(version=2), codes=("csr.version_ignored",), says=("The version number 2 was",)
+    ),
+    "version of thousands of digits": Kind(
+        data=request(version=_HUGE), codes=("csr.version_ignored",)
+    ),
     "key usage with zero bits at its end": Kind(data=asked(usages("030200a0"), **_RSA_KEY)),
     "DER with white space": Kind(data=_PLAIN + b"\r\n"),
     "DER with other bytes": refused(
@@ -415,6 +319,10 @@ KINDS: dict[str, Kind] = {
         codes=("csr.extension_ignored",),
         says=("netscapeComment (2.16.840.1.113730.1.13) = made by hand",),
     ),
+    "number of thousands of digits": Kind(
+        data=request(raw_attribute("1.2.3", der.integer(_HUGE)), extension_request(alt_names())),
+        codes=("csr.attribute_ignored",),
+    ),
     "malformed extra": Kind(
         data=asked(raw_extension("2.5.29.32", b"\xff\xff")), codes=("csr.extension_ignored",)
     ),
@@ -453,6 +361,11 @@ KINDS: dict[str, Kind] = {
         asked(raw_extension("2.5.29.15", b"\x05\x00")),
         "csr.unreadable_extensions",
         says=("keyUsage (2.5.29.15)", "0500"),
+    ),
+    "path length of thousands of digits": refused(
+        asked(raw_extension("2.5.29.19", der.encode(0x30, der.integer(_HUGE)))),
+        "csr.unreadable_extensions",
+        says=("basicConstraints (2.5.29.19)",),
     ),
     "CA": refused(
         asked(raw_extension("2.5.29.19", b"\x30\x03\x01\x01\xff")),
@@ -495,16 +408,18 @@ KINDS: dict[str, Kind] = {
     ),
     # Keys and signatures.
     "id-RSASSA-PSS key": refused(
-        _pss(b""), "key.type", says=("id-RSASSA-PSS (1.2.840.113549.1.1.10)",)
+        pss_key_request(b""), "key.type", says=("id-RSASSA-PSS (1.2.840.113549.1.1.10)",)
     ),
     "id-RSASSA-PSS key with parameters": refused(
-        _pss(_PSS_PARAMETERS), "key.type", says=("id-RSASSA-PSS (1.2.840.113549.1.1.10)",)
+        pss_key_request(pss_parameters(SHA256)),
+        "key.type",
+        says=("id-RSASSA-PSS (1.2.840.113549.1.1.10)",),
     ),
     "RSA key with PSS signature": Kind(
         data=request(
             **_RSA_KEY,
             pss=padding.PSS(padding.MGF1(hashes.SHA256()), 32),
-            algorithm=_PSS_SHA256,
+            algorithm=PSS_SHA256,
         )
     ),
     "SHA-1 signature": refused(
@@ -515,6 +430,25 @@ KINDS: dict[str, Kind] = {
         ),
         "csr.weak_signature",
         says=("sha1WithRSAEncryption (1.2.840.113549.1.1.5)",),
+    ),
+    "PSS signature over SHA-1": refused(
+        request(
+            **_RSA_KEY,
+            digest=hashes.SHA1(),
+            pss=padding.PSS(padding.MGF1(hashes.SHA1()), 20),
+            algorithm=der.encode(0x30, oid(PSS), der.encode(0x30)),
+        ),
+        "csr.weak_signature",
+        says=("sha1",),
+    ),
+    "PSS signature over SHA3-256": refused(
+        request(
+            **_RSA_KEY,
+            digest=hashes.SHA3_256(),
+            pss=padding.PSS(padding.MGF1(hashes.SHA3_256()), 32),
+            algorithm=der.encode(0x30, oid(PSS), pss_parameters(SHA3_256)),
+        ),
+        "csr.signature_algorithm",
     ),
     "signature of another request": refused(
         der.encode(0x30, *der.split(request(version=2))[:1], *der.split(_PLAIN)[1:]),

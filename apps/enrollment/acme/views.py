@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 
 from apps.enrollment.acme import nonces, problems, wire
@@ -60,8 +60,6 @@ def _signed(signed_by: SignedBy) -> Callable[[_Handler], _Handler]:
             try:
                 _require_method(request, "POST")
                 signed = authenticate(request, application, profile, signed_by)
-                if request.META.get("QUERY_STRING") and "cursor" in request.GET:
-                    names["cursor"] = request.GET["cursor"]
                 response = handler(signed, **names)
             except Exception as error:  # noqa: BLE001 - every error becomes a problem document
                 response = problems.response(error)
@@ -191,11 +189,12 @@ def account(signed: SignedRequest, url_id: str) -> HttpResponse:
 
 
 @_signed(SignedBy.ACCOUNT)
-def account_orders(signed: SignedRequest, url_id: str, cursor: str = "") -> HttpResponse:
+def account_orders(signed: SignedRequest, url_id: str) -> HttpResponse:
     """List the account's orders, newest first (7.1.2.1)."""
     _require_own(signed, url_id)
     signed.require_empty()
-    page, following = accounts.orders_page(signed, cursor)
+    asked = QueryDict(urlsplit(signed.url).query)
+    page, following = accounts.orders_page(signed, asked.get("cursor", ""))
     response = _json({"orders": [signed.config.url("order", found) for found in page]})
     if following:
         url = signed.config.url("acct", url_id, "orders")

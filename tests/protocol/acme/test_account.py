@@ -198,6 +198,12 @@ def test_a26_invalid_orders_and_those_of_others_are_not_listed(client, open_endp
     assert kind(client.post(f"{client.kid}/orders?cursor={foreign}")) == "malformed"
 
 
+def test_a_query_that_a_resource_does_not_know_means_nothing(client):
+    order = client.order("www.example.com")
+    for url in (client.kid, order["Location"], *order.json()["authorizations"]):
+        assert client.post(f"{url}?cursor=x").json() == client.post(url).json()
+
+
 def test_a08_the_list_is_read_by_post_as_get(client):
     assert kind(client.post(f"{client.kid}/orders", {})) == "malformed"
 

@@ -42,7 +42,9 @@ def assert_limited(answer):
     link = next(link for link in answer["Link"].split(", ") if 'rel="help"' in link)
     page = Client().get(link.partition(">")[0].removeprefix("<https://localhost:8443"))
     assert "orders per account: " in page.content.decode()
-    told = re.search(r"Try again after (\S+Z), in \d+ (minutes|seconds)", answer.json()["detail"])
+    told = re.search(
+        r"Try again after (\S+Z), in (1 hour|\d+ (minute|second))", answer.json()["detail"]
+    )
     assert told is not None
     waits = datetime.fromisoformat(told[1]) - clock.now()
     assert abs(waits.total_seconds() - int(answer["Retry-After"])) < 60

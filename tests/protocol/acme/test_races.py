@@ -191,3 +191,27 @@ def test_parallel_runs_share_one_request_and_one_certificate(trusted, team, appr
         assert CertificateRequest.objects.count() == 1
         assert AcmeOrder.objects.filter(status="processing").count() == 1
         assert AcmeOrder.objects.get(status="processing").certificate_request_id == joined.pk
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_an_order_given_up_while_it_joins_leaves_the_waiting_request_its_order(
+    trusted, team, attempt
+):
+    team.pairing.requires_approval = True
+    team.pairing.save()
+    first = trusted.order("www.example.com").json()
+    trusted.finalize(first, make_csr("www.example.com"))
+    later = trusted.order("www.example.com").json()
+    (given_up,) = later["authorizations"]
+    twins = [twin(trusted), twin(trusted)]
+    csr = make_csr("www.example.com", number=attempt)
+
+    def act(number):
+        if number:
+            return twins[1].post(given_up, {"status": "deactivated"})
+        return twins[0].finalize(later, csr)
+
+    together(act, count=2)
+
+    waiting = CertificateRequest.objects.get()
+    assert AcmeOrder.objects.get(certificate_request=waiting).status == "processing"

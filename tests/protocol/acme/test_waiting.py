@@ -12,8 +12,10 @@ from apps.certificates import approvals, collection, sweeps
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeOrder
 from apps.enrollment.acme.wire import time_text
+from apps.profiles import services as profile_services
 from pki.algorithms import KeyAlgorithm
 from tests.factories.keys import make_csr, private_key
+from tests.factories.raw_requests import alt_names, extension_request, raw_extension, request
 from tests.protocol.acme.client import kind
 from tests.protocol.acme.test_renewal_info import id_of
 
@@ -121,6 +123,18 @@ def test_nobody_else_and_nothing_else_joins(trusted, make_trusted, team, other):
     else:
         run(trusted, names=NAMES[:1] if other == "names" else (*NAMES, "x.example.com"))
     assert CertificateRequest.objects.count() == 2
+
+
+def test_must_staple_is_content_that_an_approver_sees(trusted, team, sealwright):
+    profile_services.update_profile(sealwright, team.profile, csr={"must_staple": "honour"})
+    run(trusted)
+    staple = raw_extension("1.3.6.1.5.5.7.1.24", b"\x30\x03\x02\x01\x05")
+    names = alt_names(*(x509.DNSName(name) for name in NAMES))
+    run(trusted, request(extension_request(names, staple), subject=b"\x30\x00"))
+    assert [row.leaf["must_staple"] for row in CertificateRequest.objects.order_by("pk")] == [
+        False,
+        True,
+    ]
 
 
 def test_a_key_that_policy_refuses_replaces_nothing(trusted, team, sealwright):

@@ -11,7 +11,8 @@ from apps.certificates.models import CertificateRequest, RequestState
 from apps.policies import services as policy_services
 from apps.profiles import services
 from tests.factories.applications import Team, make_machine, make_token
-from tests.factories.field_requests import KINDS, Kind, request
+from tests.factories.field_requests import KINDS, Kind
+from tests.factories.raw_requests import request
 from tests.protocol.api.conftest import Caller
 
 pytestmark = pytest.mark.django_db

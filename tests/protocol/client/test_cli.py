@@ -16,8 +16,9 @@ from apps.principals import ProductRole, Scope
 from sealwright.cli import app
 from tests.factories.accounts import make_person, principal_for
 from tests.factories.applications import Team, make_machine, make_team, make_token
-from tests.factories.field_requests import KINDS, pem
+from tests.factories.field_requests import KINDS
 from tests.factories.keys import make_csr
+from tests.factories.raw_requests import pem
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

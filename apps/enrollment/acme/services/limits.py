@@ -25,10 +25,11 @@ from apps.enrollment.acme.states import ChallengeStatus, ChallengeType
 from apps.enrollment.acme.wire import time_text
 from apps.errors import InvalidInput, RateLimited, Violation
 from apps.policies import selectors as policy_selectors
-from apps.profiles.defaults import parse_defaults
 from apps.profiles.models import Profile
 from apps.profiles.requested_content import DEFAULT_TTL
+from apps.profiles.selectors import defaults_of
 from apps.statements.lookups import KEY, TEXT, TIME, Lookup
+from pki.durations import in_words
 
 WINDOW = timedelta(hours=1)
 # Per hour; for an internal CA, where a runaway client is likelier than an attacker.
@@ -210,7 +211,7 @@ def _limits(config: EndpointConfig) -> dict[str, int]:
 
 def _lifetime(profile: Profile) -> timedelta:
     """Return how long certificates of a profile live by default, within its policy."""
-    default = parse_defaults(profile.defaults).ttl or DEFAULT_TTL
+    default = defaults_of(profile).ttl or DEFAULT_TTL
     version = profile.policy.current_version
     rule = policy_selectors.rules_of(version).validity if version is not None else None
     return default if rule is None or rule.longest is None else min(default, rule.longest)
@@ -346,13 +347,8 @@ def _rate_limited(limit: int, oldest: datetime, what: str) -> RateLimited:
     return RateLimited(
         wait_s,
         f"{limit} {what} within an hour is the limit. Try again after {time_text(again)}, "
-        f"in {_in_words(wait_s)}.",
+        f"in {in_words(timedelta(seconds=wait_s))}.",
     )
-
-
-def _in_words(seconds: int) -> str:
-    minutes = math.ceil(seconds / 60)
-    return f"{seconds} seconds" if minutes == 1 else f"{minutes} minutes"
 
 
 def _since() -> datetime:

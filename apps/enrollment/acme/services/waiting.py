@@ -51,15 +51,17 @@ def join(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder | None:
         AccessDenied, NotFound, BadCSR, InvalidTransition: as ``collection.take_over``.
     """
 
-    def is_ready() -> bool:
-        order.refresh_from_db()
+    def may_join() -> bool:
+        # Locked: an authorization that its client gives up right now must not end the order once
+        # the earlier one has given its place away.
+        order.refresh_from_db(from_queryset=AcmeOrder.objects.select_for_update())
         return order.status == OrderStatus.READY
 
     for earlier in _waiting_orders(order):
         if not _dates_fit(earlier, order):
             continue
         with transaction.atomic():
-            request = collection.take_over(earlier.request_id, enrollment, is_ready)
+            request = collection.take_over(earlier.request_id, enrollment, may_join)
             if request is None:
                 continue
             # Under the lock of the request: another order may have joined it just now.
@@ -78,7 +80,8 @@ def join(order: AcmeOrder, enrollment: Enrollment) -> AcmeOrder | None:
             )
         return collect(order, enrollment.principal)
     # A parallel call may have finalized this very order meanwhile.
-    return None if is_ready() else order
+    order.refresh_from_db()
+    return None if order.status == OrderStatus.READY else order
 
 
 def collect(order: AcmeOrder, principal: Principal) -> AcmeOrder:
