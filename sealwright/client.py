@@ -225,6 +225,29 @@ class Client:
             body["allow_expired"] = True
         return self._repeatable(f"certificates/{_path(certificate_id)}/revoke/", body)
 
+    def revoke_by_serial_number(
+        self,
+        serial_number: str,
+        reason: str = "unspecified",
+        *,
+        authority: str = "",
+        allow_expired: bool = False,
+    ) -> dict[str, Any]:
+        """Revoke the certificate with a serial number; a token needs no scope to read for it.
+
+        Args:
+            serial_number: hex in any spelling.
+            reason: of RFC 5280.
+            authority: name or id of the issuer, where several have used the number.
+            allow_expired: revoke one that has expired, too.
+        """
+        body: dict[str, Any] = {"serial_number": serial_number, "reason": reason}
+        if authority:
+            body["authority"] = authority
+        if allow_expired:
+            body["allow_expired"] = True
+        return self._repeatable("certificates/revoke/", body)
+
     def release(self, certificate_id: str) -> dict[str, Any]:
         """Take a certificate off hold."""
         return self._http.json("POST", f"certificates/{_path(certificate_id)}/release/")
