@@ -163,6 +163,10 @@ class BadRevocationReason(SealwrightError):
     code = "bad_revocation_reason"
     default_detail = "The revocation reason is not acceptable."
 
+    def __init__(self, detail: str = "", violations: Sequence[Violation] = ()) -> None:
+        self.violations = tuple(violations)
+        super().__init__(detail or "; ".join(v.reason for v in violations))
+
 
 class InvalidTransition(SealwrightError):
     """The object is not in a state that allows this."""

@@ -47,10 +47,10 @@ class Workload:
 WORKLOADS = {
     "W1": Workload(product.ACME, 120, {}, ("pebble", "acme2certifier", "django-ca-acme")),
     "W2": Workload(
-        "sealwright", 400, {"crypto": 3000, "insert": 1500}, ("django-ca", "django-ca-md5", "cfssl")
+        "sealwright", 400, {"crypto": 3000, "insert": 1500}, ("django-ca", "django-ca-md5")
     ),
     "W2b": Workload("sealwright-bulk", 1200, {"crypto": 3000, "batch": 2500}),
-    "W3": Workload(product.OCSP, 5000, {}, ("openssl-ocsp",)),
+    "W3": Workload(product.OCSP, 5000, {}, ("openssl-ocsp", "django-ca-ocsp")),
     "W3b": Workload(product.OCSP_NONCE, 3000, {}, ("openssl-ocsp",)),
 }
 

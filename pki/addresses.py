@@ -49,6 +49,7 @@ _REVERSE_ZONES = (".in-addr.arpa", ".ip6.arpa")
 # line and paragraph separators: what a reader cannot see.
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _SHOWN = 200
+_QUOTED = 100
 
 
 def refuse(code: str, value: str, reason: str, hint: str = "") -> NoReturn:
@@ -76,6 +77,11 @@ def visible(value: str) -> str:
         for character in value[:_SHOWN]
     )
     return shown if len(value) <= _SHOWN else f"{shown}..."
+
+
+def quoted(value: str) -> str:
+    """Return a value for a sentence: in quotes, invisible characters escaped, shortened."""
+    return f"'{visible(value)[:_QUOTED]}'"
 
 
 def canonical_dns_name(value: str) -> str:

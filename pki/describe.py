@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
 from pki import csr_pem, der_guard, keys, structures
-from pki.algorithms import key_algorithm_of
 from pki.csr_extras import shown
 from pki.csr_frame import EXTENSION_REQUESTS, Frame, extensions_in, library_request, read_frame
 from pki.csr_proof import is_proven
@@ -200,8 +199,7 @@ def _key_block(load: Callable[[], PublicKeyTypes]) -> Block:
 
 
 def _key_lines(key: PublicKeyTypes) -> tuple[Line, ...]:
-    algorithm = key_algorithm_of(key)
-    lines = [Line("Algorithm", (algorithm.label if algorithm else type(key).__name__,))]
+    lines = [Line("Algorithm", (keys.kind_of(key),))]
     if isinstance(key, rsa.RSAPublicKey):
         lines.append(Line("Exponent", (str(key.public_numbers().e),)))
     elif isinstance(key, ec.EllipticCurvePublicKey):

@@ -65,7 +65,7 @@ def _general_name(name: x509.GeneralName) -> str:
         value = f"{name.type_id.dotted_string}: {name.value.hex()}"
     elif isinstance(name, x509.RegisteredID):
         value = name.value.dotted_string
-    return f"{_NAME_KINDS.get(type(name), type(name).__name__)}: {value}"
+    return f"{_NAME_KINDS.get(type(name), 'name of another kind')}: {value}"
 
 
 def _names(value: Iterable[x509.GeneralName]) -> list[Line]:

@@ -9,7 +9,18 @@ from typing import Any, TypeAlias, cast
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import (
+    dsa,
+    ec,
+    ed448,
+    ed25519,
+    mldsa,
+    padding,
+    rsa,
+    utils,
+    x448,
+    x25519,
+)
 from cryptography.hazmat.primitives.asymmetric.types import (
     CertificatePublicKeyTypes,
     PrivateKeyTypes,
@@ -28,6 +39,12 @@ from pki.findings import UnusableKey, Violation
 from pki.parsing import ParserFailed, parsed
 
 Sign = Callable[[bytes], bytes]
+# Read, but never certified: they sign nothing, or in a way that nobody accepts any more.
+_FOREIGN_FAMILIES: tuple[tuple[type, str], ...] = (
+    (dsa.DSAPublicKey, "DSA"),
+    (x25519.X25519PublicKey, "X25519"),
+    (x448.X448PublicKey, "X448"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,15 +340,30 @@ def check_public_key(key: PublicKeyTypes) -> tuple[Violation, ...]:
     return tuple(found)
 
 
+def kind_of(key: PublicKeyTypes) -> str:
+    """Return what people call a key: family with size or curve, certified here or not."""
+    known = key_algorithm_of(key)
+    if known is not None:
+        return known.label
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA {key.key_size} bits"
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return f"EC {key.curve.name}"
+    for family, name in _FOREIGN_FAMILIES:
+        if isinstance(key, family):
+            return name
+    return "a kind unknown here"
+
+
 def _unsupported(key: PublicKeyTypes, field: str) -> list[Violation]:
     """Describe a key of an unsupported family, size or curve."""
+    value = kind_of(key)
     if isinstance(key, rsa.RSAPublicKey):
-        code, value, hint = "key.size", f"RSA {key.key_size} bits", "RSA 2048, 3072 or 4096 bits."
+        code, hint = "key.size", "RSA 2048, 3072 or 4096 bits."
     elif isinstance(key, ec.EllipticCurvePublicKey):
         code, value, hint = "key.curve", key.curve.name, "P-256, P-384 or P-521."
     else:
-        code, value = "key.type", type(key).__name__.removesuffix("PublicKey")
-        hint = "RSA, ECDSA, Ed25519, Ed448 or ML-DSA."
+        code, hint = "key.type", "RSA, ECDSA, Ed25519, Ed448 or ML-DSA."
     reason = f"Keys of this kind are not certified: {value}."
     return [Violation(code=code, field=field, value=value, reason=reason, hint=hint)]
 

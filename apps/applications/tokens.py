@@ -233,7 +233,7 @@ def _note_use(token: ApiToken) -> None:
     token.last_used_at = now  # before the attempt: of parallel requests one makes it
     stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_RESOLUTION)
     try:
-        with execution.impatiently():
+        with execution.short_lock_wait():
             ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
     except DatabaseError as error:
         if faults.unavailability(error) is None:

@@ -15,10 +15,21 @@ _ORPHANED_AFTER = timedelta(hours=1)
 
 
 def store(sha256: str, chunks: Iterable[bytes]) -> None:
-    """Write the parts of a CRL; each is a transaction of its own, so that no lock is held for long."""
-    for position, data in enumerate(chunks):
-        # As a parameter in binary form: Django's own INSERT holds each part as text, three times.
-        writes.insert(CRLPart(sha256=sha256, position=position, data=data))
+    """Write the parts of a CRL; each is a transaction of its own, so that no lock is held for long.
+
+    If one cannot be written, those before it are removed: a disk that is full must not be filled
+    further by each attempt.
+    """
+    written = 0
+    try:
+        for position, data in enumerate(chunks):
+            # As a parameter in binary form: Django's own INSERT holds a part as text, three times.
+            writes.insert(CRLPart(sha256=sha256, position=position, data=data))
+            written += 1
+    except Exception:
+        # No others: a publisher that has signed the same octets at the same time wrote those.
+        CRLPart.objects.filter(sha256=sha256, position__lt=written).delete()
+        raise
 
 
 def discard(sha256: str) -> None:

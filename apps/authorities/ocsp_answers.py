@@ -20,6 +20,7 @@ from apps import clock
 from apps.authorities import ledger
 from apps.authorities.ledger import Status
 from apps.authorities.models import IssuedSerial, OcspAnswer
+from apps.statements import execution
 from apps.statements.lookups import TEXT, Lookup
 from pki import ocsp, serials
 from pki.ocsp import CertId
@@ -133,7 +134,9 @@ def keep_if_possible(authority_id: UUID, responder_id: UUID, signed: SignedAnswe
     if time.monotonic() < _Pause.until:
         return
     try:
-        keep(authority_id, responder_id, [signed])
+        # The client waits meanwhile, and needs nothing of it.
+        with execution.short_lock_wait():
+            keep(authority_id, responder_id, [signed])
     except DatabaseError as error:
         # The answer itself needed only reading: a database that cannot be written still serves.
         _Pause.until = time.monotonic() + PAUSE_S

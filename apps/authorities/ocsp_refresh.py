@@ -84,17 +84,5 @@ def _signed(
         cert_id = CertId(algorithm, *hashes[algorithm], int(serial_hex, 16), bytes(encoded))
         status = statuses[serial_hex]
         made = ocsp_responses.sign(responder, [ocsp_responses.single_status(cert_id, status)])
-        assert made.this_update is not None
-        assert made.next_update is not None
-        signed.append(
-            SignedAnswer(
-                serial_hex=serial_hex,
-                cert_id=cert_id,
-                status=status,
-                der=made.der,
-                this_update=made.this_update,
-                next_update=made.next_update,
-                asked_at=asked_at,
-            )
-        )
+        signed.append(ocsp_responses.to_keep(made, cert_id, status, asked_at=asked_at))
     return signed

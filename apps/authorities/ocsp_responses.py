@@ -152,6 +152,21 @@ def sign(
     )
 
 
+def to_keep(made: Answer, cert_id: CertId, status: Status, *, asked_at: datetime) -> SignedAnswer:
+    """Return an answer about one certificate as ``ocsp_answers`` stores it."""
+    assert made.this_update is not None
+    assert made.next_update is not None
+    return SignedAnswer(
+        serial_hex=serials.serial_hex(cert_id.serial_number),
+        cert_id=cert_id,
+        status=status,
+        der=made.der,
+        this_update=made.this_update,
+        next_update=made.next_update,
+        asked_at=asked_at,
+    )
+
+
 def single_status(cert_id: CertId, status: Status) -> SingleStatus:
     """Return what a response says about one CertID."""
     return SingleStatus(cert_id, status.status, status.revoked_at, status.reason)
@@ -219,17 +234,7 @@ def _keep(source: Source, responder: SigningResponder, single: SingleStatus, mad
     status = _status(single)
     if not ocsp_answers.can_be_kept(single.cert_id, status):
         return
-    assert made.this_update is not None
-    assert made.next_update is not None
-    signed = SignedAnswer(
-        serial_hex=serials.serial_hex(single.cert_id.serial_number),
-        cert_id=single.cert_id,
-        status=status,
-        der=made.der,
-        this_update=made.this_update,
-        next_update=made.next_update,
-        asked_at=clock.now(),
-    )
+    signed = to_keep(made, single.cert_id, status, asked_at=clock.now())
     ocsp_answers.keep_if_possible(source.authority_id, responder.id, signed)
 
 

@@ -7,8 +7,13 @@ from django.db.models import QuerySet
 from apps.applications import access
 from apps.applications.roles import Permission
 from apps.certificates.models import Certificate, CertificateRequest
+from apps.errors import InvalidInput
 from apps.principals import Principal
-from apps.web.references import row_with
+from apps.web.references import id_or_name, not_found, row_with
+from pki.findings import Violation
+
+# Far above the number of authorities that choose the same random number.
+_MAX_SAME_SERIAL = 100
 
 
 def certificates_visible_to(principal: Principal) -> QuerySet[Certificate]:
@@ -49,6 +54,41 @@ def certificate_visible_to(
     """
     rows = certificates_visible_to(principal) if scoped else certificates_to_act_on(principal)
     return row_with(rows, "pk", certificate_id)
+
+
+def certificate_to_act_on(
+    principal: Principal, serial_number: str, authority: str = ""
+) -> Certificate:
+    """Return the one certificate in sight with a serial number, whatever the token's scopes.
+
+    Args:
+        principal: who asks.
+        serial_number: as stored.
+        authority: name or identifier of the issuer; empty where the number alone tells.
+
+    Raises:
+        NotFound: none in sight has the number, or none of that authority.
+        InvalidInput: several authorities have used the number; the error names them.
+    """
+    rows = certificates_to_act_on(principal).select_related(
+        "application", "profile", "policy_version__policy", "authority"
+    )
+    found = list(rows.filter(serial_number=serial_number)[:_MAX_SAME_SERIAL])
+    if not found:
+        raise not_found("certificate", serial_number, field="serial_number")
+    issuers = sorted(one.authority.name for one in found if one.authority is not None)
+    if authority:
+        wanted = id_or_name(authority)
+        for one in found:
+            if one.authority is not None and wanted in {one.authority.pk, one.authority.name}:
+                return one
+        known = f"Certificates with this serial number are of: {', '.join(issuers)}."
+        raise not_found("certificate", authority, field="authority", hint=known if issuers else "")
+    if len(found) > 1:
+        reason = "Several authorities have issued a certificate with this serial number."
+        hint = f"Name one of: {', '.join(issuers)}."
+        raise InvalidInput([Violation("reference.ambiguous", "authority", "", reason, hint)])
+    return found[0]
 
 
 def request_visible_to(

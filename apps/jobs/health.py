@@ -21,7 +21,7 @@ _PROBE_BYTES = 64 * 1024
 # SQLite writes nothing to the disk before a commit; its log alone takes as much.
 _MIN_FREE_BYTES = 4 * 1024 * 1024
 # For SQLite's write lock, which others hold for milliseconds.
-_PATIENCE_MS = 1000
+_LOCK_WAIT_MS = 1000
 _LATE = timedelta(minutes=3)
 # Of this process, or of the one that it was forked from.
 started_at = time.monotonic()
@@ -38,7 +38,7 @@ def cannot_write() -> str:
         free = shutil.disk_usage(folder).free
         if free < _MIN_FREE_BYTES:
             return f"only {free // 1024} KiB are free on the disk of the database"
-    with execution.impatiently(_PATIENCE_MS), transaction.atomic():
+    with execution.short_lock_wait(_LOCK_WAIT_MS), transaction.atomic():
         # Random, as PostgreSQL would compress anything else.
         Job(kind="probe", arguments={"fill": os.urandom(_PROBE_BYTES // 2).hex()}).save()
         transaction.set_rollback(True)

@@ -23,7 +23,7 @@ from pki import keys
 from pki.algorithms import KeyAlgorithm
 
 # Of this machine, whatever the number of processes: half of the cores.
-PLACES = max(1, (os.cpu_count() or 1) // 2)
+SLOTS = max(1, (os.cpu_count() or 1) // 2)
 _WAIT_S = 5.0
 _POLL_S = 0.05
 _NICE = 5
@@ -50,14 +50,15 @@ def generate(
     if not is_slow(algorithm):
         return keys.generate_private_key(algorithm)
     # Half of a process's threads may be here; the others are for everybody else.
-    if not _threads().acquire(blocking=False):
+    threads = _threads()
+    if not threads.acquire(blocking=False):
         raise Busy
     try:
-        with _place(), ThreadPoolExecutor(1, initializer=_step_back) as one:
+        with _slot(), ThreadPoolExecutor(1, initializer=_step_back) as one:
             admit()
             return one.submit(keys.generate_private_key, algorithm).result()
     finally:
-        _threads().release()
+        threads.release()
 
 
 @cache
@@ -66,8 +67,8 @@ def _threads() -> threading.Semaphore:
 
 
 @contextmanager
-def _place() -> Iterator[None]:
-    """Hold one of the machine's places: a locked file, which a process that dies lets go.
+def _slot() -> Iterator[None]:
+    """Hold one of the machine's slots: a locked file, which a process that dies lets go.
 
     Raises:
         Busy: none became free within seconds.
@@ -76,7 +77,7 @@ def _place() -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     gives_up_at = time.monotonic() + _WAIT_S
     while True:
-        for number in range(PLACES):
+        for number in range(SLOTS):
             with (folder / f"rsa-key-{number}").open("ab") as file:
                 if _locked(file):
                     yield

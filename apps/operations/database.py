@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from django.db import Error, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+
+from apps.web.health import missing_migrations
 
 OLDEST_POSTGRESQL = 15
 _SETTING = "SEALWRIGHT_DATABASE_URL"
@@ -26,12 +27,6 @@ def problems(*, migrated: bool = True) -> list[str]:
         if found:
             return [found]
     return []
-
-
-def migrations_wait() -> bool:
-    """Tell whether migrations are to be applied."""
-    executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def place() -> str:
@@ -84,7 +79,7 @@ def _unwritable() -> str:
 
 
 def _not_migrated() -> str:
-    if not migrations_wait():
+    if not missing_migrations():
         return ""
     return "The database is not up to date with this version: run `manage.py migrate` first"
 
@@ -99,7 +94,7 @@ def _without_rights() -> str:
             return f"{_SETTING}: {user} may use no schema of {place()}"
         cursor.execute("SELECT has_schema_privilege(%s, 'CREATE')", [schema])
         (allowed,) = cursor.fetchone()
-    if allowed or not migrations_wait():
+    if allowed or not missing_migrations():
         return ""
     return (
         f"{_SETTING}: {user} may not make tables in the schema {schema} of {place()} "

@@ -56,11 +56,11 @@ def readiness() -> str:
 
 
 def _cannot_renew() -> str:
-    hindrance = web_certificate_hindrance()
+    hindrance = _hindrance()
     return f"The web server's certificate cannot be renewed: {hindrance}." if hindrance else ""
 
 
-def web_certificate_hindrance() -> str:
+def _hindrance() -> str:
     """Return what keeps the next certificate from being issued; empty when nothing is known."""
     pairing = (
         Pairing.objects.select_related("profile__authority")

@@ -13,7 +13,7 @@ from apps.policies.models import Policy, PolicyVersion
 from apps.policies.presets import PRESETS
 from apps.principals import Principal
 from apps.site import documents
-from apps.site.display import NOTHING, admin_url, badge, link
+from apps.site.display import NOTHING, actor_name, admin_url, badge, link
 from apps.site.forms import DocumentField, ServiceForm
 from apps.site.model_admin import GovernedAdmin, ReadOnlyAdmin
 from apps.site.pages import Detail, ObjectForm, Section, details
@@ -141,7 +141,7 @@ class PolicyAdmin(GovernedAdmin):
                             if version.pk == obj.current_version_id
                             else badge("superseded"),
                             f"{version.created_at:%Y-%m-%d %H:%M}",
-                            version.created_by,
+                            actor_name(version.created_by),
                         )
                         for version in obj.versions.order_by("-number")
                     ],
@@ -164,9 +164,14 @@ class PolicyAdmin(GovernedAdmin):
 class PolicyVersionAdmin(ReadOnlyAdmin):
     """Policy versions, immutable and linked from their policy."""
 
-    list_display = ("__str__", "created_at", "created_by")
+    list_display = ("__str__", "created_at", "author")
     list_select_related = ("policy",)
     ordering = ("policy__name", "-number")
+
+    @admin.display(description="By", ordering="created_by")
+    def author(self, version: PolicyVersion) -> str:
+        """Return who wrote it."""
+        return actor_name(version.created_by)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Hide the model from the menu."""
@@ -186,7 +191,7 @@ class PolicyVersionAdmin(ReadOnlyAdmin):
                 Detail("Policy", obj.policy, admin_url(obj.policy)),
                 Detail("Number", str(obj.number)),
                 Detail("Written", obj.created_at),
-                Detail("By", obj.created_by),
+                Detail("By", actor_name(obj.created_by)),
             ],
         )
         rules = Section("Rules", "admin/includes/text.html", {"text": documents.pretty(obj.rules)})

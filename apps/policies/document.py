@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from apps.policies.durations import parse_duration
+from pki.addresses import quoted
 from pki.findings import Violation, shown
 
 _SHOWN = 200
@@ -56,8 +57,8 @@ class DocumentReader:
                     "unknown_key",
                     f"{path}.{key}"[:_SHOWN],
                     str(key),
-                    f"There is no key '{key!s:.100}' here.",
-                    f"Known keys: {', '.join(keys)}.",
+                    f"There is no member {quoted(str(key))} here.",
+                    f"Known members: {', '.join(keys)}.",
                 )
         return {key: value[key] for key in keys if key in value}
 

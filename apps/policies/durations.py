@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 
-from apps.policies.verdicts import quoted
+from pki.addresses import quoted
 
 _UNITS = {
     "s": timedelta(seconds=1),
@@ -31,7 +31,7 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if found is None:
         raise ValueError(
-            f"{quoted(text)} is not a duration: write a whole number and s, m, h, d, w, mo or y."
+            f"{quoted(text[:40])} is not a duration: write a whole number and s, m, h, d, w, mo or y."
         )
     number, unit = int(found[1]), found[2]
     if number == 0:

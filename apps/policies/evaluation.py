@@ -13,7 +13,8 @@ from datetime import timedelta
 from apps.policies.fixed_rules import hard_rules
 from apps.policies.patterns import Pattern
 from apps.policies.rules import BasicConstraintsRule, Rules, UsageRule, ValidityRule, ValueRule
-from apps.policies.verdicts import Verdict, failed, listed, passed, quoted, violations_of
+from apps.policies.verdicts import Verdict, failed, listed, passed, violations_of
+from pki.addresses import quoted
 from pki.durations import in_words
 from pki.template import Leaf, TypeValue
 

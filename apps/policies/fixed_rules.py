@@ -13,7 +13,8 @@ from functools import lru_cache
 from publicsuffixlist import PublicSuffixList
 
 from apps.policies.rules import RESERVED_USAGES
-from apps.policies.verdicts import Verdict, failed, listed, passed, quoted
+from apps.policies.verdicts import Verdict, failed, listed, passed
+from pki.addresses import quoted
 from pki.algorithms import KeyAlgorithm
 from pki.findings import UnusableName
 from pki.names import canonical_san

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import idna
 
-from apps.policies.verdicts import quoted
+from pki.addresses import quoted
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -114,7 +114,9 @@ class DnsPattern:
         Raises:
             PatternError: no canonical host name could ever match.
         """
-        labels = tuple(_pattern_label(label) for label in text.lower().removesuffix(".").split("."))
+        labels = tuple(
+            _pattern_label(label, text) for label in text.lower().removesuffix(".").split(".")
+        )
         if "**" in labels[1:]:
             raise PatternError(f"{quoted(text)}: ** may only be the first label.")
         if _NUMERIC_LABEL.fullmatch(labels[-1]):
@@ -259,8 +261,9 @@ class EmailPattern:
         return glob_matches(folded(self._local), folded(local)) and self._domain.overlaps(domain)
 
 
-def _pattern_label(label: str) -> str:
+def _pattern_label(label: str, pattern: str) -> str:
     """Return one canonical label of a DNS pattern."""
+    where = "" if label == pattern else f" in {quoted(pattern)}"
     if label in ("*", "**"):
         return label
     if not label.isascii() and "*" not in label:
@@ -268,11 +271,11 @@ def _pattern_label(label: str) -> str:
             label = idna.encode(label, uts46=True).decode()
         except idna.IDNAError:
             raise PatternError(
-                f"{quoted(label)} is no internationalised label (IDNA 2008)."
+                f"{quoted(label)}{where} is no internationalised label (IDNA 2008)."
             ) from None
     if "**" in label or not _PATTERN_LABEL.fullmatch(label):
         raise PatternError(
-            f"{quoted(label)} is no label of a host name.",
+            f"{quoted(label)}{where} is no label of a host name.",
             "Labels have 1 to 63 letters, digits and inner hyphens; * stands for a label or a part of one.",
         )
     return label

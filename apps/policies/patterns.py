@@ -14,7 +14,7 @@ from apps.policies.names import (
     TextPattern,
 )
 from apps.policies.uris import UriPattern
-from apps.policies.verdicts import quoted
+from pki.addresses import quoted
 from pki.findings import UnusableName
 from pki.names import canonical_san, subject_violations
 from pki.template import SAN_TYPES

@@ -12,6 +12,7 @@ from apps.policies.models import Policy, PolicyVersion
 from apps.policies.rules import Rules, parse_rules
 from apps.policies.slugs import description_violations, naming_violations
 from apps.principals import Principal
+from pki.addresses import quoted
 from pki.findings import Violation
 
 
@@ -43,7 +44,7 @@ def create_policy(
             )
     except IntegrityError as error:
         if Policy.objects.filter(name=name).exists():
-            raise AlreadyExists(f"There is a policy {name!r} already.") from error
+            raise AlreadyExists(f"There is a policy {quoted(name)} already.") from error
         raise
     return policy
 

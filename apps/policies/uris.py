@@ -15,7 +15,7 @@ from apps.policies.names import (
     address_of,
     glob_matches,
 )
-from apps.policies.verdicts import quoted
+from pki.addresses import quoted
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):([!-~]+)")
 _AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]@:]+)(?::([0-9]{1,5}))?")

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pki.addresses import visible
 from pki.findings import Violation
 
 _SHOWN_VALUE = 200
-_QUOTED = 100
 _SHOWN_PATTERNS = 10
 
 
@@ -49,11 +47,6 @@ def violations_of(verdicts: Iterable[Verdict]) -> tuple[Violation, ...]:
         for verdict in verdicts
         if not verdict.passed or verdict.violation is not None
     )
-
-
-def quoted(value: str) -> str:
-    """Return a value for a sentence: in quotes, invisible characters escaped, shortened."""
-    return f"'{visible(value)[:_QUOTED]}'"
 
 
 def listed(words: Sequence[str], nothing: str = "nothing") -> str:

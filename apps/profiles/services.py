@@ -18,6 +18,7 @@ from apps.principals import Principal
 from apps.profiles.defaults import parse_defaults, violations_against
 from apps.profiles.models import AcmeSubject, CsrExtras, IssuerType, MustStaple, Profile
 from apps.profiles.requested_content import Defaults
+from pki.addresses import quoted
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm, signature_algorithms_of
 from pki.findings import Violation
 
@@ -77,7 +78,7 @@ def create_profile(
             )
     except IntegrityError as error:
         if Profile.objects.filter(name=name).exists():
-            raise AlreadyExists(f"There is a profile {name!r} already.") from error
+            raise AlreadyExists(f"There is a profile {quoted(name)} already.") from error
         raise
     return profile
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -52,6 +53,15 @@ def link(obj: Any, text: Any = None) -> SafeString | str:
     if obj is None:
         return NOTHING
     return format_html('<a href="{}">{}</a>', admin_url(obj), str(obj) if text is None else text)
+
+
+def actor_name(actor: str) -> str:
+    """Return what people call an actor such as ``user:7``; as it is written for one long gone."""
+    kind, _, identifier = actor.partition(":")
+    if kind != "user" or not identifier.isdecimal():
+        return identifier or actor
+    person = get_user_model().objects.filter(pk=int(identifier)).first()
+    return person.get_username() if person is not None else actor
 
 
 def mono(text: Any) -> SafeString:

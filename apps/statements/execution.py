@@ -89,13 +89,13 @@ def in_transaction() -> bool:
 
 
 @contextmanager
-def impatiently(wait_ms: int = 50) -> Iterator[None]:
-    """Hardly queue for SQLite's only write lock within this block: a write fails soon instead.
+def short_lock_wait(wait_ms: int = 50) -> Iterator[None]:
+    """Let a write in this block fail soon if SQLite's only write lock is taken (``busy_timeout``).
 
     For writes that may as well be left out. On PostgreSQL writers wait for single rows only.
 
     Args:
-        wait_ms: how long it may queue.
+        wait_ms: how long it may wait for the lock.
     """
     connection = here()
     if connection.vendor != "sqlite":

@@ -18,9 +18,9 @@ from rest_framework.fields import empty
 
 from apps.errors import BadRevocationReason
 from apps.web.serializers import Body, json_type
-from pki import bundles, names
+from pki import bundles, names, spellings
 from pki.addresses import visible
-from pki.findings import shown
+from pki.findings import Violation, shown
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, SUBJECT_ATTRIBUTES, TypeValue
 
@@ -30,6 +30,8 @@ MAX_LIST = 1000
 MAX_SUBJECT_VALUES = 100
 _MAX_NUMBER = 2**31 - 1
 _SHOWN = 100
+# 20 octets (RFC 5280 section 4.1.2.2) with separators, and a label as OpenSSL prints it.
+_MAX_SERIAL_TEXT = 120
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -128,10 +130,11 @@ class ReasonField(ChoiceField):
         try:
             return RevocationReason(data)
         except ValueError as error:
-            known = ", ".join(reason.value for reason in RevocationReason)
-            raise BadRevocationReason(
-                f"'{visible(data[:_SHOWN])}' is not a revocation reason; use one of: {known}."
-            ) from error
+            known = ", ".join(map(str, self.choices))
+            sent = visible(data[:_SHOWN])
+            reason = f"'{sent}' is not a revocation reason; use one of: {known}."
+            violation = Violation("field.invalid", self.field_name or "", sent, reason)
+            raise BadRevocationReason(violations=[violation]) from error
 
 
 class DateTimeField(serializers.DateTimeField):
@@ -164,6 +167,22 @@ class ParsedField(CharField):
             ValidationError: it stands for none.
         """
         raise NotImplementedError
+
+
+class SerialNumberField(ParsedField):
+    """A serial number as OpenSSL, browsers or people spell it, read as lower-case hex."""
+
+    def __init__(self, **options: Any) -> None:
+        """Take DRF's options."""
+        options.setdefault("help_text", "hex in any spelling: case, colons, 0x, leading zeros")
+        super().__init__(max_length=_MAX_SERIAL_TEXT, **options)
+
+    def parse(self, text: str) -> str:
+        """Return the stored form, which is never empty."""
+        found = spellings.serial_number(text)
+        if not found:
+            raise serializers.ValidationError("This is no hexadecimal number.")
+        return found
 
 
 class PemOrDerField(ParsedField):

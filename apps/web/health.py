@@ -98,11 +98,13 @@ class Remembered:
 
     def __call__(self) -> str:
         """Return the outcome that holds now; while somebody else checks, the one before."""
-        if time.monotonic() >= self._until and self._lock.acquire(blocking=False):
+        # Before the first outcome there is none to return: whoever asks then waits for it.
+        if time.monotonic() >= self._until and self._lock.acquire(blocking=not self._until):
             try:
-                self._outcome = self._checked()
-                holds_s = self.failing_for_s if self._outcome else self.ok_for_s
-                self._until = time.monotonic() + holds_s
+                if time.monotonic() >= self._until:
+                    self._outcome = self._checked()
+                    holds_s = self.failing_for_s if self._outcome else self.ok_for_s
+                    self._until = time.monotonic() + holds_s
             finally:
                 self._lock.release()
         return self._outcome
@@ -116,6 +118,12 @@ class Remembered:
                 raise
             trace.note_cause(known.cause)
             return _UNAVAILABLE
+
+
+def missing_migrations() -> int:
+    """Return how many migrations are not applied; it reads all migration files for that."""
+    executor = MigrationExecutor(connection)
+    return len(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 class Migrations:
@@ -132,11 +140,10 @@ class Migrations:
         ):
             return ""
         self.applied = frozenset()
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing = missing_migrations()
         if missing:
-            return f"{len(missing)} migrations are not applied"
-        self.applied = frozenset(executor.loader.applied_migrations)
+            return f"{missing} migrations are not applied"
+        self.applied = frozenset(MigrationRecorder(connection).applied_migrations())
         return ""
 
 

@@ -58,9 +58,10 @@ def bound_requests(get_response: _Handler) -> _Handler:
     def middleware(request: HttpRequest) -> HttpResponse:
         try:
             _check_url(request)
-            if _announced(request):
+            announced = _announced(request)
+            if announced:
                 _check_encoding(request)
-                _check_arrival(request)
+                _check_arrival(request, announced)
         except SealwrightError as error:
             return refused(request, error)
         return get_response(request)
@@ -101,8 +102,7 @@ def _announced(request: HttpRequest) -> int:
     return max(announced, 0)
 
 
-def _check_arrival(request: HttpRequest) -> None:
-    announced = _announced(request)
+def _check_arrival(request: HttpRequest, announced: int) -> None:
     try:
         arrived = len(request.body)
     except UnreadablePostError:

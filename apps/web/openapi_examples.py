@@ -15,7 +15,7 @@ _TIME = "2027-01-31T12:00:00Z"
 _LATER = "2027-05-01T12:00:00Z"
 _PEM = "-----BEGIN CERTIFICATE-----\nMIIB...\n-----END CERTIFICATE-----\n"
 _CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMIIB...\n-----END CERTIFICATE REQUEST-----\n"
-_KEY = "-----BEGIN PRIVATE KEY-----\nMIGH...\n-----END PRIVATE KEY-----\n"
+_KEY = "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n"
 _RULES = {
     "subject_alt_names": [{"type": "dns_name", "allowed": ["*.example.com"]}],
     "key_algorithms": ["ec-p256"],

@@ -20,6 +20,7 @@ from apps.web.serializers import Answer
 from apps.web.viewsets import StrictViewSet, scope_of
 
 PREFIX = "api/v1/"
+_OF_ALL = {"list", "create"}
 _PARAMETER = re.compile(r"<(?:[a-z]+:)?([a-z_]+)>")
 
 
@@ -138,9 +139,6 @@ def _collections() -> list[tuple[str, str, Any, dict[str, str]]]:
         own = {verb: action for verb, action in actions.items() if verb != "head"}
         found.append((template, name, view, own))
     return sorted(found, key=lambda one: one[0])
-
-
-_OF_ALL = {"list", "create"}
 
 
 def _routes(resolver: URLResolver, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -59,11 +59,15 @@ def django_ca(client: Client, options: dict[str, Any], requests: Sequence[Reques
     """Order, then fetch order and certificate: its API answers with an order only."""
     (request,) = requests
     base = f"/django_ca/api/ca/{options['serial']}"
-    names = {"critical": False, "value": [{"type": "DNS", "value": request.name}]}
+    names = {
+        "type": "subject_alternative_name",
+        "critical": False,
+        "value": [{"type": "DNS", "value": request.name}],
+    }
     body = {
         "csr": request.pem,
         "subject": [{"oid": "2.5.4.3", "value": request.name}],
-        "extensions": {"subject_alternative_name": names},
+        "extensions": [names],
     }
     status, answer = client.post(f"{base}/sign/", json.dumps(body).encode())
     _require(status == 200, status, answer)
@@ -73,23 +77,13 @@ def django_ca(client: Client, options: dict[str, Any], requests: Sequence[Reques
     serial = json.loads(answer)["serial"]
     status, answer = client.get(f"{base}/certs/{serial}/")
     _require(status == 200, status, answer)
-    return [json.loads(answer)["pem"]]
-
-
-def cfssl(client: Client, _options: dict[str, Any], requests: Sequence[Request]) -> list[str]:
-    """One certificate by one call."""
-    (request,) = requests
-    body = {"certificate_request": request.pem, "hosts": [request.name]}
-    status, answer = client.post("/api/v1/cfssl/sign", json.dumps(body).encode())
-    _require(status == 200, status, answer)
-    return [json.loads(answer)["result"]["certificate"]]
+    return [json.loads(answer)["certificate"]["pem"]]
 
 
 DIALECTS: dict[str, tuple[Dialect, int]] = {
     "sealwright": (sealwright, 1),
     "sealwright-bulk": (sealwright_bulk, BATCH),
     "django-ca": (django_ca, 1),
-    "cfssl": (cfssl, 1),
 }
 
 

@@ -3,7 +3,8 @@
 ``python -m bench.drivers.ocsp OPTIONS_JSON`` obeys the same lines as ``bench.drivers.issue``. Every
 second request is a GET (RFC 6960 appendix A.1), unless the options say otherwise. Options: ``url``,
 ``path``, ``issuer`` (DER in hexadecimal), ``serials`` (pairs of serial number and status), ``nonce``,
-``clients`` and ``get`` (whether the responder takes GET).
+``clients``, ``get`` (whether the responder takes GET), ``slash`` (whether its path for POST ends with
+one) and ``hash`` (of the issuer, ``sha1`` unless given).
 """
 
 import base64
@@ -17,8 +18,8 @@ from typing import Any
 from urllib.parse import quote
 
 from cryptography import x509
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
 from bench.drivers.http import Client
@@ -34,8 +35,13 @@ class Load:
         headers = {"Content-Type": "application/ocsp-request"}
         self._clients = [Client(options["url"], headers=headers) for _ in range(options["clients"])]
         issuer = x509.load_der_x509_certificate(bytes.fromhex(options["issuer"]))
-        self._name = _sha1(issuer.subject.public_bytes())
-        self._key = x509.SubjectKeyIdentifier.from_public_key(issuer.public_key()).digest
+        key = issuer.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        algorithm = options.get("hash", "sha1")
+        self._name, self._key = (
+            hashlib.new(algorithm, data, usedforsecurity=False).digest()
+            for data in (issuer.subject.public_bytes(), key)
+        )
+        self._hash = SHA256() if algorithm == "sha256" else SHA1()
         self._sent: list[tuple[bytes, str]] = []
 
     def prepare(self, ops: int) -> None:
@@ -48,7 +54,7 @@ class Load:
 
     def _request(self, serial: int) -> bytes:
         builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
-            self._name, self._key, serial, SHA1()
+            self._name, self._key, serial, self._hash
         )
         if self._options["nonce"]:
             nonce = x509.OCSPNonce(secrets.token_bytes(_NONCE_OCTETS))
@@ -102,7 +108,9 @@ class Load:
             encoded = quote(base64.b64encode(request).decode(), safe="")
             status, answer = client.get(f"{path}/{encoded}")
         else:
-            status, answer = client.post(path, request)
+            status, answer = client.post(
+                f"{path}/" if self._options.get("slash") else path, request
+            )
         if status != 200:
             raise RuntimeError(f"HTTP {status}: {answer[:2000]!r}")
         if self._options.get("closes"):
@@ -113,10 +121,6 @@ class Load:
         """Close connections before the server closes them as idle."""
         for client in self._clients:
             client.close()
-
-
-def _sha1(data: bytes) -> bytes:
-    return hashlib.sha1(data, usedforsecurity=False).digest()
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""Benchmark peers that are ACME servers: Pebble, acme2certifier, django-ca; without validation.
+"""Benchmark peers that are ACME servers: Pebble and acme2certifier, without validation.
 
-They are only run; nothing is imported from them. The two Python servers sign with a P-256 key and
-speak plain HTTP; pebble signs with RSA-2048, speaks TLS and stores nothing. Each is one process,
-started as its own documentation says.
+They are only run; nothing is imported from them. acme2certifier signs with a P-256 key and speaks
+plain HTTP; pebble signs with RSA-2048, speaks TLS and stores nothing. Each is one process, started
+as its own documentation says.
 """
 
 import json
@@ -12,7 +12,6 @@ import ssl
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -124,107 +123,6 @@ def acme2certifier(_database: Database, folder: Path) -> Participant:
         app_pids=(process.pid,),
         stop=lambda: processes.stop(process),
         about="acme2certifier 0.46.3, gunicorn 1 worker x 4 threads, SQLite, P-256, plain HTTP",
-    )
-
-
-_SETTINGS = """
-SECRET_KEY = "bench"
-DEBUG = False
-ALLOWED_HOSTS = ["*"]
-USE_TZ = True
-ROOT_URLCONF = "project_urls"
-DATABASES = {{"default": {{"ENGINE": "django.db.backends.postgresql", "NAME": {name!r},
-    "USER": {user!r}, "HOST": {host!r}, "PORT": {port}, "CONN_MAX_AGE": None}}}}
-INSTALLED_APPS = ["django.contrib.admin", "django.contrib.auth", "django.contrib.contenttypes",
-    "django.contrib.sessions", "django.contrib.messages", "django.contrib.staticfiles",
-    "django_object_actions", "django_ca"]
-MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.common.CommonMiddleware", "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware"]
-TEMPLATES = [{{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True,
-    "OPTIONS": {{"context_processors": ["django.template.context_processors.request",
-    "django.contrib.auth.context_processors.auth",
-    "django.contrib.messages.context_processors.messages"]}}}}]
-STATIC_URL = "/static/"
-CACHES = {{"default": {{"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}}}
-STORAGES = {{"default": {{"BACKEND": "django.core.files.storage.FileSystemStorage"}},
-    "staticfiles": {{"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}},
-    "django-ca": {{"BACKEND": "django.core.files.storage.FileSystemStorage",
-    "OPTIONS": {{"location": {home!r} + "/keys"}}}}}}
-DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-CA_DEFAULT_HOSTNAME = "localhost:{listen}"
-CA_USE_CELERY = False
-LOGGING = {{"version": 1, "disable_existing_loggers": True}}
-"""
-_URLS = """
-from django.urls import include, path
-urlpatterns = [path("django_ca/", include("django_ca.urls"))]
-"""
-_WSGI = """
-import os
-os.environ["DJANGO_SETTINGS_MODULE"] = "project_settings"
-from django.core.wsgi import get_wsgi_application
-application = get_wsgi_application()
-from django_ca import tasks
-tasks.validate_http_01 = lambda challenge: True  # the only part that goes out to look
-"""
-
-
-def django_ca(database: Database, folder: Path) -> Participant:
-    """Return django-ca on PostgreSQL, without a task queue: everything within the request."""
-    if database.kind != "postgresql":
-        raise PeerUnavailableError("measured on PostgreSQL only")
-    python = shutil.which("python3.13")
-    if python is None:
-        raise PeerUnavailableError("it needs Python 3.13")
-    bin_ = environment(
-        "django-ca", "django-ca==3.2.0", "gunicorn>=23,<28", "psycopg[binary]>=3.2", python=python
-    )
-    home = folder / "django-ca"
-    home.mkdir()
-    url = database.create("bench_django_ca", folder)
-    port = processes.free_port()
-    parts = urlsplit(url)
-    (home / "project_settings.py").write_text(
-        _SETTINGS.format(
-            name=parts.path.lstrip("/"), user=parts.username, host=parts.hostname,
-            port=parts.port, home=str(home), listen=port,
-        )
-    )  # fmt: skip
-    (home / "project_urls.py").write_text(_URLS)
-    (home / "project_wsgi.py").write_text(_WSGI)
-    env = os.environ | {"DJANGO_SETTINGS_MODULE": "project_settings", "PYTHONPATH": str(home)}
-    admin = [str(bin_ / "django-admin")]
-    for command in (
-        ["migrate", "--verbosity", "0"],
-        ["init_ca", "--key-type=EC", "--acme-enable", "--acme-contact-optional", "--path-length=0",
-         "bench", "CN=Bench django-ca CA"],
-    ):  # fmt: skip
-        processes.run([*admin, *command], folder=home, environment=env)
-    pem = processes.run(
-        [*admin, "shell", "--no-imports", "-c",
-         "from django_ca.models import CertificateAuthority as C; print(C.objects.get().pub.pem)"],
-        folder=home, environment=env,
-    )  # fmt: skip
-    der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
-    log = folder / "django-ca.log"
-    process = processes.start(
-        [bin_ / "gunicorn", *_GUNICORN, "-b", f"127.0.0.1:{port}", "project_wsgi:application"],
-        folder=home, environment=env, log=log,
-    )  # fmt: skip
-    processes.wait_until(lambda: processes.accepts(port), process, log)
-    options = {"directory": f"http://localhost:{port}/django_ca/acme/directory/"}
-    return Participant(
-        name="django-ca-acme",
-        pipe=Pipe("bench.drivers.acme_flow", json.dumps(options)),
-        ops=_SLOW_OPS,
-        authorities=[der],
-        app_pids=(process.pid,),
-        db_pids=database.pids,
-        stop=lambda: processes.stop(process),
-        about="django-ca 3.2.0, Python 3.13, gunicorn 1 worker x 4 threads, no task queue, "
-        "P-256, plain HTTP",
     )
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -100,6 +101,17 @@ def _unready(server: Server) -> Answer:
         assert time.monotonic() < deadline
         time.sleep(0.5)
     return ready
+
+
+def _status_request(server: Server, certificate: dict[str, Any]) -> Callable[[], Answer]:
+    """Return an OCSP request about a certificate of ours."""
+    url = f"{server.facts['http_url']}/ocsp/quickstart-issuing"
+    ca_url = f"{server.facts['http_url']}/pki/quickstart-issuing/ca.cer"
+    issuer = x509.load_der_x509_certificate(server.get(ca_url).body)
+    leaf = x509.load_pem_x509_certificate(certificate["pem"].encode())
+    asked = ocsp.OCSPRequestBuilder().add_certificate(leaf, issuer, hashes.SHA1()).build()
+    body = asked.public_bytes(Encoding.DER)
+    return lambda: servers.call("POST", url, body, content_type="application/ocsp-request")
 
 
 def _requests(server: Server) -> dict[str, Callable[[], Answer]]:
@@ -316,6 +328,9 @@ def on_sqlite(small_disk: Path) -> Iterator[Server]:
 
 def test_a_locked_sqlite_is_read(on_sqlite):
     requests = _requests(on_sqlite)
+    # Nobody has asked about it yet: its answer is to be kept, and is served without.
+    fresh = _issue(on_sqlite).json()["certificate"]
+    requests[f"{_TEXT} OCSP of a new certificate"] = _status_request(on_sqlite, fresh)
     holder = sqlite3.connect(on_sqlite.home / "sealwright.sqlite3", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     try:

@@ -54,7 +54,9 @@ class AddMemberForm(ObjectForm):
 
     def prepare(self) -> None:
         """Offer people, groups and machine identities that are not members yet."""
-        self.fields["member"].choices = candidates(self.obj)  # type: ignore[attr-defined]
+        # Nobody is chosen beforehand: the first of the list would be added by a mere click.
+        choices = [("", "---------"), *candidates(self.obj)]
+        self.fields["member"].choices = choices  # type: ignore[attr-defined]
 
     def clean_member(self) -> dict[str, Any]:
         """Return the keyword argument that the service takes."""

@@ -19,7 +19,7 @@ from apps.web.serializers import (
     AttributeSerializer,
     Body,
 )
-from pki import bundles, spellings
+from pki import bundles
 from pki.algorithms import KeyAlgorithm
 from pki.reasons import RevocationReason
 from pki.template import SAN_TYPES, NameConstraints
@@ -267,19 +267,11 @@ class AuthorityRevocationSerializer(Body):
     reason = fields.ReasonField(
         [choice for choice in REVOCATION_REASONS if choice[0] != RevocationReason.CERTIFICATE_HOLD]
     )
-    serial_number = fields.CharField(
-        max_length=80,
+    serial_number = fields.SerialNumberField(
         required=False,
-        help_text="hex; only this earlier certificate, which a renewal has replaced",
+        help_text="only this earlier certificate, which a renewal has replaced; hex in any spelling",
     )
     invalidity_date = fields.DateTimeField(required=False)
-
-    def validate_serial_number(self, value: str) -> str:
-        """Return the form that is stored, whatever the spelling."""
-        found = spellings.serial_number(value)
-        if not found:
-            raise serializers.ValidationError("This is no hexadecimal number.")
-        return found
 
 
 class LifetimeSerializer(Body):

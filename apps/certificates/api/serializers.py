@@ -220,6 +220,22 @@ class RevocationSerializer(Body):
     )
 
 
+class SerialNumberRevocationSerializer(RevocationSerializer):
+    """Which certificate is revoked, and why."""
+
+    example = {
+        "serial_number": "5A:3F:09:C1",
+        "authority": "issuing-ca",
+        "reason": "keyCompromise",
+    }
+
+    serial_number = fields.SerialNumberField()
+    authority = fields.CharField(
+        required=False,
+        help_text="name or identifier of the issuer; needed where several have used the number",
+    )
+
+
 class RenewalSerializer(Body):
     """Which key the successor certifies."""
 

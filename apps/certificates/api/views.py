@@ -22,12 +22,13 @@ from apps.certificates.api.serializers import (
     OutcomeSerializer,
     RenewalSerializer,
     RevocationSerializer,
+    SerialNumberRevocationSerializer,
 )
 from apps.certificates.models import Certificate
 from apps.principals import Scope
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
-from apps.web.serializers import NoBody
+from apps.web.serializers import Body, NoBody
 from apps.web.viewsets import ReadViewSet
 
 NOTE_HEADER = "Sealwright-Note"
@@ -56,6 +57,7 @@ class CertificateViewSet(ReadViewSet):
     scopes = {
         "export": Scope.EXPORT_KEY,
         "revoke": Scope.REVOKE,
+        "revoke_by_serial_number": Scope.REVOKE,
         "release": Scope.REVOKE,
         "renew": Scope.REQUEST,
     }
@@ -118,10 +120,31 @@ class CertificateViewSet(ReadViewSet):
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, **_url: Any) -> Response:
         """Revoke a certificate; OCSP says so at once, the CRL within a minute."""
-        principal, found = principal_of(request), self.get_object()
+        found = self.get_object()
+        return self._revoke(request, found, RevocationSerializer)
+
+    @extend_schema(
+        request=SerialNumberRevocationSerializer,
+        responses={200: CertificateDetailSerializer} | problems(404, 409, 422),
+    )
+    @action(detail=False, methods=["post"], url_path="revoke")
+    def revoke_by_serial_number(self, request: Request) -> Response:
+        """Revoke the certificate with a serial number, for clients that know nothing else of it.
+
+        Name the authority, too, where several have used the number: the problem tells when. No
+        scope to read is needed.
+        """
+        sent = SerialNumberRevocationSerializer.parse(request.data)
+        found = selectors.certificate_to_act_on(
+            principal_of(request), sent["serial_number"], sent.get("authority", "")
+        )
+        return self._revoke(request, found, SerialNumberRevocationSerializer)
+
+    def _revoke(self, request: Request, found: Certificate, kind: type[Body]) -> Response:
+        principal = principal_of(request)
 
         def work(_attempt: Attempt) -> Response:
-            sent = RevocationSerializer.parse(request.data)
+            sent = kind.parse(request.data)
             revocation.revoke(
                 principal,
                 found,
@@ -129,7 +152,7 @@ class CertificateViewSet(ReadViewSet):
                 invalidity_date=sent.get("invalidity_date"),
                 allow_expired=sent["allow_expired"],
             )
-            return self.answer(self.get_object())
+            return self.answer(selectors.certificate_visible_to(principal, found.pk, scoped=False))
 
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)

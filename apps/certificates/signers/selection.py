@@ -12,6 +12,7 @@ from apps.certificates.signers.internal import InternalSigner
 from apps.certificates.signers.self_signed import SelfSigner
 from apps.errors import InvalidTransition
 from apps.profiles.models import IssuerType, Profile
+from pki.addresses import quoted
 
 SignerFactory = Callable[[Profile, UUID | None, tuple[Any, ...] | None], Signer]
 """Called with the profile, the authority of the request, and ``Pairing.issuer_version``."""
@@ -65,5 +66,5 @@ def _signer(
 ) -> Signer:
     factory = signer_factories.get(issuer_type)
     if factory is None:
-        raise InvalidTransition(f"Nothing signs for profiles of the type {issuer_type!r}.")
+        raise InvalidTransition(f"Nothing signs for profiles of the type {quoted(issuer_type)}.")
     return factory(profile, authority_id, version)

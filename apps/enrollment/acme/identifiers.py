@@ -12,6 +12,7 @@ from apps.enrollment.acme.problems import Refusal, Subproblem, Type, refusal_of
 from apps.errors import InvalidInput, Malformed, Violation
 from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
+from pki.addresses import quoted
 from pki.findings import UnusableName
 from pki.names import canonical_san
 from pki.template import TypeValue
@@ -152,7 +153,9 @@ def _members(item: Any) -> tuple[str, str]:
 
 def _read(kind: str, value: str) -> Identifier:
     if kind not in _SAN_TYPES:
-        raise Refusal(Type.UNSUPPORTED_IDENTIFIER, f"The type {kind[:50]!r} is not supported.")
+        raise Refusal(
+            Type.UNSUPPORTED_IDENTIFIER, f"The type {quoted(kind[:50])} is not supported."
+        )
     if kind == "dns" and not value.isascii():
         raise Refusal(Type.MALFORMED, "Send internationalised names as A-labels (xn--).")
     try:

@@ -25,6 +25,7 @@ from apps.errors import (
     Malformed,
 )
 from apps.web.parsers import parse_object
+from pki.addresses import quoted
 
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
@@ -235,7 +236,7 @@ def _require_algorithm(algorithm: str, accepted: tuple[str, ...], why: str) -> N
     """Refuse another algorithm, naming those that would do (RFC 8555 section 6.2)."""
     if algorithm not in accepted:
         raise BadAlgorithm(
-            f"alg {algorithm!r:.40} {why}. Accepted: {', '.join(accepted)}.", accepted
+            f"alg {quoted(algorithm[:40])} {why}. Accepted: {', '.join(accepted)}.", accepted
         )
 
 

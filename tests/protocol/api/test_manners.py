@@ -1,16 +1,20 @@
 """Refusals say what would be accepted, and where to look."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from apps.accounts.models import User
 from apps.applications import services
 from apps.applications.models import ApiToken
 from apps.applications.roles import Role
 from apps.principals import Scope, system
 from tests.factories.applications import make_machine, make_token
-from tests.protocol.api.conftest import ABSENT, Caller, code_of, fields_of, token_of
+from tests.protocol.api.conftest import ABSENT, Caller, bare, code_of, fields_of, token_of
 from tests.served import Client
 
 pytestmark = pytest.mark.django_db
@@ -215,6 +219,54 @@ def test_challenges_say_what_is_wrong_with_a_token(team, frozen_clock):
     text = make_token(machine)
     frozen_clock.shift(timedelta(days=400))
     assert "expired on" in challenge_of(Caller(text))
+
+
+def _disable_owner(token, clock):
+    del clock
+    User.objects.filter(pk=token.user_id).update(is_active=False)
+
+
+def _confine(token, clock):
+    del clock
+    ApiToken.objects.filter(pk=token.pk).update(allowed_networks=["203.0.113.0/24"])
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda token, clock: None, ""),
+        (lambda token, clock: services.revoke_token(system("tests"), token), "revoked"),
+        (lambda token, clock: clock.shift(timedelta(days=400)), "expired"),
+        (_disable_owner, "owner"),
+        (_confine, "address"),
+    ],
+    ids=["good", "revoked", "expired", "owner disabled", "outside its networks"],
+)
+def test_only_the_bearer_of_the_whole_token_hears_why_it_is_refused(
+    change, word, team, frozen_clock
+):
+    text = make_token(make_machine(team.application))
+    change(ApiToken.objects.get(), frozen_clock)
+    answer = Caller(text).get("applications/")
+    if word:
+        assert word in challenge_of(Caller(text))
+        assert re.fullmatch(r'Bearer (\w+="[ !#-\[\]-~]*"(, |$))+', answer["WWW-Authenticate"])
+    else:
+        assert answer.status_code == 200
+    # Guesses: one that shares nothing with the token, and ones that share all but a character.
+    flip = {False: "0", True: "1"}
+    guesses = [
+        "swt_" + "0" * 64,
+        *(text[:at] + flip[text[at] == "0"] + text[at + 1 :] for at in (4, 11, 12, 40, 67)),
+    ]
+    heard = set()
+    for guess in guesses:
+        with CaptureQueriesContext(connection) as queries:
+            answer = Caller(guess).get("applications/")
+        shapes = tuple(re.sub(r"'[^']*'", "?", query["sql"]) for query in queries)
+        problem = json.dumps(bare(answer), sort_keys=True)
+        heard.add((answer.status_code, answer["WWW-Authenticate"], problem, shapes))
+    assert len(heard) == 1, heard
 
 
 def test_a_missing_scope_is_named_in_the_challenge(team):

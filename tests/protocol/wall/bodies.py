@@ -37,6 +37,10 @@ def reason(_world: World, _side: Side) -> dict[str, Any]:
     return {"reason": "superseded"}
 
 
+def serial_number(_world: World, side: Side) -> dict[str, Any]:
+    return {"serial_number": side.things["serial number"]["reference"], "reason": "superseded"}
+
+
 def ca_reason(_world: World, _side: Side) -> dict[str, Any]:
     return {"reason": "cACompromise"}
 

@@ -105,6 +105,7 @@ ROWS = [
     row(f"{_REQUEST}deny/", "request", POST=Act(200, TEAM_APPROVES)),
     row(f"{_REQUEST}cancel/", "request", POST=Act(200, TEAM_WITHDRAWS)),
     row("certificates/", GET=Act(200, READERS)),
+    row("certificates/revoke/", POST=Act(200, REQUESTERS, bodies.serial_number)),
     row(_CERTIFICATE, "certificate", GET=Act(200, TEAM_READS)),
     row(f"{_CERTIFICATE}download/", "certificate", GET=Act(200, TEAM_READS)),
     row(f"{_CERTIFICATE}export/", "certificate", POST=Act(200, TEAM_OPERATES, bodies.export)),

@@ -81,6 +81,8 @@ GOVERNED = {
 # team before there are members. What a name tells is that it exists, and to administrators of
 # applications only.
 PUBLIC = {
+    # Everybody may list the authorities; which of them issued to whom is not told.
+    ("certificates/revoke/", "authority"),
     ("applications/<slug:reference>/members/", "user"),
     ("applications/<slug:reference>/members/", "group"),
     ("applications/<slug:reference>/members/", "machine_identity"),

@@ -126,6 +126,7 @@ def _side(team: Team) -> Side:
         "member": {"reference": name, "member_id": auditor.pk},
         "attached": {"reference": name, "profile": team.profile.name},
         "certificate": {"certificate_id": certificate.pk},
+        "serial number": {"reference": certificate.serial_number},
         "held": {"certificate_id": held.pk},
         "request": {"request_id": pending.pk},
         "profile": {"reference": team.profile.name},

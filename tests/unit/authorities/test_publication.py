@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from cryptography import x509
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from apps import clock
 from apps.audit.models import AuditEvent
@@ -245,6 +245,25 @@ def test_c09_a_published_crl_that_cannot_be_read_is_not_replaced(root):
     CRL.objects.update(size=2)
     with pytest.raises(publication.CrlRefused, match="not a readable CRL"):
         publication.publish_crl(root.pk)
+
+
+def test_parts_of_a_crl_that_cannot_be_stored_as_a_whole_are_removed(root):
+    def broken():
+        yield from (b"one", b"two")
+        raise OSError("the spool is gone")
+
+    before = CRLPart.objects.count()
+    with pytest.raises(OSError, match="gone"):
+        crl_contents.store("a" * 64, broken())
+    assert CRLPart.objects.count() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_parts_that_another_publisher_has_written_stay(root):
+    crl_contents.store("b" * 64, [b"one", b"two"])
+    with pytest.raises(IntegrityError):
+        crl_contents.store("b" * 64, [b"one", b"two"])
+    assert CRLPart.objects.filter(sha256="b" * 64).count() == 2
 
 
 def test_a_large_crl_goes_through_parts_and_lists_everything(root, frozen_clock):

@@ -58,7 +58,7 @@ def test_of_many_callers_few_wait_and_fewer_work(counted, settings):
         assert all(isinstance(one.result(), Busy) for one in refused)
         counted["go"].set()
         assert not isinstance(first.result(), Busy)
-    assert counted["most"] <= generation.PLACES
+    assert counted["most"] <= generation.SLOTS
     assert not isinstance(outcome(), Busy)
 
 

@@ -14,6 +14,7 @@ from apps.accounts.models import User
 from apps.applications import pairings, services
 from apps.applications.models import ApiToken, MachineIdentity
 from apps.applications.roles import Role
+from apps.authorities import pki_urls
 from apps.certificates import issuance
 from apps.certificates.enrollment import Enrollment
 from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod
@@ -105,6 +106,7 @@ def world(team: Team, issue: Callable[..., Any]) -> World:
     machine = make_machine(team.application)
     make_token(machine)
     lockout.begin("nobody", "192.0.2.9")
+    pki_urls.adopt(system)
     return World(
         team=team,
         certificate=certificate,

@@ -10,6 +10,7 @@ from apps import principals
 from apps.accounts import lockout
 from apps.accounts.models import LoginCounter, User
 from apps.errors import InvalidInput
+from pki.addresses import quoted
 
 
 class Command(BaseCommand):
@@ -44,11 +45,11 @@ def _chosen(
     if username:
         user = User.objects.filter(username__iexact=username).first()
         if user is None:
-            raise CommandError(f"There is no person {username!r}.")
+            raise CommandError(f"There is no person {quoted(username)}.")
         return user, lockout.counters_of_user(user)
     if address:
         try:
             return None, lockout.counters_of_address(address)
         except InvalidInput as error:
-            raise CommandError(f"{address!r} is not an IP address.") from error
+            raise CommandError(f"{quoted(address)} is not an IP address.") from error
     return None, LoginCounter.objects.all()

@@ -11,6 +11,7 @@ from apps.applications import services
 from apps.applications.models import Application, MachineIdentity
 from apps.errors import SealwrightError
 from apps.principals import Scope
+from pki.addresses import quoted
 
 
 class Command(BaseCommand):
@@ -39,7 +40,7 @@ class Command(BaseCommand):
         if options["application"]:
             application = Application.objects.filter(name=options["application"]).first()
             if application is None:
-                raise CommandError(f"There is no application {options['application']!r}.")
+                raise CommandError(f"There is no application {quoted(options['application'])}.")
         try:
             _row, text = services.create_token(
                 principals.system("command line"),
@@ -60,5 +61,5 @@ def _owner(name: str) -> User | MachineIdentity:
         or User.objects.filter(username=name).first()
     )
     if found is None:
-        raise CommandError(f"There is neither a person nor a machine identity {name!r}.")
+        raise CommandError(f"There is neither a person nor a machine identity {quoted(name)}.")
     return found

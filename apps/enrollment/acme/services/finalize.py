@@ -32,6 +32,7 @@ from apps.profiles.csr_content import without_subject_faults
 from apps.profiles.requested_content import RequestedContent
 from apps.profiles.selectors import csr_settings
 from apps.statements.lookups import KEY, TEXT, Lookup
+from pki.addresses import quoted
 from pki.csr import ParsedCSR, parse_csr
 from pki.findings import UnusableCSR, UnusableName
 from pki.names import canonical_san
@@ -253,7 +254,7 @@ def _difference(names: set[TypeValue], wanted: set[TypeValue]) -> str:
 
 def _require_profile(signed: SignedRequest, order: AcmeOrder) -> None:
     if order.profile and order.profile != signed.config.profile_name:
-        raise Refusal(Type.INVALID_PROFILE, f"The profile {order.profile!r} was withdrawn.")
+        raise Refusal(Type.INVALID_PROFILE, f"The profile {quoted(order.profile)} was withdrawn.")
 
 
 def _require_no_request(order: AcmeOrder) -> None:

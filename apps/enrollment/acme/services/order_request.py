@@ -16,6 +16,7 @@ from apps.enrollment.acme.problems import Refusal, Subproblem, Type, refusal_of
 from apps.enrollment.acme.wire import read_time
 from apps.errors import InvalidTransition, Malformed, Violation
 from apps.profiles.requested_content import RequestedContent
+from pki.addresses import quoted
 
 UNAVAILABLE_RETRY_AFTER_S = 60
 _NOT_COVERED = "The account's external account binding key is not for this name."
@@ -122,7 +123,9 @@ def _read_profile(config: EndpointConfig, payload: dict[str, Any], found: OrderR
     if profile == config.profile_name:
         found.profile = config.profile_name
     else:
-        found.blame(f"The only profile here is {config.profile_name!r}.", Type.INVALID_PROFILE)
+        found.blame(
+            f"The only profile here is {quoted(config.profile_name)}.", Type.INVALID_PROFILE
+        )
 
 
 def _eab_faults(account: Account, identifiers: Sequence[Identifier]) -> list[Subproblem]:

@@ -96,7 +96,7 @@ def refusal_of(records: Sequence[Property], requester: Requester) -> str:
     """Return why a record set forbids issuing; empty when it does not."""
     unknown = [r.tag for r in records if r.flags & _CRITICAL and r.tag not in _KNOWN]
     if unknown:
-        return f"CAA has the critical property {escaped(unknown[0], 40)!r}, which is unknown here."
+        return f"CAA has the critical property '{escaped(unknown[0], 40)}', which is unknown here."
     # RFC 8659 section 4.3: issuewild alone governs wildcards where there is any.
     wild = [r for r in records if r.tag == _ISSUE_WILD] if requester.wildcard else []
     relevant = wild or [r for r in records if r.tag == _ISSUE]

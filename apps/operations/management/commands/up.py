@@ -10,6 +10,7 @@ from django_q.tasks import async_task
 from apps.jobs import schedules
 from apps.operations import database, start_checks
 from apps.operations.management.commands.serve import serve
+from apps.web.health import missing_migrations
 
 
 class Command(BaseCommand):
@@ -27,7 +28,7 @@ class Command(BaseCommand):
             serve(self.stdout)
 
     def _prepare(self) -> None:
-        if database.migrations_wait():
+        if missing_migrations():
             self.stdout.write("Bringing the database up to date ...")
             call_command("migrate", interactive=False, verbosity=0)
         else:
