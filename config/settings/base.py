@@ -13,7 +13,7 @@ from config.listeners import problems as listener_problems
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parents[2]
-HOME = env.path("HOME", BASE_DIR / "var")
+HOME = env.folder("HOME", BASE_DIR / "var")
 
 # --- Sealwright: one dictionary, units in the names, validated by apps.*.checks -----------
 SEALWRIGHT: dict[str, Any] = {
@@ -26,7 +26,7 @@ SEALWRIGHT: dict[str, Any] = {
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
     # Socket of the application, cache and temporary files of the front server.
-    "RUN_FOLDER": env.path("RUN_FOLDER", run_folder(HOME)),
+    "RUN_FOLDER": env.folder("RUN_FOLDER", run_folder(HOME)),
     # Account of the front server's workers where it is started by root.
     "FRONT_USER": env.text("FRONT_USER", "www-data"),
     # Limits for one client address; 0 switches one off.
@@ -45,7 +45,7 @@ SEALWRIGHT: dict[str, Any] = {
     "TLS_CLIENT_CERTIFICATES": env.choice("TLS_CLIENT_CERTIFICATES", "off", ("off", "optional")),
     # Files so that the key-encryption key never shares a backup with the database.
     "KEK_FILE": env.path("KEK_FILE", HOME / "keys" / "kek.json"),
-    "KEK": env.text_without_file("KEK"),
+    "KEK": env.keys("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
     # These per server process and with bursts of the same size; 0 switches a limit off.
