@@ -5,6 +5,7 @@ issued = client.request("demo", "tls-server", csr=csr_pem)
 print(issued["certificate"]["pem"])
 """
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -12,14 +13,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import requests
-
-from sealwright.errors import ApiError, ConnectionFailed, SealwrightClientError
+from sealwright.errors import ApiError, SealwrightClientError
+from sealwright.transport import Transport, checked_ca_file
 
 _TIMEOUT_S = 60.0
+_PATIENCE_S = 30.0
+_NOT_FOUND = 404
 _OPEN_STATES = frozenset({"pending_approval", "approved", "signing", "submitted"})
-_PAGE = 200
-_FIRST_ERROR = 400
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SERIAL_NUMBER = re.compile(r"\s*(0x)?[0-9a-f][0-9a-f:\s]*", re.IGNORECASE)
 
 
 class Client:
@@ -30,6 +32,9 @@ class Client:
         token: API token.
         ca_file: PEM file to trust instead of the system's store.
         timeout_s: for each call.
+        patience_s: how long a call that is safe to repeat waits for a server that is busy
+            (429 and 503 with ``Retry-After``) before it raises ``ApiError``; 0 never waits.
+        on_wait: called with the seconds of each such wait.
     """
 
     def __init__(
@@ -39,15 +44,18 @@ class Client:
         *,
         ca_file: str | Path | None = None,
         timeout_s: float = _TIMEOUT_S,
+        patience_s: float = _PATIENCE_S,
+        on_wait: Callable[[int], None] = lambda _seconds: None,
     ) -> None:
-        self.url = url.rstrip("/")
-        self._timeout_s = timeout_s
-        self._session = requests.Session()
-        # A netrc entry must not replace the token, and no proxy variable may redirect it.
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {token}"
-        self._session.headers["Accept"] = "application/json"
-        self._session.verify = str(ca_file) if ca_file else True
+        self._http = Transport(
+            url,
+            token,
+            ca_file=checked_ca_file(ca_file),
+            timeout_s=timeout_s,
+            patience_s=patience_s,
+            on_wait=on_wait,
+        )
+        self.url = self._http.url
 
     def request(
         self,
@@ -115,15 +123,15 @@ class Client:
     ) -> dict[str, Any]:
         """Return every rule with its verdict and the certificate that would be issued."""
         body = self._request_body(application, profile, csr, key_algorithm, requested)
-        return self._json("POST", "certificate-requests/evaluate/", json=body)
+        return self._http.json("POST", "certificate-requests/evaluate/", json=body, repeatable=True)
 
     def read_request(self, request_id: str) -> dict[str, Any]:
         """Return a request; once issued, its certificate is part of it."""
-        return self._json("GET", f"certificate-requests/{_path(request_id)}/")
+        return self._http.json("GET", f"certificate-requests/{_path(request_id)}/")
 
     def certificate_requests(self, **filters: str) -> Iterator[dict[str, Any]]:
         """Yield requests, newest first."""
-        return self._pages("certificate-requests/", filters)
+        return self._http.pages("certificate-requests/", filters)
 
     def wait(
         self, request_id: str, *, timeout_s: float = 3600.0, every_s: float = 5.0
@@ -144,16 +152,39 @@ class Client:
 
     def certificates(self, **filters: str) -> Iterator[dict[str, Any]]:
         """Yield certificates, newest first; filters as in the API, e.g. ``state="active"``."""
-        return self._pages("certificates/", filters)
+        return self._http.pages("certificates/", filters)
+
+    def certificate_id(self, reference: str) -> str:
+        """Return the id of a certificate named by its id or its serial number.
+
+        Args:
+            reference: an id, or a serial number in hex: any case, colons, ``0x``, leading zeros.
+
+        Raises:
+            ApiError: no certificate that the token may see has this serial number.
+            SealwrightClientError: several have it, from different authorities; lists their ids.
+        """
+        if _ID.fullmatch(reference):
+            return _path(reference)
+        if not _SERIAL_NUMBER.fullmatch(reference):
+            raise SealwrightClientError(f"{reference!r} is neither an id nor a serial number.")
+        found = list(self.certificates(serial_number=reference))
+        if not found:
+            detail = f"There is no certificate with serial number {reference}."
+            raise ApiError(_NOT_FOUND, "not_found", detail)
+        if len(found) > 1:
+            ids = "".join(f"\n  {one['id']} (issued by {one['issuer']})" for one in found)
+            raise SealwrightClientError(f"Several certificates have this serial number:{ids}")
+        return str(found[0]["id"])
 
     def read_certificate(self, certificate_id: str) -> dict[str, Any]:
         """Return a certificate with its PEM and chain."""
-        return self._json("GET", f"certificates/{_path(certificate_id)}/")
+        return self._http.json("GET", f"certificates/{_path(certificate_id)}/")
 
     def download(self, certificate_id: str, form: str = "pem") -> bytes:
         """Return a certificate as ``pem``, ``chain``, ``fullchain``, ``der`` or ``p7b``."""
         path = f"certificates/{_path(certificate_id)}/download/"
-        return self._call("GET", path, params={"format": form}).content
+        return self._http.call("GET", path, params={"format": form}).content
 
     def export(
         self,
@@ -176,7 +207,7 @@ class Client:
         body: dict[str, Any] = {"format": form} | ({"password": password} if password else {})
         if legacy:
             body["legacy"] = True
-        answer = self._call("POST", f"certificates/{_path(certificate_id)}/export/", json=body)
+        answer = self._http.call("POST", f"certificates/{_path(certificate_id)}/export/", json=body)
         note = answer.headers.get("Sealwright-Note")
         if note:
             on_note(note)
@@ -219,7 +250,7 @@ class Client:
 
     def release(self, certificate_id: str) -> dict[str, Any]:
         """Take a certificate off hold."""
-        return self._json("POST", f"certificates/{_path(certificate_id)}/release/")
+        return self._http.json("POST", f"certificates/{_path(certificate_id)}/release/")
 
     def renew(
         self, certificate_id: str, *, key: str = "new", csr: str | None = None
@@ -230,7 +261,7 @@ class Client:
 
     def authorities(self) -> Iterator[dict[str, Any]]:
         """Yield the authorities."""
-        return self._pages("authorities/", {})
+        return self._http.pages("authorities/", {})
 
     def revoke_authority(
         self,
@@ -252,15 +283,15 @@ class Client:
         body = {"reason": reason} | {
             field: value for field, value in given.items() if value is not None
         }
-        return self._json("POST", f"authorities/{quote(name, safe='')}/revoke/", json=body)
+        return self._http.json("POST", f"authorities/{quote(name, safe='')}/revoke/", json=body)
 
     def applications(self) -> Iterator[dict[str, Any]]:
         """Yield the applications that the token may see."""
-        return self._pages("applications/", {})
+        return self._http.pages("applications/", {})
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
         """Return any other resource below ``/api/v1/``."""
-        return self._json("GET", path, params=parameters)
+        return self._http.json("GET", path, params=parameters)
 
     @staticmethod
     def _request_body(
@@ -280,58 +311,16 @@ class Client:
     def _repeatable(
         self, path: str, body: dict[str, Any], key: str | None = None
     ) -> dict[str, Any]:
-        """POST with an idempotency key, once more if the connection broke on the way."""
+        """POST with an idempotency key, which makes a repeat safe."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        try:
-            return self._json("POST", path, json=body, headers=headers)
-        except ConnectionFailed:
-            return self._json("POST", path, json=body, headers=headers)
-
-    def _pages(self, path: str, filters: dict[str, str]) -> Iterator[dict[str, Any]]:
-        parameters: dict[str, Any] = {"limit": _PAGE, **filters}
-        url: str | None = path
-        while url:
-            page = self._json("GET", url, params=parameters)
-            yield from page["results"]
-            url, parameters = page["next"], {}
-
-    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        found = self._call(method, path, **options).json()
-        if not isinstance(found, dict):
-            raise SealwrightClientError("The answer of the server is not a JSON object.")
-        return found
-
-    def _call(self, method: str, path: str, **options: Any) -> requests.Response:
-        url = path if path.startswith(self.url + "/") else f"{self.url}/api/v1/{path}"
-        try:
-            response = self._session.request(
-                method, url, timeout=self._timeout_s, allow_redirects=False, **options
-            )
-        except requests.RequestException as error:
-            raise ConnectionFailed(f"{self.url} cannot be reached: {error}") from error
-        if response.status_code >= _FIRST_ERROR:
-            raise _problem(response)
-        return response
+        return self._http.json("POST", path, json=body, headers=headers, repeatable=True)
 
 
 def _path(identifier: str) -> str:
     """Return the identifier in canonical form, so that it cannot change the path of a URL."""
-    return str(uuid.UUID(str(identifier)))
-
-
-def _problem(response: requests.Response) -> ApiError:
     try:
-        document = response.json()
-    except ValueError:
-        document = {}
-    if not isinstance(document, dict):
-        document = {}
-    wait = response.headers.get("Retry-After", "")
-    return ApiError(
-        status=response.status_code,
-        code=str(document.get("code", "unknown")),
-        detail=str(document.get("detail", response.reason)),
-        errors=list(document.get("errors", [])),
-        retry_after_s=int(wait) if wait.isdecimal() else None,
-        document=document,
-    )
+        return str(uuid.UUID(str(identifier)))
+    except ValueError as error:
+        raise SealwrightClientError(
+            f"{identifier!r} is not an id: ids look like 0195f1a2-6b3c-7d4e-8f50-123456789abc."
+        ) from error

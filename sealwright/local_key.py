@@ -1,15 +1,18 @@
 """Private keys and CSRs made on the client's machine."""
 
 import ipaddress
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+import idna
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
+
+from sealwright import files
+from sealwright.errors import SealwrightClientError
 
 ALGORITHMS = (
     "ec-p256",
@@ -32,7 +35,7 @@ def make(algorithm: str) -> CertificateIssuerPrivateKeyTypes:
     """Return a new private key.
 
     Raises:
-        ValueError: unknown algorithm.
+        SealwrightClientError: unknown algorithm.
     """
     if algorithm in _CURVES:
         return ec.generate_private_key(_CURVES[algorithm])
@@ -42,7 +45,9 @@ def make(algorithm: str) -> CertificateIssuerPrivateKeyTypes:
         return ed448.Ed448PrivateKey.generate()
     if algorithm in ALGORITHMS:
         return rsa.generate_private_key(65537, int(algorithm.removeprefix("rsa-")))
-    raise ValueError(f"Unknown key algorithm {algorithm!r}; use one of: {', '.join(ALGORITHMS)}.")
+    raise SealwrightClientError(
+        f"A key of algorithm {algorithm!r} cannot be made here; one of: {', '.join(ALGORITHMS)}."
+    )
 
 
 def csr_pem(
@@ -54,14 +59,17 @@ def csr_pem(
     email: Iterable[str] = (),
     uri: Iterable[str] = (),
 ) -> str:
-    """Return a CSR with the names given, as PEM."""
-    attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
-    builder = x509.CertificateSigningRequestBuilder(x509.Name(attributes))
+    """Return a CSR with the names given, as PEM.
+
+    Raises:
+        SealwrightClientError: a name cannot be written into a CSR.
+    """
+    builder = x509.CertificateSigningRequestBuilder(_subject(common_name))
     names: list[x509.GeneralName] = [
-        *map(x509.DNSName, dns),
-        *(x509.IPAddress(ipaddress.ip_address(item)) for item in ip),
-        *map(x509.RFC822Name, email),
-        *map(x509.UniformResourceIdentifier, uri),
+        *map(_dns, dns),
+        *map(_ip, ip),
+        *map(_email, email),
+        *map(_uri, uri),
     ]
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -76,12 +84,51 @@ def write(key: CertificateIssuerPrivateKeyTypes, target: Path) -> None:
     Raises:
         FileExistsError: a key is never overwritten.
     """
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    files.write_secret(target, pem)
+
+
+def _dns(name: str) -> x509.DNSName:
+    """Return a host name; one with other letters than ASCII in its A-label form (RFC 5280 7.2)."""
+    if name.isascii():
+        return x509.DNSName(name)
+    try:
+        return x509.DNSName(idna.encode(name, uts46=True).decode())
+    except idna.IDNAError as error:
+        raise SealwrightClientError(f"--dns: {name!r} is not a host name.") from error
+
+
+def _ip(address: str) -> x509.IPAddress:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    except ValueError as error:
+        raise SealwrightClientError(f"--ip: {address!r} is not an IP address.") from error
+
+
+def _email(address: str) -> x509.RFC822Name:
+    try:
+        return x509.RFC822Name(address)
+    except ValueError as error:
+        raise SealwrightClientError(
+            f"--email: {address!r} is not a mail address in ASCII."
+        ) from error
+
+
+def _uri(value: str) -> x509.UniformResourceIdentifier:
+    try:
+        return x509.UniformResourceIdentifier(value)
+    except ValueError as error:
+        raise SealwrightClientError(f"--uri: {value!r} is not a URI in ASCII.") from error
+
+
+def _subject(common_name: str) -> x509.Name:
+    try:
+        return x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, common_name)] if common_name else []
         )
+    except ValueError as error:
+        raise SealwrightClientError("--cn: at most 64 characters.") from error

@@ -4,18 +4,24 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from sealwright import files
 from sealwright.errors import SealwrightClientError
 
 
 def refuse_existing(csrs: Iterable[Path], folder: Path | None) -> None:
-    """Refuse to start when an output file exists already: it may contain a key.
+    """Refuse to start when an output file exists already (it may contain a key), or cannot be made.
 
     Raises:
         SealwrightClientError: lists the files.
     """
-    there = [str(path) for path in (_target(csr, folder) for csr in csrs) if path.exists()]
+    targets = [_target(csr, folder) for csr in csrs]
+    there = [str(path) for path in targets if path.exists()]
     if there:
         raise SealwrightClientError(f"Nothing is overwritten: {', '.join(there)}.")
+    twice = sorted({str(path) for path in targets if targets.count(path) > 1})
+    if twice:
+        raise SealwrightClientError(f"Two CSRs would share a file: {', '.join(twice)}.")
+    files.check_writable(*targets)
 
 
 def save_all(

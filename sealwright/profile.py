@@ -5,7 +5,12 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from sealwright import files
 from sealwright.errors import SealwrightClientError
+
+_STORED = ("url", "token", "ca_file")
+_AGAIN = " Mend the file, or log in again: sealwright login."
+_QUICKSTART = {"https_url": "url", "token": "token", "ca_file": "ca_file"}
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,10 @@ def load() -> Login:
     ``SEALWRIGHT_CLI_URL``, ``SEALWRIGHT_CLI_TOKEN`` and ``SEALWRIGHT_CLI_CA_FILE``.
 
     Raises:
-        SealwrightClientError: nobody has logged in.
+        SealwrightClientError: nobody has logged in, or the file is broken.
     """
-    stored: dict[str, str] = {}
     target = path()
-    if target.exists():
-        stored = json.loads(target.read_text())
+    stored = _texts_of(target, _STORED, _AGAIN) if target.exists() else {}
     url = os.environ.get("SEALWRIGHT_CLI_URL") or stored.get("url", "")
     token = os.environ.get("SEALWRIGHT_CLI_TOKEN") or stored.get("token", "")
     if not url or not token:
@@ -59,6 +62,44 @@ def load() -> Login:
         )
     ca_file = os.environ.get("SEALWRIGHT_CLI_CA_FILE") or stored.get("ca_file", "")
     return Login(url, token, ca_file)
+
+
+def of_quickstart(source: Path) -> Login:
+    """Return the login that a server's first start wrote down in ``quickstart.json``.
+
+    Raises:
+        SealwrightClientError: the file is not what a first start writes.
+    """
+    found = _texts_of(source, tuple(_QUICKSTART))
+    missing = [name for name in _QUICKSTART if not found.get(name)]
+    if missing:
+        raise SealwrightClientError(f"{source}: {', '.join(missing)} missing.")
+    return Login(**{field: found[name] for name, field in _QUICKSTART.items()})
+
+
+def _texts_of(source: Path, names: tuple[str, ...], advice: str = "") -> dict[str, str]:
+    """Return the named texts of a JSON file.
+
+    Raises:
+        SealwrightClientError: names the file, and the line where it is broken.
+    """
+    content = files.read_text(source)
+    if not content.strip():
+        raise SealwrightClientError(f"{source} is empty.{advice}")
+    try:
+        found = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise SealwrightClientError(
+            f"{source}, line {error.lineno}, column {error.colno}: not valid JSON.{advice}"
+        ) from error
+    except RecursionError as error:
+        raise SealwrightClientError(f"{source}: not a login.{advice}") from error
+    if not isinstance(found, dict):
+        raise SealwrightClientError(f"{source}: not a JSON object.{advice}")
+    wrong = [name for name in names if not isinstance(found.get(name, ""), str)]
+    if wrong:
+        raise SealwrightClientError(f"{source}: {', '.join(wrong)} must be a text.{advice}")
+    return {name: found.get(name, "") for name in names}
 
 
 def forget() -> bool:

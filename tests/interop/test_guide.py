@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from tests.interop.test_docs import ROOT, shell_blocks
 
@@ -49,8 +50,14 @@ def test_every_command_of_the_command_line_page(running_server, tmp_path):
     for name in ("www.key", "www.pem", "own.pem", "kept.pem", "kept.p12", "next.key", "next.pem"):
         assert (folder / name).stat().st_size, name
     made = json.loads((folder / "kept.json").read_text())
-    assert said.count(made["certificate"]["subject"]) >= 3
-    assert "revoked" in said
+    assert f"id\t{made['certificate']['id']}" in said
+    assert said.count(made["certificate"]["name"]) >= 3
+    assert f"{made['certificate']['name']}: revoked" in said
+    own = (folder / "own.pem").read_bytes()
+    serial_number = f"{x509.load_pem_x509_certificate(own).serial_number:x}"
+    assert f"serial_number\t{serial_number}" in said
+    requests = json.loads((folder / "requests.json").read_text())
+    assert {row["state"] for row in requests} == {"issued"}
 
 
 def test_every_command_of_the_security_page(running_server, tmp_path):
