@@ -78,36 +78,26 @@ def decide(
     defaults = defaults_of(profile)
     rules = policy_selectors.rules_of(policy_version)
     settings = csr_settings(profile)
-    parsed, taken = None, None
-    if csr is not None:
-        parsed = _parsed(csr)
-        taken = csr_content.take(parsed, requested, rules, defaults, settings)
-        parsed, requested = taken.csr, taken.requested
-    public_key_der, algorithm, key_note = _key_for(parsed, requested, defaults, rules)
+    parsed = _parsed(csr) if csr is not None else None
+    taken = csr_content.take(parsed, requested, rules, defaults, settings)
+    public_key_der, algorithm, key_note = _key_for(taken.csr, taken.requested, defaults, rules)
     # Step 3, shape: pure.
     shaped = shape(
-        requested,
+        taken.requested,
         defaults,
-        csr=parsed,
+        csr=taken.csr,
         public_key_der=public_key_der,
         key_algorithm=algorithm,
         issuer=signer.limits(algorithm),
         now=clock.now_s(),
         rules=rules,
-        mailboxes=taken.mailboxes if taken is not None else (),
+        mailboxes=taken.mailboxes,
     )
-    staples = taken.must_staple if taken is not None else False
-    renewed = requested.must_staple and settings.honour_must_staple
-    leaf = replace(shaped.leaf, must_staple=staples or renewed)
+    leaf = replace(shaped.leaf, must_staple=taken.must_staple)
     # Step 4, evaluate: every rule, so that all reasons are reported together.
-    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=parsed is not None)
+    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=taken.csr is not None)
     violations = without_consequences(
-        [
-            *(parsed.violations if parsed else ()),
-            *(taken.violations if taken else ()),
-            *shaped.violations,
-            *evaluation.violations_of(verdicts),
-        ]
+        [*taken.violations, *shaped.violations, *evaluation.violations_of(verdicts)]
     )
     return Decision(
         leaf=leaf,
@@ -115,10 +105,10 @@ def decide(
             one for one in verdicts if one.violation is None or one.violation in violations
         ),
         violations=violations,
-        csr=parsed,
+        csr=taken.csr,
         signer=signer,
         policy_version=policy_version,
-        notes=(*(taken.notes if taken is not None else ()), *key_note, *shaped.notes),
+        notes=(*taken.notes, *key_note, *shaped.notes),
     )
 
 

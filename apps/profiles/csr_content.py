@@ -31,18 +31,19 @@ class CsrSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """A CSR without what decides nothing.
+    """A CSR without what decides nothing, and the content requested beside it.
 
     Attributes:
-        csr: what is left.
+        csr: what is left; ``None`` without a CSR.
         requested: the requested content, completed where the profile takes it from the CSR.
         mailboxes: alternative names that the CSR has as emailAddress of its subject.
         must_staple: whether the certificate gets the TLS feature status_request.
-        violations: a refusal for each extra, where the profile refuses them.
+        violations: what no profile could allow, and a refusal for each extra where the profile
+            refuses them.
         notes: what was repaired and left out.
     """
 
-    csr: ParsedCSR
+    csr: ParsedCSR | None
     requested: RequestedContent
     mailboxes: tuple[TypeValue, ...] = ()
     must_staple: bool = False
@@ -57,7 +58,7 @@ class _Found:
 
 
 def take(
-    csr: ParsedCSR,
+    csr: ParsedCSR | None,
     requested: RequestedContent,
     rules: Rules,
     defaults: Defaults,
@@ -66,15 +67,18 @@ def take(
     """Return what of a CSR is taken.
 
     Args:
-        csr: the parsed request.
+        csr: the parsed request; ``None`` when the key is made here.
         requested: content requested beside the CSR.
         rules: of the policy.
         defaults: of the profile.
         settings: of the profile.
     """
+    # Requested beside a CSR, or without one, it comes from the certificate that is renewed.
+    must_staple = requested.must_staple and settings.honour_must_staple
+    if csr is None:
+        return Taken(csr=None, requested=requested, must_staple=must_staple)
     found = _Found(list(csr.extras), list(csr.notes))
-    must_staple = csr.must_staple and settings.honour_must_staple
-    if csr.must_staple and not must_staple:
+    if csr.must_staple and not settings.honour_must_staple:
         why = "The profile does not honour it."
         element = named(_TLS_FEATURE)
         found.extras.append(Extra("extension", element, "status_request", why, "extensions"))
@@ -94,8 +98,8 @@ def take(
         csr=csr,
         requested=requested,
         mailboxes=mailboxes,
-        must_staple=must_staple,
-        violations=refused,
+        must_staple=must_staple or (csr.must_staple and settings.honour_must_staple),
+        violations=(*csr.violations, *refused),
         notes=tuple(found.notes),
     )
 

@@ -105,7 +105,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="Wanted")
     def wanted(self, request: CertificateRequest) -> str:
         """Return the first name asked for."""
-        return request.name or "(unreadable request)"
+        return request.name or "(no usable name)"
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, request: CertificateRequest) -> str:

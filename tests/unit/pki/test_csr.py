@@ -1,6 +1,5 @@
 """Certificate requests: what is read, what is refused, and that nothing else ever escapes."""
 
-import base64
 import time
 
 import pytest
@@ -20,6 +19,7 @@ from pki.csr_pem import MAX_BYTES
 from pki.describe import describe_csr
 from pki.findings import UnusableCSR
 from tests.factories.field_requests import KINDS
+from tests.factories.raw_requests import pem
 from tests.unit.pki.samples import (
     extension_request,
     key_of,
@@ -48,11 +48,6 @@ def refusal_of(data):
         parse_csr(data)
     assert caught.value.violations
     return codes(caught.value.violations)
-
-
-def pem(data, label="CERTIFICATE REQUEST"):
-    body = base64.encodebytes(data).decode()
-    return f"-----BEGIN {label}-----\n{body}-----END {label}-----\n".encode()
 
 
 def library_csr(key=None, algorithm=hashes.SHA256(), **options):  # noqa: B008 - immutable
