@@ -12,7 +12,7 @@ from drf_spectacular.views import SpectacularAPIView
 from rest_framework.request import Request
 
 # By the renderer's format. Making the document takes a second, and anybody may ask for it.
-_documents: dict[str, bytes] = {}
+documents: dict[str, bytes] = {}
 # The generator loads its extensions when they are first needed, which two threads must not do at once.
 _making = threading.Lock()
 
@@ -33,14 +33,12 @@ class SchemaView(SpectacularAPIView):
 
 
 def _document(renderer: Any) -> bytes:
-    found = _documents.get(renderer.format)
+    found = documents.get(renderer.format)
     if found is not None:
         return found
     with _making:
-        if renderer.format not in _documents:
+        if renderer.format not in documents:
             schema = SchemaGenerator().get_schema(request=None, public=True)
             content = renderer.render(schema, renderer_context={})
-            _documents[renderer.format] = (
-                content if isinstance(content, bytes) else content.encode()
-            )
-    return _documents[renderer.format]
+            documents[renderer.format] = content if isinstance(content, bytes) else content.encode()
+    return documents[renderer.format]

@@ -245,7 +245,7 @@ def test_problems_conform(document, governor):
 
 def test_the_document_is_made_once_even_for_many_who_ask_at_the_same_time(monkeypatch, client):
     made = []
-    monkeypatch.setattr(schema, "_documents", {})
+    monkeypatch.setattr(schema, "documents", {})
     monkeypatch.setattr(
         schema.SchemaGenerator,
         "get_schema",
