@@ -44,6 +44,9 @@ _LATIN_LOOKALIKES = frozenset("асԁеһіјӏорԛѕԝхуъьҽпгѵѡαι�
 _DOTS = re.compile("[\u3002\uff0e\uff61]")
 # Internet documents forbid certificates there since 2026-03-15 (B-04).
 _REVERSE_ZONES = (".in-addr.arpa", ".ip6.arpa")
+_BY_ADDRESS = "List addresses as ip_address."
+_SHORTER_NAME = "At most 253 characters, and 63 in each label."
+_IDN_HINT = "Send the name as people write it, or its A-label as registered."
 
 # Controls, formatting (bidirectional overrides among them), surrogates, private use, unassigned,
 # line and paragraph separators: what a reader cannot see.
@@ -106,6 +109,7 @@ def quoted(value: str) -> str:
 
 def canonical_dns_name(value: str) -> str:
     """Return lower-case A-labels without a trailing dot; ``*`` only as the whole first label."""
+    _refuse_other_kinds(value)
     wildcard = value.startswith(_WILDCARD)
     base = canonical_host(value[len(_WILDCARD) :] if wildcard else value, shown=value)
     if not wildcard:
@@ -113,8 +117,27 @@ def canonical_dns_name(value: str) -> str:
     if base.count(".") + 1 < _MIN_WILDCARD_BASE:
         refuse("wildcard", value, "The wildcard covers a whole top-level domain.", "*.example.com")
     if len(base) + len(_WILDCARD) > MAX_NAME:
-        refuse("too_long", value, "The host name is longer than 253 characters.")
+        refuse("too_long", value, "The host name is longer than 253 characters.", _SHORTER_NAME)
     return _WILDCARD + base
+
+
+def _refuse_other_kinds(value: str) -> None:
+    """Refuse what is a host name with more, or a name of another type, and say which."""
+    before, colon, rest = value.partition(":")
+    if not colon or has_invisible(value):
+        return
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        pass
+    else:
+        refuse("host_characters", value, "This is an address, not a host name.", _BY_ADDRESS)
+    if before and rest.isdecimal():
+        refuse("host_characters", value, "A host name has no port.", before)
+    if _SCHEME.fullmatch(before):
+        reason = "This looks like a URI, not like a host name."
+        hint = 'Send URIs with their type: {"type": "uri", "value": "..."}.'
+        refuse("host_characters", value, reason, hint)
 
 
 def canonical_host(value: str, *, shown: str | None = None) -> str:
@@ -124,16 +147,16 @@ def canonical_host(value: str, *, shown: str | None = None) -> str:
     labels = [_canonical_label(label, shown) for label in value.lower().split(".")]
     name = ".".join(labels)
     if len(name) > MAX_NAME:
-        refuse("too_long", shown, "The host name is longer than 253 characters.")
+        refuse("too_long", shown, "The host name is longer than 253 characters.", _SHORTER_NAME)
     if _NUMBER.fullmatch(labels[-1]):
         refuse(
             "address_lookalike",
             shown,
             "The host name reads like an IPv4 address.",
-            "List addresses as ip_address.",
+            _BY_ADDRESS,
         )
     if name.endswith(_REVERSE_ZONES):
-        refuse("reverse_zone", shown, "Names in IP reverse zones are not certified.")
+        refuse("reverse_zone", shown, "Names in IP reverse zones are not certified.", _BY_ADDRESS)
     if not name.isascii() or "xn--" in name:
         _check_lookalikes(labels, shown)
     return name
@@ -141,13 +164,15 @@ def canonical_host(value: str, *, shown: str | None = None) -> str:
 
 def _check_host_text(value: str, shown: str) -> None:
     if not value:
-        refuse("empty", shown, "The host name is empty.")
+        refuse("empty", shown, "The host name is empty.", "www.example.com")
     if len(value) > MAX_NAME:
-        refuse("too_long", shown, "The host name is longer than 253 characters.")
+        refuse("too_long", shown, "The host name is longer than 253 characters.", _SHORTER_NAME)
     if has_invisible(value):
-        refuse("invisible_character", shown, "The host name has invisible characters.")
+        hint = "Letters, digits, hyphens and dots; look for characters from copying."
+        refuse("invisible_character", shown, "The host name has invisible characters.", hint)
     if _DOTS.search(value):
-        refuse("separator", shown, "A character other than the full stop separates labels.")
+        reason = "A character other than the full stop separates labels."
+        refuse("separator", shown, reason, _DOTS.sub(".", value))
     if value.endswith("."):
         refuse("trailing_dot", shown, "The host name ends with a dot.", value.rstrip("."))
     if "*" in value:
@@ -156,21 +181,31 @@ def _check_host_text(value: str, shown: str) -> None:
 
 def _canonical_label(label: str, shown: str) -> str:
     if not label:
-        refuse("empty_label", shown, "Two dots follow each other or the name begins with one.")
+        reason = "Two dots follow each other or the name begins with one."
+        refuse("empty_label", shown, reason, "One dot between labels, none at the begin.")
     if not label.isascii():
         label = _a_label(label, shown)
     if len(label) > MAX_LABEL:
-        refuse("label_too_long", shown, "A label is longer than 63 characters.")
+        refuse("label_too_long", shown, "A label is longer than 63 characters.", _SHORTER_NAME)
     if not _LDH.fullmatch(label):
         refuse(
             "host_characters",
             shown,
             "A label has characters other than letters, digits and inner hyphens.",
-            "Underscores and spaces do not occur in host names.",
+            _characters_hint(label),
         )
     if label[2:4] == "--":
         _check_a_label(label, shown)
     return label
+
+
+def _characters_hint(label: str) -> str:
+    """Return what a label with other characters, or with outer hyphens, would have to be."""
+    if re.search(r"[_\s]", label):
+        return "Underscores and spaces do not occur in host names."
+    if label.startswith("-") or label.endswith("-"):
+        return "A label begins and ends with a letter or a digit."
+    return "Letters, digits and inner hyphens, as in www.example.com."
 
 
 def _a_label(label: str, shown: str) -> str:
@@ -178,7 +213,7 @@ def _a_label(label: str, shown: str) -> str:
     try:
         return idna.encode(label, uts46=True, std3_rules=True, transitional=False).decode("ascii")
     except (idna.IDNAError, UnicodeError):
-        refuse("idna", shown, "A label is no valid internationalised label (IDNA 2008).")
+        refuse("idna", shown, "A label is no valid internationalised label (IDNA 2008).", _IDN_HINT)
 
 
 def _check_a_label(label: str, shown: str) -> None:
@@ -188,7 +223,7 @@ def _check_a_label(label: str, shown: str) -> None:
             return
     except (idna.IDNAError, UnicodeError):
         pass
-    refuse("idna", shown, "A label beginning with xn-- or similar is no valid A-label.")
+    refuse("idna", shown, "A label beginning with xn-- or similar is no valid A-label.", _IDN_HINT)
 
 
 def _check_lookalikes(labels: list[str], shown: str) -> None:
@@ -199,10 +234,14 @@ def _check_lookalikes(labels: list[str], shown: str) -> None:
         text = idna.ulabel(label)
         scripts = set(_scripts(text))
         if len(scripts) > 1 and not any(scripts <= together for together in _WRITTEN_TOGETHER):
-            refuse("mixed_script", shown, f"The label {text} mixes scripts.")
+            refuse(
+                "mixed_script", shown, f"The label {text} mixes scripts.", "Letters of one script."
+            )
         letters = {character for character in text if character.isalpha()}
         if letters and letters <= _LATIN_LOOKALIKES:
-            refuse("lookalike", shown, f"The label {text} imitates Latin letters.")
+            refuse(
+                "lookalike", shown, f"The label {text} imitates Latin letters.", "Latin letters."
+            )
 
 
 def _scripts(text: str) -> Iterator[str]:
@@ -220,7 +259,7 @@ def canonical_ip(value: str) -> str:
         refuse("address", value, "This is not an IP address.", "192.0.2.7 or 2001:db8::7")
     if isinstance(address, ipaddress.IPv6Address):
         if address.scope_id is not None:
-            refuse("address", value, "The address has a zone index.")
+            refuse("address", value, "The address has a zone index.", value.partition("%")[0])
         if address.ipv4_mapped is not None:
             hint = str(address.ipv4_mapped)
             refuse("address", value, "The address is an IPv4 address in IPv6 form.", hint)
@@ -239,7 +278,9 @@ def canonical_email(value: str) -> str:
         )
     mailbox = f"{local}@{canonical_host(domain, shown=value)}"
     if len(mailbox) > MAX_EMAIL:
-        refuse("too_long", value, "The e-mail address is longer than 254 characters.")
+        refuse(
+            "too_long", value, "The e-mail address is longer than 254 characters.", "At most 254."
+        )
     return mailbox
 
 
@@ -250,19 +291,24 @@ def canonical_uri(value: str) -> str:
     encoded separators, which would make a path prefix mean something else.
     """
     if len(value) > MAX_URI:
-        refuse("too_long", value, "The URI is longer than 2048 characters.")
+        refuse("too_long", value, "The URI is longer than 2048 characters.", "At most 2048.")
     scheme, colon, rest = value.partition(":")
     if not colon or not rest or not _SCHEME.fullmatch(scheme) or not _URI_TEXT.fullmatch(rest):
         refuse("uri", value, "This is not an absolute URI.", "https://example.com/path")
     if "#" in rest:
-        refuse("uri", value, "The URI has a fragment.")
+        refuse("uri", value, "The URI has a fragment.", value.partition("#")[0])
     if _ENCODED_SEPARATOR.search(rest):
-        refuse("uri", value, "The URI encodes a dot, slash or backslash.")
+        refuse("uri", value, "The URI encodes a dot, slash or backslash.", "Write them as such.")
     if not rest.startswith("//"):
         return f"{scheme.lower()}:{rest}"
     authority, tail = _split_authority(rest[2:])
     if {".", ".."} & set(tail.partition("?")[0].split("/")):
-        refuse("uri", value, "The path of the URI has dot segments.")
+        refuse(
+            "uri",
+            value,
+            "The path of the URI has dot segments.",
+            "The path without . and .. in it.",
+        )
     return f"{scheme.lower()}://{_canonical_authority(authority, value)}{tail}"
 
 
@@ -273,10 +319,10 @@ def _split_authority(text: str) -> tuple[str, str]:
 
 def _canonical_authority(authority: str, shown: str) -> str:
     if "@" in authority:
-        refuse("uri", shown, "The URI has credentials.")
+        refuse("uri", shown, "The URI has credentials.", "The URI without user name and password.")
     match = _AUTHORITY.fullmatch(authority)
     if match is None or int(match[2] or 0) > _MAX_PORT:
-        refuse("uri", shown, "The URI has no host, or a malformed one.")
+        refuse("uri", shown, "The URI has no host, or a malformed one.", "https://example.com/path")
     host, port = match[1], match[2]
     port = f":{port}" if port else ""
     if host.startswith("["):
