@@ -164,7 +164,7 @@ class Client:
             ApiError: no certificate that the token may see has this serial number.
             SealwrightClientError: several have it, from different authorities; lists their ids.
         """
-        if _ID.fullmatch(reference):
+        if is_id(reference):
             return _path(reference)
         if not _SERIAL_NUMBER.fullmatch(reference):
             raise SealwrightClientError(f"{reference!r} is neither an id nor a serial number.")
@@ -314,6 +314,11 @@ class Client:
         """POST with an idempotency key, which makes a repeat safe."""
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         return self._http.json("POST", path, json=body, headers=headers, repeatable=True)
+
+
+def is_id(reference: str) -> bool:
+    """Tell whether a text is an identifier of the API; a certificate's serial number is none."""
+    return _ID.fullmatch(reference) is not None
 
 
 def _path(identifier: str) -> str:

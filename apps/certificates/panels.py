@@ -26,10 +26,9 @@ def _expiring(_: HttpRequest) -> dict[str, Any]:
     # Asked for row by row, so that the first few end the search; a join would make PostgreSQL
     # match the whole table first.
     successor = Certificate.objects.filter(replaces=OuterRef("pk")).order_by()
-    now = clock.now()
     rows = (
         Certificate.objects.filter(
-            state=CertificateState.ACTIVE, not_after__range=(now, now + _SPAN)
+            state=CertificateState.ACTIVE, not_after__lte=clock.now() + _SPAN
         )
         .annotate(successor=Subquery(successor.values("pk")[:1]))
         .filter(successor__isnull=True)

@@ -17,8 +17,14 @@ def _always(_obj: Any) -> bool:
     return True
 
 
+<<<<<<< HEAD
 def _everybody(_principal: Principal, _obj: Any) -> str:
     return ""
+=======
+def moment(time: datetime) -> str:
+    """Return a time for people: to the second, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Detail:
     def text(self) -> Any:
         """Return the value as it is shown; times to the second, in UTC."""
         if isinstance(self.value, datetime):
-            return f"{self.value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            return moment(self.value)
         return self.value
 
     @property

@@ -38,13 +38,13 @@ class IndexedSearch:
         words = search_term.split()
         if not words:
             return queryset, False
-        if self.name_columns and any(len(word) < MIN_LENGTH for word in words):
+        whole = self._numbers(search_term) if len(words) > 1 else []
+        if self.name_columns and not whole and any(len(word) < MIN_LENGTH for word in words):
             text = f"Parts of names are found by {MIN_LENGTH} characters or more."
             messages.info(request, text)
         found = queryset
         for word in words:
             found = matching_any(found, self.search_conditions(word))
-        whole = self._numbers(search_term) if len(words) > 1 else []
         if whole:
             found = matching_any(queryset, [Q(pk__in=found.values("pk")), *whole])
         return found, False

@@ -92,6 +92,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.InvalidInput: _kind(_S.UNPROCESSABLE_ENTITY, errors.InvalidInput, "Invalid input"),
     errors.AuthenticationFailed: UNAUTHENTICATED,
     errors.AccessDenied: DENIED,
+    errors.InsufficientScope: DENIED,
     errors.NotFound: NOT_FOUND,
     errors.InUse: _kind(_S.CONFLICT, errors.InUse, "Still in use"),
     errors.AlreadyExists: _kind(_S.CONFLICT, errors.AlreadyExists, "Already exists"),

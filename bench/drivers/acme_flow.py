@@ -11,7 +11,6 @@ import http.client
 import json
 import ssl
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bench.drivers import material
+from bench.drivers import clients, material
 from bench.drivers.material import Request
 
 CLIENTS = 4
@@ -170,41 +169,17 @@ class Load:
     def run(self, requests: Sequence[Request], keys: Sequence[Any]) -> dict[str, Any]:
         """Obtain a certificate for every request, shared out among the clients."""
         answers = [""] * len(requests)
-        latencies: list[float] = []
-        failures: list[str] = []
-        todo = iter(range(len(requests)))
-        lock = threading.Lock()
         before = sum(connection.requests for connection in self._connections)
+        # Each client keeps the nonces that its answers bring.
+        kept: list[tuple[Connection, list[str]]] = [(one, []) for one in self._connections]
 
-        def work(connection: Connection) -> None:
-            nonces: list[str] = []
-            while not failures:
-                with lock:
-                    index = next(todo, None)
-                if index is None:
-                    return
-                began = time.perf_counter()
-                try:
-                    account = Account(connection, self._directory, nonces, keys[index])
-                    answers[index] = account.obtain(requests[index])
-                except Exception as error:  # noqa: BLE001 - reported to the runner, which ends the run
-                    failures.append(f"{type(error).__name__}: {error}")
-                    return
-                latencies.append(time.perf_counter() - began)
+        def ask(client: tuple[Connection, list[str]], index: int) -> None:
+            account = Account(client[0], self._directory, client[1], keys[index])
+            answers[index] = account.obtain(requests[index])
 
-        threads = [threading.Thread(target=work, args=(c,)) for c in self._connections]
-        cpu, began = time.process_time(), time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        wall = time.perf_counter() - began
+        times = clients.share_out(len(requests), kept, ask)
         asked = sum(connection.requests for connection in self._connections) - before
-        return {
-            "wall_s": wall,
-            "driver_cpu_s": time.process_time() - cpu,
-            "latencies_s": latencies,
-            "failures": failures,
+        return times | {
             "requests_per_op": asked / max(len(requests), 1),
             "names": [request.name for request in requests],
             "spkis": [request.spki_der.hex() for request in requests],

@@ -8,15 +8,13 @@ and the certificates in hexadecimal. It uses only the HTTP interface of a produc
 import base64
 import json
 import sys
-import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bench.drivers import material
+from bench.drivers import clients, material
 from bench.drivers.http import Client
 from bench.drivers.material import Request
 
@@ -108,37 +106,11 @@ class Load:
         size = self._per_call
         calls = [requests[i : i + size] for i in range(0, len(requests), size)]
         answers: list[list[str]] = [[] for _ in calls]
-        latencies: list[float] = []
-        failures: list[str] = []
-        todo = iter(range(len(calls)))
-        lock = threading.Lock()
 
-        def work(client: Client) -> None:
-            while not failures:
-                with lock:
-                    index = next(todo, None)
-                if index is None:
-                    return
-                began = time.perf_counter()
-                try:
-                    answers[index] = self._ask(client, self._options, calls[index])
-                except Exception as error:  # noqa: BLE001 - reported to the runner, which ends the run
-                    failures.append(f"{type(error).__name__}: {error}")
-                    return
-                latencies.append(time.perf_counter() - began)
+        def ask(client: Client, index: int) -> None:
+            answers[index] = self._ask(client, self._options, calls[index])
 
-        threads = [threading.Thread(target=work, args=(client,)) for client in self._clients]
-        cpu, began = time.process_time(), time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        wall = time.perf_counter() - began
-        return {
-            "wall_s": wall,
-            "driver_cpu_s": time.process_time() - cpu,
-            "latencies_s": latencies,
-            "failures": failures,
+        return clients.share_out(len(calls), self._clients, ask) | {
             "names": [request.name for request in requests],
             "spkis": [request.spki_der.hex() for request in requests],
             "certificates": [_der(pem).hex() for answer in answers for pem in answer],

@@ -12,8 +12,6 @@ import hashlib
 import json
 import secrets
 import sys
-import threading
-import time
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
 
+from bench.drivers import clients
 from bench.drivers.http import Client
 
 _NONCE_OCTETS = 32
@@ -64,37 +63,11 @@ class Load:
     def run(self) -> dict[str, Any]:
         """Send every request once, shared out among the clients."""
         answers: list[bytes] = [b""] * len(self._sent)
-        latencies: list[float] = []
-        failures: list[str] = []
-        todo = iter(range(len(self._sent)))
-        lock = threading.Lock()
 
-        def work(client: Client) -> None:
-            while not failures:
-                with lock:
-                    index = next(todo, None)
-                if index is None:
-                    return
-                began = time.perf_counter()
-                try:
-                    answers[index] = self._ask(client, index)
-                except Exception as error:  # noqa: BLE001 - reported to the runner, which ends the run
-                    failures.append(f"{type(error).__name__}: {error}")
-                    return
-                latencies.append(time.perf_counter() - began)
+        def ask(client: Client, index: int) -> None:
+            answers[index] = self._ask(client, index)
 
-        threads = [threading.Thread(target=work, args=(client,)) for client in self._clients]
-        cpu, began = time.process_time(), time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        wall = time.perf_counter() - began
-        return {
-            "wall_s": wall,
-            "driver_cpu_s": time.process_time() - cpu,
-            "latencies_s": latencies,
-            "failures": failures,
+        return clients.share_out(len(self._sent), self._clients, ask) | {
             "requests": [request.hex() for request, _ in self._sent],
             "statuses": [status for _, status in self._sent],
             "answers": [answer.hex() for answer in answers],

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sealwright import files, output
+from sealwright.client import is_id
 from sealwright.failures import reported
 from sealwright.options import (
     DOWNLOAD_FORMS,
@@ -144,18 +145,29 @@ def revoke(
     allow_expired: Annotated[
         bool, typer.Option("--allow-expired", help="Revoke it even if it has expired.")
     ] = False,
+    authority: Annotated[
+        str, typer.Option(help="Its issuer, where several have used the serial number.")
+    ] = "",
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Revoke a certificate."""
+    """Revoke a certificate; with --yes a token needs no scope but revoke."""
     with reported():
         server = client()
-        identifier = server.certificate_id(certificate)
+        if authority and is_id(certificate):
+            raise typer.BadParameter("--authority goes with a serial number, not with an id.")
         if not yes:
-            found = server.read_certificate(identifier)
-            what = output.safe(f"{found['name']} ({found['serial_number']})")
+            what = output.safe(f"{certificate} of {authority}")
+            if not authority:
+                found = server.read_certificate(server.certificate_id(certificate))
+                what = output.safe(f"{found['name']} ({found['serial_number']})")
             typer.confirm(f"Revoke {what}?", abort=True, err=True)
-        result = server.revoke(identifier, reason, allow_expired=allow_expired)
+        if is_id(certificate):
+            result = server.revoke(certificate, reason, allow_expired=allow_expired)
+        else:
+            result = server.revoke_by_serial_number(
+                certificate, reason, authority=authority, allow_expired=allow_expired
+            )
         if as_json:
             output.write_json(result)
         else:

@@ -328,8 +328,9 @@ def on_sqlite(small_disk: Path) -> Iterator[Server]:
 
 def test_a_locked_sqlite_is_read(on_sqlite):
     requests = _requests(on_sqlite)
-    # Nobody has asked about it yet: its answer is to be kept, and is served without.
-    fresh = _issue(on_sqlite).json()["certificate"]
+    first, fresh = (_issue(on_sqlite).json()["certificate"] for _ in range(2))
+    _status_request(on_sqlite, first)()  # the first of all makes the responder's key
+    # Nobody has asked about the other one: its answer would be kept, but is served without that.
     requests[f"{_TEXT} OCSP of a new certificate"] = _status_request(on_sqlite, fresh)
     holder = sqlite3.connect(on_sqlite.home / "sealwright.sqlite3", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

@@ -70,6 +70,46 @@ def test_every_command_of_the_security_page(running_server, tmp_path):
     assert "Reason: cACompromise" in said
 
 
+def test_every_command_of_the_roles_page(running_server, tmp_path):
+    said = followed("roles.md", running_server, tmp_path)
+
+    assert "payments" in said
+    assert "build.example.com: id " in said
+    assert "request_certificates" in said.split()
+    assert "revoke_certificates" not in said.split()
+    assert "exit code 4: the token lacks the scope revoke" in said
+
+
+def test_every_command_of_the_policies_page(running_server, tmp_path):
+    said = followed("policies.md", running_server, tmp_path)
+
+    assert "Would be issued." in said
+    refused = said.partition("Would be issued.")[2].partition("Would be refused.")[0]
+    for wrong in ("secret.example.com", "www.example.org", "120 days", "90 days"):
+        assert wrong in refused
+    assert "exit code 3" in said
+    assert "profile web " in said, "its default lifetime is now too long"
+    assert '"version": 2' in said
+
+
+def test_every_command_of_the_profiles_page(running_server, tmp_path):
+    said = followed("profiles.md", running_server, tmp_path)
+
+    assert "policy.validity_too_long" in said
+    assert " refused" in said
+    assert "O = Example Ltd" in said or "O=Example Ltd" in said
+    assert "DNS:wiki.intranet.example" in said
+    assert "revision 2" in said
+
+
+def test_every_command_of_the_operations_page(running_server, tmp_path):
+    said = followed("operations.md", running_server, tmp_path)
+
+    assert '"database"' in said
+    assert "no issues" in said
+    assert '"event"' in said
+
+
 @pytest.mark.parametrize("page", ["concepts.md", "roles.md", "api.md", "cli.md"])
 def test_pages_are_linked_from_the_index(page):
     assert f"]({page})" in (ROOT / "docs" / "index.md").read_text()

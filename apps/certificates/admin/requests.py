@@ -1,5 +1,6 @@
 """Admin pages of certificate requests, with actions that approve and deny pending ones."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -129,7 +130,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="Wanted")
     def wanted(self, request: CertificateRequest) -> str:
         """Return the first name asked for."""
-        return request.name or "(unreadable request)"
+        return request.name or "(no usable name)"
 
     @admin.display(description="State", ordering="state")
     def state_shown(self, request: CertificateRequest) -> str:
@@ -202,6 +203,6 @@ def _content(leaf: _Data) -> list[Detail]:
         Detail("Certificate authority", "yes" if leaf["is_ca"] else "no"),
         Detail("Path length", "" if limit is None else str(limit)),
         Detail("Must-staple", "yes" if leaf.get("must_staple") else "no"),
-        Detail("Not before", leaf["not_before"]),
-        Detail("Not after", leaf["not_after"]),
+        Detail("Not before", datetime.fromisoformat(leaf["not_before"])),
+        Detail("Not after", datetime.fromisoformat(leaf["not_after"])),
     ]

@@ -4,6 +4,7 @@ schemathesis compares them as well, but does not notice fields that are not decl
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from drf_spectacular.generators import SchemaGenerator
 
 from apps.jobs.models import Job
+from apps.web import schema
 from apps.web.serializers import Body
 from tests.factories.keys import make_csr
 from tests.protocol.api.conftest import Caller, token_of
+from tests.served import Client
 
 pytestmark = pytest.mark.django_db
 
@@ -238,6 +241,23 @@ def test_problems_conform(document, governor):
     ):
         assert answer.status_code >= 400
         jsonschema.validate(answer.json(), closed(schema))
+
+
+def test_the_document_is_made_once_even_for_many_who_ask_at_the_same_time(monkeypatch, client):
+    made = []
+    monkeypatch.setattr(schema, "documents", {})
+    monkeypatch.setattr(
+        schema.SchemaGenerator,
+        "get_schema",
+        lambda *_args, **_kwargs: made.append(1) or {"openapi": "3.1.0"},
+    )
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: Client().get("/api/schema/"), range(24)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len(made) == 1
+    again = client.get("/api/schema/", headers={"If-None-Match": answers[0]["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert client.get("/api/schema/", headers={"Accept": "application/json"}).json()
 
 
 def test_the_document_is_served_and_so_is_a_page_to_read_it(client):

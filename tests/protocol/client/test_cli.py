@@ -14,9 +14,11 @@ from apps.applications.services import create_token
 from apps.principals import ProductRole, Scope
 from sealwright.cli import app
 from tests.factories.accounts import make_person, principal_for
+from tests.factories.applications import make_machine, make_token
 from tests.factories.field_requests import KINDS
 from tests.factories.keys import make_csr
 from tests.factories.raw_requests import pem
+from tests.factories.spellings import spellings_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -106,6 +108,25 @@ def test_list_show_download_revoke_release_renew(run, names, tmp_path):
     run("revoke", row["id"], "--yes", status=6)
     run("revoke", row["id"], "--yes", "--allow-expired", status=6)
     assert json.loads(run("show", row["id"], "--json").stdout)["state"] == "revoked"
+
+
+def test_a_serial_number_in_any_spelling_revokes_with_that_scope_alone(
+    run, names, team, live_server
+):
+    run("request", *names, "--dns", "www.example.com", "--server-key", "--json")
+    (row,) = json.loads(run("list", "--json").stdout)
+    narrow = make_token(make_machine(team.application, "revoker"), Scope.REVOKE)
+    wide = make_token(make_machine(team.application, "operator"))
+    for text in spellings_of(row["serial_number"])[1:6]:
+        for token, more, answer in ((narrow, ["--yes"], None), (wide, [], "y\n")):
+            environment = {"SEALWRIGHT_CLI_URL": live_server.url, "SEALWRIGHT_CLI_TOKEN": token}
+            held = ["revoke", text, "--reason", "certificateHold", *more]
+            result = CliRunner().invoke(app, held, env=environment, input=answer)
+            assert result.exit_code == 0, (text, result.output)
+            assert "www.example.com: held" in result.output
+            run("release", row["id"])
+    run("revoke", row["serial_number"], "--authority", "nobody", "--yes", status=5)
+    run("revoke", row["serial_number"], "--authority", team.authority.name, "--yes")
 
 
 def test_notes_are_told_and_a_csr_may_be_der_or_have_text_around_it(run, names, tmp_path):

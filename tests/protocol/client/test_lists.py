@@ -166,10 +166,11 @@ def test_a_serial_number_of_several_authorities_is_not_guessed(run, certificate)
     other = Certificate.objects.exclude(pk=certificate["id"]).order_by("serial_number")
     # Imported certificates belong to no authority here, so their numbers may meet.
     other.update(authority=None, serial_number="abc123")
-    told = run("revoke", "AB:C1:23", "--yes", status=1).output
+    told = run("download", "AB:C1:23", status=1).output
     assert "Several certificates have this serial number" in told
     for row in other:
         assert str(row.pk) in told
+    assert "Several authorities" in run("revoke", "AB:C1:23", "--yes", status=3).output
     assert not Certificate.objects.filter(state="revoked").exists()
 
 

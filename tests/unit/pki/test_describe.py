@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from pki.algorithms import KeyAlgorithm
 from pki.describe import Description, describe_certificate, describe_crl, describe_csr
+from pki.describe_extensions import UNREADABLE
+from tests.factories import raw_requests
 from tests.factories.keys import make_csr
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -128,6 +130,15 @@ def test_requests_of_every_algorithm_are_read(algorithm):
     assert shown["Request"]["Proof of possession"] == ("verifies",)
     assert shown["Public key"]["Algorithm"] == (algorithm.label,)
     assert shown["Subject alternative names"]["Names"] == ("DNS: a.example",)
+
+
+def test_a_request_with_a_key_that_cannot_be_read_is_shown_all_the_same():
+    spki = b"\x30\x08\x30\x04\x06\x02\x2a\x03\x03\x00"
+    shown = told(describe_csr(raw_requests.request(spki=spki)))
+    assert shown["Public key"]["Problem"] == (UNREADABLE,)
+    assert shown["Request"]["Proof of possession"] == ("does not verify",)
+    # The library reads extensions only in a request whose key it can read.
+    assert shown["Extension subjectAltName (2.5.29.17)"]["DER"]
 
 
 def test_a_crl_shows_its_number_and_no_more_than_200_entries():

@@ -31,6 +31,8 @@ def made(kind: type[errors.SealwrightError]) -> errors.SealwrightError:
         return kind("Used by", ["a", "b"])
     if kind in {errors.RateLimited, errors.IdempotencyConflict}:
         return kind(7)
+    if kind is errors.InsufficientScope:
+        return kind("read")
     return kind()
 
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from apps import clock
 from apps.audit.events import Event
@@ -22,7 +23,12 @@ from apps.enrollment.acme.models import (
 )
 from apps.enrollment.acme.problems import Subproblem, Type, document, refusal_of
 from apps.enrollment.acme.services import limits
-from apps.enrollment.acme.states import AuthorizationStatus, ChallengeType, OrderStatus
+from apps.enrollment.acme.states import (
+    AuthorizationStatus,
+    ChallengeStatus,
+    ChallengeType,
+    OrderStatus,
+)
 from apps.errors import Malformed, NotFound
 from apps.statements import writes
 from apps.statements.lookups import KEY, TEXT, TIME, RowLookup
@@ -53,17 +59,34 @@ _CHALLENGES_OF = RowLookup(
 )
 
 
+def proven(authorization: str = "pk") -> Exists:
+    """Return the condition that a challenge of an authorization has been validated.
+
+    Args:
+        authorization: expression that names the authorization in the outer query.
+    """
+    return Exists(
+        AcmeChallenge.objects.filter(
+            authorization=OuterRef(authorization), status=ChallengeStatus.VALID
+        )
+    )
+
+
 # Names in one statement; orders with more are rare and take several.
 _NAMES_AT_ONCE = 8
 _NAME_SLOTS: dict[str, Any] = {f"name{number}": TEXT for number in range(_NAMES_AT_ONCE)}
 _VALID_FOR = RowLookup(
     AcmeAuthorization,
-    lambda account, after, **names: AcmeAuthorization.objects.filter(
-        account_id=account,
-        identifier_value__in=list(names.values()),
-        status=AuthorizationStatus.VALID,
-        expires_at__gt=after,
-    ).order_by("pk"),
+    lambda account, after, **names: _valid_for(account, after, names).order_by("pk"),
+    account=KEY,
+    after=TIME,
+    **_NAME_SLOTS,
+)
+_PROVEN_FOR = RowLookup(
+    AcmeAuthorization,
+    lambda account, after, **names: (
+        _valid_for(account, after, names).filter(proven()).order_by("pk")
+    ),
     account=KEY,
     after=TIME,
     **_NAME_SLOTS,
@@ -135,6 +158,11 @@ def for_identifiers(
                 found.challenges.extend(AcmeChallenge(authorization=row, type=t) for t in types)
         found.all.append(row)
     return found
+
+
+def trusts(config: EndpointConfig, account: Account) -> bool:
+    """Tell whether the names that the account's EAB key lists need no proof at present."""
+    return config.skip_validation and bool(account.eab_identifiers)
 
 
 def challenge_types_for(config: EndpointConfig, identifier: Identifier) -> list[str]:
@@ -232,25 +260,35 @@ def _reusable(
 ) -> dict[tuple[str, str, bool], AcmeAuthorization]:
     """Return the account's valid authorizations by (type, value, wildcard) (RFC 8555 section 7.1.3).
 
-    An account belongs to one endpoint, so they were proven under this endpoint's settings.
+    An account belongs to one endpoint, so they were proven under this endpoint's settings. What was
+    only trusted is not reused once the endpoint trusts no longer.
     """
     if not config.authz_lifetime_h:
         return {}
+    lookup = _VALID_FOR if trusts(config, account) else _PROVEN_FOR
     after = clock.now() + _REUSE_MARGIN
     names = sorted({identifier.base for identifier in identifiers})
     found = {}
     for start in range(0, len(names), _NAMES_AT_ONCE):
         some = names[start : start + _NAMES_AT_ONCE]
         some += some[-1:] * (_NAMES_AT_ONCE - len(some))
-        for row in _VALID_FOR.all(account.id, after, *some):  # the newest for a name wins
+        for row in lookup.all(account.id, after, *some):  # the newest for a name wins
             found[row.identifier_type, row.identifier_value, row.wildcard] = row
     return found
 
 
+def _valid_for(account: Any, after: Any, names: dict[str, Any]) -> QuerySet[AcmeAuthorization]:
+    return AcmeAuthorization.objects.filter(
+        account_id=account,
+        identifier_value__in=list(names.values()),
+        status=AuthorizationStatus.VALID,
+        expires_at__gt=after,
+    )
+
+
 def _is_trusted(config: EndpointConfig, account: Account, identifier: Identifier) -> bool:
     """Tell whether the name needs no proof: an administrator listed it with the EAB key."""
-    listed = account.eab_identifiers
-    return config.skip_validation and bool(listed) and not outside([identifier], listed or ())
+    return trusts(config, account) and not outside([identifier], account.eab_identifiers or ())
 
 
 def _new(

@@ -24,7 +24,7 @@ from apps.enrollment.acme.endpoint_config import pairing_of
 from apps.enrollment.acme.identifiers import Identifier
 from apps.enrollment.acme.models import AcmeAccount, AcmeOrder, AcmeOrderAuthorization
 from apps.enrollment.acme.problems import Refusal, Type, document
-from apps.enrollment.acme.services import order_request, orders, waiting
+from apps.enrollment.acme.services import authorizations, order_request, orders, waiting
 from apps.enrollment.acme.states import AuthorizationStatus, OrderStatus
 from apps.enrollment.acme.validation import caa_recheck
 from apps.errors import AlreadyExists, BadCSR, InvalidTransition, Malformed, UpstreamUnavailable
@@ -51,6 +51,7 @@ _AUTHORIZATIONS_OF = Lookup(
             "authorization__status",
             "authorization__expires_at",
             "authorization__created_at",
+            authorizations.proven("authorization_id"),
         )
     ),
     order=KEY,
@@ -98,7 +99,7 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
         raise
     _require_profile(signed, order)
     _require_no_request(order)
-    oldest = _require_valid_authorizations(order)
+    oldest = _require_valid_authorizations(signed, order)
     if (
         signed.config.check_caa
         and caa_recheck.is_due(oldest)
@@ -107,7 +108,7 @@ def finalize(signed: SignedRequest, url_id: str) -> AcmeOrder:
         # The look-ups may take seconds, in which the order may have changed.
         order = _ready_order(signed, url_id)
         _require_no_request(order)
-        _require_valid_authorizations(order)
+        _require_valid_authorizations(signed, order)
     enrollment = Enrollment(
         principal=signed.principal(),
         pairing=pairing,
@@ -273,25 +274,28 @@ def _require_own_key(parsed: ParsedCSR) -> None:
         raise BadCSR("The CSR's key is an account key; a certificate needs a key of its own.")
 
 
-def _require_valid_authorizations(order: AcmeOrder) -> datetime:
+def _require_valid_authorizations(signed: SignedRequest, order: AcmeOrder) -> datetime:
     """Refuse an order that has lost an authorization since it became ready; it becomes invalid.
+
+    A name that was trusted without proof counts only while the endpoint trusts the account.
 
     Returns:
         When the oldest authorization was created: no proof is older.
     """
     now = clock.now()
     rows = _AUTHORIZATIONS_OF.all(order.pk)
+    trusts = authorizations.trusts(signed.config, signed.signing_account())
     lost = [
         name
-        for name, status, expires_at, _ in rows
-        if status != AuthorizationStatus.VALID or expires_at <= now
+        for name, status, expires_at, _, proven in rows
+        if status != AuthorizationStatus.VALID or expires_at <= now or not (proven or trusts)
     ]
     if lost:
         detail = f"The authorization for {lost[0]} is no longer valid."
         error = document(Type.UNAUTHORIZED, detail)
         orders.transition_order(order, OrderStatus.INVALID, error=error)
         raise Refusal(Type.UNAUTHORIZED, detail)
-    oldest: datetime = min(created_at for *_, created_at in rows)
+    oldest: datetime = min(created_at for *_, created_at, _ in rows)
     return oldest
 
 
