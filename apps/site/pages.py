@@ -17,14 +17,13 @@ def _always(_obj: Any) -> bool:
     return True
 
 
-<<<<<<< HEAD
 def _everybody(_principal: Principal, _obj: Any) -> str:
     return ""
-=======
+
+
 def moment(time: datetime) -> str:
     """Return a time for people: to the second, in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
