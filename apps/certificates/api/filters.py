@@ -31,7 +31,7 @@ class CertificateFilter(StrictFilterSet):
     authority = ReferenceFilter(
         "authority", label="name or identifier of the authority that issued it"
     )
-    state = StateFilter(choices=CertificateState.choices, label="state now")
+    state = StateFilter(choices=CertificateState.choices, label="state")
     serial_number = SerialNumberFilter("serial_number", label="serial number, hex in any spelling")
     fingerprint_sha256 = DigestFilter(
         "fingerprint_sha256", label="SHA-256 of the DER, hex in any spelling"

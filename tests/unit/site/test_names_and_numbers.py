@@ -49,7 +49,7 @@ def test_one_without_a_common_name_goes_by_its_first_name(nameless, as_ada):
         (title,) = re.findall(r"<h1>(.*?)</h1>", page)
         assert title == STORED
         assert f"<title>{STORED}" in " ".join(page.split()).replace("<title> ", "<title>")
-    page = as_ada.get(admin_url(nameless, "revoke")).content.decode()
+    page = as_ada.get(admin_url(nameless, "revoke"), follow=True).content.decode()
     assert STORED in page
     trail = as_ada.get(reverse("admin:audit_auditevent_changelist"), {"q": str(nameless.pk)})
     labels = {event.subject_label for event in trail.context["cl"].result_list}
