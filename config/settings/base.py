@@ -53,6 +53,7 @@ SEALWRIGHT: dict[str, Any] = {
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
     # RSA keys that the server makes for one application; each costs up to a second of a core.
     "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
+    "PKCS12_FILES_PER_MINUTE": env.integer("PKCS12_FILES_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
