@@ -167,6 +167,10 @@ class EnrollmentMethod:
 # ``pki.findings.Violation`` for each condition of its enrollment method that is no longer met.
 PresignCheck = Callable[[Any], Iterable[Any]]
 
+# Called with a ``CertificateRequest`` that has just ended without a certificate, in the transaction
+# of its end: whatever waits for it ends as well.
+RequestEnding = Callable[[Any], None]
+
 # Called with a ``Policy``; returns what of upper layers its rules in force stand against
 # (``policies.selectors.ProfileWarning``).
 PolicyCheck = Callable[[Any], Iterable[Any]]
@@ -182,6 +186,7 @@ dashboard_panels: list[DashboardPanel] = []
 readiness_checks: dict[str, ReadinessCheck] = {}
 callers: list[Callers] = []
 presign_checks: list[PresignCheck] = []
+request_endings: list[RequestEnding] = []
 policy_checks: list[PolicyCheck] = []
 
 

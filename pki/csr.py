@@ -47,6 +47,7 @@ class ParsedCSR:
         subject: ordered (attribute, value) pairs, one for each attribute that certificates here
             can have; repaired, see ``notes``.
         subject_alt_names: ordered (type, value) pairs, canonical, without repetitions.
+        name_positions: the place of each of these in the list as sent, for reports.
         key_usage: asked for; ``None`` when the request is silent.
         extended_key_usage: asked for, in order; ``None`` when the request is silent.
         is_ca: asked for; ``None`` when the request is silent.
@@ -64,6 +65,7 @@ class ParsedCSR:
     key_algorithm: KeyAlgorithm
     subject: tuple[TypeValue, ...] = ()
     subject_alt_names: tuple[TypeValue, ...] = ()
+    name_positions: tuple[int, ...] = ()
     key_usage: frozenset[str] | None = None
     extended_key_usage: tuple[str, ...] | None = None
     is_ca: bool | None = None
@@ -135,7 +137,8 @@ def _read(der: bytes) -> ParsedCSR:
         public_key_der=keys.public_key_to_der(key),
         key_algorithm=algorithm,
         subject=tuple(subject.pairs),
-        subject_alt_names=asked.subject_alt_names,
+        subject_alt_names=tuple(asked.subject_alt_names),
+        name_positions=tuple(asked.subject_alt_names.values()),
         key_usage=asked.key_usage,
         extended_key_usage=asked.extended_key_usage,
         is_ca=asked.is_ca,

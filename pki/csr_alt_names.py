@@ -30,8 +30,8 @@ _ADDRESS_LENGTHS = (4, 16)
 _ELEMENT = "subjectAltName (2.5.29.17)"
 
 
-def read_alt_names(value: bytes, findings: Findings) -> tuple[TypeValue, ...]:
-    """Return canonical (type, value) pairs without repetition; faults go into ``findings``.
+def read_alt_names(value: bytes, findings: Findings) -> dict[TypeValue, int]:
+    """Return canonical (type, value) pairs, each with its place in the list; faults go into ``findings``.
 
     Args:
         value: DER of GeneralNames (RFC 5280 section 4.2.1.6).
@@ -46,16 +46,16 @@ def read_alt_names(value: bytes, findings: Findings) -> tuple[TypeValue, ...]:
         findings.violations.append(
             replace(csr_violations.TOO_MANY_NAMES, value=str(len(names)), hint=hint)
         )
-        return ()
-    read: dict[TypeValue, None] = {}
+        return {}
+    read: dict[TypeValue, int] = {}
     for position, name in enumerate(names):
         where = f"subject_alt_names[{position}].value"
         try:
             kind, text = _pair(name, where)
-            read[kind, canonical_san(kind, text, field=where)] = None
+            read.setdefault((kind, canonical_san(kind, text, field=where)), position)
         except UnusableName as error:
             findings.violations += [_in_words(item) for item in error.violations]
-    return tuple(read)
+    return read
 
 
 def _pair(name: bytes, where: str) -> TypeValue:
@@ -77,17 +77,20 @@ def _pair(name: bytes, where: str) -> TypeValue:
         if len(content) in _ADDRESS_LENGTHS:
             return "ip_address", str(ipaddress.ip_address(content))
         reason = f"An address has 4 or 16 octets, not {len(content)}."
-        raise _fault(where, f"iPAddress {shown_hex(content)}", reason)
+        hint = "The address alone, without a mask."
+        raise _fault(where, f"iPAddress {shown_hex(content)}", reason, hint)
     foreign = _FOREIGN.get(name[0])
     if foreign is None:
-        raise _fault(where, shown_hex(name), "There is no such kind of GeneralName.")
+        hint = "dNSName, iPAddress, rfc822Name, uniformResourceIdentifier."
+        reason = "There is no such kind of GeneralName."
+        raise _fault(where, shown_hex(name), reason, hint)
     shown_value = f"{foreign} {_readable(name, content)}"
     reason = f"Alternative names of type {foreign} are not certified: {shown_value}."
     hint = "dNSName, iPAddress, rfc822Name, uniformResourceIdentifier."
     raise UnusableName([Violation("csr.name_type_not_allowed", where, shown_value, reason, hint)])
 
 
-def _fault(where: str, value: str, reason: str, hint: str = "") -> UnusableName:
+def _fault(where: str, value: str, reason: str, hint: str) -> UnusableName:
     return UnusableName([Violation("csr.name_malformed", where, value, reason, hint)])
 
 

@@ -5,8 +5,8 @@ extensions are extras, whatever they say.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -21,7 +21,7 @@ from pki.extensions import EXTENDED_KEY_USAGE_OIDS
 from pki.findings import Violation
 from pki.oid_names import named
 from pki.parsing import ParserFailed, parsed
-from pki.template import KEY_USAGES, TypeValue
+from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, RESERVED_USAGES, TypeValue
 
 _USAGE_NAMES = {oid: name for name, oid in EXTENDED_KEY_USAGE_OIDS.items()}
 # RFC 5280 section 4.2.1.3 defines these two only together with keyAgreement.
@@ -35,9 +35,12 @@ _MAX_PATH_LENGTH = 2**31 - 1
 
 @dataclass(slots=True)
 class RequestedExtensions:
-    """What the extensions of a request ask for; ``None`` where it is silent."""
+    """What the extensions of a request ask for; ``None`` where it is silent.
 
-    subject_alt_names: tuple[TypeValue, ...] = ()
+    Alternative names come with their places in the list that was sent.
+    """
+
+    subject_alt_names: Mapping[TypeValue, int] = field(default_factory=dict)
     key_usage: frozenset[str] | None = None
     extended_key_usage: tuple[str, ...] | None = None
     is_ca: bool | None = None
@@ -95,20 +98,46 @@ def _extra(extension: Extension) -> Extra:
         why = "It is always computed from the key."
     else:
         why = "Extensions come from policy and profile, not from requests."
-    return Extra("extension", named(extension.oid), shown(extension.value), why, "extensions")
+    return Extra(
+        "extension",
+        named(extension.oid),
+        shown(extension.value),
+        why,
+        "extensions",
+        critical=extension.critical,
+    )
 
 
 def _malformed(extension: Extension) -> Violation:
     element, value = named(extension.oid), shown_hex(extension.value)
     reason = f"The extension {element} is malformed: {value or 'empty'}."
-    return replace(csr_violations.UNREADABLE_EXTENSIONS, value=f"{element} {value}", reason=reason)
+    hint = _FORMS.get(extension.oid, csr_violations.UNREADABLE_EXTENSIONS.hint)
+    return replace(
+        csr_violations.UNREADABLE_EXTENSIONS,
+        value=f"{element} {value}",
+        reason=reason,
+        hint=f"Expected: {hint}",
+    )
+
+
+_FORMS = {
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME: "a SEQUENCE of GeneralName (RFC 5280 section 4.2.1.6).",
+    ExtensionOID.KEY_USAGE: "a BIT STRING (RFC 5280 section 4.2.1.3).",
+    ExtensionOID.EXTENDED_KEY_USAGE: (
+        "a SEQUENCE of object identifiers (RFC 5280 section 4.2.1.12)."
+    ),
+    ExtensionOID.BASIC_CONSTRAINTS: (
+        "a SEQUENCE of cA and pathLenConstraint (RFC 5280 section 4.2.1.9)."
+    ),
+}
 
 
 def _read_alt_names(extension: Extension, asked: RequestedExtensions, findings: Findings) -> None:
     if extension.value == b"\x30\x00":
         why = "It names nothing."
         element = named(extension.oid)
-        findings.extras.append(Extra("extension", element, "", why, "subject_alt_names"))
+        extra = Extra("extension", element, "", why, "subject_alt_names", extension.critical)
+        findings.extras.append(extra)
         return
     asked.subject_alt_names = read_alt_names(extension.value, findings)
 
@@ -140,7 +169,8 @@ def _read_extended_key_usage(
         if oid in _USAGE_NAMES:
             known.append(_USAGE_NAMES[oid])
             continue
-        why = f"Purposes that certificates here may have: {', '.join(_USAGE_NAMES.values())}."
+        possible = [name for name in EXTENDED_KEY_USAGES if name not in RESERVED_USAGES]
+        why = f"Purposes that certificates here may have: {', '.join(possible)}."
         findings.extras.append(Extra("usage", named(oid), "", why, "extended_key_usage"))
     asked.extended_key_usage = tuple(dict.fromkeys(known)) or None
 

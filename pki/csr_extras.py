@@ -36,6 +36,7 @@ class Extra:
         value: for people, may be empty.
         why: why it decides nothing, one sentence.
         field: path for a violation.
+        critical: marked so, which a reader of the certificate would have had to heed.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class Extra:
     value: str
     why: str
     field: str
+    critical: bool = False
 
     def note(self) -> Note:
         """Return the note that it was ignored."""
@@ -61,7 +63,8 @@ class Extra:
     @property
     def _said(self) -> str:
         value = f" = {self.value}" if self.value else ""
-        return f"{_LABELS[self.kind]} {self.element}{value}"
+        label = "The critical extension" if self.critical else _LABELS[self.kind]
+        return f"{label} {self.element}{value}"
 
 
 def bounded(extras: Sequence[Extra]) -> tuple[Extra, ...]:

@@ -47,7 +47,10 @@ UNREADABLE_KEY = csr_violation(
     where="public_key",
 )
 UNREADABLE_EXTENSIONS = csr_violation(
-    "unreadable_extensions", "A requested extension is malformed.", where="extensions"
+    "unreadable_extensions",
+    "A requested extension is malformed.",
+    "the type that RFC 5280 section 4.2 gives it.",
+    where="extensions",
 )
 UNKNOWN_SIGNATURE = csr_violation(
     "signature_algorithm",
@@ -74,7 +77,10 @@ CONTRADICTION = csr_violation(
     where="extensions",
 )
 DUPLICATE = csr_violation(
-    "duplicate_extension", "An extension occurs more than once.", where="extensions"
+    "duplicate_extension",
+    "An extension occurs more than once.",
+    "Send each extension once.",
+    where="extensions",
 )
 TOO_MANY_NAMES = csr_violation(
     "too_many_names", "There are too many alternative names.", where="subject_alt_names"

@@ -32,6 +32,14 @@ class Violation:
     reason: str
     hint: str = ""
 
+    @property
+    def located(self) -> str:
+        """Return the reason after the field, unless the reason names the element itself."""
+        speaks = self.code.startswith("csr.") or self.reason.startswith(
+            (f"{self.field}:", "subjectAltName ", "The subject attribute ")
+        )
+        return self.reason if speaks or not self.field else f"{self.field}: {self.reason}"
+
     def as_dict(self) -> dict[str, str]:
         """Return the JSON form used by the API, the request record and the audit log."""
         return {name: storable(text) for name, text in asdict(self).items()}

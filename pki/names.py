@@ -200,9 +200,10 @@ def _attribute_violations(attribute: str, value: str, field: str) -> list[Violat
         return [broken("attribute_not_supported", "This subject attribute is not supported.", hint)]
     found = []
     if not value.strip():
-        found.append(broken("empty", "The value is empty."))
+        found.append(broken("empty", "The value is empty.", "A value, or leave it out."))
     elif value != value.strip():
-        found.append(broken("surrounding_space", "The value begins or ends with a space."))
+        reason = "The value begins or ends with a space."
+        found.append(broken("surrounding_space", reason, visible(value.strip())))
     if has_invisible(value):
         reason = "The value has control, formatting or unassigned characters."
         found.append(broken("invisible_character", reason, "Only characters that readers can see."))

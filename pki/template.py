@@ -45,6 +45,8 @@ EXTENDED_KEY_USAGES = (
     "time_stamping",
     "ocsp_signing",
 )
+RESERVED_USAGES = frozenset({"ocsp_signing", "time_stamping"})
+"""Purposes of an authority's own certificates: no request is granted them."""
 
 TypeValue = tuple[str, str]
 

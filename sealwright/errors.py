@@ -37,5 +37,8 @@ class ApiError(SealwrightClientError):
         lines = [f"{self.detail} ({self.code}, HTTP {self.status})"]
         for item in self.errors:
             hint = f" {item['hint']}" if item.get("hint") else ""
-            lines.append(f"  {item.get('field', '')}: {item.get('reason', '')}{hint}")
+            field, reason = item.get("field", ""), item.get("reason", "")
+            # Reasons about a body begin with its field already.
+            where = f"{field}: " if field and not reason.startswith(f"{field}: ") else ""
+            lines.append(f"  {where}{reason}{hint}")
         return "\n".join(lines)

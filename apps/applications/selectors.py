@@ -10,12 +10,11 @@ from apps.applications.roles import Permission
 from apps.audit import selectors as audit_selectors
 from apps.audit.models import AuditEvent
 from apps.principals import Principal
-from apps.web.references import row_named
+from apps.web.references import by_name_or_id, not_found, row_named
+from pki.addresses import quoted
 
 # No account has this primary key; principals without an account own nothing.
 _NOBODY = 0
-
-ATTACHED_PROFILE = "profile attached to the application"
 
 applications_visible_to = access.applications_visible_to
 
@@ -48,7 +47,20 @@ def pairing_of(application: Application, profile: str) -> Pairing:
         NotFound: the profile is not attached to the application.
     """
     rows = application.pairings.select_related("application", "profile")
-    return row_named(rows, profile, "profile__", noun=ATTACHED_PROFILE, field="profile")
+    return attached(rows, application, profile)
+
+
+def attached(rows: QuerySet[Pairing], application: Application, profile: str | UUID) -> Pairing:
+    """Return the pair with a profile, by the profile's reference, of an application's pairs.
+
+    Raises:
+        NotFound: the profile is not attached to the application, or does not exist.
+    """
+    found = rows.filter(by_name_or_id(profile, "profile__")).first()
+    if found is None:
+        reason = "There is no profile {} attached to the application " + quoted(application.name)
+        raise not_found("profile", profile, reason=f"{reason}.")
+    return found
 
 
 def pairings_of(principal: Principal, application: Application) -> QuerySet[Pairing]:

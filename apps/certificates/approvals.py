@@ -150,8 +150,10 @@ def _decided_again(
     try:
         return _decide_again(request, dates)
     except AuthorityRevoked as error:  # for good: the request would wait for ever
-        _reject(principal, request, [_revoked_issuer(request, error)])
-        raise
+        ended = _revoked_issuer(request)
+        _reject(principal, request, [ended])
+        text = f"{ended.reason} The request ended as rejected. {ended.hint}"
+        raise AuthorityRevoked(text) from error
 
 
 def _decide_again(request: CertificateRequest, dates: RequestedContent | None) -> Decision:
@@ -254,13 +256,18 @@ def _locked(request_id: UUID) -> CertificateRequest:
     )
 
 
-def _revoked_issuer(request: CertificateRequest, error: AuthorityRevoked) -> Violation:
+def _revoked_issuer(request: CertificateRequest) -> Violation:
+    """Return why a request ends whose authority was revoked, and whether it can be made anew now."""
+    name = request.authority.name if request.authority else ""
+    moved = request.profile.authority_id != request.authority_id
     return Violation(
         code="request.authority_revoked",
         field="profile",
-        value=request.authority.name if request.authority else "",
-        reason=error.detail,
-        hint="Make a new request once the profile has another authority.",
+        value=name,
+        reason=f"The authority {name} of this request has been revoked.",
+        hint="Make a new request; the profile has another issuer already."
+        if moved
+        else "Make a new request once the profile has another authority.",
     )
 
 

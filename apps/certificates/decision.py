@@ -95,9 +95,13 @@ def decide(
     )
     leaf = replace(shaped.leaf, must_staple=taken.must_staple)
     # Step 4, evaluate: every rule, so that all reasons are reported together.
-    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=taken.csr is not None)
+    # The rules count the values that could be read; whoever reads of them counts what was sent.
+    verdicts = tuple(
+        one.placed(shaped.positions)
+        for one in evaluate_leaf(rules, leaf, signer, has_csr=taken.csr is not None)
+    )
     violations = without_consequences(
-        [*taken.violations, *shaped.violations, *evaluation.violations_of(verdicts)]
+        [*taken.violations, *shaped.violations, *evaluation.violations_of(verdicts)],
     )
     return Decision(
         leaf=leaf,

@@ -1,6 +1,8 @@
 """State machine of certificate requests: the table of transitions, and how to make one."""
 
-from apps import clock
+from django.db import transaction
+
+from apps import clock, registry
 from apps.certificates.models import CertificateRequest, RequestState
 from apps.errors import InvalidTransition
 from apps.statements.writes import Change
@@ -25,7 +27,8 @@ OPEN_STATES = frozenset(state for state, targets in TRANSITIONS.items() if targe
 def move(request: CertificateRequest, to: RequestState, **changes: object) -> bool:
     """Move a request in the database, if it still is where the caller believes it is.
 
-    The comparison happens in the UPDATE itself, so that of several racers one wins.
+    The comparison happens in the UPDATE itself, so that of several racers one wins. What waits for
+    a request that ends without a certificate, such as an ACME order, ends in the same transaction.
 
     Args:
         request: the row as the caller read it; updated in place on success.
@@ -39,9 +42,13 @@ def move(request: CertificateRequest, to: RequestState, **changes: object) -> bo
         InvalidTransition: the table has no such edge.
     """
     change = transition(request, to, **changes)
-    moved = bool(change.apply())
-    if moved:
-        apply_to_instance(request, change)
+    with transaction.atomic(savepoint=False):
+        moved = bool(change.apply())
+        if moved:
+            apply_to_instance(request, change)
+            if to not in OPEN_STATES and to != S.ISSUED:
+                for end in registry.request_endings:
+                    end(request)
     return moved
 
 

@@ -5,10 +5,13 @@ everything else can be evaluated. What the rules then say of the gap or the stan
 the requester: once the first fault is mended, it is gone.
 """
 
+import re
 from collections.abc import Callable, Sequence
 
 from pki.findings import Violation
 
+# How ``pki.addresses.visible`` writes what nobody sees.
+_ESCAPED = re.compile(r"\\u[0-9a-f]{4,6}")
 _Explains = Callable[[Violation, Violation], bool]
 
 
@@ -25,8 +28,26 @@ def _left_out(*sections: str) -> _Explains:
 
 
 def _same_name_left_out(fault: Violation, consequence: Violation) -> bool:
-    """Tell whether the name that is missed is there, but cannot be read."""
-    return _NAMES(fault, consequence) and fault.value.lower() == consequence.value.lower()
+    """Tell whether the name that is missed is there, but cannot be read.
+
+    Characters that nobody sees, or an end that does not belong to it, leave it recognisable.
+    """
+    sent = _ESCAPED.sub("", fault.value.lower())
+    return _NAMES(fault, consequence) and sent.startswith(consequence.value.lower())
+
+
+def _host_not_listed(fault: Violation, consequence: Violation) -> bool:
+    """Tell whether it is the common name itself that cannot be certified, or its listed twin."""
+    about_it = fault.field == "subject" or fault.field.endswith(".common_name")
+    return _same_name_left_out(fault, consequence) or (about_it and _SUBJECT(fault, consequence))
+
+
+def _no_ca_at_all(fault: Violation, consequence: Violation) -> bool:
+    """Tell whether what a CA certificate would need is asked of a request that cannot be for one."""
+    # A usage with a value is one that the key cannot serve, whatever the certificate is.
+    return fault.code == "policy.ca_denied" and (
+        consequence.code != "rule.key_usage_fits" or not consequence.value
+    )
 
 
 _NAMES = _left_out("subject_alt_names")
@@ -37,7 +58,7 @@ _TIMES = _left_out("ttl", "not_before", "not_after")
 _EXPLAINED_BY: dict[str, _Explains] = {
     "rule.names_present": _ANY_NAME,
     "rule.server_without_name": _ANY_NAME,
-    "rule.common_name_listed": _same_name_left_out,
+    "rule.common_name_listed": _host_not_listed,
     "rule.email_listed": _same_name_left_out,
     "policy.san_required": _NAMES,
     "policy.subject_required": _SUBJECT,
@@ -45,6 +66,10 @@ _EXPLAINED_BY: dict[str, _Explains] = {
     "policy.validity_too_long": _TIMES,
     "policy.validity_too_short": _TIMES,
     "rule.validity_ordered": _TIMES,
+    "rule.key_usage_fits": _no_ca_at_all,
+    "policy.path_length_required": _no_ca_at_all,
+    "policy.path_length_too_long": _no_ca_at_all,
+    "certificate.path_length": _no_ca_at_all,
     "policy.signature_algorithm_not_allowed": _left_out("signature_algorithm"),
 }
 

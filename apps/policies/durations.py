@@ -14,7 +14,8 @@ _UNITS = {
     "mo": timedelta(days=30),
     "y": timedelta(days=365),
 }
-_DURATION = re.compile(r"([0-9]{1,10})(s|mo|m|h|d|w|y)")
+_DURATION = re.compile(r"([0-9]+)(s|mo|m|h|d|w|y)")
+_MAX_DIGITS = 10
 _CANONICAL_UNITS = ("d", "h", "m", "s")
 _LONGEST = timedelta(days=36_500)
 
@@ -33,10 +34,12 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(
             f"{quoted(text[:40])} is not a duration: write a whole number and s, m, h, d, w, mo or y."
         )
-    number, unit = int(found[1]), found[2]
-    if number == 0:
+    digits, unit = found[1].lstrip("0"), found[2]
+    if not digits:
         raise ValueError("A duration must be longer than zero.")
-    if number > _LONGEST // _UNITS[unit]:
+    # Counted first: Python takes long over a number of thousands of digits, or refuses it.
+    number = int(digits) if len(digits) <= _MAX_DIGITS else None
+    if number is None or number > _LONGEST // _UNITS[unit]:
         raise ValueError("A duration may be at most 100 years (36500d).")
     return number * _UNITS[unit]
 

@@ -12,13 +12,19 @@ from functools import lru_cache
 
 from publicsuffixlist import PublicSuffixList
 
-from apps.policies.rules import RESERVED_USAGES
 from apps.policies.verdicts import Verdict, failed, listed, passed
 from pki.addresses import quoted
 from pki.algorithms import KeyAlgorithm
 from pki.findings import UnusableName
 from pki.names import canonical_san
-from pki.template import EXTENDED_KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES, Leaf, TypeValue
+from pki.template import (
+    EXTENDED_KEY_USAGES,
+    RESERVED_USAGES,
+    SAN_TYPES,
+    SUBJECT_ATTRIBUTES,
+    Leaf,
+    TypeValue,
+)
 
 MAX_NAMES = 100
 MAX_SUBJECT_ATTRIBUTES = 30

@@ -17,10 +17,15 @@ from apps.policies.names import PatternError
 from apps.policies.patterns import Pattern, compile_pattern
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.durations import in_words
-from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SAN_TYPES, SUBJECT_ATTRIBUTES
+from pki.template import (
+    EXTENDED_KEY_USAGES,
+    KEY_USAGES,
+    RESERVED_USAGES,
+    SAN_TYPES,
+    SUBJECT_ATTRIBUTES,
+)
 
 MODES = ("allowed", "required", "denied")
-RESERVED_USAGES = frozenset({"ocsp_signing", "time_stamping"})
 UNLIMITED_PATH_LENGTH = -1
 _MAX_PATTERNS = 500
 _MAX_PATH_LENGTH = 32

@@ -1,7 +1,7 @@
 """Result of one rule, as evaluation returns it."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pki.findings import Violation
 
@@ -24,6 +24,23 @@ class Verdict:
     field: str
     passed: bool
     violation: Violation | None = None
+
+    def placed(self, positions: Mapping[str, Sequence[int]]) -> "Verdict":
+        """Return the verdict with the index in its field taken from ``positions``.
+
+        Args:
+            positions: by section, for each value judged its index in the list that was sent.
+        """
+        section, bracket, rest = self.field.partition("[")
+        index, end, tail = rest.partition("]")
+        places = positions.get(section, ())
+        if not bracket or not end or int(index) >= len(places) or places[int(index)] == int(index):
+            return self
+        where = f"{section}[{places[int(index)]}]{tail}"
+        violation = self.violation
+        if violation is not None:
+            violation = replace(violation, field=where)
+        return replace(self, field=where, violation=violation)
 
 
 def passed(rule: str, field: str) -> Verdict:

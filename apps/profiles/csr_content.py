@@ -212,6 +212,13 @@ def _mailboxes(
             why = "The policy allows no such mail address."
             found.extras.append(_attribute(kind, value, why))
     if csr.subject_alt_names and mailboxes:
-        every = (*csr.subject_alt_names, *dict.fromkeys(mailboxes))
-        return replace(csr, subject=tuple(subject), subject_alt_names=every), ()
+        added = tuple(dict.fromkeys(mailboxes))
+        after = max(csr.name_positions, default=len(csr.subject_alt_names) - 1) + 1
+        places = csr.name_positions or tuple(range(len(csr.subject_alt_names)))
+        csr = replace(
+            csr,
+            subject_alt_names=(*csr.subject_alt_names, *added),
+            name_positions=(*places, *range(after, after + len(added))),
+        )
+        return replace(csr, subject=tuple(subject)), ()
     return replace(csr, subject=tuple(subject)), tuple(dict.fromkeys(mailboxes))

@@ -11,13 +11,19 @@ from apps.errors import InvalidInput
 from apps.policies import evaluation
 from apps.policies.document import DocumentReader
 from apps.policies.durations import format_duration
-from apps.policies.rules import RESERVED_USAGES, Rules, ValueRule
+from apps.policies.rules import Rules, ValueRule
 from apps.policies.verdicts import Verdict
 from apps.profiles.requested_content import DEFAULT_TTL, Defaults
 from pki.algorithms import KeyAlgorithm, SignatureAlgorithm
 from pki.findings import Violation
 from pki.names import subject_violations
-from pki.template import EXTENDED_KEY_USAGES, KEY_USAGES, SUBJECT_ATTRIBUTES, TypeValue
+from pki.template import (
+    EXTENDED_KEY_USAGES,
+    KEY_USAGES,
+    RESERVED_USAGES,
+    SUBJECT_ATTRIBUTES,
+    TypeValue,
+)
 
 _MAX_PATH_LENGTH = 32
 _KEYS = (

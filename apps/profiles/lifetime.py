@@ -77,8 +77,16 @@ def validity(
     else:
         begin, end = _dates(requested, ttl, bounds, now, violations)
     found = Validity(begin, end, violations, notes)
-    _keep_within_issuer(found, requested, issuer, now)
+    _keep_within_issuer(found, requested, issuer, now, _exceeds(found, requested, bounds))
     return found
+
+
+def _exceeds(found: Validity, requested: RequestedContent, bounds: ValidityRule | None) -> bool:
+    """Tell whether the policy refuses a lifetime that was asked for as too long."""
+    asked = requested.not_after is not None or (requested.ttl is not None and requested.fill_in)
+    if not asked or bounds is None or bounds.longest is None:
+        return False
+    return found.not_after - found.not_before + _ONE_SECOND > bounds.longest  # both ends (X-06)
 
 
 def adjusted_lifetime(ttl: timedelta, bounds: ValidityRule | None) -> timedelta:
@@ -223,9 +231,16 @@ def _start_for(end: datetime, bounds: ValidityRule | None, now: datetime) -> dat
 
 
 def _keep_within_issuer(
-    found: Validity, requested: RequestedContent, issuer: IssuerLimits, now: datetime
+    found: Validity,
+    requested: RequestedContent,
+    issuer: IssuerLimits,
+    now: datetime,
+    refused: bool,
 ) -> None:
-    """Cut a validity to that of the issuer's certificate, with a note."""
+    """Cut a validity to that of the issuer's certificate, with a note.
+
+    One that the policy refuses (``refused``) stays, so that the refusal tells what was asked for.
+    """
     begin, end = issuer.not_before, issuer.not_after
     if end is not None and end <= now:
         found.violations.append(
@@ -238,7 +253,7 @@ def _keep_within_issuer(
             )
         )
         return
-    if end is not None and found.not_after > end:
+    if end is not None and found.not_after > end and not refused:
         found.not_after = end
         found.notes.append(
             Note(

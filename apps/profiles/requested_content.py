@@ -1,5 +1,6 @@
 """Values of the shaping step: requested content, defaults, issuer limits, result."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,8 +94,11 @@ class Shaped:
         leaf: always present, so that the policy can be evaluated as well.
         violations: contradictions, unusable names and times.
         notes: harmless changes.
+        positions: by section, the place of each of its values in the list that was sent. What was
+            added here has places after that list.
     """
 
     leaf: Leaf
     violations: tuple[Violation, ...] = ()
     notes: tuple[Note, ...] = ()
+    positions: Mapping[str, tuple[int, ...]] = field(default_factory=dict)

@@ -5,9 +5,10 @@ here raises: violations are collected and the content stays complete, so that th
 evaluated on it as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import TypeVar
 
 from apps.policies.fixed_rules import usages_of
@@ -101,7 +102,8 @@ def shape(  # noqa: PLR0913 - every source of content, each under its name
     is_ca, path_length = _basic_constraints(requested, csr, defaults)
     subject = _subject(requested, csr, defaults, report)
     extended = _extended_key_usage(requested, csr, defaults, rules, report)
-    names = _names(requested, csr, report)
+    placed = _names(requested, csr, report)
+    names = tuple(placed)
     if not names and not _named_badly(csr) and "server_auth" in extended and not is_ca:
         names = _host_of(subject, report)
     names = (*names, *(mailbox for mailbox in mailboxes if mailbox not in names))
@@ -121,7 +123,23 @@ def shape(  # noqa: PLR0913 - every source of content, each under its name
         is_ca=is_ca,
         path_length=path_length,
     )
-    return Shaped(leaf, tuple(report.violations), tuple(report.notes))
+    asked = csr.subject if csr is not None and csr.subject else requested.subject or ()
+    listed = len(
+        (csr.subject_alt_names if csr is not None else ()) or requested.subject_alt_names or ()
+    )
+    positions = {
+        "subject": _positions(subject, {pair: n for n, pair in reversed([*enumerate(asked)])}),
+        "subject_alt_names": _positions(names, placed, after=listed),
+    }
+    return Shaped(leaf, tuple(report.violations), tuple(report.notes), positions)
+
+
+def _positions(
+    final: Sequence[TypeValue], sent: Mapping[TypeValue, int], *, after: int = 0
+) -> tuple[int, ...]:
+    """Return where each final value stood in what was sent; those added here come after it all."""
+    free = count(max([after, *(place + 1 for place in sent.values())]))
+    return tuple(sent[pair] if pair in sent else next(free) for pair in final)
 
 
 def _refuse_contradictions(requested: RequestedContent, csr: ParsedCSR, report: _Report) -> None:
@@ -195,19 +213,23 @@ def _subject(
 
 def _names(
     requested: RequestedContent, csr: ParsedCSR | None, report: _Report
-) -> tuple[TypeValue, ...]:
-    """Return the alternative names, canonical and without duplicates; report unusable ones."""
+) -> dict[TypeValue, int]:
+    """Return the alternative names, canonical and each once, with their places in the list sent.
+
+    Unusable ones are reported. The places are for reports about the others: whoever sent the list
+    counts all of it.
+    """
     if csr is not None and csr.subject_alt_names:
-        return csr.subject_alt_names
-    found: dict[TypeValue, None] = {}
+        places = csr.name_positions or range(len(csr.subject_alt_names))
+        return dict(zip(csr.subject_alt_names, places, strict=False))
+    found: dict[TypeValue, int] = {}
     for index, (kind, value) in enumerate(requested.subject_alt_names or ()):
         try:
-            found[kind, canonical_san(kind, value, field=f"subject_alt_names[{index}].value")] = (
-                None
-            )
+            name = canonical_san(kind, value, field=f"subject_alt_names[{index}].value")
+            found.setdefault((kind, name), index)
         except UnusableName as error:
             report.violations += error.violations
-    return tuple(found)
+    return found
 
 
 def _named_badly(csr: ParsedCSR | None) -> bool:

@@ -40,7 +40,7 @@ class ServiceForm(forms.Form):
         for violation in violations:
             where = self._field_for(violation.field)
             named = violation.field and violation.field != where
-            text = f"{violation.field}: {violation.reason}" if named else violation.reason
+            text = violation.located if named else violation.reason
             self.add_error(where, f"{text} {violation.hint}".strip())
 
     def _field_for(self, path: str) -> str | None:

@@ -17,6 +17,11 @@ def _always(_obj: Any) -> bool:
     return True
 
 
+def moment(time: datetime) -> str:
+    """Return a time for people: to the second, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """One block of an object's page.
@@ -52,7 +57,7 @@ class Detail:
     def text(self) -> Any:
         """Return the value as it is shown; times to the second, in UTC."""
         if isinstance(self.value, datetime):
-            return f"{self.value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            return moment(self.value)
         return self.value
 
     @property

@@ -188,6 +188,10 @@ class SerialNumberField(ParsedField):
 class PemOrDerField(ParsedField):
     """PEM text, or base64 of DER; read as bytes."""
 
+    hint = (
+        "A PEM block with its BEGIN and END lines, or base64 with its padding (RFC 4648 section 4)."
+    )
+
     def parse(self, text: str) -> bytes:
         """Return PEM as it is and DER decoded."""
         if "-----BEGIN" in text or not text.isascii():

@@ -10,10 +10,12 @@ from typing import IO, Any
 from rest_framework.parsers import BaseParser
 
 from apps.errors import Malformed
-from pki.findings import Violation
+from pki.addresses import visible
+from pki.findings import Violation, storable
 
 MAX_DEPTH = 32
 MAX_NODES = 10_000
+_MAX_PATH = 200
 # RFC 8259 section 8.1: not to be added. Those of UTF-32 first: UTF-16's is how one of them begins.
 _MARKS = (
     (codecs.BOM_UTF8, "UTF-8"),
@@ -141,6 +143,42 @@ _DECODER = json.JSONDecoder(
 
 def _check(document: dict[str, Any], *, texts: bool = True) -> None:
     """Walk the document once, level by level, without recursion."""
+    try:
+        _walk(document, texts=texts)
+    except _UnstorableText as fault:
+        reason = "A text holds a NUL or half of a surrogate pair."
+        hint = "Only characters that UTF-8 has, without NUL."
+        where = _place_of(fault.text, document)
+        raise _refusal("text", reason, visible(fault.text), where, hint) from None
+
+
+class _UnstorableText(Exception):
+    """A text that no database holds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _place_of(text: str, document: dict[str, Any]) -> str:
+    """Return the path of the value with a text, or of the object that has it as a name.
+
+    Looked for after the fact: to carry paths along would cost every sound document.
+    """
+    level: list[tuple[str, Any]] = [("", document)]
+    while level:
+        below: list[tuple[str, Any]] = []
+        for path, value in level:
+            if value is text or (isinstance(value, dict) and any(key is text for key in value)):
+                return storable(path)[:_MAX_PATH]
+            if isinstance(value, dict):
+                below += ((f"{path}.{key}" if path else key, one) for key, one in value.items())
+            elif isinstance(value, list):
+                below += ((f"{path}[{index}]", one) for index, one in enumerate(value))
+        level = below
+    return ""
+
+
+def _walk(document: dict[str, Any], *, texts: bool) -> None:
     level: list[Any] = [document]
     nodes = 1
     for _depth in range(MAX_DEPTH):
@@ -165,12 +203,12 @@ def _check(document: dict[str, Any], *, texts: bool = True) -> None:
 
 def _check_text(text: str) -> None:
     if _UNSTORABLE.search(text):
-        raise _refusal("text", "A text holds a NUL or half of a surrogate pair.", ascii(text))
+        raise _UnstorableText(text)
 
 
 def _too_deep() -> Malformed:
     return _refusal("too_deep", f"The document is nested deeper than {MAX_DEPTH} levels.")
 
 
-def _refusal(code: str, reason: str, value: str = "") -> Malformed:
-    return Malformed(violations=[Violation(f"json.{code}", "", value[:200], reason)])
+def _refusal(code: str, reason: str, value: str = "", where: str = "", hint: str = "") -> Malformed:
+    return Malformed(violations=[Violation(f"json.{code}", where, value[:200], reason, hint)])

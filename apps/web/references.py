@@ -34,7 +34,9 @@ def by_name_or_id(reference: str | UUID, path: str = "") -> Q:
     return Q(**{f"{path}{'pk' if isinstance(value, UUID) else 'name'}": value})
 
 
-def not_found(noun: str, reference: Any, *, field: str = "", hint: str = "") -> NotFound:
+def not_found(
+    noun: str, reference: Any, *, field: str = "", hint: str = "", reason: str = ""
+) -> NotFound:
     """Return the refusal of a reference that leads to nothing in the caller's sight.
 
     It says the same of what does not exist and of what is another team's, and repeats only what
@@ -45,9 +47,11 @@ def not_found(noun: str, reference: Any, *, field: str = "", hint: str = "") -> 
         reference: as somebody sent it.
         field: name of the member or the part of the path that held it; derived from ``noun``.
         hint: where to look.
+        reason: the sentence, with ``{}`` for the quoted reference; by default that there is none
+            in sight.
     """
     shown = str(reference)[:_MAX_SHOWN]
-    reason = f"There is no {noun} '{shown}' that you may see."
+    reason = (reason or f"There is no {noun} {{}} that you may see.").replace("{}", f"'{shown}'")
     where = field or noun.replace(" ", "_").lower()
     return NotFound(violations=[Violation("reference.not_found", where, shown, reason, hint)])
 

@@ -173,6 +173,9 @@ def _violation(body: Body, field: Any, text: Any, value: Any, path: str) -> Viol
 def _hint(field: Any, code: str) -> str:
     if code == "invalid_choice":
         return f"Use: {', '.join(map(str, field.choices))}."
+    if code == "required":
+        what = getattr(field, "help_text", None) or getattr(field, "hint", "")
+        return f"Send it: {str(what).rstrip('.')}." if what else "Send it."
     return str(getattr(field, "hint", ""))
 
 

@@ -1,5 +1,6 @@
 """Admin pages of certificate requests, with actions that approve and deny pending ones."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -177,6 +178,6 @@ def _content(leaf: _Data) -> list[Detail]:
         Detail("Certificate authority", "yes" if leaf["is_ca"] else "no"),
         Detail("Path length", "" if limit is None else str(limit)),
         Detail("Must-staple", "yes" if leaf.get("must_staple") else "no"),
-        Detail("Not before", leaf["not_before"]),
-        Detail("Not after", leaf["not_after"]),
+        Detail("Not before", datetime.fromisoformat(leaf["not_before"])),
+        Detail("Not after", datetime.fromisoformat(leaf["not_after"])),
     ]

@@ -6,7 +6,7 @@ from apps import registry
 from apps.applications.models import Pairing
 from apps.enrollment.acme import endpoint_config, housekeeping, selectors, snippets, views
 from apps.enrollment.acme.models import AcmeEndpoint
-from apps.enrollment.acme.services import proof_expiry
+from apps.enrollment.acme.services import orders, proof_expiry
 from apps.enrollment.acme.validation import attempts
 
 
@@ -42,7 +42,7 @@ METHOD = registry.EnrollmentMethod(
 
 
 def register() -> None:
-    """Register the method, its jobs, its sealed column and its check before signing."""
+    """Register the method, its jobs, its sealed column, and what follows its requests."""
     registry.register_enrollment_method(METHOD)
     registry.register_jobs(
         [
@@ -53,3 +53,4 @@ def register() -> None:
     )
     registry.sealed_fields.append(registry.SealedField("enrollment.EabKey", "sealed_hmac_key"))
     registry.presign_checks.append(proof_expiry.expired_proofs)
+    registry.request_endings.append(orders.end_with_request)

@@ -193,8 +193,7 @@ def answer(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
 
 def text_of(violation: Violation) -> str:
     """Return field, reason and hint of a violation as one text for people."""
-    field = f"{violation.field}: " if violation.field else ""
-    return f"{field}{violation.reason} {violation.hint}".rstrip()
+    return f"{violation.located} {violation.hint}".rstrip()
 
 
 def response(error: Exception) -> HttpResponse:

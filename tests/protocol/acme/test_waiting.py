@@ -8,12 +8,16 @@ from cryptography import x509
 from apps import clock
 from apps.applications.roles import Role
 from apps.audit.models import AuditEvent
+from apps.authorities.services import revoke_authority
 from apps.certificates import approvals, collection, sweeps
 from apps.certificates.models import Certificate, CertificateRequest
 from apps.enrollment.acme.models import AcmeOrder
 from apps.enrollment.acme.wire import time_text
+from apps.errors import AuthorityRevoked
+from apps.principals import system
 from apps.profiles import services as profile_services
 from pki.algorithms import KeyAlgorithm
+from pki.reasons import RevocationReason
 from tests.factories.keys import make_csr, private_key
 from tests.factories.raw_requests import alt_names, extension_request, raw_extension, request
 from tests.protocol.acme.client import kind
@@ -212,3 +216,37 @@ def test_an_approval_that_nobody_uses_ends(trusted, team, frozen_clock):
     assert trusted.post(url).json()["status"] == "invalid"
     assert not Certificate.objects.exists()
     assert AcmeOrder.objects.get().status == "invalid"
+
+
+def revoke_for_good(team):
+    revoke_authority(system("tests"), team.authority, RevocationReason.CA_COMPROMISE)
+    with pytest.raises(AuthorityRevoked, match=r"request ended as rejected\. Make a new request"):
+        approve(team)
+
+
+def deny(team):
+    approvals.deny(team.principal(Role.ADMIN), CertificateRequest.objects.get(), "Not here.")
+
+
+def cancel(team):
+    approvals.cancel(team.principal(Role.ADMIN), CertificateRequest.objects.get())
+
+
+def forget(team):
+    approve(team)
+    CertificateRequest.objects.update(approved_at=clock.now() - timedelta(days=8))
+    collection.give_up_uncollected(system("tests"))
+
+
+@pytest.mark.parametrize("runs", [1, 2], ids=["own request", "joined request"])
+@pytest.mark.parametrize("end", [revoke_for_good, deny, cancel, forget])
+def test_an_order_ends_with_its_request_before_anybody_asks(trusted, team, end, runs):
+    for _ in range(runs):
+        url, _ = run(trusted)
+    end(team)
+    order = AcmeOrder.objects.latest("pk")
+    request = CertificateRequest.objects.get()
+    assert order.status == "invalid"
+    assert f"The request was {request.state}." in order.error["detail"]
+    told = trusted.post(url).json()
+    assert (told["status"], told["error"]) == ("invalid", order.error)

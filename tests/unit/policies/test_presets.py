@@ -200,7 +200,9 @@ def test_no_preset_certifies_a_uri_that_runs_as_a_script(preset, uri):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("mark_up", ["<script>alert(1)</script>", "a<b", "\uff1cimg\uff1e"])
+@pytest.mark.parametrize(
+    "mark_up", ["<script>alert(1)</script>", "a<b", "\uff1cimg\uff1e", "<\u0338b>\u0338"]
+)
 def test_no_preset_certifies_mark_up_in_a_name(preset, mark_up):
     kinds = [rule["type"] for rule in PRESETS[preset].rules["subject"]]
     refused = 0

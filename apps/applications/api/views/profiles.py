@@ -13,7 +13,6 @@ from apps.applications.api.serializers import (
     SwitchesSerializer,
 )
 from apps.applications.models import Pairing
-from apps.applications.selectors import ATTACHED_PROFILE
 from apps.principals import Principal
 from apps.profiles import selectors as profile_selectors
 from apps.web.callers import principal_of
@@ -51,8 +50,10 @@ class AttachedProfileViewSet(ReadViewSet):
 
     def get_object(self) -> Pairing:
         """Return the pair of the application and a profile."""
-        rows, profile = self.get_queryset(), self.kwargs["profile"]
-        return row_named(rows, profile, "profile__", noun=ATTACHED_PROFILE, field="profile")
+        principal = principal_of(self.request)
+        application = selectors.application_for(principal, self.kwargs["reference"])
+        rows = selectors.pairings_of(principal, application)
+        return selectors.attached(rows, application, self.kwargs["profile"])
 
     @extend_schema(
         operation_id="applications_profiles_attach",

@@ -1,11 +1,12 @@
 """Badges, tables and sections that the admin pages of ACME share."""
 
+from datetime import datetime
 from typing import Any
 
 from apps.enrollment.acme import limit_usage, selectors, wire
 from apps.enrollment.acme.models import AcmeAuthorization, AcmeChallenge
 from apps.site.display import badge, link
-from apps.site.pages import Section
+from apps.site.pages import Section, moment
 
 _TONES = {
     "valid": "good",
@@ -28,9 +29,9 @@ def authorization_badge(row: AcmeAuthorization) -> str:
     return status_badge(wire.current_status(row))
 
 
-def day(moment: Any) -> str:
+def day(time: Any) -> str:
     """Return a time to the minute, in UTC; a dash for none."""
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else "\N{EN DASH}"
+    return f"{time:%Y-%m-%d %H:%M}" if time else "\N{EN DASH}"
 
 
 def table(title: str, head: list[str], rows: list[Any], empty: str) -> Section:
@@ -50,7 +51,8 @@ def challenges(row: AcmeAuthorization, title: str = "") -> Section:
 
 def attempts(row: AcmeChallenge) -> Section:
     """Return the attempts of one challenge."""
-    return Section("Attempts", "enrollment/attempts.html", {"attempts": row.attempts})
+    shown = [one | {"at": moment(datetime.fromisoformat(one["at"]))} for one in row.attempts]
+    return Section("Attempts", "enrollment/attempts.html", {"attempts": shown})
 
 
 def failing(found: list[selectors.FailingClient]) -> Section:

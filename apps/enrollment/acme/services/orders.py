@@ -1,17 +1,18 @@
 """ACME orders: creation, reading and state transitions (RFC 8555 sections 7.1.3, 7.1.6 and 7.4).
 
-An order takes its state from its certificate request whenever it is read, so that no background
-job has to poll requests.
+An order takes its state from its certificate request whenever it is read, and becomes invalid when
+its request ends without a certificate, so that no background job has to poll requests.
 """
 
 from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError
+from django.db.models import Q
 
 from apps import clock
 from apps.certificates import states as request_states
-from apps.certificates.models import Certificate, CertificateRequest, RequestState
+from apps.certificates.models import Certificate, CertificateRequest, EnrollmentMethod, RequestState
 from apps.enrollment.acme.auth import SignedRequest
 from apps.enrollment.acme.identifiers import digest
 from apps.enrollment.acme.models import AcmeOrder, AcmeOrderAuthorization
@@ -121,6 +122,18 @@ def sync_with_request(order: AcmeOrder) -> AcmeOrder:
         error = document(Type.MALFORMED, "The order expired.")
         transition_order(order, OrderStatus.INVALID, error=error)
     return order
+
+
+def end_with_request(request: CertificateRequest) -> None:
+    """Make the order of a request that ended without a certificate invalid, with the reason."""
+    if request.method != EnrollmentMethod.ACME:
+        return
+    waiting = AcmeOrder.objects.filter(
+        Q(certificate_request=request) | Q(pk=request.pk, certificate_request=None),
+        status__in=[OrderStatus.READY, OrderStatus.PROCESSING],
+    )
+    for order in waiting:
+        _apply_request_state(order, request.state, request.failure, request.violations, None)
 
 
 def transition_order(order: AcmeOrder, *path: OrderStatus, **changes: Any) -> AcmeOrder:
