@@ -119,8 +119,10 @@ def charge_key(application_id: UUID) -> None:
         )
 
 
-def charge_pkcs12(application_id: UUID) -> None:
+def charge_pkcs12(application_id: UUID | None) -> None:
     """Count a PKCS#12 file that is to be made for an application.
+
+    Certificates without an application share one count.
 
     Raises:
         RateLimited: the answer says when to come back.
