@@ -25,6 +25,8 @@ SEALWRIGHT: dict[str, Any] = {
     "BIND": env.address("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # Beyond those that work: for requests that wait, and one for probes (apps.web.concurrency).
+    "SPARE_THREADS": 4,
     # Socket of the application, cache and temporary files of the front server.
     "RUN_FOLDER": env.path("RUN_FOLDER", run_folder(HOME)),
     # Account of the front server's workers where it is started by root.
