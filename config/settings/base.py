@@ -25,6 +25,8 @@ SEALWRIGHT: dict[str, Any] = {
     "BIND": env.address("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # Beyond those that work: for requests that wait, and one for probes (apps.web.concurrency).
+    "SPARE_THREADS": 4,
     # Socket of the application, cache and temporary files of the front server.
     "RUN_FOLDER": env.folder("RUN_FOLDER", run_folder(HOME)),
     # Account of the front server's workers where it is started by root.
@@ -53,6 +55,7 @@ SEALWRIGHT: dict[str, Any] = {
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
     # RSA keys that the server makes for one application; each costs up to a second of a core.
     "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
+    "PKCS12_FILES_PER_MINUTE": env.integer("PKCS12_FILES_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),
