@@ -83,6 +83,10 @@ TEAM_WITHDRAWS = Audience(
 TEAM_MANAGES = Audience(
     admin=ALL, app_admin=OWN, operator=SEES, auditor=SEES, machine=SEES, scopeless=SEES
 )
+# What certificates are obtained with: administrators of the application only.
+TEAM_ADMITS = Audience(
+    admin=SEES_ALL, app_admin=OWN, operator=SEES, auditor=SEES, machine=SEES, scopeless=SEES
+)
 # Product administrators only; the team sees what it may not change.
 TEAM_GOVERNED = Audience(
     admin=ALL, app_admin=SEES, operator=SEES, auditor=SEES, machine=SEES, scopeless=SEES
