@@ -4,12 +4,14 @@
 import os
 import sys
 
+from config import first_start
 from config.entry import mistakes_as_list
 
 
 def main() -> None:
     """Run one management command; an unusable setting or database is told without a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.production")
+    first_start.told(sys.argv[1:])
     with mistakes_as_list():
         from django.core.management import execute_from_command_line
         from django.db import Error

@@ -115,6 +115,15 @@ def comes_from_environment() -> bool:
     return bool(settings.SEALWRIGHT["KEK"])
 
 
+def is_list_of_keys(text: str) -> bool:
+    """Tell whether a text is what ``SEALWRIGHT_KEK`` may be: keys in base64, comma-separated."""
+    try:
+        _from_list(text)
+    except ValueError:
+        return False
+    return True
+
+
 def add_key() -> str:
     """Add a random KEK to the keyring file and make it the current one; return its identifier.
 

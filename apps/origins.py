@@ -83,6 +83,12 @@ def is_everywhere(origin: str) -> bool:
     return "." in name and name.rpartition(".")[2] != "localhost"
 
 
+def is_address(origin: str) -> bool:
+    """Tell whether the host is an address that a client can connect to, and no name."""
+    address = _address(host_of(origin).strip("[]"))
+    return address is not None and not address.is_unspecified
+
+
 def for_listener(scheme: str, bind: str, port: int, everywhere: str) -> str:
     """Return the origin under which a listener of this machine is reached.
 

@@ -17,6 +17,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from environ import Env, FileAwareEnv
 
+from apps import keyring
 from apps.origins import ANY, Schemes, is_host, parsed_origin
 
 PREFIX = "SEALWRIGHT_"
@@ -81,6 +82,33 @@ class Environment:
         except RuntimeError:
             self.problems.append(f"{PREFIX}{name}={raw!r} names the home of an unknown user")
             return default
+
+    def folder(self, name: str, default: Path) -> Path:
+        """Return the absolute path of a folder, which may be missing yet but is nothing else."""
+        path = self.path(name, default)
+        for place in (path, *path.parents):
+            # Not Path.exists(), which raises for a folder that cannot be entered.
+            if os.path.lexists(place):
+                if not os.path.isdir(place):  # noqa: PTH112 - as above
+                    shown = "" if place == path else f": {place} is a file"
+                    self.problems.append(f"{PREFIX}{name}={str(path)!r} is not a directory{shown}")
+                    return default
+                break
+        return path
+
+    def keys(self, name: str) -> str:
+        """Return keys of 32 octets in base64, separated by commas; empty when unset.
+
+        The value is never shown.
+        """
+        text = self.text_without_file(name)
+        if text and not keyring.is_list_of_keys(text):
+            self.problems.append(
+                f"{PREFIX}{name} is not {keyring.KEY_BYTES} bytes in base64 (such as "
+                "`openssl rand -base64 32` makes; several are separated by commas)"
+            )
+            return ""
+        return text
 
     def file(self, name: str) -> str:
         """Return the absolute path of a file to write, whose folder is there; empty when unset."""

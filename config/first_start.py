@@ -1,17 +1,34 @@
-"""The database file, the run folder and Django's secret key, which come before Django's start."""
+"""What a process may do with the data directory, and where the run folder is."""
 
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum, auto
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-from apps import secret_files
 
-_KEY_BYTES = 64
+class Use(Enum):
+    """What a process does with the data directory."""
+
+    NONE = auto()
+    """Reads settings only."""
+    NEED = auto()
+    """Works on an installation, and makes none."""
+    MAKE = auto()
+    """Makes what is missing at once."""
+    MAKE_LATER = auto()
+    """Makes what is missing when its own checks have passed (``up``)."""
+
+
+_WITHOUT = frozenset(
+    {"help", "version", "--version", "check", "spectacular", "collectstatic", "diffsettings"}
+)
+_MAKERS = frozenset({"migrate", "quickstart", "test", "makemigrations"})
+# Without a command line of ours: the application server, which a cluster starts by itself.
+_use = Use.MAKE
 
 
 @contextmanager
@@ -34,39 +51,48 @@ def explained(name: str) -> Iterator[None]:
         ) from error
 
 
-def secret_key(home: Path) -> str:
-    """Return Django's secret key for this data directory, made on first use (mode 0600).
-
-    It signs sessions and task payloads only; keys at rest have a key-encryption key of
-    their own (``apps.sealing``).
-    """
-    path = home / "keys" / "secret_key"
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        secret_files.write(path, secrets.token_urlsafe(_KEY_BYTES).encode(), replace=False)
-    return path.read_text().strip()
+def told(arguments: list[str]) -> None:
+    """Take the arguments of ``manage.py``, before the settings are read."""
+    global _use  # noqa: PLW0603 - one command a process
+    _use = _use_of(arguments)
 
 
-def keep_private(database: Path) -> None:
-    """Close SQLite's files to other users of the machine; make the database if it is missing.
+def use() -> Use:
+    """Return what this process does with the data directory."""
+    return _use
 
-    Sessions are in the database as they are. The data directory may be an existing one that others
-    can enter, and is then not ours to close. SQLite gives new journal files the permissions of the
-    database, which it would make with whatever the process's umask allows.
+
+def _use_of(arguments: list[str]) -> Use:
+    command = arguments[0] if arguments else "help"
+    if command in _WITHOUT or {"--help", "-h"} & set(arguments):
+        return Use.NONE
+    if command in _MAKERS:
+        return Use.MAKE
+    return Use.MAKE_LATER if command == "up" else Use.NEED
+
+
+def require(home: Path, database: Path | None, *, has_key: bool) -> None:
+    """Refuse a command for an installation where there is none.
 
     Args:
-        database: SQLite's file; one of another owner is left as it is.
+        home: the data directory.
+        database: SQLite's file; ``None`` for a database server.
+        has_key: whether Django's secret key is known.
+
+    Raises:
+        ImproperlyConfigured: names the folder and the setting that leads there.
     """
-    if not database.exists():
-        database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        database.touch(mode=secret_files.OWNER_ONLY)
-    for suffix in ("", "-wal", "-shm"):
-        path = database.with_name(database.name + suffix)
-        if not path.exists():
-            continue
-        found = path.stat()
-        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
-            path.chmod(secret_files.OWNER_ONLY)
+    advice = "Set it to the data directory of your installation; `make run` makes a new one."
+    if database is not None and not database.exists():
+        setting = "HOME" if database.parent == home else "DATABASE_URL"
+        raise ImproperlyConfigured(
+            f"There is no database in {database.parent} (SEALWRIGHT_{setting}). {advice}"
+        )
+    if database is None and not has_key:
+        raise ImproperlyConfigured(
+            f"There is no secret key in {home}/keys (SEALWRIGHT_HOME or SEALWRIGHT_SECRET_KEY). "
+            f"{advice}"
+        )
 
 
 def run_folder(home: Path) -> Path:

@@ -25,7 +25,7 @@ backlog = 1024
 worker_class = "gthread"
 workers = SEALWRIGHT["WORKERS"]
 # Some more than requests may be in work: for those that wait, and for probes (apps.web.concurrency).
-threads = SEALWRIGHT["THREADS"] + 4
+threads = SEALWRIGHT["THREADS"] + SEALWRIGHT["SPARE_THREADS"]
 # Importing the application takes a second; workers share it. Nothing in it opens a connection,
 # starts a thread or reads a key before the first request.
 preload_app = True

@@ -51,6 +51,17 @@ _IDN_HINT = "Send the name as people write it, or its A-label as registered."
 # Controls, formatting (bidirectional overrides among them), surrogates, private use, unassigned,
 # line and paragraph separators: what a reader cannot see.
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Letters and marks that show nothing, although their category says otherwise. The ranges are
+# Default_Ignorable_Code_Point of Unicode (DerivedCoreProperties.txt, version 16.0).
+_DEFAULT_IGNORABLE = (
+    "\u00ad\u034f\u061c\u115f-\u1160\u17b4-\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
+    "\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+# Mongolian soft hyphen and object replacement (RFC 4518 section 2.2 maps them to nothing), Braille
+# pattern blank, Khitan filler, musical null notehead: without the property, but as blank.
+_BLANK = "\u1806\u2800\ufffc\U00016fe4\U0001d159"
+_IGNORABLE = re.compile(f"[{_DEFAULT_IGNORABLE}{_BLANK}]")
 _SHOWN = 200
 _QUOTED = 100
 
@@ -63,20 +74,29 @@ def refuse(code: str, value: str, reason: str, hint: str = "") -> NoReturn:
 def has_invisible(value: str) -> bool:
     """Tell whether a text has characters that a reader cannot see.
 
-    Printable text has none of them: what ``str.isprintable`` refuses are these categories and
-    spaces other than the usual one.
+    These are the categories of ``INVISIBLE``, whatever Unicode lets programs ignore when they show
+    text, and a few characters whose glyph is blank. Spaces are none of them.
     """
-    return not value.isprintable() and any(
-        unicodedata.category(character) in INVISIBLE for character in value
-    )
+    if value.isprintable():
+        return not value.isascii() and _IGNORABLE.search(value) is not None
+    return any(_is_invisible(character) for character in value)
+
+
+def _is_invisible(character: str) -> bool:
+    return unicodedata.category(character) in INVISIBLE or _IGNORABLE.match(character) is not None
+
+
+def without_ignorable(value: str) -> str:
+    """Return a text without the characters that show nothing, as RFC 4518 section 2.2 compares it."""
+    return value if value.isascii() else _IGNORABLE.sub("", value)
 
 
 def visible(value: str) -> str:
     """Return text for a report: invisible characters escaped, cut to 200 characters."""
-    if len(value) <= _SHOWN and value.isprintable():
+    if len(value) <= _SHOWN and value.isprintable() and not has_invisible(value):
         return value
     shown = "".join(
-        f"\\u{ord(character):04x}" if unicodedata.category(character) in INVISIBLE else character
+        f"\\u{ord(character):04x}" if _is_invisible(character) else character
         for character in value[:_SHOWN]
     )
     return shown if len(value) <= _SHOWN else f"{shown}..."

@@ -15,7 +15,7 @@ from cryptography.hazmat import asn1
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from pki import structures
+from pki import keys, structures
 from pki.addresses import visible
 from pki.constraints import (
     certificate_names_violations,
@@ -144,9 +144,9 @@ def verify_path(path: Sequence[x509.Certificate], *, at: datetime) -> tuple[Viol
         path: end entity (or lowest CA) first, trust anchor last.
         at: aware UTC.
 
-    Checked: signatures and names, validity, basic constraints, key usage, path lengths, name
-    constraints, unknown critical extensions. The field of a violation starts with
-    ``chain[i]``.
+    Checked: signatures and names, validity, strength of the issuers' keys, basic constraints, key
+    usage, path lengths, name constraints, unknown critical extensions. The field of a violation
+    starts with ``chain[i]``.
     """
     return tuple(
         replace(violation, field=f"chain[{position}].{violation.field}")
@@ -183,6 +183,7 @@ def _link_violations(
             oid = extension.oid.dotted_string
             yield Violation("certificate.critical_extension", "extensions", oid, reason)
     if position:
+        yield from _key_violations(certificate)
         yield from _ca_violations(certificate, extensions, path[1:position])
     if not position or not is_self_issued(certificate):
         yield from islice(certificate_names_violations(certificate, above), _NAMES_SHOWN)
@@ -193,6 +194,14 @@ def _anchor_violation(certificate: x509.Certificate) -> Violation | None:
     if issuer_bytes(certificate) != subject_bytes(certificate):
         return None
     return _issue_violation(certificate, certificate)
+
+
+def _key_violations(certificate: x509.Certificate) -> Sequence[Violation]:
+    """Check that nobody can forge what the key of a CA certificate signs."""
+    try:
+        return keys.issuer_key_violations(parsed(certificate.public_key))
+    except ParserFailed:
+        return (_violation("key", "public_key", "The key cannot be read."),)
 
 
 def _ca_violations(

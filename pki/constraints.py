@@ -46,8 +46,8 @@ def name_constraints_violations(
         subject_alt_names: ordered (type, value) pairs, canonical.
         ca_certificates: all CA certificates above, in any order.
 
-    An e-mail address in the subject counts when there is no rfc822Name, a common name that is
-    a host name when there is no dNSName: verifiers treat them so.
+    An e-mail address in the subject counts when there is no rfc822Name: verifiers treat it so. A
+    common name that is a host name always counts: some programs read it first, and people do.
     """
     constrained = _constrained(ca_certificates)
     if not constrained:
@@ -167,13 +167,14 @@ def _of_subject(
 ) -> Iterator[_Named]:
     """Yield the names of a subject: itself, and the addresses in it that verifiers look at."""
     kinds = {name.kind for name in alt_names}
+    listed = {name.value.lower() for name in alt_names if name.kind == subtrees.DNS}
     if rdns:
         shown = ", ".join(value for _, value in attributes)
         yield _Named(subtrees.DIRECTORY, rdns, "subject", shown)
     for (oid, value), field in zip(attributes, fields, strict=True):
         if oid == _EMAIL_ADDRESS and subtrees.EMAIL not in kinds:
             yield _Named(subtrees.EMAIL, value, field, value)
-        if oid == _COMMON_NAME and subtrees.DNS not in kinds and subtrees.is_host(value):
+        if oid == _COMMON_NAME and value.lower() not in listed and subtrees.is_host(value):
             yield _Named(subtrees.DNS, value, field, value)
 
 

@@ -63,7 +63,8 @@ _CACHED = 256
 PUBLIC_EXPONENT = 65537
 MAX_EXPONENT = 2**64
 # A 16 384-bit modulus costs 10 ms a verification; nothing above this is worked with.
-MAX_RSA_BITS = 8192
+MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
+_MIN_CURVE_BITS = 256
 
 _GENERATORS: dict[KeyAlgorithm, Callable[[], PrivateKeyTypes]] = {
     KeyAlgorithm.RSA_2048: lambda: rsa.generate_private_key(PUBLIC_EXPONENT, 2048),
@@ -338,6 +339,21 @@ def check_public_key(key: PublicKeyTypes) -> tuple[Violation, ...]:
         found += _exponent_violations(numbers.e)
         found += _weakness_violations(numbers.n, numbers.e)
     return tuple(found)
+
+
+def issuer_key_violations(key: PublicKeyTypes) -> tuple[Violation, ...]:
+    """Return every reason not to trust what the key of somebody else's CA signs.
+
+    The floor is that of ``check_public_key``. Sizes and curves that are not certified here, but
+    are no weaker than those, pass: other CAs have RSA keys of 8192 bits, and Brainpool curves.
+    """
+    strong = (
+        MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+        if isinstance(key, rsa.RSAPublicKey)
+        else isinstance(key, ec.EllipticCurvePublicKey) and key.curve.key_size >= _MIN_CURVE_BITS
+    )
+    found = check_public_key(key)
+    return tuple(v for v in found if not (strong and v.code in {"key.size", "key.curve"}))
 
 
 def kind_of(key: PublicKeyTypes) -> str:

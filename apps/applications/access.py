@@ -117,6 +117,25 @@ def require(
         raise refusal
 
 
+def why_not(principal: Principal, application: Application | None, *permissions: Permission) -> str:
+    """Return a sentence for people who lack one of the permissions; empty for who has them all.
+
+    For pages that offer only what is possible. It records nothing and is no substitute for
+    ``require``.
+    """
+    rights = rights_in(principal, application.pk if application is not None else None)
+    missing = [permission for permission in permissions if permission not in rights]
+    if not missing:
+        return ""
+    names = ", ".join(permission.value for permission in missing)
+    if application is None:
+        return f"This belongs to no application; nobody has the permission {names} for it."
+    return (
+        f"You lack the permission {names} in the application {application.name}, which its members "
+        "get by their role. Another administrator can make you a member."
+    )
+
+
 def is_in_sight(principal: Principal, application_id: UUID) -> bool:
     """Tell whether an application is the principal's business at all, whatever its scopes."""
     return Permission.VIEW in _allowed_by_role(principal, application_id)

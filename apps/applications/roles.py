@@ -64,13 +64,14 @@ PERMISSIONS_OF: dict[Role, frozenset[Permission]] = {
     },
 }
 
-# A product administrator who is not a member sees lists and changes members, but can neither
-# issue nor read keys.
+# A product administrator who is not a member sees lists, changes members and settings, but can
+# neither issue nor read keys, nor have a secret with which a client could.
 GOVERNANCE_FALLBACK = frozenset(
     {
         Permission.VIEW,
         Permission.EDIT,
         Permission.VIEW_ENROLLMENT,
+        Permission.EDIT_ENROLLMENT,
         Permission.VIEW_CERTIFICATES,
         Permission.VIEW_MEMBERS,
         Permission.MANAGE_MEMBERS,

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from apps import clock
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities.models import AuthorityCertificate, IssuedSerial, PkiUrl
+from apps.authorities.models import AuthorityCertificate, AuthorityState, IssuedSerial, PkiUrl
 from apps.principals import Principal
 from apps.registry import DashboardPanel
 
@@ -95,8 +95,15 @@ def former_in_use() -> list[PkiUrl]:
 
 
 def authorities_with(url: str) -> list[str]:
-    """Return the authorities whose own certificate carries a URL; renewing them replaces it."""
-    rows = AuthorityCertificate.objects.filter(is_current=True).select_related("authority")
+    """Return the authorities whose own certificate carries a URL; renewing them replaces it.
+
+    Only those that can be renewed: a disabled or revoked authority keeps the certificate it has.
+    """
+    rows = (
+        AuthorityCertificate.objects.filter(is_current=True)
+        .exclude(authority__state__in=[AuthorityState.DISABLED, AuthorityState.REVOKED])
+        .select_related("authority")
+    )
     # A URI is an IA5String, which DER holds octet by octet.
     carried = [row for row in rows if f"{url}/".encode() in bytes(row.der)]
     return sorted(row.authority.name for row in carried)

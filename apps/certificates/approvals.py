@@ -40,6 +40,15 @@ from pki.template import Leaf
 _LABEL_LENGTH = 200
 
 
+_OWN = "Nobody approves a request of their own."
+
+
+def why_not_approve(principal: Principal, request: CertificateRequest) -> str:
+    """Return why a person may not approve a request, for pages; empty for who may."""
+    lacking = access.why_not(principal, request.application, Permission.APPROVE_REQUESTS)
+    return lacking or (_OWN if principal.actor == request.requested_by else "")
+
+
 def approve(principal: Principal, request: CertificateRequest) -> Issued | Pending:
     """Approve a pending request and sign it, unless its client comes for it (``collection``).
 
@@ -53,7 +62,7 @@ def approve(principal: Principal, request: CertificateRequest) -> Issued | Pendi
     """
     access.require(principal, Permission.APPROVE_REQUESTS, request.application)
     if principal.actor == request.requested_by:
-        raise AccessDenied("Nobody approves a request of their own.")
+        raise AccessDenied(_OWN)
     with transaction.atomic():
         locked = _locked(request.pk)
         if locked.state != RequestState.PENDING_APPROVAL:

@@ -96,10 +96,9 @@ def decide(
     leaf = replace(shaped.leaf, must_staple=taken.must_staple)
     # Step 4, evaluate: every rule, so that all reasons are reported together.
     # The rules count the values that could be read; whoever reads of them counts what was sent.
-    verdicts = tuple(
-        one.placed(shaped.positions)
-        for one in evaluate_leaf(rules, leaf, signer, has_csr=taken.csr is not None)
-    )
+    verdicts = evaluate_leaf(rules, leaf, signer, has_csr=taken.csr is not None)
+    if shaped.positions:
+        verdicts = tuple(one.placed(shaped.positions) for one in verdicts)
     violations = without_consequences(
         [*taken.violations, *shaped.violations, *evaluation.violations_of(verdicts)],
     )

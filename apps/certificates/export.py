@@ -4,8 +4,10 @@ import logging
 from dataclasses import dataclass
 from enum import StrEnum
 
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from django.db import DatabaseError, transaction
 
+from apps import costly
 from apps.applications import access
 from apps.applications.roles import Permission
 from apps.audit.events import Event
@@ -16,6 +18,7 @@ from apps.certificates.models import Certificate
 from apps.errors import Malformed, UnsupportedFormat
 from apps.principals import Principal
 from apps.statements import faults
+from apps.web import throttle
 from pki import bundles, keys
 from pki.findings import UnsupportedBundle, Violation
 
@@ -141,6 +144,8 @@ def export_with_key(
     Raises:
         NotFound: the key is not kept here.
         UnsupportedFormat: the form cannot carry the key (PKCS#12 and ML-DSA).
+        RateLimited: many PKCS#12 files were made for the application within a minute.
+        Busy: too much costly work is being done.
     """
     access.require(principal, Permission.READ_PRIVATE_KEYS, certificate.application)
     if form == ExportFormat.JKS:
@@ -155,14 +160,7 @@ def export_with_key(
     key = keys.private_key_from_pkcs8(key_material.of_certificate(certificate), trusted=True)
     if form == ExportFormat.PKCS12:
         try:
-            content = bundles.to_pkcs12(
-                key,
-                bytes(certificate.der),
-                chain_ders(certificate),
-                password.encode(),
-                certificate.name,
-                legacy=legacy,
-            )
+            content = _pkcs12(key, certificate, password, legacy=legacy)
         except UnsupportedBundle as error:
             raise UnsupportedFormat(str(error)) from error
         kind, suffix, notes = "application/x-pkcs12", "p12", bundles.pkcs12_notes(password)
@@ -178,6 +176,26 @@ def export_with_key(
             **({"legacy": True} if legacy else {}),
         )
     return ExportedFile(f"{_stem(certificate)}.{suffix}", kind, content, notes)
+
+
+def _pkcs12(
+    key: PrivateKeyTypes, certificate: Certificate, password: str, *, legacy: bool
+) -> bytes:
+    """Return the file; its key derivation keeps a core busy, and holds up the process's threads.
+
+    Not at a lower priority: the library holds the interpreter's lock meanwhile.
+    """
+    chain = chain_ders(certificate)
+    with costly.turn():
+        throttle.charge_pkcs12(certificate.application_id)
+        return bundles.to_pkcs12(
+            key,
+            bytes(certificate.der),
+            chain,
+            password.encode(),
+            certificate.name,
+            legacy=legacy,
+        )
 
 
 def chain_ders(certificate: Certificate) -> list[bytes]:

@@ -12,6 +12,7 @@ from apps.authorities.models import Authority, AuthorityCertificate
 from apps.keys.models import KEY_ALGORITHM_CHOICES
 from apps.policies.models import PolicyVersion
 from apps.profiles.models import EXTERNAL_ISSUER, IssuerType, Profile
+from apps.statements.alternatives import matching_any
 from pki import names
 from pki.reasons import RevocationReason
 
@@ -178,6 +179,25 @@ class CertificateState(models.TextChoices):
     EXPIRED = "expired", "Expired"
 
 
+# States that end with the validity; a revoked certificate stays revoked.
+_ENDING = (CertificateState.ACTIVE, CertificateState.HELD)
+
+
+class CertificateQuerySet(models.QuerySet["Certificate"]):
+    """Certificates narrowed by what they are now."""
+
+    def in_state(self, state: str) -> models.QuerySet["Certificate"]:
+        """Return the certificates whose ``current_state`` this is, each part by an index.
+
+        A certificate that has ended stays marked as it was until the next sweep.
+        """
+        marked, ended = Q(state=state), Q(not_after__lt=clock.now())
+        if state == CertificateState.EXPIRED:
+            unmarked = [Q(state=other) & ended for other in _ENDING]
+            return matching_any(self, [marked, *unmarked])
+        return self.filter(marked & ~ended if state in _ENDING else marked)
+
+
 class CertificateSource(models.TextChoices):
     """How a certificate came into the inventory."""
 
@@ -269,6 +289,8 @@ class Certificate(models.Model):
     )
     created_at = models.DateTimeField(default=clock.now, editable=False)
 
+    objects = CertificateQuerySet.as_manager()
+
     class Meta:
         """One certificate per issuer and serial number; each can be renewed once."""
 
@@ -304,6 +326,14 @@ class Certificate(models.Model):
     def __str__(self) -> str:
         """Name the certificate as people know it."""
         return self.name
+
+    @property
+    def current_state(self) -> CertificateState:
+        """Return the state now: what has ended is expired, marked as such or not yet."""
+        state = CertificateState(self.state)
+        if state in _ENDING and self.not_after < clock.now():
+            return CertificateState.EXPIRED
+        return state
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ _PROBE_BYTES = 64 * 1024
 # SQLite writes nothing to the disk before a commit; its log alone takes as much.
 _MIN_FREE_BYTES = 4 * 1024 * 1024
 # For SQLite's write lock, which others hold for milliseconds.
-_LOCK_WAIT_MS = 1000
+_LOCK_WAIT_MS = 400
 _LATE = timedelta(minutes=3)
 # Of this process, or of the one that it was forked from.
 started_at = time.monotonic()

@@ -1,6 +1,7 @@
 """Diagnosis of the database as a whole: reachable, of a usable version, writable, up to date."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from django.db import Error, connection, transaction
 
@@ -27,6 +28,14 @@ def problems(*, migrated: bool = True) -> list[str]:
         if found:
             return [found]
     return []
+
+
+def missing_file() -> Path | None:
+    """Return SQLite's file where it is still to be made; ``None`` for any other database."""
+    name = str(connection.settings_dict["NAME"])
+    if not _is_sqlite() or name == ":memory:" or name.startswith("file:"):
+        return None
+    return None if Path(name).exists() else Path(name)
 
 
 def place() -> str:

@@ -17,8 +17,9 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import CommandError
 
+from apps import data_directory
 from apps.keys import sealed_columns
-from apps.operations import front_server
+from apps.operations import database, front_server
 from apps.operations.nginx_config import FrontServerError, is_root
 
 _LOCK = ".serve.lock"
@@ -66,6 +67,22 @@ def refuse_second_start() -> None:
             pass
 
 
+def make_home() -> None:
+    """Make what the settings left for a start whose checks have passed: key and database file.
+
+    Raises:
+        CommandError: another process made another key meanwhile.
+    """
+    path = settings.SEALWRIGHT.get("NEW_KEY_FILE")
+    if path is not None and data_directory.keep_key(path, settings.SECRET_KEY) != (
+        settings.SECRET_KEY
+    ):
+        raise CommandError("Another process has just made this data directory: start again.")
+    missing = database.missing_file()
+    if missing is not None:
+        data_directory.keep_private(missing)
+
+
 @contextmanager
 def only_start() -> Iterator[None]:
     """Hold the data directory as long as its server runs.
@@ -106,10 +123,12 @@ def machine_problems() -> Iterator[str]:
 
 def folder_problems() -> Iterator[str]:
     """Yield folders that cannot be written; one that is missing is to be made by its parent."""
+    missing = database.missing_file()
     for setting, path in (
         ("HOME", _home()),
         ("RUN_FOLDER", Path(settings.SEALWRIGHT["RUN_FOLDER"])),
         ("STATIC_ROOT", Path(settings.STATIC_ROOT)),
+        *([("DATABASE_URL", missing.parent)] if missing and missing.parent != _home() else []),
     ):
         reason = _unwritable(path)
         if reason:

@@ -38,7 +38,7 @@ def _same_name_left_out(fault: Violation, consequence: Violation) -> bool:
 
 def _host_not_listed(fault: Violation, consequence: Violation) -> bool:
     """Tell whether it is the common name itself that cannot be certified, or its listed twin."""
-    about_it = fault.field == "subject" or fault.field.endswith(".common_name")
+    about_it = fault.code == "name.several_common_names" or fault.field.endswith(".common_name")
     return _same_name_left_out(fault, consequence) or (about_it and _SUBJECT(fault, consequence))
 
 

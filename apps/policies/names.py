@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 
 import idna
 
-from pki.addresses import quoted
+from pki.addresses import quoted, without_ignorable
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _DNS_NAME = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
@@ -75,7 +75,45 @@ def is_host_name(name: str) -> bool:
 
 def folded(text: str) -> str:
     """Return ``text`` as X.520 compares it: compatibility forms, case and runs of spaces ignored."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return _plain(unicodedata.normalize("NFKC", text))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    """Return every form in which a denied text is looked for, as written first.
+
+    NFKC joins a mark to the character before it: "<" and U+0338 become one character that is no
+    "<" any more, while the certificate holds both. So characters are also folded one by one.
+    """
+    if text.isascii():
+        return text, _plain(text)
+    apart = "".join(unicodedata.normalize("NFKC", character) for character in text)
+    return text, folded(text), _plain(apart)
+
+
+@dataclass(frozen=True, slots=True)
+class DeniedText:
+    """Text that is looked for in every form of a value; ``*`` stands for any run of characters."""
+
+    forms: tuple[str, ...]
+
+    @classmethod
+    def compile(cls, text: str) -> "DeniedText":
+        """Return the text in its forms."""
+        return cls(tuple(dict.fromkeys(_forms(text))))
+
+    def within(self, value: str) -> bool:
+        """Tell whether a value fits as written, or spelled with other case, width or spacing.
+
+        Characters that show nothing are left out of the value, never of the pattern: a pattern
+        of nothing else would fit every value.
+        """
+        shown = without_ignorable(value)
+        spellings = {*_forms(value)} if shown == value else {*_forms(value), *_forms(shown)}
+        return any(glob_matches(form, spelling) for form in self.forms for spelling in spellings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +121,12 @@ class TextPattern:
     """Free text: anchored and case-sensitive; denied text is compared as X.520 does."""
 
     text: str
-    _folded: str = field(compare=False, repr=False)
+    _denied: DeniedText = field(compare=False, repr=False)
 
     @classmethod
     def compile(cls, text: str) -> "TextPattern":
         """Return the pattern."""
-        return cls(text, folded(text))
+        return cls(text, DeniedText.compile(text))
 
     def covers(self, value: str) -> bool:
         """Compare exactly, ``*`` as any run of characters."""
@@ -96,7 +134,7 @@ class TextPattern:
 
     def overlaps(self, value: str) -> bool:
         """Compare without regard to case, width and spacing, so that another spelling does not help."""
-        return glob_matches(self._folded, folded(value))
+        return self._denied.within(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +296,7 @@ class EmailPattern:
         local, _, domain = value.rpartition("@")
         if not local or "@" in local:
             return True
-        return glob_matches(folded(self._local), folded(local)) and self._domain.overlaps(domain)
+        return DeniedText.compile(self._local).within(local) and self._domain.overlaps(domain)
 
 
 def _pattern_label(label: str, pattern: str) -> str:

@@ -60,7 +60,12 @@ def _refuse_unusable(kind: str, value: str) -> None:
     if kind == "ip_address":
         return  # a network is not a value of a certificate
     if kind not in SAN_TYPES:
-        found = subject_violations([(kind, value)])
+        # Stored policies may name characters that nobody sees in order to deny them.
+        found = tuple(
+            violation
+            for violation in subject_violations([(kind, value)])
+            if violation.code != "name.invisible_character"
+        )
     else:
         try:
             canonical_san(kind, value)

@@ -25,6 +25,7 @@ _ANY_HOST: list[dict[str, Any]] = [
 ]
 _ANY_MAILBOX: dict[str, Any] = {"type": "email", "allowed": ["*@**"]}
 # Pages that show a certificate make a link of a URI, and some show names without escaping them.
+# The second group starts a program of the operating system, or opens what lies inside a file.
 _SCRIPT_SCHEMES = (
     "javascript",
     "vbscript",
@@ -37,6 +38,15 @@ _SCRIPT_SCHEMES = (
     "view-source",
     "feed",
     "about",
+    "x-javascript",
+    "x-vbscript",
+    "wyciwyg",
+    "intent",
+    *("file", "jar", "jnlp", "jnlps", "mhtml", "mk", "res", "resource", "chrome", "shell", "hcp"),
+    *("its", "ms-its", "ms-itss", "search", "search-ms", "itms-services", "ms-msdt", "ms-cxh"),
+    *("ms-cxh-full", "ms-appinstaller", "ms-officecmd", "ms-settings", "ms-search", "ms-word"),
+    *("ms-excel", "ms-powerpoint", "ms-access", "ms-visio", "ms-publisher", "ms-project"),
+    *("ms-infopath", "ms-spd", "ms-help", "ms-browser-extension", "onenote", "microsoft-edge"),
 )
 _MARK_UP = ["*<*", "*>*"]
 # Attributes without a syntax of their own that keeps mark-up out.

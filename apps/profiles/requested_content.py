@@ -94,8 +94,8 @@ class Shaped:
         leaf: always present, so that the policy can be evaluated as well.
         violations: contradictions, unusable names and times.
         notes: harmless changes.
-        positions: by section, the place of each of its values in the list that was sent. What was
-            added here has places after that list.
+        positions: by section, the place of each of its values in the list that was sent, where
+            that is another one. What was added here has places after that list.
     """
 
     leaf: Leaf

@@ -9,7 +9,7 @@ from django.db.models import ProtectedError
 
 from apps.audit.events import Event
 from apps.audit.record import record
-from apps.authorities.models import Authority
+from apps.authorities.models import Authority, AuthorityState
 from apps.errors import AlreadyExists, InUse, InvalidInput, NotFound
 from apps.policies import selectors as policy_selectors
 from apps.policies.models import Policy
@@ -54,7 +54,12 @@ def create_profile(
     principal.require_governance()
     parts = _Parts(issuer_type, authority, policy, {} if defaults is None else defaults)
     read, found = _checked(parts)
-    found = [*naming_violations(name, description), *found, *_csr_violations(csr or {})]
+    found = [
+        *naming_violations(name, description),
+        *_revoked_violations(authority),
+        *found,
+        *_csr_violations(csr or {}),
+    ]
     if read is None or found:
         raise InvalidInput(found)
     try:
@@ -115,6 +120,9 @@ def update_profile(
             fresh.defaults if defaults is None else defaults,
         )
         read, found = _checked(parts, against_policy=defaults is not None or policy is not None)
+        # A profile that has a revoked authority already may still be described, or deleted.
+        chosen = None if parts.authority == fresh.authority else parts.authority
+        found += _revoked_violations(chosen)
         found += [*description_violations(description or ""), *_csr_violations(csr or {})]
         if read is None or found:
             raise InvalidInput(found)
@@ -216,6 +224,15 @@ def _issuer_violations(parts: _Parts) -> list[Violation]:
         hint = "Choose an authority, or the issuer type self-signed."
         return [Violation("profile.authority_missing", "authority", "", reason, hint)]
     return []
+
+
+def _revoked_violations(authority: Authority | None) -> list[Violation]:
+    """Check that an authority that is being chosen may issue again: revocation is for good."""
+    if authority is None or authority.state != AuthorityState.REVOKED:
+        return []
+    reason = "The authority has been revoked and issues nothing any more."
+    hint = "Choose another authority."
+    return [Violation("profile.authority_revoked", "authority", authority.name, reason, hint)]
 
 
 def _csr_violations(csr: Mapping[str, str]) -> list[Violation]:

@@ -127,10 +127,11 @@ def shape(  # noqa: PLR0913 - every source of content, each under its name
     listed = len(
         (csr.subject_alt_names if csr is not None else ()) or requested.subject_alt_names or ()
     )
-    positions = {
+    places = {
         "subject": _positions(subject, {pair: n for n, pair in reversed([*enumerate(asked)])}),
         "subject_alt_names": _positions(names, placed, after=listed),
     }
+    positions = {name: found for name, found in places.items() if found != (*range(len(found)),)}
     return Shaped(leaf, tuple(report.violations), tuple(report.notes), positions)
 
 
@@ -220,8 +221,9 @@ def _names(
     counts all of it.
     """
     if csr is not None and csr.subject_alt_names:
-        places = csr.name_positions or range(len(csr.subject_alt_names))
-        return dict(zip(csr.subject_alt_names, places, strict=False))
+        names = csr.subject_alt_names
+        known = len(csr.name_positions) == len(names)
+        return dict(zip(names, csr.name_positions if known else range(len(names)), strict=True))
     found: dict[TypeValue, int] = {}
     for index, (kind, value) in enumerate(requested.subject_alt_names or ()):
         try:

@@ -147,15 +147,26 @@ class GovernedAdmin(ProductRoleAdmin):
             form=form,
             settings_first=self.settings_first,
             sections=self.sections(request, obj),
-            object_actions=[
-                {"act": act, "url": admin_url(obj, act.name)}
-                for act in self.object_actions
-                if act.listed and act.available(obj)
-            ],
+            **self._actions_on(request, obj),
             downloads=self.downloads(obj),
             history_url=admin_url(obj, "history") if self.trail_of(obj) else "",
             delete_url=admin_url(obj, "delete") if self.has_delete_permission(request, obj) else "",
         )
+
+    def _actions_on(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """Return the buttons for the person, and the actions that are for others, by reason."""
+        principal = principal_of_user(request)
+        shown: list[dict[str, Any]] = []
+        refused: dict[str, list[str]] = {}
+        for act in self.object_actions:
+            if not (act.listed and act.available(obj)):
+                continue
+            reason = act.refusal(principal, obj)
+            if reason:
+                refused.setdefault(reason, []).append(act.label.rstrip("…"))
+            else:
+                shown.append({"act": act, "url": admin_url(obj, act.name)})
+        return {"object_actions": shown, "refused_actions": refused}
 
     def _edit_form_for(self, request: HttpRequest, obj: Any) -> ObjectForm:
         assert self.edit_form is not None
@@ -170,6 +181,11 @@ class GovernedAdmin(ProductRoleAdmin):
             self.message_user(
                 request, f"“{act.label}” is not possible for “{obj}” as it is now.", messages.ERROR
             )
+            return HttpResponseRedirect(admin_url(obj))
+        refusal = act.refusal(principal_of_user(request), obj)
+        # What is sent nevertheless goes to the service, which refuses it and records the attempt.
+        if refusal and request.method != "POST":
+            self.message_user(request, refusal, messages.ERROR)
             return HttpResponseRedirect(admin_url(obj))
         data = request.POST if request.method == "POST" else None
         form = act.form(data, obj=obj, initial=request.GET.dict())

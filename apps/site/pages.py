@@ -17,6 +17,10 @@ def _always(_obj: Any) -> bool:
     return True
 
 
+def _everybody(_principal: Principal, _obj: Any) -> str:
+    return ""
+
+
 def moment(time: datetime) -> str:
     """Return a time for people: to the second, in UTC."""
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -83,6 +87,7 @@ class ObjectAction:
         intro: one or two sentences that say what will happen.
         danger: shown in red, because it cannot be undone or affects relying parties.
         available: tells whether the action is possible for the object in its present state.
+        refusal: says why the person may not do it; empty for who may. The service decides again.
         listed: whether the page has a button for it at the top; others are linked from sections.
     """
 
@@ -93,6 +98,7 @@ class ObjectAction:
     intro: str = ""
     danger: bool = False
     available: Callable[[Any], bool] = _always
+    refusal: Callable[[Principal, Any], str] = _everybody
     listed: bool = True
 
 

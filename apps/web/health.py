@@ -1,10 +1,13 @@
 """Health endpoints: ``/livez`` (the process answers) and ``/readyz`` (it can serve)."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -13,13 +16,17 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
 from apps import registry
-from apps.statements import faults
+from apps.statements import execution, faults
 from apps.web import trace
 
 _logger = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
 _ALIVE = b'{"status": "ok"}'
 _WITHHELD = "failed, see the log"
+_UNASKED = "not looked at, because the database does not answer in time"
+# Of all checks together, and for a lock on SQLite's file; probes give up after a few seconds.
+_WITHIN_S, _LOCK_WAIT_MS = 1.5, 400
+_READ = "SELECT count(*) FROM sqlite_master"
 _UNAVAILABLE = "the database is away, read-only, locked or full, see the log"
 
 
@@ -36,7 +43,7 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     Body: ``{"status": "ok"|"degraded"|"failing", "checks": {name: "ok" or what is wrong}}``.
     ``degraded`` comes with 200: something wants attention, and the server serves nevertheless.
     """
-    checks = {name: _outcome(name, check) for name, check in _checks()}
+    checks = _outcomes()
     wrong = {name: outcome for name, outcome in checks.items() if outcome != "ok"}
     advisory = {name for name, found in registry.readiness_checks.items() if found.advisory}
     failing = {name: outcome for name, outcome in wrong.items() if name not in advisory}
@@ -50,8 +57,19 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     )
 
 
+def _outcomes() -> dict[str, str]:
+    """Run the checks; soon enough for whoever probes, also when the database is locked."""
+    found = {"database": _outcome("database", _database)}
+    if found["database"] == _UNAVAILABLE:  # asking on would wait for the same once more each time
+        return found | {name: _UNASKED for name, _ in _checks()}
+    until = time.monotonic() + _WITHIN_S
+    with execution.short_lock_wait(_LOCK_WAIT_MS):
+        for name, check in _checks():
+            found[name] = _outcome(name, check) if time.monotonic() < until else _UNASKED
+    return found
+
+
 def _checks() -> Iterator[tuple[str, Callable[[], str]]]:
-    yield "database", _database
     yield "migrations", migrations
     for name, registered in registry.readiness_checks.items():
         yield name, registered.check
@@ -70,13 +88,27 @@ def _outcome(name: str, check: Callable[[], str]) -> str:
 
 
 def _database() -> str:
+    if connection.vendor == "sqlite":
+        return _sqlite()
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute("SELECT current_setting('transaction_read_only')")
-        else:
-            cursor.execute("SELECT 'off'")
+        cursor.execute("SELECT current_setting('transaction_read_only')")
         (read_only,) = cursor.fetchone()
     return "the database is read-only" if read_only == "on" else ""
+
+
+def _sqlite() -> str:
+    """Read something; a new connection of Django's would wait long for whoever locks the file."""
+    if connection.connection is None:
+        url = f"{Path(connection.settings_dict['NAME']).absolute().as_uri()}?mode=rw"
+        try:
+            with closing(sqlite3.connect(url, uri=True, timeout=_LOCK_WAIT_MS / 1000)) as probe:
+                probe.execute(_READ)
+        except sqlite3.Error as error:
+            trace.note_cause(str(error))
+            return _UNAVAILABLE
+    with execution.short_lock_wait(_LOCK_WAIT_MS), connection.cursor() as cursor:
+        cursor.execute(_READ)
+    return ""
 
 
 @dataclass(slots=True)

@@ -364,9 +364,11 @@ def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
     refusal = registry.refusal_at(request.path_info)
     if refusal is not None:
         return refusal(request, errors.NotFound(detail))
-    if not _is_api(request):
-        return defaults.page_not_found(request, exception)
-    return problem(NOT_FOUND, detail)
+    if _is_api(request):
+        return problem(NOT_FOUND, detail)
+    if is_machine_path(request):  # CRLs, OCSP: no page for programs
+        return HttpResponse(f"{detail}\n", status=404, content_type="text/plain; charset=utf-8")
+    return defaults.page_not_found(request, exception)
 
 
 def handler500(request: HttpRequest) -> HttpResponse:

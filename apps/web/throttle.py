@@ -1,4 +1,4 @@
-"""Rate limits: token buckets for callers, keys made here, and addresses that send bad tokens.
+"""Rate limits: token buckets for callers, costly work, and addresses that send bad tokens.
 
 Buckets live in the memory of each server process: a limit that asks a database or cache for
 every call would cost more than most calls. The limits are therefore per process.
@@ -75,6 +75,7 @@ class Buckets:
 calls = Buckets("API_RATE_PER_MINUTE")
 failures = Buckets("AUTH_FAILURES_PER_MINUTE")
 made_keys = Buckets("RSA_KEYS_PER_MINUTE")
+made_files = Buckets("PKCS12_FILES_PER_MINUTE")
 
 
 class CallerThrottle(BaseThrottle):
@@ -115,6 +116,21 @@ def charge_key(application_id: UUID) -> None:
     if wait:
         raise RateLimited(
             math.ceil(wait), "The server has made many RSA keys for this application: send a CSR."
+        )
+
+
+def charge_pkcs12(application_id: UUID | None) -> None:
+    """Count a PKCS#12 file that is to be made for an application.
+
+    Certificates without an application share one count.
+
+    Raises:
+        RateLimited: the answer says when to come back.
+    """
+    wait = made_files.take(str(application_id))
+    if wait:
+        raise RateLimited(
+            math.ceil(wait), "The server has made many PKCS#12 files for this application."
         )
 
 

@@ -13,7 +13,7 @@ from config.listeners import problems as listener_problems
 
 env = Environment()
 BASE_DIR = Path(__file__).resolve().parents[2]
-HOME = env.path("HOME", BASE_DIR / "var")
+HOME = env.folder("HOME", BASE_DIR / "var")
 
 # --- Sealwright: one dictionary, units in the names, validated by apps.*.checks -----------
 SEALWRIGHT: dict[str, Any] = {
@@ -25,8 +25,10 @@ SEALWRIGHT: dict[str, Any] = {
     "BIND": env.address("BIND", "127.0.0.1"),
     "WORKERS": env.integer("WORKERS", 2, low=1, high=64),
     "THREADS": env.integer("THREADS", 4, low=1, high=64),
+    # Beyond those that work: for requests that wait, and one for probes (apps.web.concurrency).
+    "SPARE_THREADS": 4,
     # Socket of the application, cache and temporary files of the front server.
-    "RUN_FOLDER": env.path("RUN_FOLDER", run_folder(HOME)),
+    "RUN_FOLDER": env.folder("RUN_FOLDER", run_folder(HOME)),
     # Account of the front server's workers where it is started by root.
     "FRONT_USER": env.text("FRONT_USER", "www-data"),
     # Limits for one client address; 0 switches one off.
@@ -45,7 +47,7 @@ SEALWRIGHT: dict[str, Any] = {
     "TLS_CLIENT_CERTIFICATES": env.choice("TLS_CLIENT_CERTIFICATES", "off", ("off", "optional")),
     # Files so that the key-encryption key never shares a backup with the database.
     "KEK_FILE": env.path("KEK_FILE", HOME / "keys" / "kek.json"),
-    "KEK": env.text_without_file("KEK"),
+    "KEK": env.keys("KEK"),
     "MAX_BODY_BYTES": env.integer("MAX_BODY_BYTES", 1024 * 1024, low=1024, high=64 * 1024 * 1024),
     "TOKEN_LIFETIME_DAYS": env.integer("TOKEN_LIFETIME_DAYS", 90, low=1, high=365),
     # These per server process and with bursts of the same size; 0 switches a limit off.
@@ -53,6 +55,7 @@ SEALWRIGHT: dict[str, Any] = {
     "AUTH_FAILURES_PER_MINUTE": env.integer("AUTH_FAILURES_PER_MINUTE", 120, low=0, high=1_000_000),
     # RSA keys that the server makes for one application; each costs up to a second of a core.
     "RSA_KEYS_PER_MINUTE": env.integer("RSA_KEYS_PER_MINUTE", 60, low=0, high=1_000_000),
+    "PKCS12_FILES_PER_MINUTE": env.integer("PKCS12_FILES_PER_MINUTE", 60, low=0, high=1_000_000),
     # Sign-in: attempts without a wait for one account from one address, for one address, and for
     # one account from everywhere. Each further one doubles the wait, up to the longest.
     "LOGIN_FREE_TRIES": env.integer("LOGIN_FREE_TRIES", 5, low=1, high=100),

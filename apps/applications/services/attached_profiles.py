@@ -8,7 +8,7 @@ from apps.applications.roles import Permission
 from apps.audit.events import Event
 from apps.audit.record import record
 from apps.errors import AlreadyExists
-from apps.principals import Principal, Scope
+from apps.principals import Principal
 from apps.profiles.models import Profile
 from apps.web.references import first_of
 
@@ -64,8 +64,7 @@ def update_pairing(
         NotFound, AccessDenied: neither a product administrator nor an administrator of the
             application.
     """
-    if not (principal.governs and principal.has_scope(Scope.MANAGE)):
-        access.require(principal, Permission.EDIT_ENROLLMENT, pairing.application)
+    access.require(principal, Permission.EDIT_ENROLLMENT, pairing.application)
     with transaction.atomic():
         locked = _locked(pairing)
         before = _conditions(locked)

@@ -198,7 +198,11 @@ def _refuse_own(principal: Principal, membership: Membership) -> None:
     if membership.group is not None:
         own = membership.group.user_set.filter(pk=principal.user_id).exists()
     if own:
-        raise AccessDenied("You cannot change your own role; ask another administrator.")
+        raise AccessDenied(
+            "You cannot give yourself a role or change your own, neither directly nor through a "
+            "group: another administrator of the application or of the product has to. Where there "
+            "is none, make an account for a second person under Users."
+        )
 
 
 def _role(role: Role | str) -> Role:

@@ -26,6 +26,7 @@ from apps.authorities.api.serializers import (
     PkiUrlSerializer,
 )
 from apps.authorities.models import CRL, Authority, PkiUrl
+from apps.errors import AccessDenied
 from apps.jobs.api.serializers import JobSerializer
 from apps.principals import Principal, Scope
 from apps.web.callers import governor_of, reader_or_actor_of
@@ -195,16 +196,19 @@ class CrlViewSet(ListModelMixin, ResourceViewSet):
     list=extend_schema(
         summary="List the PKI URLs",
         description="List the PKI URLs: the values that SEALWRIGHT_PKI_URL has had, newest first. Certificates "
-        "carry the one that was in force when they were issued.",
+        "carry the one that was in force when they were issued. Product administrators only: the "
+        "figures count the certificates of all applications.",
     )
 )
 class PkiUrlViewSet(ListModelMixin, ResourceViewSet):
-    """All PKI URLs: they stand in public certificates."""
+    """All PKI URLs, with figures of the whole installation."""
 
     serializer_class = PkiUrlSerializer
     filterset_class = PkiUrlFilter
+    governed = ("list",)
 
     def get_queryset(self) -> QuerySet[PkiUrl]:
-        """Return all of them."""
-        reader_or_actor_of(self.request)
+        """Return all of them, to those who govern."""
+        if not reader_or_actor_of(self.request).governs:
+            raise AccessDenied("Only product administrators may do this.")
         return PkiUrl.objects.order_by("-id")

@@ -1,11 +1,14 @@
 """Actions on a certificate by hand in the admin: revoke, put on hold, release from hold."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 
+from apps.applications import access
+from apps.applications.roles import Permission
 from apps.certificates import export, revocation
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
@@ -123,6 +126,14 @@ def _revocable(certificate: Certificate) -> bool:
     return certificate.authority_id is not None and certificate.state != CertificateState.REVOKED
 
 
+def _lacking(permission: Permission) -> Callable[[Principal, Certificate], str]:
+    return lambda principal, certificate: access.why_not(
+        principal, certificate.application, permission
+    )
+
+
+_refused_to_revoke = _lacking(Permission.REVOKE_CERTIFICATES)
+
 OBJECT_ACTIONS = (
     ObjectAction(
         name="export-key",
@@ -132,6 +143,7 @@ OBJECT_ACTIONS = (
         intro="The private key that is kept here leaves in a file. Only members of the application "
         "who may read private keys can do this; the audit log remembers it.",
         available=keeps_key,
+        refusal=_lacking(Permission.READ_PRIVATE_KEYS),
     ),
     ObjectAction(
         name="revoke",
@@ -142,6 +154,7 @@ OBJECT_ACTIONS = (
         intro="This cannot be undone. Whoever checks will refuse the certificate: "
         "OCSP at once, the CRL within a minute.",
         available=_revocable,
+        refusal=_refused_to_revoke,
     ),
     ObjectAction(
         name="hold",
@@ -151,8 +164,9 @@ OBJECT_ACTIONS = (
         danger=True,
         intro="Whoever checks will refuse the certificate until it is released.",
         available=lambda certificate: (
-            _revocable(certificate) and certificate.state == CertificateState.ACTIVE
+            _revocable(certificate) and certificate.current_state == CertificateState.ACTIVE
         ),
+        refusal=_refused_to_revoke,
     ),
     ObjectAction(
         name="release",
@@ -161,5 +175,6 @@ OBJECT_ACTIONS = (
         run=_release,
         intro="The certificate is good again: for OCSP at once, in the CRL within a minute.",
         available=lambda certificate: certificate.state == CertificateState.HELD,
+        refusal=_refused_to_revoke,
     ),
 )

@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern
+from django.utils.safestring import SafeString
 
 from apps import clock
 from apps.certificates import export
@@ -15,7 +16,15 @@ from apps.certificates.admin.notes import notes_section
 from apps.certificates.export import ExportFormat
 from apps.certificates.models import Certificate, CertificateState
 from apps.errors import SealwrightError
-from apps.site.display import NOTHING, admin_url, expiry_badge, link, state_badge
+from apps.site.display import (
+    NOTHING,
+    admin_url,
+    badge,
+    expiry_badge,
+    link,
+    state_badge,
+    tone_of,
+)
 from apps.site.model_admin import ReadOnlyAdmin
 from apps.site.pages import Detail, Download, Section, details
 from apps.site.principal import principal_of_user
@@ -47,8 +56,27 @@ class ExpiryFilter(admin.SimpleListFilter):
         days = self._days.get(self.value() or "")
         if days is None:
             return queryset
-        until = clock.now() + timedelta(days=days)
-        return queryset.filter(state=CertificateState.ACTIVE, not_after__lte=until)
+        now = clock.now()
+        return queryset.filter(
+            state=CertificateState.ACTIVE, not_after__range=(now, now + timedelta(days=days))
+        )
+
+
+class StateFilter(admin.SimpleListFilter):
+    """What the certificate is now."""
+
+    title = "state"
+    parameter_name = "state__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Return the states."""
+        return [(state.value, str(state.label)) for state in CertificateState]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Narrow the list to certificates in the state chosen."""
+        if self.value() not in CertificateState.values:
+            return queryset
+        return queryset.in_state(self.value())
 
 
 @admin.register(Certificate)
@@ -65,7 +93,7 @@ class CertificateAdmin(ReadOnlyAdmin):
     )
     list_display_links = ("name",)
     list_filter = (
-        "state",
+        StateFilter,
         ExpiryFilter,
         "source",
         "application",
@@ -106,7 +134,7 @@ class CertificateAdmin(ReadOnlyAdmin):
     @admin.display(description="State")
     def state_shown(self, certificate: Certificate) -> str:
         """Return the state, coloured."""
-        return state_badge(certificate)
+        return _state(certificate)
 
     @admin.display(description="Expires in", ordering="not_after")
     def expires(self, certificate: Certificate) -> str:
@@ -188,7 +216,7 @@ def _details(certificate: Certificate) -> list[Detail]:
     successor = Certificate.objects.filter(replaces=certificate).first()
     version = certificate.policy_version
     lines = [
-        Detail("State", state_badge(certificate)),
+        Detail("State", _state(certificate)),
         Detail("Expires in", _time_left(certificate)),
         to("Application", certificate.application),
         to("Profile", certificate.profile),
@@ -205,6 +233,11 @@ def _details(certificate: Certificate) -> list[Detail]:
         lines.append(Detail("Revoked", f"{certificate.revoked_at:%Y-%m-%d %H:%M:%S} UTC"))
         lines.append(Detail("Reason", certificate.revocation_reason))
     return lines
+
+
+def _state(certificate: Certificate) -> SafeString:
+    state = certificate.current_state
+    return badge(state.label, tone_of(state))
 
 
 def _time_left(certificate: Certificate) -> str:

@@ -8,6 +8,9 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from apps.applications import access
+from apps.applications.roles import Permission
+from apps.authorities.models import AuthorityState
 from apps.certificates import approvals
 from apps.certificates.admin.notes import notes_section
 from apps.certificates.models import Certificate, CertificateRequest, RequestState
@@ -49,6 +52,25 @@ def _deny(_: HttpRequest, principal: Principal, request: CertificateRequest, dat
     return "The request is denied."
 
 
+def _may_not_deny(principal: Principal, request: CertificateRequest) -> str:
+    return access.why_not(principal, request.application, Permission.APPROVE_REQUESTS)
+
+
+def _hindrance(request: CertificateRequest) -> list[Detail]:
+    """Say that an approval cannot lead to a certificate, as the authority issues none."""
+    authority = request.profile.authority
+    if not _pending(request) or authority is None:
+        return []
+    if authority.state == AuthorityState.ACTIVE:
+        return []
+    text = (
+        f"The authority {authority} is {authority.get_state_display().lower()} and issues nothing"
+    )
+    if authority.state == AuthorityState.REVOKED:
+        text += " any more: an approval ends the request as rejected"
+    return [Detail("Hindrance", f"{text}.", admin_url(authority))]
+
+
 def _pending(request: CertificateRequest) -> bool:
     return request.state == RequestState.PENDING_APPROVAL
 
@@ -87,6 +109,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
             "covers names, profile and account, and the client may bring another key. "
             "Nobody approves a request of their own.",
             available=_pending,
+            refusal=approvals.why_not_approve,
         ),
         ObjectAction(
             name="deny",
@@ -96,6 +119,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
             danger=True,
             intro="The request ends as rejected; the requester may ask again.",
             available=_pending,
+            refusal=_may_not_deny,
         ),
     )
 
@@ -137,6 +161,7 @@ class CertificateRequestAdmin(ReadOnlyAdmin):
                         f"{obj.profile} (revision {obj.profile_revision})",
                         admin_url(obj.profile),
                     ),
+                    *_hindrance(obj),
                     Detail("Policy version", obj.policy_version, admin_url(obj.policy_version)),
                     Detail("Requested by", f"{obj.requester_label} ({obj.requested_by})"),
                     Detail("Enrollment method", obj.get_method_display()),

@@ -1,5 +1,7 @@
 """Query parameters that narrow the inventory."""
 
+from typing import Any
+
 from django_filters import rest_framework as filters
 
 from apps.certificates.models import CertificateState
@@ -13,6 +15,14 @@ from apps.web.filters import (
 )
 
 
+class StateFilter(filters.ChoiceFilter):
+    """Finds certificates by what they are now; those that have ended need not be marked yet."""
+
+    def filter(self, rows: Any, value: str) -> Any:
+        """Return the rows in this state; all of them when there is none."""
+        return rows.in_state(value) if value else rows
+
+
 class CertificateFilter(StrictFilterSet):
     """Narrows the inventory."""
 
@@ -21,7 +31,7 @@ class CertificateFilter(StrictFilterSet):
     authority = ReferenceFilter(
         "authority", label="name or identifier of the authority that issued it"
     )
-    state = filters.ChoiceFilter(choices=CertificateState.choices, label="state")
+    state = StateFilter(choices=CertificateState.choices, label="state")
     serial_number = SerialNumberFilter("serial_number", label="serial number, hex in any spelling")
     fingerprint_sha256 = DigestFilter(
         "fingerprint_sha256", label="SHA-256 of the DER, hex in any spelling"

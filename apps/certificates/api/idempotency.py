@@ -79,8 +79,7 @@ def once(
     key = request.META.get(META_KEY)
     if key is None:
         return work(Attempt())
-    if not _FORM.fullmatch(key):
-        raise Malformed(violations=[_BAD_KEY])
+    _check_form(key)
     call, attempt = _claim(request, key)
     if attempt is None or attempt.taken_over:
         may_ask()
@@ -98,10 +97,46 @@ def once(
     return response
 
 
+def once_in_a_transaction(
+    request: Request, work: Callable[[], Response], *, may_ask: Callable[[], None]
+) -> Response:
+    """Run ``work`` at most once per key, as ``once`` does, for work that only writes rows here.
+
+    Key, effect and answer are stored together or not at all. So a call whose process dies leaves
+    nothing behind that a repeat would run into, and a parallel repeat waits for the first call.
+
+    Args:
+        request: may carry the key.
+        work: as for ``once``; asks no key backend and no other service.
+        may_ask: as for ``once``; asked outside the transaction, so that a denial stays on record.
+
+    Raises:
+        Malformed, IdempotencyMismatch: as ``once``.
+        IdempotencyConflict: the first call was given up just now.
+    """
+    key = request.META.get(META_KEY)
+    if key is None:
+        return work()
+    _check_form(key)
+    may_ask()
+    with transaction.atomic():
+        call, attempt = _claim(request, key)
+        if attempt is None:
+            return _replayed(call)
+        response = work()
+        _keep(call, response)
+    return response
+
+
 def purge() -> str:
     """Forget calls older than 24 hours; their keys are free again."""
     removed, _ = IdempotentCall.objects.filter(started_at__lt=clock.now() - RETENTION).delete()
     return f"removed {removed}"
+
+
+def _check_form(key: str) -> None:
+    if not _FORM.fullmatch(key):
+        raise Malformed(violations=[_BAD_KEY])
 
 
 def _claim(request: Request, key: str) -> tuple[IdempotentCall, Attempt | None]:

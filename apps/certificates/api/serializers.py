@@ -65,7 +65,7 @@ class CertificateRowSerializer(Answer):
     """A certificate as lists show it."""
 
     id = serializers.UUIDField()
-    state = serializers.ChoiceField(CertificateState.choices)
+    state = serializers.ChoiceField(CertificateState.choices, source="current_state")
     source = serializers.ChoiceField(CertificateSource.choices)
     application = serializers.CharField(source="application.name", allow_null=True)
     profile = serializers.CharField(source="profile.name", allow_null=True)

@@ -13,7 +13,7 @@ from apps.applications import access
 from apps.applications.roles import Permission
 from apps.certificates import export, renewal, revocation, selectors
 from apps.certificates.api.filters import CertificateFilter
-from apps.certificates.api.idempotency import Attempt, once
+from apps.certificates.api.idempotency import Attempt, once, once_in_a_transaction
 from apps.certificates.api.outcomes import made_before, outcome_response
 from apps.certificates.api.serializers import (
     CertificateDetailSerializer,
@@ -143,7 +143,7 @@ class CertificateViewSet(ReadViewSet):
     def _revoke(self, request: Request, found: Certificate, kind: type[Body]) -> Response:
         principal = principal_of(request)
 
-        def work(_attempt: Attempt) -> Response:
+        def work() -> Response:
             sent = kind.parse(request.data)
             revocation.revoke(
                 principal,
@@ -157,16 +157,23 @@ class CertificateViewSet(ReadViewSet):
         def may_ask() -> None:
             access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
 
-        return once(request, work, may_ask=may_ask)
+        return once_in_a_transaction(request, work, may_ask=may_ask)
 
     @extend_schema(request=None, responses={200: CertificateDetailSerializer} | problems(409))
     @action(detail=True, methods=["post"])
     def release(self, request: Request, **_url: Any) -> Response:
         """Take a certificate off hold; the next CRL no longer lists it."""
-        found = self.get_object()
-        NoBody.parse(request.data)
-        revocation.remove_hold(principal_of(request), found)
-        return self.answer(self.get_object())
+        principal, found = principal_of(request), self.get_object()
+
+        def work() -> Response:
+            NoBody.parse(request.data)
+            revocation.remove_hold(principal, found)
+            return self.answer(self.get_object())
+
+        def may_ask() -> None:
+            access.require(principal, Permission.REVOKE_CERTIFICATES, found.application)
+
+        return once_in_a_transaction(request, work, may_ask=may_ask)
 
     @extend_schema(
         request=RenewalSerializer,

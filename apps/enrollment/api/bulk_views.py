@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from apps import costly
 from apps.applications import pairings
 from apps.certificates import issuance
 from apps.certificates.api.idempotency import Attempt, once
@@ -40,13 +41,16 @@ class BulkViewSet(StrictViewSet):
 
         Each stands for itself: the result of each has the status that it would have had alone
         (201 issued, 202 pending, 4xx refused), and a refusal stops none of the others. Counts
-        as so many calls against the rate limit.
+        as so many calls against the rate limit. Few such calls run at a time: others are answered
+        503 with `Retry-After`.
         """
 
         def work(attempt: Attempt) -> Response:
-            sent = ManyRequestsSerializer.parse(request.data)
-            throttle.charge(request.user, len(sent["requests"]) - 1)
-            return Response(ManyOutcomesSerializer.of(_outcomes(request, sent, attempt)))
+            # Half of the threads stay free for single requests, CRLs and OCSP.
+            with costly.thread():
+                sent = ManyRequestsSerializer.parse(request.data)
+                throttle.charge(request.user, len(sent["requests"]) - 1)
+                return Response(ManyOutcomesSerializer.of(_outcomes(request, sent, attempt)))
 
         def may_ask() -> None:
             require_requesting(request, ManyRequestsSerializer.parse(request.data)["application"])

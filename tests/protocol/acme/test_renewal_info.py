@@ -126,8 +126,12 @@ def test_a32_revoked_means_now(trusted, certificate, reason):
     assert is_past(trusted, certificate)
 
 
-def test_a32_a_disabled_authority_means_now(trusted, certificate, team):
+def test_a32_a_disabled_authority_sends_nobody_into_refusals(trusted, certificate, team):
     authority_services.disable_authority(GOVERNOR, team.authority)
+    assert not is_past(trusted, certificate)
+    revocation.revoke(GOVERNOR, certificate, RevocationReason.KEY_COMPROMISE)
+    assert not is_past(trusted, certificate)
+    profile_services.update_profile(GOVERNOR, team.profile, authority=make_issuing("next"))
     assert is_past(trusted, certificate)
 
 

@@ -238,7 +238,7 @@ ROWS = [
         POST=Act(422, PUBLIC_GOVERNED, bodies.certificate),
     ),
     row(f"{_AUTHORITY}csr/", "pending authority", GET=Act(200, PUBLIC_GOVERNED)),
-    row("pki-urls/", GET=Act(200, READERS)),
+    row("pki-urls/", GET=Act(200, GOVERNING_READERS)),
     row(f"{_AUTHORITY}crls/", "authority", GET=Act(200, PUBLIC_READS)),
     row(f"{_AUTHORITY}publish-crl/", "authority", POST=Act(202, PUBLIC_GOVERNED)),
     # --- jobs ----------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from apps.authorities import selectors, services, signing
@@ -26,10 +26,10 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 class Outside:
     """A CA that nobody here runs."""
 
-    def __init__(self, name="Outside Root"):
-        self.key = ec.generate_private_key(ec.SECP256R1())
+    def __init__(self, name="Outside Root", key=None, above=None, **changes):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         self.name = names.x509_name((("common_name", name),))
-        self.certificate = self.issue(self.name, self.key.public_key(), issuer=self.name)
+        self.certificate = (above or self).issue(self.name, self.key.public_key(), **changes)
 
     def issue(self, subject, public_key, **changes):
         builder = (
@@ -101,10 +101,7 @@ def test_the_request_proves_the_key_and_carries_the_subject(pending, request_for
 
 
 def test_a_matching_certificate_activates(sealwright, pending, request_for, outside):
-    middle_key = ec.generate_private_key(ec.SECP256R1())
-    middle = Outside.__new__(Outside)
-    middle.key, middle.name = middle_key, names.x509_name((("common_name", "Middle"),))
-    middle.certificate = outside.issue(middle.name, middle_key.public_key())
+    middle = Outside("Middle", above=outside)
     certificate = issued(
         middle,
         request_for,
@@ -177,6 +174,40 @@ def test_certificates_that_cannot_issue_are_refused(
 ):
     certificate = issued(outside, request_for, **changes)
     assert code in codes(sealwright, pending, pem(certificate), pem(outside.certificate))
+
+
+_MAKE_KEY = {
+    "RSA 1024": lambda: rsa.generate_private_key(65537, 1024),
+    "RSA 2048, exponent 3": lambda: rsa.generate_private_key(3, 2048),
+    "P-192": lambda: ec.generate_private_key(ec.SECP192R1()),
+    "RSA 2560": lambda: rsa.generate_private_key(65537, 2560),
+    "brainpoolP256r1": lambda: ec.generate_private_key(ec.BrainpoolP256R1()),
+}
+
+
+@pytest.mark.parametrize("place", ["root", "middle"])
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("RSA 1024", "key.size"),
+        ("RSA 2048, exponent 3", "key.exponent"),
+        ("P-192", "key.curve"),
+        ("RSA 2560", None),
+        ("brainpoolP256r1", None),
+    ],
+)
+def test_a_chain_is_as_strong_as_its_weakest_key(
+    sealwright, pending, request_for, place, kind, code
+):
+    weak = _MAKE_KEY[kind]()
+    root = Outside(key=weak if place == "root" else None)
+    middle = Outside("Middle", key=weak if place == "middle" else None, above=root)
+    sent = pem(issued(middle, request_for)), pem(middle.certificate, root.certificate)
+    if code:
+        assert codes(sealwright, pending, *sent) == {code}
+    else:
+        services.install_certificate(sealwright, pending, certificate=sent[0], chain=sent[1])
+        assert pending.state == AuthorityState.ACTIVE
 
 
 def test_another_key_and_another_subject_are_refused_together(

@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from config.first_start import keep_private
+from apps.data_directory import keep_private
 
 
 def mode_of(path):

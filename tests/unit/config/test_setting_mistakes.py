@@ -1,6 +1,7 @@
 """Setting mistakes are one short list with name and reason, whatever is started."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ MISTAKES = {
         "https://ca.example",
         "SEALWRIGHT_ALLOWED_HOSTS: 'https://ca.example' is not a host",
     ),
+    "KEK": ("canary", "SEALWRIGHT_KEK is not 32 bytes in base64"),
     "FORMER_HTTP_PORTS": ("80,http", "SEALWRIGHT_FORMER_HTTP_PORTS: 'http' is not a port"),
 }
 
@@ -97,11 +99,11 @@ def test_names_of_others_are_no_mistakes(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "reason"),
     [
-        ({"HOME": "/proc/nowhere"}, "SEALWRIGHT_HOME: /proc/nowhere: No such file or directory"),
-        ({"HOME": "/etc/passwd"}, "SEALWRIGHT_HOME: /etc/passwd: File exists"),
+        ({"HOME": "/proc/nowhere"}, "SEALWRIGHT_HOME: the folder /proc/nowhere cannot be written"),
+        ({"HOME": "/etc/passwd"}, "SEALWRIGHT_HOME='/etc/passwd' is not a directory"),
         (
             {"DATABASE_URL": "sqlite:////proc/nowhere.sqlite3"},
-            "SEALWRIGHT_DATABASE_URL: /proc/nowhere.sqlite3: No such file or directory",
+            "SEALWRIGHT_DATABASE_URL: the folder /proc cannot be written",
         ),
         (
             {"DATABASE_URL": "postgres://nobody:canary@127.0.0.1:1/nothing"},
@@ -131,7 +133,28 @@ def test_file_that_is_no_database_is_named(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("command", [("create_token", "admin"), ("pki_url",), ("serve",)])
+def test_an_installation_is_made_by_no_command_that_needs_one(tmp_path, command):
+    done = run(tmp_path, "manage.py", *command)
+    assert done.returncode == 1
+    assert f"There is no database in {tmp_path}/home (SEALWRIGHT_HOME)." in done.stderr
+    assert "Traceback" not in done.stderr
+    assert run(tmp_path, "manage.py", "check").returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_first_start_on_a_busy_port_makes_nothing(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run(tmp_path, "manage.py", "up", HTTPS_PORT=port)
+    assert done.returncode == 1
+    assert f"Cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_database_without_tables_is_told(tmp_path):
+    (tmp_path / "home").mkdir(mode=0o700)
+    (tmp_path / "home" / "sealwright.sqlite3").touch(mode=0o600)
     for command in ("serve", "quickstart"):
         done = run(tmp_path, "manage.py", command)
         assert done.returncode == 1

@@ -5,14 +5,19 @@ from django.test import Client
 from django.urls import reverse
 
 from apps import principals
+from apps.accounts.models import User
 from apps.applications import services as applications
+from apps.applications.roles import Role
+from apps.audit.events import Event
+from apps.audit.models import AuditEvent
 from apps.enrollment.acme import jws
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab
+from apps.enrollment.acme.services import eab, endpoints
 from apps.enrollment.acme.snippets import Setting, snippets
+from apps.errors import AccessDenied
 from apps.principals import ProductRole
 from apps.site.display import admin_url
-from tests.factories.accounts import make_person
+from tests.factories.accounts import make_person, principal_for
 from tests.factories.acme import Acme, make_acme
 from tests.factories.applications import Team
 
@@ -40,6 +45,14 @@ def browser(db: None) -> Client:
 @pytest.fixture
 def acme(team: Team) -> Acme:
     return make_acme(team.pairing)
+
+
+@pytest.fixture
+def insider(browser: Client, team: Team) -> Client:
+    """The same, who has become an administrator of the application."""
+    ada = User.objects.get(username="ada")
+    applications.add_member(principals.system("test"), team.application, role=Role.ADMIN, user=ada)
+    return browser
 
 
 def text_of(browser: Client, page: str) -> str:
@@ -90,7 +103,8 @@ def test_endpoint_page_shows_the_snippets_the_keys_and_who_fails(acme, browser):
     assert "It answered with status 404." in text
 
 
-def test_a_new_key_is_shown_once_with_filled_in_snippets(acme, browser):
+def test_a_new_key_is_shown_once_with_filled_in_snippets(acme, insider):
+    browser = insider
     page = admin_url(acme.endpoint, "create-eab-key")
     answer = browser.post(page, {"name": "edge", "reusable": "on", "restrict_to": "**.example.com"})
     key = EabKey.objects.get(name="edge")
@@ -103,7 +117,30 @@ def test_a_new_key_is_shown_once_with_filled_in_snippets(acme, browser):
     assert browser.post(admin_url(key, "reveal")).status_code == 302, "no second time"
 
 
-def test_a_key_gets_another_secret_and_is_revoked_with_its_accounts(acme, browser):
+def test_who_is_no_member_gets_nothing_that_certificates_are_obtained_with(acme, browser):
+    before = bytes(EabKey.objects.get(pk=acme.key.pk).sealed_hmac_key)
+    told = "You lack the permission request_certificates in the application"
+    for obj, name, label in (
+        (acme.endpoint, "create-eab-key", "Create EAB key"),
+        (acme.key, "rotate", "New secret"),
+    ):
+        text = text_of(browser, admin_url(obj))
+        assert told in text
+        assert admin_url(obj, name) not in text, label
+        assert browser.get(admin_url(obj, name)).status_code == 302
+        refused = browser.post(admin_url(obj, name), {"name": "mine"})
+        assert "lacks the permission" in refused.content.decode()
+    assert bytes(EabKey.objects.get(pk=acme.key.pk).sealed_hmac_key) == before
+    assert not EabKey.objects.filter(name="mine").exists()
+    assert AuditEvent.objects.filter(event=Event.ACCESS_DENIED).exists()
+    ada = principal_for(User.objects.get(username="ada"))
+    with pytest.raises(AccessDenied):
+        endpoints.update_acme(ada, acme.endpoint, require_eab=False)
+    endpoints.update_acme(ada, acme.endpoint, enabled=False)  # settings are governed
+
+
+def test_a_key_gets_another_secret_and_is_revoked_with_its_accounts(acme, insider):
+    browser = insider
     before = eab.hmac_key_of(acme.key)
     text = browser.post(admin_url(acme.key, "rotate")).content.decode()
     after = eab.hmac_key_of(EabKey.objects.get(pk=acme.key.pk))

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from apps import costly
 from apps.errors import Busy
 from apps.keys import generation
 from pki import keys
@@ -58,7 +59,7 @@ def test_of_many_callers_few_wait_and_fewer_work(counted, settings):
         assert all(isinstance(one.result(), Busy) for one in refused)
         counted["go"].set()
         assert not isinstance(first.result(), Busy)
-    assert counted["most"] <= generation.SLOTS
+    assert counted["most"] <= costly.SLOTS
     assert not isinstance(outcome(), Busy)
 
 

@@ -318,11 +318,13 @@ def test_x15_mail_addresses_in_the_subject_count_when_there_is_no_other():
     assert judged(ca, "email=a@example.com", subject) == []
 
 
-def test_x15_a_common_name_that_is_a_host_counts_when_there_is_no_dns_name():
+def test_x15_a_common_name_that_is_a_host_always_counts():
     ca = constrained(permitted="dns_name=example.com")
     assert judged(ca, "", "common_name=www.evil.example") == OUT
     assert judged(ca, "", "common_name=Team") == []
-    assert judged(ca, "dns_name=www.example.com", "common_name=www.evil.example") == []
+    assert judged(ca, "dns_name=www.example.com", "common_name=www.evil.example") == OUT
+    assert judged(ca, "dns_name=www.example.com", "common_name=a.example.com") == []
+    assert judged(ca, "dns_name=www.example.com", "common_name=Team") == []
 
 
 def test_x15_directory_names_are_compared_as_prefixes_without_case():

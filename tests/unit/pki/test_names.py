@@ -401,10 +401,29 @@ def test_rfc4514_text_can_be_read_back(value):
     )
 
 
+# Default_Ignorable_Code_Point (Unicode 16.0) that is no control, format or unassigned character,
+# and what has a blank glyph.
+SHOWN_AS_NOTHING = {
+    *(0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x1806, 0x2800, 0x3164, 0xFFA0, 0xFFFC),
+    *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+    *(0x16FE4, 0x1D159),
+}
+
+
+@pytest.mark.parametrize("number", sorted(SHOWN_AS_NOTHING), ids="U+{:04X}".format)
+def test_ac04_no_name_has_characters_that_show_nothing(number):
+    value = f"Ac{chr(number)}me"
+    (found,) = subject_violations([("organization", value)])
+    assert (found.code, found.value) == ("name.invisible_character", f"Ac\\u{number:04x}me")
+    assert code_of("dns_name", f"{value.lower()}.example") == "name.invisible_character"
+
+
 def test_ac04_printable_text_is_exactly_text_without_invisible_characters():
     for number in range(sys.maxunicode + 1):
         character = chr(number)
-        unseen = unicodedata.category(character) in addresses.INVISIBLE
+        unseen = (
+            unicodedata.category(character) in addresses.INVISIBLE or number in SHOWN_AS_NOTHING
+        )
         if addresses.has_invisible(character) != unseen:
             pytest.fail(f"U+{number:04X}")
         if (addresses.visible(character) == character) == unseen:

@@ -185,6 +185,32 @@ def test_denied_text_is_compared_as_x520_does(respelt):
     assert folded(respelt) == "acme corp"
 
 
+@pytest.mark.parametrize("kind", ["organization", "common_name"])
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [
+        ("*<*", "<\u0338b>\u0338"),  # NFKC makes one character of "<" and the mark
+        ("*<*", "\uff1c\u0338b"),
+        ("*root*", "ro\u034fot"),
+        ("*root*", "ro\u3164o\ufe0ft"),
+        ("*root*", "R\U000e0101OOT"),
+        ("*e*", "cafe\u0301"),
+        ("*<\u0338*", "a<\u0338b"),
+        ("*\u3164*", "a\u3164b"),
+    ],
+)
+def test_denied_text_is_found_as_written_and_as_x520_compares_it(kind, pattern, value):
+    assert compile_pattern(kind, pattern).overlaps(value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value"),
+    [("*<*", "Acme"), ("*\u3164*", "Acme"), ("*cafe*", "caf\u00e9"), ("Acme", "Acme 2")],
+)
+def test_denied_text_denies_nothing_else(pattern, value):
+    assert not TextPattern.compile(pattern).overlaps(value)
+
+
 @pytest.mark.parametrize(
     ("kind", "pattern"),
     [

@@ -192,6 +192,11 @@ _TAKES_URIS = [
         "vbscript:msgbox(1)",
         "data:text/html;base64,PHNjcmlwdD4=",
         "feed:javascript:alert(1)",
+        "x-javascript:alert(1)",
+        "jar:https://www.example.com/a.jar!/b.html",
+        "ms-msdt:/id%20PCWDiagnostic",
+        "search-ms:query=a",
+        "file://server/share",
     ],
 )
 def test_no_preset_certifies_a_uri_that_runs_as_a_script(preset, uri):
@@ -199,8 +204,25 @@ def test_no_preset_certifies_a_uri_that_runs_as_a_script(preset, uri):
     assert found == ["policy.san_denied"]
 
 
+@pytest.mark.parametrize("preset", _TAKES_URIS)
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "spiffe://example.org/ns/a/sa/b",
+        "https://www.example.com:8443/a?b=c",
+        "urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6",
+        "tag:example.org,2026:a",
+    ],
+)
+def test_presets_certify_the_uris_that_name_things(preset, uri):
+    found = outcome(preset, subject=cn("x"), subject_alt_names=(("uri", uri),))
+    assert "policy.san_denied" not in found
+
+
 @pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("mark_up", ["<script>alert(1)</script>", "a<b", "\uff1cimg\uff1e"])
+@pytest.mark.parametrize(
+    "mark_up", ["<script>alert(1)</script>", "a<b", "\uff1cimg\uff1e", "<\u0338b>\u0338"]
+)
 def test_no_preset_certifies_mark_up_in_a_name(preset, mark_up):
     kinds = [rule["type"] for rule in PRESETS[preset].rules["subject"]]
     refused = 0

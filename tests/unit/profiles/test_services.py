@@ -52,6 +52,23 @@ def fields(caught):
     return [violation.field for violation in caught.value.violations]
 
 
+def test_no_profile_chooses_a_revoked_authority(profile, authority, policy):
+    revoked = make_authority("revoked")
+    Authority.objects.filter(pk=revoked.pk).update(state=AuthorityState.REVOKED)
+    revoked.refresh_from_db()
+    for choose in (
+        lambda: services.create_profile(GOVERNOR, name="new", authority=revoked, policy=policy),
+        lambda: services.update_profile(GOVERNOR, profile, authority=revoked),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            choose()
+        assert [v.code for v in caught.value.violations] == ["profile.authority_revoked"]
+    assert Profile.objects.get().authority == authority
+    Authority.objects.filter(pk=authority.pk).update(state=AuthorityState.REVOKED)
+    described = services.update_profile(GOVERNOR, profile, description="Out of use")
+    assert described.description == "Out of use"
+
+
 def test_a_profile_is_created_with_canonical_defaults(profile, authority, policy):
     stored = Profile.objects.get(name="web")
     assert stored == profile

@@ -1,4 +1,4 @@
-"""The admin shows certificates by their first name, and finds them in any spelling."""
+"""The admin shows certificates by their first name, finds them in any spelling, and times in UTC."""
 
 import re
 
@@ -49,7 +49,7 @@ def test_one_without_a_common_name_goes_by_its_first_name(nameless, as_ada):
         (title,) = re.findall(r"<h1>(.*?)</h1>", page)
         assert title == STORED
         assert f"<title>{STORED}" in " ".join(page.split()).replace("<title> ", "<title>")
-    page = as_ada.get(admin_url(nameless, "revoke")).content.decode()
+    page = as_ada.get(admin_url(nameless, "revoke"), follow=True).content.decode()
     assert STORED in page
     trail = as_ada.get(reverse("admin:audit_auditevent_changelist"), {"q": str(nameless.pk)})
     labels = {event.subject_label for event in trail.context["cl"].result_list}
@@ -112,3 +112,16 @@ def test_whoever_wrote_a_version_of_a_policy_is_shown_by_name(team, as_ada, ada)
         page = as_ada.get(admin_url(obj)).content.decode()
         assert re.search(r"<(td|dd)[^>]*>\s*ada\s*</", page), page
         assert f"user:{ada.pk}" not in page
+
+
+def test_a_request_shows_times_in_utc_and_says_whether_it_was_taken(nameless, as_ada):
+    request = nameless.request
+    page = as_ada.get(admin_url(request)).content.decode()
+    for time in (nameless.not_before, nameless.not_after):
+        assert f"{time:%Y-%m-%d %H:%M:%S} UTC" in page
+    assert not re.search(r"\dT\d\d:", page)
+    assert "taken as it came" in page
+    type(request).objects.filter(pk=request.pk).update(state="rejected", notes=[])
+    page = as_ada.get(admin_url(request)).content.decode()
+    assert "taken as it came" not in page
+    assert "Nothing was changed or left out." in page

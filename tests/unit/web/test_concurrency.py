@@ -67,6 +67,55 @@ def test_a_fault_frees_its_slot():
         pass
 
 
+def test_beyond_those_that_may_wait_nobody_waits_where_nothing_moves():
+    limit = ConcurrencyLimit(1, 60.0, waiting=0, last_thread_s=0.0)
+    with limit.slot(), pytest.raises(Busy), limit.slot():
+        pass
+
+
+def test_beyond_those_that_may_wait_a_slot_is_had_while_others_end():
+    limit = ConcurrencyLimit(1, 60.0, waiting=0, last_thread_s=30.0)
+    entered, go = threading.Event(), threading.Event()
+
+    def work():
+        with limit.slot():
+            entered.set()
+            assert go.wait(30)
+        return "done"
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(work)
+        assert entered.wait(30)
+        second = pool.submit(work)
+        wait([second], timeout=0.3)  # time to be refused
+        go.set()
+        assert (first.result(), second.result()) == ("done", "done")
+
+
+def test_more_requests_than_threads_hang_and_a_probe_has_a_thread(settings, monkeypatch):
+    monkeypatch.setattr(concurrency, "TIMEOUT_S", 60.0)
+    monkeypatch.setattr(concurrency, "LAST_THREAD_S", 0.1)
+    settings.SEALWRIGHT = settings.SEALWRIGHT | {"THREADS": 2, "SPARE_THREADS": 3}
+    go = threading.Event()
+
+    def view(request):
+        if request.path != "/livez":
+            assert go.wait(30)
+        return HttpResponse("fine")
+
+    handler, ask = limit_concurrency(view), RequestFactory().get
+    with ThreadPoolExecutor(2 + 3) as pool:  # as many as the server has
+        hanging = [pool.submit(handler, ask("/api/v1/hangs/")) for _ in range(12)]
+        probe = pool.submit(handler, ask("/livez"))
+        try:
+            assert probe.result(timeout=20).content == b"fine"
+            assert sum(not one.done() for one in hanging) == 4  # two work, two may wait
+        finally:
+            go.set()
+        statuses = sorted(one.result().status_code for one in hanging)
+        assert statuses == [200] * 4 + [503] * 8
+
+
 def test_while_all_requests_hang_probes_answer_and_others_are_503(settings, monkeypatch):
     monkeypatch.setattr(concurrency, "TIMEOUT_S", 0.0)
     settings.SEALWRIGHT = settings.SEALWRIGHT | {"THREADS": 1}

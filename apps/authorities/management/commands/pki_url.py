@@ -1,11 +1,12 @@
 """Command that shows what a change of the PKI URL means for certificates already issued."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from apps.authorities import pki_urls
+from apps.authorities import checks, pki_urls
 from apps.authorities.models import PkiUrl
 from apps.origins import parsed_origin
 
@@ -46,10 +47,13 @@ class Command(BaseCommand):
         if current is not None:
             then.carriers = pki_urls.carriers_since(current.adopted_at)
         self.stdout.write(f"\nWith {new}:")
+        for warning in checks.warnings_about(new):
+            self.stdout.write(f"Warning: {warning.msg} {warning.hint}")
         self.stdout.write(pki_urls.account(then))
         for one in then.carriers:
+            last = datetime.fromisoformat(one["last_not_after"]).astimezone(UTC)
             self.stdout.write(
-                f"  {one['authority']}: {one['certificates']} until {one['last_not_after']}"
+                f"  {one['authority']}: {one['certificates']} until {last:%Y-%m-%d %H:%M:%S} UTC"
             )
         self.stdout.write(
             f"To change it: let {new} lead to the plain listener, set SEALWRIGHT_PKI_URL={new} on "

@@ -41,7 +41,14 @@ def table(title: str, head: list[str], rows: list[Any], empty: str) -> Section:
 
 def challenges(row: AcmeAuthorization, title: str = "") -> Section:
     """Return every challenge of an authorization with what each attempt did and saw."""
-    found = [{"row": item, "badge": status_badge(item.status)} for item in row.challenges.all()]
+    found = [
+        {
+            "row": item,
+            "badge": status_badge(item.status),
+            "attempts": _attempts_shown(item),
+        }
+        for item in row.challenges.all()
+    ]
     return Section(
         title or str(row),
         "enrollment/challenges.html",
@@ -51,8 +58,12 @@ def challenges(row: AcmeAuthorization, title: str = "") -> Section:
 
 def attempts(row: AcmeChallenge) -> Section:
     """Return the attempts of one challenge."""
-    shown = [one | {"at": moment(datetime.fromisoformat(one["at"]))} for one in row.attempts]
-    return Section("Attempts", "enrollment/attempts.html", {"attempts": shown})
+    return Section("Attempts", "enrollment/attempts.html", {"attempts": _attempts_shown(row)})
+
+
+def _attempts_shown(row: AcmeChallenge) -> list[dict[str, Any]]:
+    """Return the attempts with their times as pages show times."""
+    return [one | {"at": moment(datetime.fromisoformat(one["at"]))} for one in row.attempts]
 
 
 def failing(found: list[selectors.FailingClient]) -> Section:

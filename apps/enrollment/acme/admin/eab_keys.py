@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.admin.endpoints import secret_page
 from apps.enrollment.acme.models import EabKey
-from apps.enrollment.acme.services import eab, eab_keys
+from apps.enrollment.acme.services import eab, eab_keys, rights
 from apps.principals import Principal
 from apps.site.display import admin_url, link
 from apps.site.model_admin import ReadOnlyAdmin
@@ -30,6 +30,10 @@ def _rotate(request: HttpRequest, principal: Principal, key: EabKey, _data: _Dat
 def _revoke(_: HttpRequest, principal: Principal, key: EabKey, data: _Data) -> str:
     eab_keys.revoke_eab_key(principal, key, accounts=data["accounts"])
     return f"Nobody registers with “{key}” any more."
+
+
+def _no_admission(principal: Principal, key: EabKey) -> str:
+    return rights.why_no_admission(principal, key.endpoint.pairing)
 
 
 def _alive(key: EabKey) -> bool:
@@ -54,6 +58,7 @@ class EabKeyAdmin(ReadOnlyAdmin):
             run=_reveal,
             intro="The secret is shown once.",
             available=lambda key: _alive(key) and key.revealed_at is None,
+            refusal=_no_admission,
         ),
         ObjectAction(
             name="rotate",
@@ -63,6 +68,7 @@ class EabKeyAdmin(ReadOnlyAdmin):
             intro="The key gets another secret, shown once on the next page. Clients that have "
             "registered with the old one stay.",
             available=_alive,
+            refusal=_no_admission,
         ),
         ObjectAction(
             name="revoke",

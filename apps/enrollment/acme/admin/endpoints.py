@@ -11,7 +11,7 @@ from apps.enrollment import trust_anchor
 from apps.enrollment.acme import limit_usage, selectors, snippets
 from apps.enrollment.acme.admin import display, forms
 from apps.enrollment.acme.models import AcmeEndpoint, EabKey
-from apps.enrollment.acme.services import eab, eab_keys
+from apps.enrollment.acme.services import eab, eab_keys, rights
 from apps.enrollment.acme.services import endpoints as services
 from apps.principals import Principal
 from apps.registry import Snippet
@@ -77,6 +77,9 @@ class AcmeEndpointAdmin(GovernedAdmin):
             form=forms.NewEabKeyForm,
             run=_create_key,
             intro="A client registers with it. Its secret is shown once, on the next page.",
+            refusal=lambda principal, endpoint: rights.why_no_admission(
+                principal, endpoint.pairing
+            ),
         ),
     )
 

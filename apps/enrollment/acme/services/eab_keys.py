@@ -1,7 +1,7 @@
 """Management of EAB keys, for admin pages and API.
 
-Each function checks the right to edit enrollment in the pairing's application first, and records
-its audit event in the same transaction.
+Each function checks the right to edit enrollment in the pairing's application first, and for a
+secret the right to request certificates. Its audit event is recorded in the same transaction.
 """
 
 import secrets
@@ -22,7 +22,7 @@ from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, EabKey
 from apps.enrollment.acme.services import eab
 from apps.enrollment.acme.services.account_revocation import revoke
 from apps.enrollment.acme.services.endpoint_settings import network_violations, violation
-from apps.enrollment.acme.services.rights import require_edit
+from apps.enrollment.acme.services.rights import require_admission, require_edit
 from apps.enrollment.acme.states import AccountStatus
 from apps.errors import InvalidInput, InvalidTransition
 from apps.principals import Principal
@@ -53,7 +53,7 @@ def create_eab_key(
     """Make a key with which a client may register; its secret is shown by ``reveal_eab_key``.
 
     Args:
-        principal: needs ``edit_enrollment`` in the application.
+        principal: needs ``edit_enrollment`` and ``request_certificates`` in the application.
         endpoint: where it is good.
         name: for people.
         reusable: for any number of accounts rather than one.
@@ -67,7 +67,7 @@ def create_eab_key(
         NotFound, AccessDenied: the right is missing.
         InvalidInput: lists everything that is wrong.
     """
-    require_edit(principal, endpoint.pairing)
+    require_admission(principal, endpoint.pairing)
     wrong = network_violations("networks", networks)
     if len(name) > _MAX_NAME:
         wrong.append(violation("name", name, f"A name has at most {_MAX_NAME} characters."))
@@ -104,7 +104,7 @@ def reveal_eab_key(principal: Principal, key: EabKey) -> str:
         InvalidTransition: it has been shown before, or is revoked; ``rotate_eab_key`` makes a
             new secret.
     """
-    require_edit(principal, key.endpoint.pairing)
+    require_admission(principal, key.endpoint.pairing)
     with transaction.atomic():
         locked = _locked(key)
         if locked.revealed_at is not None:
@@ -123,7 +123,7 @@ def rotate_eab_key(principal: Principal, key: EabKey) -> str:
         NotFound, AccessDenied: the right is missing.
         InvalidTransition: it is revoked.
     """
-    require_edit(principal, key.endpoint.pairing)
+    require_admission(principal, key.endpoint.pairing)
     with transaction.atomic():
         locked = _locked(key)
         secret = _seal_new_secret(locked)

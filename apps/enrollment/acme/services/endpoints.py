@@ -13,7 +13,7 @@ from apps.audit.events import Event
 from apps.audit.record import record
 from apps.enrollment.acme.models import AcmeEndpoint
 from apps.enrollment.acme.services.endpoint_settings import SETTINGS, apply_settings
-from apps.enrollment.acme.services.rights import require_edit
+from apps.enrollment.acme.services.rights import require_admission, require_edit
 from apps.errors import AlreadyExists
 from apps.principals import Principal
 
@@ -22,7 +22,8 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
     """Set ACME up for a pairing.
 
     Args:
-        principal: needs ``edit_enrollment`` in the application.
+        principal: needs ``edit_enrollment`` in the application, and ``request_certificates`` for an
+            endpoint without EAB.
         pairing: which application and profile.
         settings: columns of ``AcmeEndpoint``; others get their safe defaults.
 
@@ -34,6 +35,8 @@ def enable_acme(principal: Principal, pairing: Pairing, **settings: Any) -> Acme
     require_edit(principal, pairing)
     endpoint = AcmeEndpoint(pairing=pairing)
     apply_settings(endpoint, settings)
+    if not endpoint.require_eab:
+        require_admission(principal, pairing)
     try:
         with transaction.atomic():
             endpoint.save(force_insert=True)
@@ -54,6 +57,8 @@ def update_acme(principal: Principal, endpoint: AcmeEndpoint, **settings: Any) -
         locked = AcmeEndpoint.objects.select_for_update().get(pk=endpoint.pk)
         before = _settings_of(locked)
         apply_settings(locked, settings)
+        if before["require_eab"] and not locked.require_eab:
+            require_admission(principal, endpoint.pairing)
         locked.save()
         after = _settings_of(locked)
         changed = {name: value for name, value in after.items() if value != before[name]}

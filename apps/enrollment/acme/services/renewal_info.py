@@ -165,15 +165,19 @@ def already_replaced() -> Refusal:
 
 
 def reason_to_renew_now(config: EndpointConfig, certificate: Certificate) -> str:
-    """Return why a certificate should be replaced right now; empty when there is no reason."""
+    """Return why a certificate should be replaced right now; empty when there is no reason.
+
+    None counts while the profile's authority issues nothing: every client would be sent into
+    refusals.
+    """
+    pairing = pairing_of(config)
+    issuer = Authority.objects.filter(profiles=pairing.profile)
+    if issuer.exclude(state=AuthorityState.ACTIVE).exists():
+        return ""
     if certificate.state in (CertificateState.REVOKED, CertificateState.HELD):
         return "revoked"
-    pairing = pairing_of(config)
     if certificate.authority_id != pairing.profile.authority_id:
         return "the profile has moved to another authority"
-    authority = certificate.authority
-    if authority is not None and authority.state != AuthorityState.ACTIVE:
-        return "the authority is disabled"
     if _violates_policy(pairing, certificate) and _could_be_renewed(pairing, certificate):
         return "policy was tightened"
     return ""

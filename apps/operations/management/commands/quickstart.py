@@ -60,8 +60,9 @@ def guide(facts: quickstart.Facts) -> str:
     if acme.get("eab"):
         lines += [
             "",
-            "By ACME, for a name that leads to this machine (certbot answers on port 80; more",
-            "clients in docs/acme.md):",
+            "By ACME (more clients in docs/acme.md). As root, because certbot answers on port 80 and",
+            "keeps its files in /etc; the name has to lead to this machine, for a trial by:",
+            "echo 127.0.0.1 www.example.com >> /etc/hosts",
             "",
             _first_by_acme(facts),
         ]

@@ -21,9 +21,16 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         start_checks.refuse_second_start()
         # Before anything is written: the first start writes the ports into certificates.
-        start_checks.refuse([*start_checks.machine_problems(), *database.problems(migrated=False)])
-        start_checks.require_keyring()
+        # A look at SQLite's file would make it.
+        is_new = database.missing_file() is not None
+        found = [] if is_new else database.problems(migrated=False)
+        start_checks.refuse([*start_checks.machine_problems(), *found])
+        if not is_new:
+            start_checks.require_keyring()
         with start_checks.only_start():
+            start_checks.make_home()
+            if is_new:
+                start_checks.refuse(database.problems(migrated=False))
             self._prepare()
             serve(self.stdout)
 
