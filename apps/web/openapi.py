@@ -12,7 +12,7 @@ from apps.principals import Scope
 from apps.web import openapi_examples
 from apps.web.problems import CONTENT_TYPE
 from apps.web.serializers import Body, ProblemSerializer
-from apps.web.viewsets import StrictViewSet, scope_of
+from apps.web.viewsets import StrictViewSet, scopes_of
 
 _PROBLEMS: dict[int, str] = {
     400: "The request cannot be read; every unusable part is listed.",
@@ -74,8 +74,7 @@ class ResourceSchema(AutoSchema):
 
         OpenAPI 3.1 lets every kind of scheme name what it must carry, not only OAuth.
         """
-        scope = self._scope()
-        named = [scope.value] if scope is not None else []
+        named = [scope.value for scope in self._scopes()]
         return [
             {name: [*needed, *named] for name, needed in one.items()} for one in super().get_auth()
         ]
@@ -90,11 +89,11 @@ class ResourceSchema(AutoSchema):
             return []
         return [OpenApiExample("Example", value=dict(kind.example), request_only=True)]
 
-    def _scope(self) -> Scope | None:
+    def _scopes(self) -> tuple[Scope, ...]:
         view: Any = self.view
         if not isinstance(view, StrictViewSet):
-            return None
-        return scope_of(view, str(view.action), self.method)
+            return ()
+        return scopes_of(view, str(view.action), self.method)
 
 
 def complete(

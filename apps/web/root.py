@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from apps.principals import Principal, Scope
 from apps.web.callers import principal_of
 from apps.web.serializers import Answer
-from apps.web.viewsets import StrictViewSet, scope_of
+from apps.web.viewsets import StrictViewSet, scopes_of
 
 PREFIX = "api/v1/"
 _OF_ALL = {"list", "create"}
@@ -111,7 +111,7 @@ def _resources_for(principal: Principal) -> Iterator[dict[str, Any]]:
         methods = [
             method.upper()
             for method, action in actions.items()
-            if principal.has_scope(scope_of(view, action, method))
+            if all(principal.has_scope(scope) for scope in scopes_of(view, action, method))
             and (principal.governs or action not in view.governed)
         ]
         if methods:

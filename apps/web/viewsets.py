@@ -37,11 +37,13 @@ class Metadata(SimpleMetadata):
         return {}
 
 
-def scope_of(view: Any, action: str, method: str) -> Scope | None:
-    """Return the scope that a token needs for an action of a view set, ``None`` for none."""
+def scopes_of(view: Any, action: str, method: str) -> tuple[Scope, ...]:
+    """Return the scopes that a token needs for an action of a view set: all of them."""
     usual = Scope.READ if method.upper() in SAFE_METHODS else Scope.MANAGE
-    found: Scope | None = view.scopes.get(action, usual)
-    return found
+    found = view.scopes.get(action, usual)
+    if found is None:
+        return ()
+    return (found,) if isinstance(found, Scope) else tuple(found)
 
 
 class StrictViewSet(ViewSet):
@@ -49,14 +51,15 @@ class StrictViewSet(ViewSet):
 
     Attributes:
         scopes: what a token needs for an action, where that is not ``read`` for reading and
-            ``manage`` for everything else. It describes what services check, and decides nothing.
+            ``manage`` for everything else; several are needed together. It describes what services
+            check, and decides nothing.
         governed: actions of product administrators only, where the URL names no object; likewise.
         tag: heading of the operations in the OpenAPI document; empty for that of the URL.
         parameters: query parameters of an action, where it is not a list.
         files: actions that answer with a file, of whatever type the client would accept.
     """
 
-    scopes: ClassVar[Mapping[str, Scope | None]] = {}
+    scopes: ClassVar[Mapping[str, Scope | tuple[Scope, ...] | None]] = {}
     governed: ClassVar[Sequence[str]] = ()
     tag: ClassVar[str] = ""
     parameters: ClassVar[Mapping[str, Sequence[str]]] = {}

@@ -76,6 +76,7 @@ TABLE: dict[type[Exception], Kind] = {
     errors.InvalidInput: Kind(Type.MALFORMED, 400),
     errors.AuthenticationFailed: Kind(Type.UNAUTHORIZED, 401),
     errors.AccessDenied: Kind(Type.UNAUTHORIZED, 403),
+    errors.InsufficientScope: Kind(Type.UNAUTHORIZED, 403),
     errors.NotFound: Kind(Type.MALFORMED, 404),
     errors.InUse: Kind(Type.MALFORMED, 409),
     errors.AlreadyExists: Kind(Type.MALFORMED, 409),

@@ -61,7 +61,8 @@ class Answer:
     def without_what_was_sent(self) -> str:
         """Return the body without the reference that it says leads nowhere: the caller's own."""
         body = self.body.decode("utf-8", "replace")
-        if b"reference.not_found" not in self.body:
+        is_problem = self.headers.get("Content-Type", "").startswith("application/problem+json")
+        if not is_problem or b"reference.not_found" not in self.body:
             return body
         for error in json.loads(self.body)["errors"]:
             body = body.replace(f"'{error['value']}'", "*").replace(f'"{error["value"]}"', "*")

@@ -293,8 +293,17 @@ _SIGNED = Open(
     content_type="application/jose+json",
 )
 _ACME_READ = Open("directory", _READ, "every client begins here, without an account")
+_ACME_DIRECTORY = Open(
+    "directory",
+    _READ | {"POST": (415, 415)},  # POST-as-GET is served, and this is no JWS
+    "every client begins here, without an account",
+)
 _ACME_REST = Open("directory", dict.fromkeys(METHODS, (404, 404)), "says that there is no such URL")
-_ACME_NONCE = Open("directory", {"GET": (204, 204), "HEAD": (200, 200)}, "nonces are nobody's")
+_ACME_NONCE = Open(
+    "directory",
+    {"GET": (204, 404), "HEAD": (200, 404), "POST": (415, 415)},
+    "nonces are nobody's",
+)
 _ACME_RENEWAL = Open(
     "directory", {"GET": (404, 404), "HEAD": (404, 404)}, "asked about no certificate"
 )
@@ -316,7 +325,7 @@ OPEN_PREFIXES = {
     "ocsp/<slug:name>": _OCSP_POST,
     "ocsp/<slug:name>/<path:encoded>": _FILES,
     "acme/<slug:application>/<slug:profile>/": _SIGNED,
-    "acme/<slug:application>/<slug:profile>/directory": _ACME_READ,
+    "acme/<slug:application>/<slug:profile>/directory": _ACME_DIRECTORY,
     "acme/<slug:application>/<slug:profile>/limits": _ACME_READ,
     "acme/<slug:application>/<slug:profile>/new-nonce": _ACME_NONCE,
     "acme/<slug:application>/<slug:profile>/renewal-info/": _ACME_RENEWAL,

@@ -290,7 +290,7 @@ def test_members_come_and_go_through_the_services(as_ada, world):
 def test_nobody_gives_a_role_to_themselves(as_ada, ada, world):
     url = admin_url(world.team.application, "add-member")
     answer = as_ada.post(url, {"member": f"user:{ada.pk}", "role": "admin"})
-    assert "You cannot change your own role" in answer.content.decode()
+    assert "You cannot give yourself a role" in answer.content.decode()
     answer = as_ada.post(admin_url(world.group), {"people": [str(ada.pk)]})
     assert "You cannot add yourself to a group" in answer.content.decode()
     assert not Membership.objects.filter(user=ada).exists()

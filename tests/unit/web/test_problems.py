@@ -156,11 +156,18 @@ def test_instance_is_the_request():
 )
 def test_django_handlers_speak_json_under_api_only(handler, error, status):
     under_api = handler(RequestFactory().get("/api/v1/x"), error)
-    elsewhere = handler(RequestFactory().get("/pki/x"), error)
+    elsewhere = handler(RequestFactory().get("/nowhere"), error)
     assert under_api["Content-Type"] == "application/problem+json"
     assert under_api.status_code == elsewhere.status_code == status
     assert CANARY.encode() not in under_api.content
     assert elsewhere["Content-Type"].startswith("text/html")
+
+
+def test_relying_parties_are_told_in_plain_text_that_a_file_does_not_exist():
+    answer = problems.handler404(RequestFactory().get("/pki/nowhere/ca.pem"), Http404(CANARY))
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/plain")
+    assert CANARY.encode() not in answer.content
 
 
 def test_500_handler_says_nothing():

@@ -18,6 +18,7 @@ from apps.enrollment.acme.api.filters import AcmeAccountFilter, AcmeOrderFilter
 from apps.enrollment.acme.models import AcmeAccount, AcmeEndpoint, AcmeOrder, EabKey
 from apps.enrollment.acme.services import account_revocation, eab_keys
 from apps.enrollment.acme.services import endpoints as services
+from apps.principals import Scope
 from apps.web.callers import principal_of
 from apps.web.openapi import problems
 from apps.web.pagination import OnePage
@@ -116,6 +117,8 @@ class EabKeyViewSet(ReadViewSet):
     """The EAB keys of an endpoint."""
 
     tag = "acme"
+    # With the secret of a key certificates are obtained.
+    scopes = dict.fromkeys(("create", "reveal", "rotate"), (Scope.MANAGE, Scope.REQUEST))
     serializer_class = serializers.EabKeySerializer
     lookup_field = "pk"
     lookup_url_kwarg = "key_id"
