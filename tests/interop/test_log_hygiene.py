@@ -20,8 +20,9 @@ FOREIGN = "eyJhbGciOiJIUzI1NiJ9.canaryforeigntoken.c0ffee0042c0ffee0042"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("hygiene") / "home"
+    # On a database of its own: the keyring of the other one lies in another home.
     environment = servers.environment_for(
-        home, ACCESS_LOG=str(home.parent / "access.log"), LOG_LEVEL="debug"
+        home, ACCESS_LOG=str(home.parent / "access.log"), LOG_LEVEL="debug", DATABASE_URL=""
     )
     started = servers.start(home, environment)
     yield started
