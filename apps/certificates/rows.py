@@ -104,8 +104,7 @@ def _common(enrollment: Enrollment, decision: Decision | None) -> dict[str, Any]
 
 def _asked_text(enrollment: Enrollment, leaf: Leaf | None) -> str:
     """Return what the list of requests is searched by: the names asked for, and who asked."""
-    common_name = dict(reversed(leaf.subject)).get("common_name", "") if leaf else ""
-    asked = search_text(common_name, leaf.subject_alt_names if leaf else [])
+    asked = search_text(_common_name(leaf), leaf.subject_alt_names) if leaf else ""
     return f"{asked} {enrollment.principal.label.lower()[:_LABEL_LENGTH]}".strip()
 
 
@@ -123,8 +122,7 @@ def intent_columns(intent: Intent) -> dict[str, Any]:
 def certificate_row(request: CertificateRequest, signer: Signer, finished: Finished) -> Certificate:
     """Return the row of a finished certificate, not written yet."""
     leaf = finished.leaf
-    # The first of several common names, as browsers of old took it.
-    common_name = dict(reversed(leaf.subject)).get("common_name", "")
+    common_name = _common_name(leaf)
     identifier = ids.uuid7()
     return Certificate(
         id=identifier,
@@ -151,6 +149,11 @@ def certificate_row(request: CertificateRequest, signer: Signer, finished: Finis
         replaces_id=request.replaces_id,
         lineage_id=request.replaces.lineage_id if request.replaces else identifier,
     )
+
+
+def _common_name(leaf: Leaf) -> str:
+    """Return the first of several common names, as browsers of old took it; empty without any."""
+    return dict(reversed(leaf.subject)).get("common_name", "")
 
 
 def search_text(common_name: str, subject_alt_names: Sequence[TypeValue]) -> str:

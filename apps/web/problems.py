@@ -253,6 +253,11 @@ def exception_handler(error: Exception, _context: dict[str, Any]) -> HttpRespons
         return None
     if kind == INTERNAL:
         _logger.error("unexpected %s", type(error).__name__, exc_info=error)
+    return _problem_of(error, kind)
+
+
+def _problem_of(error: Exception, kind: Kind) -> HttpResponse:
+    """Return the problem document of an error of this kind."""
     return problem(
         kind,
         _detail(error, kind),
@@ -319,13 +324,7 @@ def refused(request: HttpRequest, error: errors.SealwrightError) -> HttpResponse
         return answer
     kind = kind_of(error) or INTERNAL
     if _is_api(request):
-        return problem(
-            kind,
-            _detail(error, kind),
-            violations=_violations(error),
-            members=_members(error),
-            headers=_headers(error, kind),
-        )
+        return _problem_of(error, kind)
     detail = _detail(error, kind)
     if is_machine_path(request):
         content, content_type = f"{detail}\n", "text/plain; charset=utf-8"
