@@ -17,6 +17,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from tests.commands import inherited_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 _START_S = 90
 _STOP_S = 30
@@ -106,11 +108,6 @@ class Server:
 
 def environment_for(home: Path, **settings: str) -> dict[str, str]:
     """Return what a server on ``home`` sees: free ports, the database under test, ``settings``."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SEALWRIGHT_", "DJANGO_", "PYTEST_"))
-    }
     wanted = {
         "HOME": str(home),
         "HTTPS_PORT": str(free_port()),
@@ -118,7 +115,7 @@ def environment_for(home: Path, **settings: str) -> dict[str, str]:
         "DATABASE_URL": os.environ.get("SEALWRIGHT_DATABASE_URL", ""),
         "STATIC_ROOT": str(home / "static"),
     } | settings
-    return inherited | {f"SEALWRIGHT_{name}": value for name, value in wanted.items()}
+    return inherited_environment() | {f"SEALWRIGHT_{name}": value for name, value in wanted.items()}
 
 
 def start(home: Path, environment: dict[str, str]) -> Server:

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from tests.commands import inherited_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 _DATA = Path(__file__).parent / "data"
 
@@ -38,12 +40,7 @@ class Installation:
     @property
     def environment(self) -> dict[str, str]:
         """Return what the product's processes see on this installation."""
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("SEALWRIGHT_", "DJANGO_", "PYTEST_"))
-        }
-        return inherited | {
+        return inherited_environment() | {
             "DJANGO_SETTINGS_MODULE": "config.settings.production",
             "PYTHONPATH": str(ROOT),
             "SEALWRIGHT_HOME": str(self.home),

@@ -1,9 +1,6 @@
 import base64
 import ipaddress
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -12,6 +9,7 @@ from apps import keyring
 from apps.origins import host_of
 from config.env import Environment
 from config.settings import base
+from tests.commands import run_on_own_home
 
 
 @pytest.mark.parametrize(
@@ -98,28 +96,14 @@ def test_unusable_secret_is_reported_without_being_shown(monkeypatch, value):
     assert value not in str(refused.value)
 
 
-def _check(tmp_path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run ``manage.py check`` on a data directory of its own."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SEALWRIGHT_", "DJANGO_"))
-    }
-    given = {f"SEALWRIGHT_{name}": value for name, value in variables.items()}
-    return subprocess.run(
-        [sys.executable, "manage.py", "check"],
-        cwd=base.BASE_DIR,
-        env=inherited | {"SEALWRIGHT_HOME": str(tmp_path / "home")} | given,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_mistakes_are_a_list_without_a_traceback(tmp_path):
-    done = _check(
-        tmp_path, HTTPS_PORT="99999", SECRET_KEY_FILE=str(tmp_path / "none"), LOG_LEVEL="loud"
+    done = run_on_own_home(
+        tmp_path,
+        "manage.py",
+        "check",
+        HTTPS_PORT="99999",
+        SECRET_KEY_FILE=str(tmp_path / "none"),
+        LOG_LEVEL="loud",
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -133,7 +117,7 @@ def test_mistakes_are_a_list_without_a_traceback(tmp_path):
 
 
 def test_listeners_cannot_share_a_port(tmp_path):
-    done = _check(tmp_path, HTTPS_PORT="28443", HTTP_PORT="28443")
+    done = run_on_own_home(tmp_path, "manage.py", "check", HTTPS_PORT="28443", HTTP_PORT="28443")
     assert done.returncode == 1
     assert "  - SEALWRIGHT_HTTPS_PORT and SEALWRIGHT_HTTP_PORT are the same" in done.stderr
 
@@ -141,7 +125,7 @@ def test_listeners_cannot_share_a_port(tmp_path):
 def test_keyring_path_is_no_file_with_a_key(tmp_path):
     """``SEALWRIGHT_KEK_FILE`` names the keyring, which may not be there before the first start."""
     path = tmp_path / "kek.json"
-    done = _check(tmp_path, KEK_FILE=str(path))
+    done = run_on_own_home(tmp_path, "manage.py", "check", KEK_FILE=str(path))
     assert done.returncode == 0, done.stderr
     key = bytes(32)
     key_id = keyring.key_id_for(key)
@@ -149,8 +133,8 @@ def test_keyring_path_is_no_file_with_a_key(tmp_path):
         json.dumps({"current": key_id, "keys": {key_id: base64.b64encode(key).decode()}})
     )
     path.chmod(0o600)
-    done = _check(tmp_path, KEK_FILE=str(path))
+    done = run_on_own_home(tmp_path, "manage.py", "check", KEK_FILE=str(path))
     assert done.returncode == 0, done.stderr
     path.write_text("{}")
-    done = _check(tmp_path, KEK_FILE=str(path))
+    done = run_on_own_home(tmp_path, "manage.py", "check", KEK_FILE=str(path))
     assert f"The keyring {path} is damaged" in done.stderr

@@ -1,16 +1,12 @@
 """Setting mistakes are one short list with name and reason, whatever is started."""
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from apps import origins
 from config.env import Environment
-from config.settings import base
+from tests.commands import run_on_own_home
 
 MISTAKES = {
     "LOGLEVEL": (
@@ -39,24 +35,6 @@ MISTAKES = {
 }
 
 
-def run(tmp_path: Path, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    inherited = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("SEALWRIGHT_", "DJANGO_"))
-    }
-    given = {f"SEALWRIGHT_{name}": value for name, value in variables.items()}
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=base.BASE_DIR,
-        env=inherited | {"SEALWRIGHT_HOME": str(tmp_path / "home")} | given,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize(
     "command",
     [
@@ -69,7 +47,9 @@ def run(tmp_path: Path, *command: str, **variables: str) -> subprocess.Completed
     ids=lambda command: command[1] if command[0] == "manage.py" else command[2],
 )
 def test_every_entry_tells_all_mistakes_at_once(tmp_path, command):
-    done = run(tmp_path, *command, **{name: value for name, (value, _) in MISTAKES.items()})
+    done = run_on_own_home(
+        tmp_path, *command, **{name: value for name, (value, _) in MISTAKES.items()}
+    )
     told = done.stdout + done.stderr
     assert done.returncode in {1, 3}
     assert "Traceback" not in told
@@ -81,7 +61,7 @@ def test_every_entry_tells_all_mistakes_at_once(tmp_path, command):
 
 
 def test_names_of_others_are_no_mistakes(tmp_path):
-    done = run(
+    done = run_on_own_home(
         tmp_path,
         "manage.py",
         "check",
@@ -116,7 +96,7 @@ def test_names_of_others_are_no_mistakes(tmp_path):
     ],
 )
 def test_unusable_places_are_named_without_a_traceback(tmp_path, variables, reason):
-    done = run(tmp_path, "manage.py", "up", **variables)
+    done = run_on_own_home(tmp_path, "manage.py", "up", **variables)
     assert done.returncode == 1
     assert f"  - {reason}" in done.stderr
     assert "Traceback" not in done.stderr
@@ -127,7 +107,7 @@ def test_file_that_is_no_database_is_named(tmp_path):
     path = tmp_path / "text.sqlite3"
     path.write_text("no database" * 1000)
     for command in ("up", "migrate", "quickstart"):
-        done = run(tmp_path, "manage.py", command, DATABASE_URL=f"sqlite:///{path}")
+        done = run_on_own_home(tmp_path, "manage.py", command, DATABASE_URL=f"sqlite:///{path}")
         assert done.returncode == 1
         assert f"the database {path} cannot be used: file is not a database" in done.stderr
         assert "Traceback" not in done.stderr
@@ -135,18 +115,18 @@ def test_file_that_is_no_database_is_named(tmp_path):
 
 @pytest.mark.parametrize("command", [("create_token", "admin"), ("pki_url",), ("serve",)])
 def test_an_installation_is_made_by_no_command_that_needs_one(tmp_path, command):
-    done = run(tmp_path, "manage.py", *command)
+    done = run_on_own_home(tmp_path, "manage.py", *command)
     assert done.returncode == 1
     assert f"There is no database in {tmp_path}/home (SEALWRIGHT_HOME)." in done.stderr
     assert "Traceback" not in done.stderr
-    assert run(tmp_path, "manage.py", "check").returncode == 0
+    assert run_on_own_home(tmp_path, "manage.py", "check").returncode == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_first_start_on_a_busy_port_makes_nothing(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        done = run(tmp_path, "manage.py", "up", HTTPS_PORT=port)
+        done = run_on_own_home(tmp_path, "manage.py", "up", HTTPS_PORT=port)
     assert done.returncode == 1
     assert f"Cannot listen on 127.0.0.1 port {port}" in done.stderr
     assert list(tmp_path.iterdir()) == []
@@ -156,7 +136,7 @@ def test_database_without_tables_is_told(tmp_path):
     (tmp_path / "home").mkdir(mode=0o700)
     (tmp_path / "home" / "sealwright.sqlite3").touch(mode=0o600)
     for command in ("serve", "quickstart"):
-        done = run(tmp_path, "manage.py", command)
+        done = run_on_own_home(tmp_path, "manage.py", command)
         assert done.returncode == 1
         assert "run `manage.py migrate` first" in done.stderr
         assert "Traceback" not in done.stderr

@@ -14,8 +14,14 @@ from apps.web import concurrency
 from apps.web.concurrency import ConcurrencyLimit, limit_concurrency
 
 
-def test_a_slot_that_becomes_free_goes_to_whoever_waits():
-    limit, entered, go = ConcurrencyLimit(1, 30.0), threading.Event(), threading.Event()
+def two_in_turn(limit, *, refusable_s=0.0):
+    """Return what two pieces of work say; the second begins while the first has the only slot.
+
+    Args:
+        limit: what has one slot.
+        refusable_s: how long the second may be refused before the first ends.
+    """
+    entered, go = threading.Event(), threading.Event()
 
     def work():
         with limit.slot():
@@ -27,28 +33,21 @@ def test_a_slot_that_becomes_free_goes_to_whoever_waits():
         first = pool.submit(work)
         assert entered.wait(30)
         second = pool.submit(work)
+        if refusable_s:
+            wait([second], timeout=refusable_s)
         go.set()
-        assert (first.result(), second.result()) == ("done", "done")
+        return first.result(), second.result()
+
+
+def test_a_slot_that_becomes_free_goes_to_whoever_waits():
+    assert two_in_turn(ConcurrencyLimit(1, 30.0)) == ("done", "done")
 
 
 def test_a_burst_after_a_quiet_hour_waits_for_its_slots(monkeypatch):
-    limit, entered, go = ConcurrencyLimit(1, 30.0), threading.Event(), threading.Event()
+    limit = ConcurrencyLimit(1, 30.0)
     later = time.monotonic() + 3600
     monkeypatch.setattr(concurrency.time, "monotonic", lambda: later)
-
-    def work():
-        with limit.slot():
-            entered.set()
-            assert go.wait(30)
-        return "done"
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(work)
-        assert entered.wait(30)
-        second = pool.submit(work)
-        wait([second], timeout=0.3)  # time to be refused
-        go.set()
-        assert (first.result(), second.result()) == ("done", "done")
+    assert two_in_turn(limit, refusable_s=0.3) == ("done", "done")
 
 
 def test_nobody_waits_behind_requests_that_hang():
@@ -75,21 +74,7 @@ def test_beyond_those_that_may_wait_nobody_waits_where_nothing_moves():
 
 def test_beyond_those_that_may_wait_a_slot_is_had_while_others_end():
     limit = ConcurrencyLimit(1, 60.0, waiting=0, last_thread_s=30.0)
-    entered, go = threading.Event(), threading.Event()
-
-    def work():
-        with limit.slot():
-            entered.set()
-            assert go.wait(30)
-        return "done"
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(work)
-        assert entered.wait(30)
-        second = pool.submit(work)
-        wait([second], timeout=0.3)  # time to be refused
-        go.set()
-        assert (first.result(), second.result()) == ("done", "done")
+    assert two_in_turn(limit, refusable_s=0.3) == ("done", "done")
 
 
 def test_more_requests_than_threads_hang_and_a_probe_has_a_thread(settings, monkeypatch):
